@@ -1,0 +1,7 @@
+/**
+ * What every other folder stands on and that knows nothing of mail: clock, log, background work,
+ * addresses of the Internet, back-off, limits.
+ */
+export { Background } from './background.ts';
+export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
+export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';

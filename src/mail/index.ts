@@ -1,0 +1,40 @@
+/**
+ * The words of mail as values: domain, address, path, envelope, reply, status, header, Received.
+ * Everything here is pure: text or octets in, values out. Nothing reads a clock, a file or a socket.
+ *
+ * RFC 5321 (paths, replies), RFC 5322 (headers), RFC 3463 (enhanced status), RFC 3461 (DSN parameters),
+ * RFC 6531 (SMTPUTF8), RFC 3848 (`with` types).
+ */
+export type { Address, Domain } from './address.ts';
+export type {
+  Body,
+  ContentFacts,
+  Envelope,
+  Notify,
+  Origin,
+  OriginalRecipient,
+  Recipient,
+  ReversePath,
+} from './envelope.ts';
+export {
+  decodeQueueId,
+  encodeQueueId,
+  parseQueueId,
+  type QueueId,
+  QueueIdSource,
+  queueIdBound,
+  queueIdOctets,
+  queueIdTime,
+} from './queue-id.ts';
+export {
+  enhancedStatus,
+  formatReplyText,
+  isPermanent,
+  isPositive,
+  isTransient,
+  type Reply,
+  type ReplyClass,
+  reply,
+  replyClass,
+} from './reply.ts';
+export type { RecipientStatus } from './status.ts';

@@ -1,0 +1,139 @@
+import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
+
+/** The name of a destination with its own concurrency and health: what a route resolves to. */
+export type LaneName = string;
+
+/** What is left to do for one message in one lane. */
+export interface LaneEntry {
+  readonly id: QueueId;
+  /** Numbers the lanes of one message from 0; `id` and `number` name the entry for good. */
+  readonly number: number;
+  readonly lane: LaneName;
+  /** Indices into `Envelope.recipients`; `'all'` is the common case and costs nothing. */
+  readonly recipients: 'all' | readonly number[];
+  /** Attempts begun so far. It is written before dialling, so that a crash counts. */
+  readonly attempts: number;
+  /** Milliseconds since 1970: the next attempt is not to begin before this. */
+  readonly dueAt: number;
+  /** Set aside by an operator or a guard, with the reason: in no schedule until released. */
+  readonly held?: string;
+}
+
+/** An entry as `commit` takes it: the id is the draft's, the number its place in the list. */
+export type NewLaneEntry = Omit<LaneEntry, 'id' | 'number'>;
+
+/**
+ * One change to what is spooled. A list of changes given to one `update` becomes durable together or
+ * not at all.
+ */
+export type Change =
+  /** Writes the status of one recipient. A recipient without one is pending and was never tried. */
+  | {
+      readonly kind: 'status';
+      readonly id: QueueId;
+      readonly recipient: number;
+      readonly status: RecipientStatus;
+    }
+  /** Replaces an entry (its attempts, due time, lane, hold). `from` is the entry as it was read. */
+  | { readonly kind: 'reschedule'; readonly from: LaneEntry; readonly to: LaneEntry }
+  /** Adds a lane to a message, for a redirect or a new route. Its number must be unused. */
+  | { readonly kind: 'add'; readonly entry: LaneEntry }
+  /** Removes one entry: all its recipients have come to their end. */
+  | { readonly kind: 'finish'; readonly entry: LaneEntry }
+  /** Removes message, statuses and entries. */
+  | { readonly kind: 'remove'; readonly id: QueueId }
+  /** Replaces the recipients of a message (redirect): the octets stay as they are. */
+  | { readonly kind: 'envelope'; readonly id: QueueId; readonly envelope: Envelope };
+
+/** A message whose octets are arriving. Nothing of it survives unless `commit` resolves. */
+export interface Draft extends AsyncDisposable {
+  readonly id: QueueId;
+  /** Octets written so far. */
+  readonly size: number;
+  /**
+   * Appends octets. The chunk may be used again by the caller after the call returns (it is copied).
+   * Returns a promise when the caller should wait before writing more (the octets go to a file, or the
+   * memory for drafts is used up), else `undefined`.
+   */
+  write(chunk: Uint8Array): Promise<void> | undefined;
+  /**
+   * Makes message, envelope and entries durable. When it resolves, a power cut loses none of them.
+   * Rejects with a `SpoolError`; the draft is then gone and nothing was accepted.
+   */
+  commit(envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<QueueId>;
+  /** Throws the octets away. Does nothing after `commit`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The octets of a message: in memory when they are small, else read from the file in pieces. */
+export interface StoredOctets {
+  readonly size: number;
+  /** All octets at once, when the message is small enough to be kept in the store; else `undefined`. */
+  readonly whole: Buffer | undefined;
+  /**
+   * The octets in order, in pieces of at most 64 KiB, each a buffer of its own. No read view of the store
+   * is held between pieces. Throws `SpoolError` `corrupt` when length or checksum do not match.
+   */
+  chunks(from?: number): AsyncIterable<Buffer>;
+}
+
+/** Why a spool could not do what was asked. Every one of them is transient for the peer: 451 or 452. */
+export class SpoolError extends Error {
+  readonly code: 'full' | 'io' | 'corrupt' | 'missing' | 'closed' | 'newer-version' | 'locked';
+  constructor(code: SpoolError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SpoolError';
+    this.code = code;
+  }
+}
+
+/** Whether the spool takes mail now. `low` and `failing` are answered 452 4.3.1 before reading a message. */
+export type SpoolHealth =
+  | { readonly state: 'ok' }
+  /** Free space is below the configured floor; it recovers by itself. */
+  | { readonly state: 'low'; readonly freeBytes: number; readonly floorBytes: number }
+  /** A write failed in a way that leaves durability in doubt; writes are tried until one works again. */
+  | { readonly state: 'failing'; readonly because: string };
+
+/** What a lane still has: for its owner, and for the wake-up of lanes that sleep on disk. */
+export interface LaneWake {
+  readonly lane: LaneName;
+  /** When its first entry is due. */
+  readonly dueAt: number;
+}
+
+/**
+ * What was accepted and is not yet at its end, durable. Reads are synchronous where the store maps its
+ * file (they take microseconds); everything that waits for a disk write is a promise.
+ */
+export interface Spool extends AsyncDisposable {
+  begin(): Draft;
+  envelope(id: QueueId): Envelope | undefined;
+  octets(id: QueueId): StoredOctets | undefined;
+  /** The statuses that were written; a recipient that is not in the map is pending and untried. */
+  statuses(id: QueueId): ReadonlyMap<number, RecipientStatus>;
+  /** All entries of one message, held ones too, by number. */
+  entries(id: QueueId): readonly LaneEntry[];
+  /**
+   * Applies the changes in one durable batch. A change to a message that is gone is ignored. Changes made
+   * in the same turn of the event loop share one sync, also with commits of drafts.
+   */
+  update(changes: readonly Change[]): Promise<void>;
+  /**
+   * Entries of one lane in order of their due time (then id), due at or before `until`, after the entry
+   * `after` (exclusive) in that order. At most `limit` of them.
+   */
+  due(
+    lane: LaneName,
+    options: { readonly until: number; readonly after?: LaneEntry; readonly limit: number },
+  ): readonly LaneEntry[];
+  /** When the first entry of the lane is due; `undefined` when it has none. */
+  laneDue(lane: LaneName): number | undefined;
+  /** Every lane that has entries, each with its first due time, in no order. One seek per lane. */
+  lanes(): Iterable<LaneWake>;
+  /** Ids of all messages by age, from `from` (inclusive) up to `until` (exclusive). Copies in batches. */
+  walk(options?: { readonly from?: QueueId; readonly until?: QueueId }): Iterable<QueueId>;
+  /** The number of messages. */
+  count(): number;
+  health(): SpoolHealth;
+}
