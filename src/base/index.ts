@@ -4,4 +4,5 @@
  */
 export { Background } from './background.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
+export { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from './ip.ts';
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
