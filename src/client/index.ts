@@ -1,0 +1,24 @@
+/**
+ * The client side of SMTP and LMTP: one session with one server, over TCP, a unix socket or TLS. Delivery,
+ * the probe, `send` and recipient callouts stand on it.
+ *
+ * `openClient` dials, reads the greeting, says EHLO (HELO to a server that knows no better), goes through
+ * STARTTLS and AUTH as asked, and gives a session; each `send` on it is one transaction. With PIPELINING the
+ * envelope goes out in one write (RFC 2920), with CHUNKING the content of a small message in the same one.
+ *
+ * Invariants: nothing is pipelined, and no extension used, that was not offered; what cannot be said to a
+ * server is refused before anything is sent (`checkCapabilities`); replies are counted and matched, and a
+ * server that speaks out of turn ends the session; credentials never go out in clear; nothing said before
+ * TLS is believed after it; memory per session is bounded whatever the server sends.
+ *
+ * On failure: `openClient` and `verify` reject with a `ClientError`, nothing else; `send` never rejects, its
+ * result has a reply for every recipient and an `ending` that tells a loss before the end of data (nothing
+ * was delivered) from one after it (in doubt).
+ *
+ * RFC 5321, 1870 (SIZE), 2033 (LMTP), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 (STARTTLS),
+ * 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 9422 (LIMITS).
+ */
+export { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
+export type { OutgoingMessage, OutgoingOctets, SendEnding, SendResult, Unmet } from './message.ts';
+export { type ClientOptions, type ClientTimeouts, defaultTimeouts } from './options.ts';
+export type { ClientSession, ClientTls } from './session.ts';

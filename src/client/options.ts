@@ -1,0 +1,76 @@
+import type { SecureContext } from 'node:tls';
+import type { Clock } from '../base/index.ts';
+
+/**
+ * How long each phase may take, in milliseconds. A phase with several replies (a pipelined group) starts
+ * anew at each complete reply, never at an octet, so that a slow drip cannot stretch it.
+ */
+export interface ClientTimeouts {
+  readonly connect: number;
+  readonly greeting: number;
+  readonly ehlo: number;
+  /** STARTTLS and its reply, then the TLS handshake, each. */
+  readonly starttls: number;
+  readonly auth: number;
+  readonly mail: number;
+  readonly rcpt: number;
+  /** From DATA to 354. */
+  readonly dataInit: number;
+  /** Each piece of content until the network has taken it. */
+  readonly dataBlock: number;
+  /** From the final dot, or BDAT LAST, to its reply. */
+  readonly dataDone: number;
+  readonly quit: number;
+}
+
+const minute = 60_000;
+
+/** RFC 5321 §4.5.3.2, with a short wait for the reply to QUIT, which says nothing any more. */
+export const defaultTimeouts: ClientTimeouts = {
+  connect: 30_000,
+  greeting: 5 * minute,
+  ehlo: 5 * minute,
+  starttls: 2 * minute,
+  auth: 2 * minute,
+  mail: 5 * minute,
+  rcpt: 5 * minute,
+  dataInit: 2 * minute,
+  dataBlock: 3 * minute,
+  dataDone: 10 * minute,
+  quit: 5_000,
+};
+
+/** What `openClient` needs to know. */
+export interface ClientOptions {
+  /** The IP address to dial (names are looked up by the caller), or the path of a unix socket. */
+  readonly host: string | { readonly path: string };
+  /** Not used with a unix socket. */
+  readonly port: number;
+  /** The source address. */
+  readonly localAddress?: string;
+  /** The name of the next hop: for SNI, the certificate check and messages of errors. */
+  readonly serverName: string;
+  /** What we call ourselves in EHLO, HELO or LHLO. */
+  readonly helo: string;
+  readonly protocol: 'smtp' | 'lmtp';
+  /**
+   * `opportunistic` uses STARTTLS when it is offered and goes on in clear when the server declines it, but
+   * rejects with code `tls` when the handshake fails: the caller may dial again with `none` (RFC 7435).
+   */
+  readonly tls: 'none' | 'opportunistic' | 'required' | 'implicit';
+  /** `name` requires a certificate that chains to a trusted root and names `serverName`. */
+  readonly verify: 'none' | 'name';
+  /** Trusted roots in PEM, instead of those of Node. */
+  readonly ca?: string | Buffer;
+  /** A ready TLS context, shared between connections because making one is dear. Overrules `ca`. */
+  readonly secureContext?: SecureContext;
+  /** Only ever sent over TLS, by AUTH PLAIN or LOGIN as offered (RFC 4954). */
+  readonly credentials?: { readonly user: string; readonly password: string };
+  /** EHLO keywords to act on as if they were not offered, for servers that offer what they cannot do. */
+  readonly ignoreKeywords?: readonly string[];
+  /** Missing members are those of `defaultTimeouts`. */
+  readonly timeouts?: Partial<ClientTimeouts>;
+  /** Ends dialling, and later the session, at once. */
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
