@@ -1,0 +1,111 @@
+import dnsPacket, { type Answer, type DecodedPacket } from 'dns-packet';
+import { canonicalName, type LookupType } from './record.ts';
+
+/** A question as it is asked: `name` is canonical and queryable. */
+export interface Question {
+  readonly name: string;
+  readonly type: LookupType;
+}
+
+/** A response that belongs to the question, reduced to what the resolver decides on. */
+export interface Response {
+  readonly rcode: 'noerror' | 'nxdomain' | 'no-edns' | 'failure';
+  /** The name of the response code, for the log. */
+  readonly because: string;
+  readonly truncated: boolean;
+  readonly authenticated: boolean;
+  readonly answers: readonly Answer[];
+  /** Seconds a negative answer may be kept (RFC 2308 §5); `undefined` when no SOA came with it. */
+  readonly negativeTtl: number | undefined;
+}
+
+/** Octets of a UDP answer we ask for: below the usual path MTU, so that nothing is fragmented. */
+const udpPayloadSize = 1232;
+
+const rcodeNames = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
+
+/** Encodes a recursive query. The AD bit asks for the AD bit in the answer (RFC 6840 §5.7). */
+export function encodeQuery(question: Question, id: number, edns: boolean): Buffer {
+  return dnsPacket.encode({
+    type: 'query',
+    id,
+    flags: dnsPacket.RECURSION_DESIRED | dnsPacket.AUTHENTIC_DATA,
+    questions: [{ name: question.name, type: question.type, class: 'IN' }],
+    additionals: edns
+      ? [
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize,
+            extendedRcode: 0,
+            ednsVersion: 0,
+            flags: 0,
+            flag_do: false,
+            options: [],
+          },
+        ]
+      : [],
+  });
+}
+
+/**
+ * Reads a datagram or message. `unrelated` is not an answer to this question (another id, another
+ * question, not a response): it may be forged and the true answer may still come. `malformed` carries our
+ * id but cannot be read.
+ */
+export function decodeResponse(
+  octets: Buffer,
+  question: Question,
+  id: number,
+): Response | 'unrelated' | 'malformed' {
+  if (octets.length < 12 || octets.readUInt16BE(0) !== id) return 'unrelated';
+  let packet: DecodedPacket;
+  try {
+    packet = dnsPacket.decode(octets);
+  } catch {
+    return 'malformed';
+  }
+  if (!packet.flag_qr) return 'unrelated';
+  const rcode = rcodeOf(packet);
+  if (!isAnswerTo(packet, question)) {
+    // A server that does not understand EDNS may send a FORMERR without the question (RFC 6891 §7).
+    if (rcode !== 1 || (packet.questions?.length ?? 0) > 0) return 'unrelated';
+  }
+  return {
+    rcode: classify(rcode),
+    because: rcodeNames[rcode] ?? `RCODE${rcode}`,
+    truncated: packet.flag_tc,
+    authenticated: packet.flag_ad,
+    answers: packet.answers ?? [],
+    negativeTtl: negativeTtl(packet.authorities ?? []),
+  };
+}
+
+function rcodeOf(packet: DecodedPacket): number {
+  const low = (packet.flags ?? 0) & 0xf;
+  const opt = packet.additionals?.find((record) => record.type === 'OPT');
+  return opt?.type === 'OPT' ? (opt.extendedRcode << 4) | low : low;
+}
+
+function classify(rcode: number): Response['rcode'] {
+  if (rcode === 0) return 'noerror';
+  if (rcode === 3) return 'nxdomain';
+  // FORMERR, NOTIMP and BADVERS are what a server without EDNS says.
+  return rcode === 1 || rcode === 4 || rcode === 16 ? 'no-edns' : 'failure';
+}
+
+function isAnswerTo(packet: DecodedPacket, question: Question): boolean {
+  const asked = packet.questions?.[0];
+  return (
+    packet.questions?.length === 1 &&
+    asked?.type === question.type &&
+    asked.class === 'IN' &&
+    canonicalName(asked.name) === question.name
+  );
+}
+
+function negativeTtl(authorities: readonly Answer[]): number | undefined {
+  const soa = authorities.find((record) => record.type === 'SOA');
+  if (soa?.type !== 'SOA') return undefined;
+  return Math.min(soa.ttl ?? 0, soa.data.minimum ?? 0);
+}
