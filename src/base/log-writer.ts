@@ -1,0 +1,130 @@
+import { pino } from 'pino';
+
+import type { Log, LogFields } from './log.ts';
+import { renderPostfix } from './log-postfix.ts';
+import { renderPretty } from './log-pretty.ts';
+import { DescriptorSink, type LogSink } from './log-sink.ts';
+import { harmlessJson } from './log-text.ts';
+
+/** `auto` is `pretty` on a terminal and `json` everywhere else. */
+export type LogFormat = 'auto' | 'json' | 'pretty' | 'syslog-postfix';
+
+/** Anything that takes text, for tests and for embedding. */
+export interface LogStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
+
+/** How a log is written. */
+export interface LogOptions {
+  readonly format: LogFormat;
+  /** Where the lines go instead of standard error; each is written at once. */
+  readonly stream?: LogStream;
+}
+
+/** The severity of a line. */
+export type LogLevel = 'info' | 'warn' | 'error';
+
+/**
+ * Opens the log of the process. `time` (RFC 3339), `level` and `event` are the names of its own fields and
+ * must not be used for others. Disposing of it writes what waits; lines after that may be lost.
+ */
+export function openLog(options: LogOptions): Log & AsyncDisposable {
+  const isTerminal = options.stream === undefined ? process.stderr.isTTY : options.stream.isTTY === true;
+  const format = options.format === 'auto' ? (isTerminal ? 'pretty' : 'json') : options.format;
+  const line = lineWriter(format, { isTerminal, sink: (text) => sink.write(text) });
+  const sink = options.stream === undefined ? descriptorSink(format) : streamSink(options.stream);
+  return {
+    info: (event, fields) => line('info', event, fields),
+    warn: (event, fields) => line('warn', event, fields),
+    error: (event, fields) => line('error', event, fields),
+    isVerbose: true,
+    [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
+  };
+}
+
+type WriteLine = (level: LogLevel, event: string, fields?: LogFields) => void;
+
+interface LineOptions {
+  readonly isTerminal: boolean;
+  readonly sink: (line: string) => void;
+}
+
+function lineWriter(format: Exclude<LogFormat, 'auto'>, options: LineOptions): WriteLine {
+  switch (format) {
+    case 'json':
+      return jsonWriter(options.sink);
+    case 'pretty': {
+      const hasColour = options.isTerminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+      const render = renderPretty(hasColour);
+      return (level, event, fields = {}) => options.sink(render({ at: new Date(), level, event, fields }));
+    }
+    case 'syslog-postfix': {
+      const render = renderPostfix();
+      return (level, event, fields = {}) => {
+        for (const text of render({ at: new Date(), level, event, fields })) options.sink(text);
+      };
+    }
+  }
+}
+
+/**
+ * JSON lines by pino. One child per event carries its name ready-made, so that the name stands in front;
+ * events are words of this program, never of a peer, so the map stays small.
+ */
+function jsonWriter(sink: (line: string) => void): WriteLine {
+  const root = pino(
+    {
+      base: null,
+      timestamp: timeField(),
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: errorText, cause: errorText },
+    },
+    { write: (line) => sink(harmlessJson(line)) },
+  );
+  const byEvent = new Map<string, ReturnType<typeof root.child>>();
+  return (level, event, fields = {}) => {
+    let child = byEvent.get(event);
+    if (child === undefined) {
+      child = root.child({ event });
+      byEvent.set(event, child);
+    }
+    child[level](fields);
+  };
+}
+
+/** `time` in RFC 3339 with milliseconds; lines of one millisecond share the text. */
+function timeField(): () => string {
+  let at = 0;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (now !== at) {
+      at = now;
+      text = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return text;
+  };
+}
+
+function errorText(value: unknown): unknown {
+  return value instanceof Error ? `${value.name}: ${value.message}` : value;
+}
+
+function descriptorSink(format: Exclude<LogFormat, 'auto'>): LogSink {
+  return new DescriptorSink(2, (count) => {
+    let text = '';
+    const line = lineWriter(format, {
+      isTerminal: false,
+      sink: (part) => {
+        text += part;
+      },
+    });
+    line('warn', 'log-lines-dropped', { count });
+    return text;
+  });
+}
+
+function streamSink(stream: LogStream): LogSink {
+  return { write: (line) => void stream.write(line), [Symbol.asyncDispose]: async () => {} };
+}
