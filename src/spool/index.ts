@@ -1,3 +1,4 @@
+export { type MemorySpoolOptions, openMemorySpool } from './memory-spool.ts';
 export {
   type Change,
   type Draft,

@@ -15,6 +15,15 @@ export interface LaneEntry {
   readonly attempts: number;
   /** Milliseconds since 1970: the next attempt is not to begin before this. */
   readonly dueAt: number;
+  /**
+   * The attempt that `attempts` counts was begun and its end is not recorded yet: `dueAt` is then the time
+   * at which it would be tried again if this process died now.
+   */
+  readonly begun?: true;
+  /** When the last attempt was begun: a flush tries each entry once. */
+  readonly attemptedAt?: number;
+  /** The sender was told of the delay. */
+  readonly warned?: true;
   /** Set aside by an operator or a guard, with the reason: in no schedule until released. */
   readonly held?: string;
 }
@@ -34,7 +43,10 @@ export type Change =
       readonly recipient: number;
       readonly status: RecipientStatus;
     }
-  /** Replaces an entry (its attempts, due time, lane, hold). `from` is the entry as it was read. */
+  /**
+   * Replaces an entry (its attempts, due time, lane, hold). `from` is the entry as it was read; only its id
+   * and number are believed, so a stale copy does no harm. An entry that is finished is not brought back.
+   */
   | { readonly kind: 'reschedule'; readonly from: LaneEntry; readonly to: LaneEntry }
   /** Adds a lane to a message, for a redirect or a new route. Its number must be unused. */
   | { readonly kind: 'add'; readonly entry: LaneEntry }
@@ -58,7 +70,8 @@ export interface Draft extends AsyncDisposable {
   write(chunk: Uint8Array): Promise<void> | undefined;
   /**
    * Makes message, envelope and entries durable. When it resolves, a power cut loses none of them.
-   * Rejects with a `SpoolError`; the draft is then gone and nothing was accepted.
+   * Rejects with a `SpoolError`; the draft is then gone and nothing was accepted. Rejects with a
+   * `RangeError` when a recipient would be in no entry: nothing would ever attempt it.
    */
   commit(envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<QueueId>;
   /** Throws the octets away. Does nothing after `commit`. */
@@ -104,7 +117,10 @@ export interface LaneWake {
 
 /**
  * What was accepted and is not yet at its end, durable. Reads are synchronous where the store maps its
- * file (they take microseconds); everything that waits for a disk write is a promise.
+ * file (they take microseconds); everything that waits for a disk write is a promise. Reads show what is
+ * durable: a change is seen when the promise of its `update` or `commit` has resolved, not before.
+ * A read of a record that does not match its checksum throws `SpoolError` `corrupt`; every use after the
+ * spool is disposed throws or rejects with `closed`.
  */
 export interface Spool extends AsyncDisposable {
   begin(): Draft;
@@ -133,7 +149,7 @@ export interface Spool extends AsyncDisposable {
   lanes(): Iterable<LaneWake>;
   /** Ids of all messages by age, from `from` (inclusive) up to `until` (exclusive). Copies in batches. */
   walk(options?: { readonly from?: QueueId; readonly until?: QueueId }): Iterable<QueueId>;
-  /** The number of messages. */
+  /** The number of messages. Costs nothing. */
   count(): number;
   health(): SpoolHealth;
 }
