@@ -5,7 +5,18 @@
  * RFC 5321 (paths, replies), RFC 5322 (headers), RFC 3463 (enhanced status), RFC 3461 (DSN parameters),
  * RFC 6531 (SMTPUTF8), RFC 3848 (`with` types).
  */
-export type { Address, Domain } from './address.ts';
+export {
+  type Address,
+  asciiMailbox,
+  type Domain,
+  formatLocalPart,
+  hidesRoute,
+  isLiteral,
+  needsSmtputf8,
+  parseDomain,
+  parseMailbox,
+} from './address.ts';
+export { formatDate } from './date.ts';
 export type {
   Body,
   ContentFacts,
@@ -17,6 +28,21 @@ export type {
   ReversePath,
 } from './envelope.ts';
 export {
+  countReceived,
+  findField,
+  type HeaderField,
+  headerEnd,
+  headerFields,
+  unfold,
+} from './header.ts';
+export {
+  type ForwardPathResult,
+  type PathError,
+  parseForwardPath,
+  parseReversePath,
+  type ReversePathResult,
+} from './path.ts';
+export {
   decodeQueueId,
   encodeQueueId,
   parseQueueId,
@@ -26,6 +52,7 @@ export {
   queueIdOctets,
   queueIdTime,
 } from './queue-id.ts';
+export { formatReceived, type ReceivedFacts, receivedProtocol } from './received.ts';
 export {
   enhancedStatus,
   formatReplyText,

@@ -1,0 +1,126 @@
+/** One field of a header section, as it stands in the octets. */
+export interface HeaderField {
+  /** The name as written. */
+  readonly name: string;
+  /** Everything after the colon, still folded, without the last line end; one character per octet. */
+  readonly value: string;
+  /** Where the field begins, and where the line after it begins. */
+  readonly start: number;
+  readonly end: number;
+}
+
+const cr = 13;
+const lf = 10;
+const colon = 58;
+
+/**
+ * Where the header section ends: the index of the empty line, or the length when there is none. The body
+ * begins after that line. Lines end at LF; a CR before it belongs to the line end.
+ */
+export function headerEnd(octets: Uint8Array): number {
+  let at = 0;
+  while (at < octets.length) {
+    if (isEmptyLine(octets, at)) return at;
+    const next = octets.indexOf(lf, at);
+    if (next < 0) return octets.length;
+    at = next + 1;
+  }
+  return octets.length;
+}
+
+/**
+ * The fields of a header section in order. Reads up to the empty line or the end, in time linear to what it
+ * reads. Lines that are no field (no colon, no name, a continuation of nothing) are passed over.
+ */
+export function* headerFields(octets: Uint8Array): Generator<HeaderField> {
+  let start = 0;
+  while (start < octets.length && !isEmptyLine(octets, start)) {
+    const end = fieldEnd(octets, start);
+    const nameEnd = endOfName(octets, start, end);
+    if (nameEnd > start) {
+      yield {
+        name: latin1(octets, start, nameEnd),
+        value: latin1(octets, octets.indexOf(colon, nameEnd) + 1, withoutLineEnd(octets, start, end)),
+        start,
+        end,
+      };
+    }
+    start = end;
+  }
+}
+
+/** The number of Received fields: the hops so far (RFC 5321 §6.3). Allocates nothing. */
+export function countReceived(octets: Uint8Array): number {
+  let count = 0;
+  let start = 0;
+  while (start < octets.length && !isEmptyLine(octets, start)) {
+    if (isReceived(octets, start)) count++;
+    const next = octets.indexOf(lf, start);
+    if (next < 0) break;
+    start = next + 1;
+  }
+  return count;
+}
+
+/** The unfolded value of the first field of that name (in any case of letters), trimmed. */
+export function findField(octets: Uint8Array, name: string): string | undefined {
+  const wanted = name.toLowerCase();
+  for (const field of headerFields(octets)) {
+    if (field.name.toLowerCase() === wanted) return unfold(field.value);
+  }
+  return undefined;
+}
+
+/** Takes the line ends out of a folded value and trims it (RFC 5322 §2.2.3). */
+export function unfold(value: string): string {
+  return value.replace(/\r?\n(?=[ \t])/g, '').trim();
+}
+
+function isEmptyLine(octets: Uint8Array, at: number): boolean {
+  return octets[at] === lf || (octets[at] === cr && octets[at + 1] === lf);
+}
+
+/** The index after the field that begins at `start`, with its continuation lines. */
+function fieldEnd(octets: Uint8Array, start: number): number {
+  let at = start;
+  for (;;) {
+    const next = octets.indexOf(lf, at);
+    if (next < 0) return octets.length;
+    at = next + 1;
+    if (octets[at] !== 32 && octets[at] !== 9) return at;
+  }
+}
+
+/** The index after a field name (RFC 5322 §3.6.8), or `start` when the line has none. */
+function endOfName(octets: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && isNameOctet(octets[at])) at++;
+  let after = at;
+  // Blanks before the colon are the obsolete form (RFC 5322 §4.5.8).
+  while (octets[after] === 32 || octets[after] === 9) after++;
+  return after < end && octets[after] === colon ? at : start;
+}
+
+function isNameOctet(octet: number | undefined): boolean {
+  return octet !== undefined && octet > 32 && octet < 127 && octet !== colon;
+}
+
+function withoutLineEnd(octets: Uint8Array, start: number, end: number): number {
+  if (octets[end - 1] !== lf) return end;
+  return end - 2 >= start && octets[end - 2] === cr ? end - 2 : end - 1;
+}
+
+const received = Buffer.from('received');
+
+function isReceived(octets: Uint8Array, start: number): boolean {
+  for (let i = 0; i < received.length; i++) {
+    if (((octets[start + i] ?? 0) | 0x20) !== received[i]) return false;
+  }
+  let after = start + received.length;
+  while (octets[after] === 32 || octets[after] === 9) after++;
+  return octets[after] === colon;
+}
+
+function latin1(octets: Uint8Array, start: number, end: number): string {
+  return Buffer.from(octets.buffer, octets.byteOffset + start, Math.max(0, end - start)).toString('latin1');
+}
