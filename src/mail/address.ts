@@ -169,7 +169,8 @@ function isSafeUtf8(localPart: string): boolean {
   return !harmfulUnicode.test(localPart) && Buffer.byteLength(localPart) <= maxLocalPartOctets;
 }
 
-function isAscii(text: string): boolean {
+/** True when every character is of ASCII. */
+export function isAscii(text: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is what is meant
   return /^[\x00-\x7f]*$/.test(text);
 }

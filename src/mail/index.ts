@@ -11,6 +11,7 @@ export {
   type Domain,
   formatLocalPart,
   hidesRoute,
+  isAscii,
   isLiteral,
   needsSmtputf8,
   parseDomain,

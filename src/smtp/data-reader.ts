@@ -1,0 +1,152 @@
+import type { ContentFacts } from '../mail/index.ts';
+
+/**
+ * What was wrong with the octets of a message, the first thing of all. `bare-cr` and `bare-lf` are how one
+ * message is made to look like two (SMTP smuggling); they are refused after the real end of the data.
+ */
+export type ContentFault = 'bare-cr' | 'bare-lf' | 'nul' | 'line-too-long' | 'too-big';
+
+/** The limits of one message. */
+export interface ContentLimits {
+  /** Octets of the message, without stuffed dots and the final dot. */
+  readonly maxOctets: number;
+  /** Octets of a line without its CRLF; default: no limit. */
+  readonly maxLineOctets?: number;
+  /** Let NUL pass; default: a fault, because some programs end a line or a string there. */
+  readonly allowNul?: boolean;
+}
+
+const cr = 13;
+const lf = 10;
+const dot = 46;
+
+/** Where in a line the last chunk ended. */
+const inText = 0;
+const afterCr = 1;
+const atLineStart = 2;
+const afterDot = 3;
+const afterDotCr = 4;
+const ended = 5;
+type Place = 0 | 1 | 2 | 3 | 4 | 5;
+
+/**
+ * Reads the octets of DATA up to CRLF.CRLF and nothing else (RFC 5321 §4.1.1.4), takes out the stuffed dots
+ * (§4.5.2) and gathers what is known of the content. A line ends at CRLF, for the end of data, for the dots
+ * and for the limits alike: one definition, in one loop.
+ *
+ * After a fault it emits nothing more but goes on to the real end, so that what is inside a refused message
+ * is never taken for commands. The result does not depend on where the chunks end.
+ */
+export class DataReader {
+  readonly #maxOctets: number;
+  readonly #maxLineOctets: number;
+  readonly #allowNul: boolean;
+  #place: Place = atLineStart;
+  #size = 0;
+  /** Octets of the current line that were in earlier chunks. */
+  #lineOctets = 0;
+  /** All octets or-ed together. */
+  #bits = 0;
+  #hasLeadingDot = false;
+  #fault: ContentFault | undefined;
+
+  constructor(limits: ContentLimits) {
+    this.#maxOctets = limits.maxOctets;
+    this.#maxLineOctets = limits.maxLineOctets ?? Number.POSITIVE_INFINITY;
+    this.#allowNul = limits.allowNul ?? false;
+  }
+
+  /** The first fault, final when the end was reached. */
+  get fault(): ContentFault | undefined {
+    return this.#fault;
+  }
+
+  /** What is known of the octets emitted; of use when the end was reached without a fault. */
+  get facts(): ContentFacts {
+    return {
+      size: this.#size,
+      hasEightBit: this.#bits > 127,
+      hasLeadingDot: this.#hasLeadingDot,
+      endsWithCrlf: true,
+      isBinary: false,
+    };
+  }
+
+  /**
+   * Reads `chunk` from the index `from`. Returns the index after the CRLF.CRLF, or -1 when the chunk was used
+   * up before. `emit` gets the octets of the message in order, as slices of the chunk.
+   */
+  read(chunk: Buffer, from: number, emit: (octets: Buffer) => void): number {
+    const length = chunk.length;
+    let place = this.#place;
+    let bits = this.#bits;
+    let at = from;
+    // The first octet not yet emitted, and where the line began (below `from`: in an earlier chunk).
+    let start = from;
+    let lineStart = from - this.#lineOctets;
+    while (at < length && place !== ended) {
+      if (place === inText) {
+        let octet = 0;
+        do {
+          octet = chunk[at++] ?? 0;
+          bits |= octet;
+        } while (octet > cr && at < length);
+        if (octet === cr) {
+          place = afterCr;
+          if (at - 1 - lineStart > this.#maxLineOctets) this.#fail('line-too-long', at - 1 - start);
+        } else if (octet === lf) this.#fail('bare-lf', at - 1 - start);
+        else if (octet === 0 && !this.#allowNul) this.#fail('nul', at - 1 - start);
+        continue;
+      }
+      const octet = chunk[at] ?? 0;
+      if (place === afterCr) {
+        if (octet === lf) {
+          place = atLineStart;
+          lineStart = ++at;
+        } else {
+          place = inText;
+          this.#fail('bare-cr', at - start);
+        }
+      } else if (place === atLineStart) {
+        place = inText;
+        if (octet !== dot) continue;
+        this.#emit(chunk, start, at, emit);
+        start = ++at;
+        lineStart = at;
+        place = afterDot;
+      } else if (place === afterDot) {
+        place = octet === cr ? afterDotCr : inText;
+        if (octet === cr) at++;
+        else if (octet === dot) this.#hasLeadingDot = true;
+      } else if (octet === lf) {
+        place = ended;
+        at++;
+      } else {
+        // A dot and a CR that were no end: the octets since the dot are no content that could be counted.
+        place = inText;
+        this.#fail('bare-cr', 0);
+      }
+    }
+    if (place !== ended && place !== afterDotCr) this.#emit(chunk, start, length, emit);
+    this.#place = place;
+    this.#bits = bits;
+    this.#lineOctets = length - lineStart;
+    return place === ended ? at : -1;
+  }
+
+  #emit(chunk: Buffer, start: number, end: number, emit: (octets: Buffer) => void): void {
+    if (end === start || this.#fault !== undefined) return;
+    if (this.#size + end - start > this.#maxOctets) {
+      this.#fault = 'too-big';
+      return;
+    }
+    this.#size += end - start;
+    emit(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+  }
+
+  /** `pending` octets of content come before the fault and were not yet counted. */
+  #fail(fault: ContentFault, pending: number): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = this.#size + pending > this.#maxOctets ? 'too-big' : fault;
+  }
+}
