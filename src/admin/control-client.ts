@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { createConnection, type Socket } from 'node:net';
+import { z } from 'zod';
+
+import {
+  type Control,
+  ControlError,
+  type ControlErrorCode,
+  queueItemShape,
+  reloadShape,
+  shapeRowShape,
+  statusShape,
+  submitEventShape,
+} from './control.ts';
+import {
+  answerShape,
+  chunkOctets,
+  formatLine,
+  maxAnswerOctets,
+  parseLine,
+  parseValue,
+  type Request,
+  readLines,
+} from './control-protocol.ts';
+import { shortSocketPath } from './socket-path.ts';
+
+/**
+ * The relay that listens at `path`, as the same `Control` that it implements. Each call is a connection of
+ * its own and rejects with `ControlError`: `unavailable` when no relay answers, `denied` when the socket
+ * belongs to someone else. Nothing is opened before the first call.
+ */
+export function connectControl(path: string): Control {
+  const one = async <T>(request: Request, shape: z.ZodType<T>): Promise<T> => {
+    const stream = call(path, request);
+    for (;;) {
+      const next = await stream.next();
+      if (next.done === true) return parseAnswer(shape, next.value);
+    }
+  };
+  return {
+    status: () => one({ command: 'status' }, statusShape),
+    reload: () => one({ command: 'reload' }, reloadShape),
+    list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
+    shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
+    change: (change, selector) =>
+      items(call(path, { command: 'change', args: { change, selector } }), z.string()),
+    async *octets(id) {
+      const chunks = items(call(path, { command: 'octets', args: { id } }), z.base64());
+      for await (const chunk of chunks) yield Buffer.from(chunk, 'base64');
+    },
+    submit: (submission, octets, signal) =>
+      items(call(path, { command: 'submit', args: submission }, { octets, signal }), submitEventShape),
+  };
+}
+
+interface Upload {
+  readonly octets: AsyncIterable<Uint8Array>;
+  readonly signal: AbortSignal;
+}
+
+async function* items<T>(stream: AsyncIterable<unknown>, shape: z.ZodType<T>): AsyncGenerator<T> {
+  for await (const item of stream) yield parseAnswer(shape, item);
+}
+
+/** Yields the items and returns the result. */
+async function* call(
+  path: string,
+  request: Request,
+  upload?: Upload,
+): AsyncGenerator<unknown, unknown, void> {
+  await using socket = await connect(path);
+  const cut = () => socket.destroy();
+  upload?.signal.addEventListener('abort', cut);
+  // A failing write shows as the end of the answers; what the relay said before is worth more.
+  socket.on('error', () => {});
+  const sent = sendRequest(socket, request, upload).catch((error: unknown) => {
+    socket.destroy();
+    return error;
+  });
+  try {
+    for await (const line of readLines(socket.iterator({ destroyOnReturn: false }), maxAnswerOctets)) {
+      const answer = parseAnswer(answerShape, line, parseLine);
+      if ('result' in answer) return answer.result;
+      if ('error' in answer) throw new ControlError(errorCode(answer.error.code), answer.error.message);
+      yield answer.item;
+    }
+  } catch (error) {
+    if (error instanceof ControlError) throw error;
+    throw new ControlError('unavailable', 'the connection to the relay broke', { cause: error });
+  } finally {
+    upload?.signal.removeEventListener('abort', cut);
+  }
+  const failure = socket.destroyed ? await sent : undefined;
+  if (failure instanceof Error) throw failure;
+  throw new ControlError('unavailable', 'the relay closed the connection');
+}
+
+async function connect(path: string): Promise<Socket> {
+  try {
+    await using short = await shortSocketPath(path);
+    const socket = createConnection(short.path);
+    await once(socket, 'connect');
+    return socket;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new ControlError('denied', `not allowed to use "${path}"`, { cause: error });
+    }
+    throw new ControlError('unavailable', `no relay listens at "${path}"`, { cause: error });
+  }
+}
+
+async function sendRequest(socket: Socket, request: Request, upload?: Upload): Promise<void> {
+  socket.write(formatLine(request));
+  if (upload === undefined) return;
+  for await (const octets of upload.octets) {
+    for (let at = 0; at < octets.length; at += chunkOctets) {
+      const chunk = Buffer.from(octets.subarray(at, at + chunkOctets)).toString('base64');
+      if (!socket.write(formatLine({ chunk }))) await once(socket, 'drain', { signal: upload.signal });
+      if (socket.destroyed) return;
+    }
+  }
+  socket.write(formatLine({ end: true }));
+}
+
+const errorCodes: readonly ControlErrorCode[] = [
+  'bad-request',
+  'too-large',
+  'not-found',
+  'failed',
+  'unavailable',
+  'denied',
+  'in-use',
+];
+
+function errorCode(code: string): ControlErrorCode {
+  return errorCodes.find((known) => known === code) ?? 'failed';
+}
+
+/** A relay of another version may answer what this one does not understand. */
+function parseAnswer<T, V>(
+  shape: z.ZodType<T>,
+  value: V,
+  parse: (shape: z.ZodType<T>, value: V) => T = parseValue,
+): T {
+  try {
+    return parse(shape, value);
+  } catch (error) {
+    if (error instanceof ControlError && error.code === 'too-large') throw error;
+    throw new ControlError('failed', 'the answer of the relay is not understood', { cause: error });
+  }
+}

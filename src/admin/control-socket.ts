@@ -1,0 +1,224 @@
+import { once } from 'node:events';
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+
+import type { Log } from '../base/index.ts';
+import { type Control, ControlError } from './control.ts';
+import {
+  formatLine,
+  maxRequestOctets,
+  parseLine,
+  type Request,
+  readLines,
+  requestShape,
+  uploadShape,
+} from './control-protocol.ts';
+import { type SocketPath, shortSocketPath } from './socket-path.ts';
+
+/** Bounds of one connection. */
+const bounds = { connections: 64, idleMs: 30_000 } as const;
+
+/** What `openControlSocket` needs. */
+export interface ControlSocketOptions {
+  readonly path: string;
+  readonly control: Control;
+  readonly log: Log;
+  /** 0600 unless given; 0660 lets the group of the relay's user in. */
+  readonly mode?: number;
+}
+
+/**
+ * Listens at `path`. The file of a relay that died is removed; where one still answers, and where
+ * something stands that is no socket, this rejects with `ControlError` `in-use`. Who may connect is decided
+ * by the mode of the file alone, which is right from its first moment.
+ */
+export async function openControlSocket(options: ControlSocketOptions): Promise<AsyncDisposable> {
+  const short = await shortSocketPath(options.path);
+  try {
+    await removeStale(short.path, options.path);
+    const sockets = new Set<Socket>();
+    const serving = new Set<Promise<void>>();
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      const done: Promise<void> = serve(socket, options).finally(() => serving.delete(done));
+      serving.add(done);
+    });
+    server.maxConnections = bounds.connections;
+    await listenPrivately(server, short.path);
+    await chmod(short.path, options.mode ?? 0o600);
+    return { [Symbol.asyncDispose]: () => close({ server, sockets, serving, short }) };
+  } catch (error) {
+    await short[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function close(open: {
+  readonly server: Server;
+  readonly sockets: ReadonlySet<Socket>;
+  readonly serving: ReadonlySet<Promise<void>>;
+  readonly short: SocketPath;
+}): Promise<void> {
+  const closed = once(open.server, 'close');
+  open.server.close();
+  for (const socket of open.sockets) socket.destroy();
+  await Promise.all([closed, ...open.serving]);
+  await open.short[Symbol.asyncDispose]();
+}
+
+/** A socket file that nobody answers at is what a killed relay leaves behind. */
+async function removeStale(path: string, name: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new ControlError('in-use', `"${name}" is not a socket`);
+  const probe = createConnection(path);
+  const code = await once(probe, 'connect').then(
+    () => 'connected',
+    (error: NodeJS.ErrnoException) => error.code,
+  );
+  probe.destroy();
+  if (code !== 'ECONNREFUSED' && code !== 'ENOENT') {
+    throw new ControlError('in-use', `another relay listens at "${name}"`);
+  }
+  await unlink(path).catch(() => {});
+}
+
+/** The bind happens within `listen`, so the mask holds for it and for nothing else. */
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  const mask = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(mask);
+  }
+  await once(server, 'listening');
+}
+
+/** One connection: one request, its answers, the end. Never rejects. */
+async function serve(socket: Socket, { control, log }: ControlSocketOptions): Promise<void> {
+  const gone = new AbortController();
+  socket.on('error', () => gone.abort());
+  socket.on('close', () => gone.abort());
+  const connection: Connection = { socket, gone: gone.signal, leave: () => gone.abort() };
+  const lines = readLines(socket.iterator({ destroyOnReturn: false }), maxRequestOctets);
+  try {
+    const first = await nextLine(lines, connection);
+    if (first === undefined) return;
+    const request = parseLine(requestShape, first);
+    const result = await answer({ request, control, lines, connection });
+    if (request.command === 'change' || request.command === 'reload') {
+      log.info('control', { ...request, result });
+    }
+    await send(connection, { result: result ?? null });
+  } catch (error) {
+    if (gone.signal.aborted) return;
+    const known = error instanceof ControlError ? error : new ControlError('failed', String(error));
+    if (known !== error) log.warn('control-failed', { error });
+    await send(connection, { error: { code: known.code, message: known.message } }).catch(() => {});
+  } finally {
+    end(socket);
+  }
+}
+
+interface Connection {
+  readonly socket: Socket;
+  /** Aborts when nobody is left to answer. */
+  readonly gone: AbortSignal;
+  leave(): void;
+}
+
+/**
+ * What the client still sends is thrown away for a while: closing at once would reset the connection
+ * before it has read the answer.
+ */
+function end(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), bounds.idleMs).unref();
+  socket.on('close', () => clearTimeout(timer));
+  socket.end();
+  socket.resume();
+}
+
+interface Call {
+  readonly request: Request;
+  readonly control: Control;
+  readonly lines: AsyncGenerator<string, void, void>;
+  readonly connection: Connection;
+}
+
+/** Carries out the request; what it returns is the result, streams have sent their items before. */
+async function answer({ request, control, lines, connection }: Call): Promise<unknown> {
+  switch (request.command) {
+    case 'status':
+      return control.status();
+    case 'reload':
+      return control.reload();
+    case 'list':
+      return sendAll(control.list(request.args.selector), connection);
+    case 'shape':
+      return sendAll(control.shape(request.args.selector), connection);
+    case 'change':
+      return sendAll(control.change(request.args.change, request.args.selector), connection);
+    case 'octets':
+      return sendAll(encoded(control.octets(request.args.id)), connection);
+    case 'submit': {
+      const octets = uploaded(lines, connection);
+      return sendAll(control.submit(request.args, octets, connection.gone), connection);
+    }
+  }
+}
+
+/** Sends each item as fast as the client reads. Returns how many there were. */
+async function sendAll(items: AsyncIterable<unknown>, connection: Connection): Promise<number> {
+  let count = 0;
+  for await (const item of items) {
+    connection.gone.throwIfAborted();
+    await send(connection, { item });
+    count++;
+  }
+  return count;
+}
+
+async function* encoded(octets: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  for await (const chunk of octets) yield Buffer.from(chunk).toString('base64');
+}
+
+/** The message that follows a `submit`. Its end is also where a client that hangs up is one that left. */
+async function* uploaded(lines: Call['lines'], connection: Connection): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const line = await nextLine(lines, connection);
+    if (line === undefined) throw new ControlError('bad-request', 'the message ends without its end line');
+    const part = parseLine(uploadShape, line);
+    if ('end' in part) break;
+    yield Buffer.from(part.chunk, 'base64');
+  }
+  await lines.return();
+  connection.socket.on('end', connection.leave);
+  connection.socket.resume();
+}
+
+/** The next line, or `undefined` at the end. A client that sends nothing for too long is cut off. */
+async function nextLine(lines: Call['lines'], connection: Connection): Promise<string | undefined> {
+  const timer = setTimeout(() => connection.socket.destroy(), bounds.idleMs);
+  try {
+    const next = await lines.next();
+    return next.done === true ? undefined : next.value;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Writes one line, and waits while the client is behind. One that reads nothing for too long is cut off. */
+async function send({ socket, gone }: Connection, value: unknown): Promise<void> {
+  gone.throwIfAborted();
+  if (socket.write(formatLine(value))) return;
+  const timer = setTimeout(() => socket.destroy(), bounds.idleMs);
+  try {
+    await once(socket, 'drain', { signal: gone });
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+
+const text = z.string().max(2048);
+const queueId = z.string().max(32);
+/** Milliseconds since 1970. */
+const instant = z.number();
+
+/**
+ * Which messages a queue command is about. `match` with nothing given is every message; its conditions
+ * are joined by "and". `to` and `from` are an address, or a domain (`example.org`); `from: '<>'` is the
+ * null reverse-path.
+ */
+export const selectorShape = z.union([
+  z.strictObject({ ids: z.array(queueId).min(1).max(1000) }),
+  z.strictObject({
+    match: z.strictObject({
+      to: text.exactOptional(),
+      from: text.exactOptional(),
+      held: z.boolean().exactOptional(),
+    }),
+  }),
+]);
+export type Selector = z.infer<typeof selectorShape>;
+
+const fateShape = z.enum(['pending', 'deferred', 'delivered', 'bounced', 'expired', 'held']);
+
+/** What became of one recipient so far. `pending` was never tried. */
+const recipientItemShape = z.object({
+  to: z.string(),
+  status: fateShape,
+  lane: z.string().exactOptional(),
+  attempts: z.number().exactOptional(),
+  /** When the next attempt is due. */
+  nextAt: instant.exactOptional(),
+  held: z.string().exactOptional(),
+  /** The last attempt. */
+  at: instant.exactOptional(),
+  relay: z.string().exactOptional(),
+  reply: z.string().exactOptional(),
+});
+
+/** One message of the queue. `from` is empty for the null reverse-path. */
+export const queueItemShape = z.object({
+  id: z.string(),
+  from: z.string(),
+  /** Octets. */
+  size: z.number(),
+  receivedAt: instant,
+  client: z.string(),
+  ground: z.string(),
+  recipients: z.array(recipientItemShape),
+});
+export type QueueItem = z.infer<typeof queueItemShape>;
+
+/**
+ * What an operator does to messages. `flush` makes them due now, also where a lane is suspended; `bounce`
+ * fails every recipient that is still pending and tells the sender; `remove` tells nobody.
+ */
+export const changeShape = z.discriminatedUnion('verb', [
+  z.strictObject({ verb: z.literal('hold'), because: text }),
+  z.strictObject({ verb: z.literal('release') }),
+  z.strictObject({ verb: z.literal('flush') }),
+  z.strictObject({ verb: z.literal('remove') }),
+  z.strictObject({ verb: z.literal('bounce'), because: text }),
+  z.strictObject({ verb: z.literal('redirect'), to: text }),
+]);
+export type QueueChange = z.infer<typeof changeShape>;
+
+/** The upper bounds of the ages that `shape` counts by, in minutes; a last column takes what is older. */
+export const shapeMinutes = [5, 10, 20, 40, 80, 160, 320, 640, 1280] as const;
+
+/** Waiting recipients of one destination domain by age; one count more than `shapeMinutes` has bounds. */
+export const shapeRowShape = z.object({ destination: z.string(), counts: z.array(z.number()) });
+export type ShapeRow = z.infer<typeof shapeRowShape>;
+
+const listenerShape = z.object({ name: z.string(), role: z.string(), address: z.string() });
+
+/** The relay at a glance. */
+export const statusShape = z.object({
+  version: z.string(),
+  pid: z.number(),
+  hostname: z.string(),
+  startedAt: instant,
+  state: z.enum(['running', 'draining']),
+  /** `ok`, or why no mail is taken now. */
+  spool: z.string(),
+  messages: z.number(),
+  sessions: z.number(),
+  listeners: z.array(listenerShape),
+});
+export type RelayStatus = z.infer<typeof statusShape>;
+
+/** A reload takes effect as a whole or not at all. */
+export const reloadShape = z.discriminatedUnion('outcome', [
+  z.object({ outcome: z.literal('reloaded'), changes: z.array(z.string()) }),
+  z.object({ outcome: z.literal('refused'), problems: z.array(z.string()) }),
+]);
+export type ReloadOutcome = z.infer<typeof reloadShape>;
+
+/** A message of the person at the control socket. `from` is empty for the null reverse-path. */
+export const submissionShape = z.strictObject({
+  from: text,
+  to: z.array(text).min(1).max(1000),
+  /** Report until the fate of each recipient is known; else only until the message is accepted. */
+  follow: z.boolean(),
+});
+export type Submission = z.infer<typeof submissionShape>;
+
+/** What happens to a submitted message, in order. `refused` without `to` concerns the whole message. */
+export const submitEventShape = z.discriminatedUnion('event', [
+  z.object({ event: z.literal('refused'), to: z.string().exactOptional(), reply: z.string() }),
+  z.object({ event: z.literal('accepted'), queueId: z.string(), recipients: z.number() }),
+  z.object({ event: z.literal('attempt'), lane: z.string(), number: z.number() }),
+  z.object({
+    event: z.literal('fate'),
+    to: z.string(),
+    status: fateShape,
+    relay: z.string().exactOptional(),
+    reply: z.string().exactOptional(),
+    /** Since the message was accepted. */
+    delayMs: z.number().exactOptional(),
+    nextAt: instant.exactOptional(),
+  }),
+]);
+export type SubmitEvent = z.infer<typeof submitEventShape>;
+
+/**
+ * What the control socket asks of the relay, and what `connectControl` offers to a command: the same
+ * interface on both sides of the socket. A stream is read no faster than its reader takes it, and is
+ * returned early (`return()`) when the reader goes away. Whatever throws is reported as `failed`; throw a
+ * `ControlError` to choose the code.
+ */
+export interface Control {
+  status(): Promise<RelayStatus>;
+  reload(): Promise<ReloadOutcome>;
+  /** Messages by age. Ids that are not in the queue are left out. */
+  list(selector: Selector): AsyncIterable<QueueItem>;
+  /** The octets of one message as they were accepted. `not-found` when it is gone. */
+  octets(id: string): AsyncIterable<Uint8Array>;
+  /** Applies the change to each message in turn; yields the id of each one that was changed, once durable. */
+  change(change: QueueChange, selector: Selector): AsyncIterable<string>;
+  shape(selector: Selector): AsyncIterable<ShapeRow>;
+  /**
+   * Takes a message from the operator. `octets` have CRLF line ends and carry their header. When `signal`
+   * aborts, nobody listens any more: following ends, and a message that is not yet accepted is dropped.
+   */
+  submit(
+    submission: Submission,
+    octets: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): AsyncIterable<SubmitEvent>;
+}
+
+/** Why a control command failed. */
+export type ControlErrorCode =
+  /** The request is not one. */
+  | 'bad-request'
+  | 'too-large'
+  | 'not-found'
+  /** The relay could not do it; the message says why. */
+  | 'failed'
+  /** No relay listens there. */
+  | 'unavailable'
+  /** The socket belongs to someone else. */
+  | 'denied'
+  /** Another relay uses this data folder. */
+  | 'in-use';
+
+/** A control command that did not come to its end. */
+export class ControlError extends Error {
+  readonly code: ControlErrorCode;
+  constructor(code: ControlErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ControlError';
+    this.code = code;
+  }
+}

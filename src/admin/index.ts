@@ -1,0 +1,43 @@
+/**
+ * How people on the machine talk to a running relay: the control socket for its operator, and the maildrop
+ * for any local user who sends mail.
+ *
+ * The control socket is a unix socket in the data folder. One connection is one command: the client sends
+ * a line of JSON `{command, args}`, the relay answers with any number of `{item}` lines and then exactly
+ * one `{result}` or `{error: {code, message}}`. Who may connect is decided by the mode of the file. Every
+ * line, the number of connections and the patience with slow readers are bounded; a client can make its
+ * own command fail, and nothing else. `Control` is what the socket asks; the relay implements it, and
+ * `connectControl` gives the same interface to a command.
+ *
+ * The maildrop is a folder that any local user may write to and only the relay may read, so that sendmail
+ * works without privileges and while the relay is down. A file is complete when it has its final name; the
+ * relay trusts nothing in it but the owner of the open file, and unlinks it only after its spool has the
+ * message: a crash in between delivers twice, never loses.
+ */
+
+export {
+  type Control,
+  ControlError,
+  type ControlErrorCode,
+  type QueueChange,
+  type QueueItem,
+  type RelayStatus,
+  type ReloadOutcome,
+  type Selector,
+  type ShapeRow,
+  type Submission,
+  type SubmitEvent,
+  shapeMinutes,
+} from './control.ts';
+export { connectControl } from './control-client.ts';
+export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
+export {
+  type DropIntake,
+  type DropOutcome,
+  type Maildrop,
+  type MaildropOptions,
+  watchMaildrop,
+} from './maildrop.ts';
+export { type DropEnvelope, dropMail } from './maildrop-file.ts';
+export { prepareMaildrop } from './maildrop-folder.ts';
+export type { Letter } from './maildrop-letter.ts';

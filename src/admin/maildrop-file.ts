@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/**
+ * A file of the maildrop: one line of JSON (this envelope), LF, then the octets of the message with CRLF
+ * line ends, to the end of the file. Addresses are text here: the relay parses them, the writer is not
+ * trusted with it.
+ */
+export const dropEnvelopeShape = z.strictObject({
+  version: z.literal(1),
+  /** Empty for the null reverse-path. */
+  from: z.string().max(2048),
+  to: z.array(z.string().max(2048)).min(1).max(10_000),
+  body: z.enum(['7bit', '8bitmime']),
+  /** RFC 3461: what the sender wants to hear about, the same for every recipient. */
+  notify: z
+    .union([z.literal('never'), z.array(z.enum(['success', 'failure', 'delay'])).max(3)])
+    .exactOptional(),
+  ret: z.enum(['full', 'hdrs']).exactOptional(),
+  envid: z.string().max(100).exactOptional(),
+});
+export type DropEnvelope = z.infer<typeof dropEnvelopeShape>;
+
+/** Longest first line of a file, in octets. */
+export const maxEnvelopeOctets = 4 * 1024 * 1024;
+
+const { O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants;
+
+/** The end of the name of a complete file; anything else is still being written. */
+export const dropSuffix = '.mail';
+/** The beginning of the name of a file that is being written. */
+export const partPrefix = 'part-';
+
+/**
+ * Puts a message into the maildrop and returns its name. When it resolves, the message survives a power
+ * cut and the relay will find it, now or when it next runs. When it rejects nothing is left behind. Names
+ * are 128 bits of chance: nobody but the relay can list the folder, so nobody else can find the file.
+ */
+export async function dropMail(
+  folder: string,
+  envelope: DropEnvelope,
+  octets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<string> {
+  const name = randomBytes(16).toString('hex');
+  const part = join(folder, partPrefix + name);
+  const file = await open(part, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o640);
+  try {
+    await file.writeFile(`${JSON.stringify(envelope)}\n`);
+    for await (const chunk of octets) await file.writeFile(chunk);
+    await file.sync();
+    await rename(part, join(folder, name + dropSuffix));
+    await syncName(file, folder);
+    return name;
+  } catch (error) {
+    await unlink(part).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Makes the new name durable. A user may write to the folder but not open it, so it cannot be synced
+ * itself; syncing the file again takes its rename along on the journaling file systems.
+ */
+async function syncName(file: FileHandle, folder: string): Promise<void> {
+  await file.sync();
+  try {
+    await using handle = await open(folder, 'r');
+    await handle.sync();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) throw error;
+  }
+}

@@ -1,0 +1,168 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { lstat, opendir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Clock, Log } from '../base/index.ts';
+import { dropSuffix, partPrefix } from './maildrop-file.ts';
+import { keepAside, prepareMaildrop } from './maildrop-folder.ts';
+import { type Letter, openLetter, type Refused } from './maildrop-letter.ts';
+
+/** What the relay did with a letter. */
+export type DropOutcome =
+  /** It is durable in the spool: the file goes. */
+  | { readonly kind: 'taken'; readonly queueId: string }
+  /** It can never be accepted: the file is moved aside. */
+  | { readonly kind: 'refused'; readonly because: string }
+  /** Not now (spool full, draining): the file stays and is tried again. */
+  | { readonly kind: 'later'; readonly because: string };
+
+/** Accepts one letter. A rejection counts as `later`. */
+export type DropIntake = (letter: Letter) => Promise<DropOutcome>;
+
+/** What `watchMaildrop` needs. */
+export interface MaildropOptions {
+  /** Made when it is missing. */
+  readonly folder: string;
+  readonly intake: DropIntake;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Largest message, in octets. */
+  readonly maxMessageBytes: number;
+  /** How often the folder is read even when nothing was noticed; 10 s unless given. */
+  readonly scanMs?: number;
+}
+
+/** A maildrop that is being watched. Disposing of it waits for the letters that are being taken in. */
+export interface Maildrop extends AsyncDisposable {
+  /** Reads the folder now; resolves when everything found was dealt with. */
+  scan(): Promise<void>;
+}
+
+/** A part whose writer has been gone for this long is litter. */
+const litterMs = 24 * 3600 * 1000;
+const parallelLetters = 8;
+
+/**
+ * Takes in what local users leave in the folder. A letter is unlinked only after the intake said `taken`,
+ * so a crash between the two delivers it twice and never loses it. Rejects when the folder is not ours or
+ * cannot be made safe.
+ */
+export async function watchMaildrop(options: MaildropOptions): Promise<Maildrop> {
+  await prepareMaildrop(options.folder);
+  return new WatchedMaildrop(options);
+}
+
+class WatchedMaildrop implements Maildrop {
+  readonly #options: MaildropOptions;
+  readonly #watcher: FSWatcher | undefined;
+  /** What cannot even be moved aside, so that it is reported once. */
+  readonly #stuck = new Set<string>();
+  #scanning: Promise<void> | undefined;
+  #isScanWanted = false;
+  #cancelTimer: () => void = () => {};
+  #isClosed = false;
+
+  constructor(options: MaildropOptions) {
+    this.#options = options;
+    this.#watcher = this.#watch();
+    void this.scan();
+  }
+
+  /** One scan at a time; a wish that comes during one is granted after it. */
+  scan(): Promise<void> {
+    this.#isScanWanted = true;
+    this.#scanning ??= this.#scanWhileWanted().finally(() => {
+      this.#scanning = undefined;
+    });
+    return this.#scanning;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#watcher?.close();
+    this.#cancelTimer();
+    await this.#scanning;
+  }
+
+  /** Where watching is impossible (no inotify instances left) the periodic scan has to do. */
+  #watch(): FSWatcher | undefined {
+    const { folder, log } = this.#options;
+    try {
+      const watcher = watch(folder, { persistent: false }, (_event, name) => {
+        if (name?.endsWith(dropSuffix) !== false) void this.scan();
+      });
+      watcher.on('error', (error) => log.warn('maildrop-unwatched', { folder, error }));
+      return watcher;
+    } catch (error) {
+      log.warn('maildrop-unwatched', { folder, error });
+      return undefined;
+    }
+  }
+
+  async #scanWhileWanted(): Promise<void> {
+    this.#cancelTimer();
+    while (this.#isScanWanted && !this.#isClosed) {
+      this.#isScanWanted = false;
+      try {
+        await this.#scanOnce();
+      } catch (error) {
+        this.#options.log.error('maildrop-unreadable', { folder: this.#options.folder, error });
+      }
+    }
+    if (this.#isClosed) return;
+    this.#cancelTimer = this.#options.clock.after(this.#options.scanMs ?? 10_000, () => void this.scan());
+  }
+
+  async #scanOnce(): Promise<void> {
+    const running = new Set<Promise<void>>();
+    for await (const entry of await opendir(this.#options.folder)) {
+      if (this.#isClosed) break;
+      if (this.#stuck.has(entry.name)) continue;
+      const work: Promise<void> = this.#take(entry.name).finally(() => running.delete(work));
+      running.add(work);
+      if (running.size >= parallelLetters) await Promise.race(running);
+    }
+    await Promise.all(running);
+  }
+
+  /** Deals with one name of the folder. Never rejects. */
+  async #take(name: string): Promise<void> {
+    if (name === 'bad') return;
+    const { folder, intake, log, maxMessageBytes } = this.#options;
+    try {
+      if (name.startsWith(partPrefix)) return await this.#clearLitter(name);
+      const found = await openLetter(join(folder, name), { maxMessageBytes });
+      if (found.kind === 'gone') return;
+      if (found.kind === 'refused') return await this.#putAside(name, found);
+      await using letter = found.letter;
+      const outcome = await intake(letter);
+      const fields = { name, uid: letter.uid, from: letter.envelope.from, size: letter.size };
+      if (outcome.kind === 'refused') return await this.#putAside(name, { ...fields, ...outcome });
+      if (outcome.kind === 'later')
+        return log.warn('maildrop-later', { ...fields, because: outcome.because });
+      await unlink(join(folder, name));
+      log.info('maildrop-taken', { ...fields, queueId: outcome.queueId });
+    } catch (error) {
+      log.error('maildrop-failed', { name, error });
+    }
+  }
+
+  /** The time of the last change cannot be set by the user, other than that of the content. */
+  async #clearLitter(name: string): Promise<void> {
+    const path = join(this.#options.folder, name);
+    const { ctimeMs } = await lstat(path);
+    if (this.#options.clock.now() - ctimeMs > litterMs) await unlink(path);
+  }
+
+  async #putAside(name: string, why: Refused): Promise<void> {
+    const { folder, log } = this.#options;
+    const { kind: _, ...fields } = why;
+    try {
+      const keptAs = await keepAside(folder, name);
+      log.warn('maildrop-refused', { name, ...fields, keptAs });
+    } catch (error) {
+      if (this.#stuck.size < 10_000) this.#stuck.add(name);
+      log.error('maildrop-stuck', { name, ...fields, error });
+    }
+  }
+}
