@@ -1,0 +1,124 @@
+import type { Reply } from '../mail/index.ts';
+
+const lf = 10;
+const cr = 13;
+const nothing = Buffer.alloc(0);
+
+/** A reply line should be at most 512 octets (RFC 5321 §4.5.3.1.5); real servers send longer ones. */
+const maxLineOctets = 4096;
+const maxLines = 512;
+/** All lines of one reply together. */
+const maxReplyOctets = 65_536;
+
+interface Partial {
+  readonly code: number;
+  readonly detail: string | undefined;
+  readonly lines: string[];
+  octets: number;
+}
+
+/**
+ * Reads the replies of a server. Bounded in the length of a line, the number of lines and the octets of a
+ * reply, because the server may be hostile too.
+ *
+ * The first line decides how lines end: a server that ends its greeting with CRLF has to go on so, and a
+ * bare LF from it is `invalid` (it may come out of text that the server quotes, and would be a reply that it
+ * never gave). A server that ends its greeting with LF alone is taken at its word.
+ *
+ * After `invalid` or `too-long` nothing more is read: the two sides no longer agree on what was said.
+ */
+export class ReplyReader {
+  #octets: Buffer = nothing;
+  #at = 0;
+  #scanned = 0;
+  #lineEnd: 'crlf' | 'lf' | undefined;
+  #partial: Partial | undefined;
+  #broken: 'invalid' | 'too-long' | undefined;
+
+  /** True when octets came that are part of no reply taken: after `STARTTLS` an attack (RFC 3207 §5). */
+  get hasMore(): boolean {
+    return this.#at < this.#octets.length || this.#partial !== undefined;
+  }
+
+  /** Adds octets; the chunk must not change afterwards. Take the replies before adding more. */
+  push(chunk: Buffer): void {
+    if (this.#broken !== undefined) return;
+    if (this.#at === this.#octets.length) {
+      this.#octets = chunk;
+      this.#scanned = 0;
+    } else {
+      this.#octets = Buffer.concat([this.#octets.subarray(this.#at), chunk]);
+      this.#scanned -= this.#at;
+    }
+    this.#at = 0;
+  }
+
+  /** The next reply, or `undefined` when more octets are needed. */
+  take(): Reply | 'invalid' | 'too-long' | undefined {
+    while (this.#broken === undefined) {
+      const end = this.#octets.indexOf(lf, this.#scanned);
+      if (end < 0) {
+        this.#scanned = this.#octets.length;
+        if (this.#octets.length - this.#at >= maxLineOctets) return this.#break('too-long');
+        return undefined;
+      }
+      const start = this.#at;
+      this.#at = end + 1;
+      this.#scanned = this.#at;
+      if (this.#at - start > maxLineOctets) return this.#break('too-long');
+      const lineEnd = end > start && this.#octets[end - 1] === cr ? 'crlf' : 'lf';
+      this.#lineEnd ??= lineEnd;
+      if (this.#lineEnd === 'crlf' && lineEnd === 'lf') return this.#break('invalid');
+      const text = this.#octets.toString('latin1', start, lineEnd === 'crlf' ? end - 1 : end);
+      const reply = this.#addLine(text);
+      if (reply !== undefined) return reply;
+    }
+    return this.#broken;
+  }
+
+  /** Takes one line; returns the reply when it was the last one of it. */
+  #addLine(line: string): Reply | 'invalid' | 'too-long' | undefined {
+    // A code alone is a whole line (RFC 5321 §4.2).
+    const match = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line);
+    if (match === null) return this.#break('invalid');
+    const code = Number(match[1]);
+    const text = harmless(match[3] ?? '');
+    this.#partial ??= { code, detail: statusDetail(code, text), lines: [], octets: 0 };
+    const partial = this.#partial;
+    if (partial.code !== code) return this.#break('invalid');
+    partial.octets += line.length;
+    if (partial.lines.length >= maxLines || partial.octets > maxReplyOctets) return this.#break('too-long');
+    partial.lines.push(withoutStatus(code, partial.detail, text));
+    if (match[2] === '-') return undefined;
+    this.#partial = undefined;
+    const { detail, lines } = partial;
+    return detail === undefined ? { code, lines } : { code, detail, lines };
+  }
+
+  #break(because: 'invalid' | 'too-long'): 'invalid' | 'too-long' {
+    this.#broken = because;
+    this.#octets = nothing;
+    this.#at = 0;
+    this.#partial = undefined;
+    return because;
+  }
+}
+
+/** Subject and detail of the status at the start of the text, if its class is that of the code (RFC 2034 §4). */
+function statusDetail(code: number, text: string): string | undefined {
+  const match = /^([245])\.(\d{1,3}\.\d{1,3})(?: |$)/.exec(text);
+  return match !== null && Number(match[1]) === Math.floor(code / 100) ? match[2] : undefined;
+}
+
+/** Every line repeats the status (RFC 2034 §4); it is kept once. */
+function withoutStatus(code: number, detail: string | undefined, text: string): string {
+  if (detail === undefined) return text;
+  const status = `${Math.floor(code / 100)}.${detail}`;
+  if (text === status) return '';
+  return text.startsWith(`${status} `) ? text.slice(status.length + 1) : text;
+}
+
+/** What is not printable ASCII becomes `?`: the text goes to logs, notifications and terminals. */
+function harmless(text: string): string {
+  return /^[ -~]*$/.test(text) ? text : text.replace(/\t/g, ' ').replace(/[^ -~]/g, '?');
+}
