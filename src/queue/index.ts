@@ -1,0 +1,29 @@
+/**
+ * What is due when, over the spool. The queue knows lanes (one destination each, with its own concurrency
+ * and health), claims what is due, hands it to `Deliver` and records how each recipient fared.
+ *
+ * Invariants: an attempt is counted and durable before anything is dialled; a message leaves the spool
+ * only when every recipient has come to its end and every notification about that is itself spooled; what
+ * is not due soon is on disk only, so memory does not grow with the queue.
+ *
+ * On failure: an interrupted attempt is tried again when its lease ends, at once after a restart; a
+ * message that cannot be read is held and said loudly; a destination that does not answer is suspended
+ * and probed with one message before more follow.
+ *
+ * RFC 5321 §4.5.4 (retries), RFC 3461 §5 (notifications).
+ */
+export type { AssignLanes, Attempt, AttemptResult, Deliver, Health } from './deliver.ts';
+export { type Operated, Operator } from './operator.ts';
+export {
+  defaultLanes,
+  type LaneOptions,
+  type Notify,
+  type NotifyEvent,
+  type QueueOptions,
+  type QueueParts,
+  type Routing,
+} from './options.ts';
+export { statusWord } from './outcome.ts';
+export { Queue } from './queue.ts';
+export { defaultRetry, type RetryOptions, retryDelay } from './retry.ts';
+export { sweep } from './sweep.ts';

@@ -1,0 +1,125 @@
+import { Fifo } from '../base/index.ts';
+import type { Envelope, Reply } from '../mail/index.ts';
+import type { LaneEntry, LaneName } from '../spool/index.ts';
+
+/** An entry that this process has claimed: waiting in its lane or under way. */
+export interface Task {
+  readonly lane: LaneName;
+  /** As it is in the spool now. */
+  entry: LaneEntry;
+  readonly envelope: Envelope;
+  readonly isMailing: boolean;
+  /** How many lanes the message had when it was claimed. */
+  readonly laneCount: number;
+  state: 'waiting' | 'under-way' | 'dropped';
+  /** An operator held the message while it was under way. */
+  holdBecause?: string;
+}
+
+/**
+ * Whether the destination is worth dialling. A suspended one is left alone until `until`, and everything
+ * for it stays on disk.
+ */
+export type LaneHealth =
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'suspended'; readonly until: number; readonly because: Reply };
+
+/** So many connection failures in a row, none of them contradicted by a success, suspend a lane. */
+const failuresToSuspend = 3;
+
+/**
+ * One destination: the tasks that wait for it and how many attempts it bears at once. The window opens by
+ * one for each success while it is full, and halves when the destination asks for less or fails.
+ */
+export class Lane {
+  readonly name: LaneName;
+  readonly #maxWindow: number;
+  /** Mail of people, and mail to many: the second never delays the first to another destination. */
+  readonly #letters = new Fifo<Task>();
+  readonly #mailings = new Fifo<Task>();
+  #window: number;
+  #turn = 0;
+  #failures = 0;
+  #suspensions = 0;
+  #health: LaneHealth = { kind: 'alive' };
+  active = 0;
+  /** Claims on their way to disk, counted so that the lane is not overfilled meanwhile. */
+  reserved = 0;
+  /** Entries that are due may be on disk. */
+  hasMore = false;
+  isLoading = false;
+  /** An operator asked to try everything that was not attempted since then. */
+  flushAt: number | undefined;
+
+  constructor(name: LaneName, maxWindow: number) {
+    this.name = name;
+    this.#maxWindow = maxWindow;
+    this.#window = Math.min(5, maxWindow);
+  }
+
+  get health(): LaneHealth {
+    return this.#health;
+  }
+
+  get window(): number {
+    return this.#window;
+  }
+
+  get waiting(): number {
+    return this.#letters.length + this.#mailings.length;
+  }
+
+  get isIdle(): boolean {
+    return this.waiting === 0 && this.active === 0 && this.reserved === 0 && !this.hasMore && !this.isLoading;
+  }
+
+  /** Whether another attempt may begin now with a task of this kind. */
+  hasRunnable(kind: 'letter' | 'mailing'): boolean {
+    if (this.#health.kind === 'suspended' || this.active >= this.#window) return false;
+    return kind === 'letter' ? this.#letters.length > 0 : this.#mailings.length > 0;
+  }
+
+  push(task: Task): void {
+    (task.isMailing ? this.#mailings : this.#letters).push(task);
+  }
+
+  /** Takes a task of the kind asked for. Letters go first, but every fourth turn is a mailing's. */
+  take(kind: 'letter' | 'mailing'): Task | undefined {
+    const yields = kind === 'letter' && ++this.#turn % 4 === 0;
+    const first = yields ? this.#mailings : kind === 'letter' ? this.#letters : this.#mailings;
+    return first.shift() ?? this.#letters.shift() ?? this.#mailings.shift();
+  }
+
+  takeAll(): Task[] {
+    return [...this.#letters.takeAll(), ...this.#mailings.takeAll()];
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#suspensions = 0;
+    if (this.active >= this.#window && this.#window < this.#maxWindow) this.#window++;
+  }
+
+  throttled(): void {
+    this.#window = Math.max(1, Math.floor(this.#window / 2));
+  }
+
+  /** Returns how many times in a row the lane has now been given up, 0 when it goes on. */
+  failed(): number {
+    this.throttled();
+    if (this.#health.kind === 'suspended' || ++this.#failures < failuresToSuspend) return 0;
+    return ++this.#suspensions;
+  }
+
+  suspend(until: number, because: Reply): void {
+    this.#health = { kind: 'suspended', until, because };
+  }
+
+  /** Ends a suspension: one attempt probes the destination before more follow. */
+  resume(): void {
+    if (this.#health.kind === 'alive') return;
+    this.#health = { kind: 'alive' };
+    this.#window = 1;
+    this.#failures = failuresToSuspend - 1;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Background, Clock, Log } from '../base/index.ts';
+import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
+import type { LaneName, Spool, StoredOctets } from '../spool/index.ts';
+import type { AssignLanes, Deliver } from './deliver.ts';
+import type { RetryOptions } from './retry.ts';
+
+export interface LaneOptions {
+  /** Attempts at once to one destination. */
+  readonly concurrency: number;
+  /** Attempts at once in all. */
+  readonly total: number;
+  /** Entries of one lane that are kept in memory. */
+  readonly claimsPerLane: number;
+  /** Entries of all lanes that are kept in memory. */
+  readonly claims: number;
+}
+
+export const defaultLanes: LaneOptions = { concurrency: 20, total: 500, claimsPerLane: 500, claims: 10_000 };
+
+/** Something the sender may want to hear about; the receiver of this decides by NOTIFY (RFC 3461). */
+export interface NotifyEvent {
+  readonly id: QueueId;
+  readonly envelope: Envelope;
+  readonly octets: StoredOctets;
+  /** What just became of recipients; for `delayed` the last status of each that still waits. */
+  readonly statuses: ReadonlyMap<number, RecipientStatus>;
+  readonly kind: 'ended' | 'delayed';
+  /** Until when recipients are tried, for the text of a delay. */
+  readonly retryUntil: number;
+}
+
+/** Tells the sender. Resolves when the notification, if one is due, is itself durable in the spool. */
+export type Notify = (event: NotifyEvent) => Promise<void>;
+
+/** How the queue learns where recipients go. `hasLane` is false for a lane that no route leads to now. */
+export interface Routing {
+  readonly assignLanes: AssignLanes;
+  hasLane(lane: LaneName): boolean;
+}
+
+/** What the queue works with. */
+export interface QueueParts {
+  readonly spool: Spool;
+  readonly deliver: Deliver;
+  readonly routing: Routing;
+  readonly notify: Notify;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly background: Background;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface QueueOptions {
+  readonly retry: RetryOptions;
+  readonly lanes: LaneOptions;
+}

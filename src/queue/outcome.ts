@@ -1,0 +1,38 @@
+import type { Log } from '../base/index.ts';
+import { type Envelope, formatReplyText, type QueueId, type RecipientStatus } from '../mail/index.ts';
+
+/** The word of the log for a status: the fields of the log lines that the documentation promises. */
+export function statusWord(status: RecipientStatus): 'delivered' | 'deferred' | 'bounced' | 'expired' {
+  switch (status.status) {
+    case 'delivered':
+      return 'delivered';
+    case 'pending':
+      return 'deferred';
+    case 'failed':
+      return status.expired === true ? 'expired' : 'bounced';
+  }
+}
+
+/** Writes one line for each recipient whose status became known. */
+export function logStatuses(
+  log: Log,
+  of: {
+    readonly id: QueueId;
+    readonly envelope: Envelope;
+    readonly statuses: ReadonlyMap<number, RecipientStatus>;
+    readonly now: number;
+  },
+): void {
+  for (const [index, status] of of.statuses) {
+    const word = statusWord(status);
+    log.info(word, {
+      queueId: of.id,
+      from: of.envelope.reversePath?.text ?? '',
+      to: of.envelope.recipients[index]?.address.text,
+      relay: status.relay,
+      status: word,
+      reply: formatReplyText(status.reply),
+      delayMs: of.now - of.envelope.receivedAt,
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import type { Envelope, RecipientStatus } from '../mail/index.ts';
+import type { Change, LaneEntry } from '../spool/index.ts';
+
+/** The recipients of an entry, as indices into the envelope. */
+export function recipientsOf(entry: Pick<LaneEntry, 'recipients'>, envelope: Envelope): readonly number[] {
+  return entry.recipients === 'all' ? [...envelope.recipients.keys()] : entry.recipients;
+}
+
+/** The recipients of an entry that have not come to their end. */
+export function pendingOf(
+  entry: Pick<LaneEntry, 'recipients'>,
+  envelope: Envelope,
+  statuses: ReadonlyMap<number, RecipientStatus>,
+): readonly number[] {
+  const all = recipientsOf(entry, envelope);
+  if (statuses.size === 0) return all;
+  return all.filter((index) => (statuses.get(index)?.status ?? 'pending') === 'pending');
+}
+
+/** One `status` change for each recipient of a result. */
+export function statusChanges(
+  entry: LaneEntry,
+  statuses: ReadonlyMap<number, RecipientStatus>,
+): readonly Change[] {
+  return [...statuses].map(([recipient, status]) => ({ kind: 'status', id: entry.id, recipient, status }));
+}
+
+/** The entry after an attempt that left recipients pending. */
+export function rescheduled(entry: LaneEntry, dueAt: number, attemptedAt: number): LaneEntry {
+  const { begun: _, ...rest } = entry;
+  return { ...rest, dueAt, attemptedAt };
+}
+
+/** The entry as it is claimed: the attempt is counted before anything is dialled. */
+export function claimed(entry: LaneEntry, leaseUntil: number, now: number): LaneEntry {
+  return { ...entry, attempts: entry.attempts + 1, begun: true, dueAt: leaseUntil, attemptedAt: now };
+}
+
+/** A claim given back: the attempt never began. */
+export function unclaimed(entry: LaneEntry, dueAt: number): LaneEntry {
+  const { begun: _, ...rest } = entry;
+  return { ...rest, attempts: Math.max(0, entry.attempts - 1), dueAt };
+}
