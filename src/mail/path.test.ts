@@ -46,7 +46,16 @@ test('a source route is accepted and dropped', () => {
   assert.equal(forward('<@a.example,@b.example:u@d>'), 'u@d');
   assert.equal(forward('<@[192.0.2.1]:u@d>'), 'u@d');
   assert.equal(forward('<@[IPv6:2001:db8::1],@b:u@d>'), 'u@d');
-  for (const text of ['<@:u@d>', '<@a:>', '<@a,:u@d>', '<@a,b:u@d>', '<@a@b:u@d>', '<@a_b:u@d>', '<@a>', '<:u@d>']) {
+  for (const text of [
+    '<@:u@d>',
+    '<@a:>',
+    '<@a,:u@d>',
+    '<@a,b:u@d>',
+    '<@a@b:u@d>',
+    '<@a_b:u@d>',
+    '<@a>',
+    '<:u@d>',
+  ]) {
     assert.equal(forward(text), 'syntax', text);
   }
 });
