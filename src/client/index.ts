@@ -20,5 +20,7 @@
  */
 export { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
 export type { OutgoingMessage, OutgoingOctets, SendEnding, SendResult, Unmet } from './message.ts';
+export { openClient } from './open.ts';
 export { type ClientOptions, type ClientTimeouts, defaultTimeouts } from './options.ts';
+export { checkCapabilities } from './requirements.ts';
 export type { ClientSession, ClientTls } from './session.ts';

@@ -55,13 +55,14 @@ export type SendEnding =
   /** Nothing was sent: this server cannot be given this message. The session is as it was. */
   | { readonly kind: 'unsendable'; readonly unmet: Unmet }
   /**
-   * It broke off before the message was complete at the server: nothing was delivered. With phase `mail` and
-   * code `closed` on a kept session the server had only grown tired of waiting: dial again at once.
+   * It broke off before the message was complete at the server: nothing was delivered. With phase `idle` or
+   * `mail` and code `closed` a kept session had only grown too old: dial again at once.
    */
   | { readonly kind: 'lost'; readonly error: ClientError }
   /**
    * It broke off after the last octet of the message and before the reply: the server may have taken it, and
-   * another try may make a duplicate (RFC 1047).
+   * another try may make a duplicate (RFC 1047). Phase `mail` on a kept session makes that most unlikely:
+   * with CHUNKING the content goes out together with MAIL, and no reply came to either.
    */
   | { readonly kind: 'in-doubt'; readonly error: ClientError };
 

@@ -1,6 +1,12 @@
 import type { Recipient, Reply, ReversePath } from '../mail/index.ts';
+import type { Extensions } from '../smtp/index.ts';
+import { verifyRecipient } from './callout.ts';
+import { ClientError } from './client-error.ts';
 import type { OutgoingMessage, SendResult } from './message.ts';
-import type { Capabilities } from './stub.ts';
+import type { Peer } from './peer.ts';
+import { checkCapabilities } from './requirements.ts';
+import { lostReply, Transaction } from './transaction.ts';
+import { waitFor } from './wire.ts';
 
 /** What is known of the TLS under a session. */
 export interface ClientTls {
@@ -14,7 +20,7 @@ export interface ClientTls {
 
 /** A session with one server, after its EHLO. One transaction at a time. */
 export interface ClientSession extends AsyncDisposable {
-  readonly capabilities: Capabilities;
+  readonly capabilities: Extensions;
   readonly tls: ClientTls | undefined;
   readonly greeting: Reply;
   /** Another transaction may begin: idle, in step, not closing, MAILMAX not reached (RFC 9422). */
@@ -32,4 +38,102 @@ export interface ClientSession extends AsyncDisposable {
   quit(): Promise<void>;
   /** Closes at once, in whatever state. */
   close(): void;
+}
+
+/** The facts that opening a session brings. */
+export interface Opened {
+  readonly peer: Peer;
+  readonly greeting: Reply;
+  readonly tls: ClientTls | undefined;
+}
+
+/** The session over a wire whose opening is done. */
+export class WireSession implements ClientSession {
+  readonly greeting: Reply;
+  readonly tls: ClientTls | undefined;
+  readonly #peer: Peer;
+  #messagesSent = 0;
+  #isBusy = false;
+  #mustReset = false;
+
+  constructor(opened: Opened) {
+    this.#peer = opened.peer;
+    this.greeting = opened.greeting;
+    this.tls = opened.tls;
+  }
+
+  get capabilities(): Extensions {
+    return this.#peer.capabilities;
+  }
+
+  get messagesSent(): number {
+    return this.#messagesSent;
+  }
+
+  get isUsable(): boolean {
+    const mailMax = this.#peer.capabilities.limits?.mailMax ?? Number.POSITIVE_INFINITY;
+    return !this.#isBusy && this.#peer.wire.isIdle && this.#messagesSent < mailMax;
+  }
+
+  async send(message: OutgoingMessage, signal: AbortSignal): Promise<SendResult> {
+    if (this.#isBusy) return this.#unsent(message, { kind: 'lost', error: busy() });
+    const unmet = checkCapabilities(message, this.capabilities);
+    if (unmet !== undefined) return this.#unsent(message, { kind: 'unsendable', unmet });
+    const { wire } = this.#peer;
+    const transaction = new Transaction(this.#peer, message);
+    this.#messagesSent++;
+    this.#isBusy = true;
+    const release = wire.watch(signal);
+    const result = await transaction.run(this.#mustReset);
+    release?.();
+    this.#mustReset = transaction.isOpen;
+    this.#isBusy = false;
+    return result;
+  }
+
+  async verify(reversePath: ReversePath, recipient: Recipient): Promise<Reply> {
+    if (this.#isBusy) throw busy();
+    this.#isBusy = true;
+    this.#messagesSent++;
+    try {
+      return await verifyRecipient(this.#peer, { reversePath, recipient, mustReset: this.#mustReset });
+    } finally {
+      this.#mustReset = false;
+      this.#isBusy = false;
+    }
+  }
+
+  async quit(): Promise<void> {
+    const { wire, timeouts } = this.#peer;
+    if (!this.#isBusy && wire.isIdle) {
+      this.#isBusy = true;
+      await wire.ask('QUIT\r\n', waitFor('quit', timeouts.quit));
+    }
+    await wire.leave('', timeouts.quit);
+  }
+
+  close(): void {
+    this.#peer.wire.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.quit();
+  }
+
+  /** The result of a transaction that was not begun. */
+  #unsent(message: OutgoingMessage, ending: SendResult['ending']): SendResult {
+    const said = ending.kind === 'unsendable' ? ending.unmet.reply : lostReply(busy());
+    return {
+      mail: said,
+      recipients: message.recipients.map(() => said),
+      accepted: 0,
+      dsnOffered: this.capabilities.dsn,
+      ending,
+      startedAt: this.#peer.clock.now(),
+    };
+  }
+}
+
+function busy(): ClientError {
+  return new ClientError('busy', 'idle', 'another transaction is under way on this session');
 }

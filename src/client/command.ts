@@ -1,0 +1,44 @@
+import type { Recipient } from '../mail/index.ts';
+import { type Extensions, encodeOriginalRecipient, encodeXtext, formatNotify } from '../smtp/index.ts';
+import type { OutgoingMessage } from './message.ts';
+import { messageSize, neededBody, needsSmtputf8 } from './requirements.ts';
+
+/** The MAIL command with the parameters that the server offered to understand, CRLF included. */
+export function formatMail(
+  message: OutgoingMessage,
+  capabilities: Extensions,
+  isAuthenticated: boolean,
+): string {
+  let line = `MAIL FROM:<${message.reversePath?.text ?? ''}>`;
+  if (capabilities.size !== undefined) line += ` SIZE=${messageSize(message)}`;
+  line += bodyParameter(message, capabilities);
+  if (needsSmtputf8(message)) line += ' SMTPUTF8';
+  if (capabilities.dsn) {
+    if (message.ret !== undefined) line += ` RET=${message.ret.toUpperCase()}`;
+    if (message.envid !== undefined) line += ` ENVID=${encodeXtext(message.envid)}`;
+  }
+  // The server would take the message for our own otherwise: we proved who we are, not who wrote it
+  // (RFC 4954 §5).
+  if (isAuthenticated) line += ' AUTH=<>';
+  return `${line}\r\n`;
+}
+
+/** The RCPT command, CRLF included. */
+export function formatRcpt(recipient: Recipient, capabilities: Extensions): string {
+  let line = `RCPT TO:<${recipient.address.text}>`;
+  if (capabilities.dsn) {
+    const { notify, originalRecipient } = recipient;
+    if (notify !== undefined) line += ` NOTIFY=${formatNotify(notify)}`;
+    if (originalRecipient !== undefined) line += ` ORCPT=${encodeOriginalRecipient(originalRecipient)}`;
+  }
+  return `${line}\r\n`;
+}
+
+function bodyParameter(message: OutgoingMessage, capabilities: Extensions): string {
+  const needed = neededBody(message);
+  // What the sender declared beyond need is passed on where it can be said.
+  const mayBeBinary = message.body === 'binarymime' && capabilities.binaryMime && capabilities.chunking;
+  if (needed === 'binarymime' || mayBeBinary) return ' BODY=BINARYMIME';
+  const isEightBit = needed === '8bitmime' || message.body !== '7bit';
+  return isEightBit && capabilities.eightBitMime ? ' BODY=8BITMIME' : '';
+}

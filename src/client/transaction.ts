@@ -1,0 +1,244 @@
+import { isPositive, type Reply, reply, replyClass } from '../mail/index.ts';
+import type { ClientError } from './client-error.ts';
+import { formatMail, formatRcpt } from './command.ts';
+import { type Framing, writePieces, writeWhole } from './content.ts';
+import type { OutgoingMessage, SendEnding, SendResult } from './message.ts';
+import type { Peer } from './peer.ts';
+import { messageSize } from './requirements.ts';
+
+/**
+ * One transaction, from MAIL to the last reply. The replies are gathered as they come; what they mean for
+ * each recipient is read off them at the end, however far it came.
+ */
+export class Transaction {
+  readonly #peer: Peer;
+  readonly #message: OutgoingMessage;
+  readonly #framing: Framing;
+  readonly #startedAt: number;
+  #mail: Reply | undefined;
+  /** By recipient: the reply to RCPT. */
+  readonly #rcpts: (Reply | undefined)[] = [];
+  /** The indices of recipients whose RCPT was accepted. */
+  readonly #accepted: number[] = [];
+  #data: Reply | undefined;
+  /** To the end of data: one, or with LMTP one for each accepted recipient. */
+  #ends: readonly Reply[] = [];
+  /** The last octet of the message was written. */
+  #isSent = false;
+  #isOpen = false;
+
+  constructor(peer: Peer, message: OutgoingMessage) {
+    this.#peer = peer;
+    this.#message = message;
+    this.#framing = peer.capabilities.chunking ? 'octets' : 'dots';
+    this.#startedAt = peer.clock.now();
+  }
+
+  /** The server may still hold it: RSET has to come before the next MAIL. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Carries it out. Never rejects. */
+  async run(mustReset: boolean): Promise<SendResult> {
+    if (!this.#peer.wire.isIdle) return this.#result();
+    this.#isOpen = true;
+    if (this.#peer.capabilities.pipelining) await this.#sendGroup(mustReset);
+    else await this.#sendSteps(mustReset);
+    if (!this.#isSent && this.#peer.wire.isIdle) await this.#finish();
+    if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
+    return this.#result();
+  }
+
+  /**
+   * The envelope in one write (RFC 2920): with DATA at its end, or with BDAT and the content itself when that
+   * is in memory. LMTP has as many replies to BDAT as RCPTs were accepted, so there BDAT waits for those.
+   */
+  async #sendGroup(mustReset: boolean): Promise<void> {
+    const { wire, capabilities, waits, protocol } = this.#peer;
+    const { recipients, octets } = this.#message;
+    const inline = this.#framing === 'octets' && protocol === 'smtp' ? octets.whole : undefined;
+    let text = mustReset ? 'RSET\r\n' : '';
+    text += formatMail(this.#message, capabilities, this.#peer.isAuthenticated);
+    for (const recipient of recipients) text += formatRcpt(recipient, capabilities);
+    let count = (mustReset ? 2 : 1) + recipients.length;
+    let wait = waits.envelope;
+    if (this.#framing === 'dots') {
+      text += 'DATA\r\n';
+      wait = waits.envelopeAndData;
+      count++;
+    } else if (inline !== undefined) {
+      text += this.#bdat();
+      wait = waits.envelopeAndContent;
+      count++;
+    }
+    const coming = wire.expect(count, wait);
+    wire.cork();
+    wire.write(text);
+    if (inline !== undefined) {
+      writeWhole(wire, this.#message, { whole: inline, framing: 'octets' });
+      this.#isSent = wire.error === undefined;
+    }
+    wire.uncork();
+    const replies = await coming;
+    let at = 0;
+    if (mustReset) this.#onReset(replies[at++]);
+    this.#onMail(replies[at++]);
+    for (let i = 0; i < recipients.length; i++) this.#onRcpt(i, replies[at++]);
+    const last = replies[at];
+    if (this.#framing === 'dots') this.#onData(last);
+    else if (last !== undefined) this.#onEnds([last]);
+  }
+
+  /** The envelope one command at a time, for a server without PIPELINING. */
+  async #sendSteps(mustReset: boolean): Promise<void> {
+    const { wire, capabilities, waits, isAuthenticated } = this.#peer;
+    const { recipients } = this.#message;
+    if (mustReset) this.#onReset(await wire.ask('RSET\r\n', waits.mail));
+    this.#onMail(await wire.ask(formatMail(this.#message, capabilities, isAuthenticated), waits.mail));
+    if (this.#mail === undefined || !isPositive(this.#mail)) return;
+    for (const [index, recipient] of recipients.entries()) {
+      if (!wire.isIdle) return;
+      this.#onRcpt(index, await wire.ask(formatRcpt(recipient, capabilities), waits.rcpt));
+    }
+    if (this.#framing === 'octets' || this.#accepted.length === 0 || !wire.isIdle) return;
+    this.#onData(await wire.ask('DATA\r\n', waits.dataInit));
+  }
+
+  /** What comes after the envelope, if anything. */
+  async #finish(): Promise<void> {
+    const mayGoOn = this.#framing === 'octets' || this.#isDataOpen;
+    if (this.#mail === undefined || !mayGoOn) return;
+    if (this.#accepted.length > 0 && isPositive(this.#mail)) await this.#sendContent();
+    else if (this.#isDataOpen) await this.#sendLoneDot();
+  }
+
+  /** DATA was answered 354 although nobody is to receive anything: the way out (RFC 2920 §3.1). */
+  async #sendLoneDot(): Promise<void> {
+    const { wire, waits, protocol } = this.#peer;
+    // LMTP replies once for each accepted recipient, so nobody knows what is owed here.
+    if (protocol === 'lmtp') return wire.fail('protocol', 'the server wants content for nobody');
+    await wire.ask('.\r\n', waits.endOfData);
+    this.#isOpen = false;
+  }
+
+  async #sendContent(): Promise<void> {
+    const { wire, waits, protocol, timeouts } = this.#peer;
+    const { octets } = this.#message;
+    // Expected before the content is out, so that a refusal in the middle of it is seen.
+    const coming = wire.expect(protocol === 'lmtp' ? this.#accepted.length : 1, waits.endOfData);
+    wire.enter('content', timeouts.dataBlock);
+    const isInMemory = octets.whole !== undefined;
+    if (isInMemory) wire.cork();
+    if (this.#framing === 'octets') wire.write(this.#bdat());
+    if (octets.whole !== undefined) {
+      writeWhole(wire, this.#message, { whole: octets.whole, framing: this.#framing });
+      wire.uncork();
+      this.#isSent = wire.error === undefined;
+    } else {
+      const options = { framing: this.#framing, blockMs: timeouts.dataBlock };
+      this.#isSent = await writePieces(wire, this.#message, options);
+    }
+    if (this.#isSent) wire.enter('end-of-data', timeouts.dataDone);
+    const ends = await coming;
+    if (this.#isSent) this.#onEnds(ends);
+    else this.#onEarlyEnds(ends);
+  }
+
+  /** The server answered in the middle of the content, which cannot be taken back: the session is over. */
+  #onEarlyEnds(ends: readonly Reply[]): void {
+    if (ends.some(isPositive)) this.#peer.wire.fail('protocol', 'the server accepted half a message');
+    else this.#onEnds(ends);
+    this.#peer.wire.close();
+  }
+
+  #bdat(): string {
+    return `BDAT ${messageSize(this.#message)} LAST\r\n`;
+  }
+
+  /** DATA was answered 354: the server takes what comes for content. */
+  get #isDataOpen(): boolean {
+    return this.#data !== undefined && replyClass(this.#data) === 3;
+  }
+
+  #onReset(value: Reply | undefined): void {
+    if (value !== undefined && replyClass(value) !== 2 && value.code !== 421) {
+      this.#peer.wire.fail('protocol', `the server answered RSET with ${value.code}`);
+    }
+  }
+
+  #onMail(value: Reply | undefined): void {
+    if (value === undefined || this.#isOdd(value, 2, 'MAIL')) return;
+    this.#mail = value;
+    if (!isPositive(value)) this.#isOpen = false;
+  }
+
+  #onRcpt(index: number, value: Reply | undefined): void {
+    if (value === undefined || this.#isOdd(value, 2, 'RCPT')) return;
+    this.#rcpts[index] = value.code === 552 ? tooManyRecipients(value) : value;
+    if (isPositive(value)) this.#accepted.push(index);
+  }
+
+  #onData(value: Reply | undefined): void {
+    if (value !== undefined && !this.#isOdd(value, 3, 'DATA')) this.#data = value;
+  }
+
+  #onEnds(values: readonly Reply[]): void {
+    if (!values.some((value) => this.#isOdd(value, 2, 'the end of data'))) this.#ends = values;
+  }
+
+  /** A positive reply of the wrong kind tells that we no longer understand each other (RFC 5321 §4.3.2). */
+  #isOdd(value: Reply, positive: 2 | 3, to: string): boolean {
+    if (!isPositive(value) || replyClass(value) === positive) return false;
+    this.#peer.wire.fail('protocol', `the server answered ${to} with ${value.code}`);
+    return true;
+  }
+
+  #result(): SendResult {
+    const { wire, capabilities } = this.#peer;
+    const missing = wire.farewell ?? lostReply(wire.error);
+    const recipients: Reply[] = [];
+    let accepted = 0;
+    let isDefinite = true;
+    for (let i = 0; i < this.#message.recipients.length; i++) {
+      const found = this.#fateOf(i);
+      if (found === undefined) isDefinite = false;
+      else if (isPositive(found)) accepted++;
+      recipients.push(found ?? missing);
+    }
+    return {
+      mail: this.#mail ?? missing,
+      recipients,
+      accepted,
+      dsnOffered: capabilities.dsn,
+      ending: this.#ending(isDefinite),
+      startedAt: this.#startedAt,
+    };
+  }
+
+  /** The reply that decided for one recipient, if it came. */
+  #fateOf(index: number): Reply | undefined {
+    if (this.#mail === undefined || !isPositive(this.#mail)) return this.#mail;
+    const rcpt = this.#rcpts[index];
+    if (rcpt === undefined || !isPositive(rcpt)) return rcpt;
+    if (this.#data !== undefined && !isPositive(this.#data)) return this.#data;
+    return this.#ends[this.#peer.protocol === 'lmtp' ? this.#accepted.indexOf(index) : 0];
+  }
+
+  #ending(isDefinite: boolean): SendEnding {
+    const { wire } = this.#peer;
+    if (wire.farewell !== undefined) return { kind: 'closing', reply: wire.farewell };
+    if (isDefinite || wire.error === undefined) return { kind: 'complete' };
+    return { kind: this.#isSent ? 'in-doubt' : 'lost', error: wire.error };
+  }
+}
+
+/** 552 to RCPT is an old way to say 452 (RFC 5321 §4.5.3.1.10): the recipient is to be tried again. */
+export function tooManyRecipients(value: Reply): Reply {
+  return { ...value, code: 452 };
+}
+
+/** Stands for a reply that never came. */
+export function lostReply(error: ClientError | undefined): Reply {
+  return reply(451, error?.code === 'content' ? '3.0' : '4.2', error?.message ?? 'no reply came');
+}

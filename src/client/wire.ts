@@ -1,0 +1,301 @@
+import type { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
+import type { Clock } from '../base/index.ts';
+import type { Reply } from '../mail/index.ts';
+import { ReplyReader } from '../smtp/index.ts';
+import { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
+import { Deadline } from './deadline.ts';
+
+/** How a group of replies is waited for: its phases, for errors, and how long each reply may take. */
+export interface Wait {
+  /** The phase while no reply has come, while some have, and while only the last is missing. */
+  readonly phases: readonly [first: ClientPhase, between: ClientPhase, last: ClientPhase];
+  readonly eachMs: number;
+  readonly lastMs: number;
+}
+
+/** The wait for replies that are all alike. */
+export function waitFor(phase: ClientPhase, eachMs: number): Wait {
+  return { phases: [phase, phase, phase], eachMs, lastMs: eachMs };
+}
+
+/**
+ * What a server may send between two commands before we stop listening: the largest EHLO replies seen are
+ * below 4 KiB. Each reply that is expected adds a little, for a group with hundreds of recipients.
+ */
+const baseAllowance = 64 * 1024;
+const replyAllowance = 2 * 1024;
+
+/** Octets that may wait for the network before a writer is asked to pause. */
+const highWater = 64 * 1024;
+
+const noReplies: readonly Reply[] = [];
+
+/**
+ * A stream to a server that answers in replies. It matches replies to what was asked, keeps the deadline of
+ * the phase, and ends for good at the first thing that goes wrong: then `error` says why, and whoever waits
+ * gets the replies that came so far. Nothing here rejects or throws.
+ */
+export class Wire {
+  #stream: Duplex;
+  #reader = new ReplyReader();
+  readonly #deadline: Deadline;
+  readonly #signals = new Set<AbortSignal>();
+  #phase: ClientPhase = 'connect';
+  #error: ClientError | undefined;
+  #farewell: Reply | undefined;
+  #allowance = baseAllowance;
+  #wait: Wait | undefined;
+  #count = 0;
+  #replies: Reply[] = [];
+  #settle: ((replies: readonly Reply[]) => void) | undefined;
+  #resume: (() => void) | undefined;
+
+  /** `stream` may still be connecting. */
+  constructor(stream: Duplex, clock: Clock) {
+    this.#stream = stream;
+    this.#deadline = new Deadline(clock, () => this.fail('timeout', 'the server took too long'));
+    this.#listen();
+  }
+
+  /** Why the wire ended; `undefined` while it is open. */
+  get error(): ClientError | undefined {
+    return this.#error;
+  }
+
+  /** The 421 of a server that is closing. No reply is waited for after it. */
+  get farewell(): Reply | undefined {
+    return this.#farewell;
+  }
+
+  /** Replies are being waited for. */
+  get isWaiting(): boolean {
+    return this.#settle !== undefined;
+  }
+
+  /** Open, nothing under way, the server not closing. */
+  get isIdle(): boolean {
+    return this.#error === undefined && this.#farewell === undefined && !this.isWaiting;
+  }
+
+  /** Octets of a reply that is not complete have come. */
+  get hasPartialReply(): boolean {
+    return this.#reader.hasMore;
+  }
+
+  /** Ends the wire when the signal fires. Returns what stops that, unless the signal was watched before. */
+  watch(signal: AbortSignal): (() => void) | undefined {
+    if (this.#error !== undefined || this.#signals.has(signal)) return undefined;
+    if (signal.aborted) {
+      this.#onAbort();
+      return undefined;
+    }
+    this.#signals.add(signal);
+    signal.addEventListener('abort', this.#onAbort);
+    return () => {
+      this.#signals.delete(signal);
+      signal.removeEventListener('abort', this.#onAbort);
+    };
+  }
+
+  write(octets: string | Buffer): void {
+    if (this.#error === undefined && octets.length > 0) this.#stream.write(octets);
+  }
+
+  /** Makes one write of all that is written until `uncork`. */
+  cork(): void {
+    this.#stream.cork();
+  }
+
+  uncork(): void {
+    this.#stream.uncork();
+  }
+
+  /** Begins a phase in which no reply is owed yet. */
+  enter(phase: ClientPhase, timeoutMs: number): void {
+    if (this.#error !== undefined) return;
+    this.#phase = phase;
+    this.#deadline.set(timeoutMs);
+  }
+
+  /**
+   * Resolves with the next `count` replies, or with fewer when the wire ends or the server says 421 (which is
+   * then the last of them). To be called in the same turn as the write that asks for them.
+   */
+  expect(count: number, wait: Wait): Promise<readonly Reply[]> {
+    if (this.#error !== undefined || this.#farewell !== undefined) return Promise.resolve(noReplies);
+    this.#replies = [];
+    this.#count = count;
+    this.#wait = wait;
+    this.#allowance = baseAllowance + count * replyAllowance;
+    this.#progress(wait);
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** Writes a command and resolves with its reply; `undefined` when none came. */
+  async ask(command: string, wait: Wait): Promise<Reply | undefined> {
+    const replies = this.expect(1, wait);
+    this.write(command);
+    return (await replies)[0];
+  }
+
+  /**
+   * Resolves when the network has taken enough of what was written for more to be useful, when the replies
+   * that are waited for have all come, or when the wire has ended. `undefined` when there is no need to wait.
+   */
+  drained(): Promise<void> | undefined {
+    if (!this.isWaiting || this.#stream.writableLength < highWater) return undefined;
+    return new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+  }
+
+  /** Waits for the connection to be made. */
+  async connected(timeoutMs: number): Promise<void> {
+    this.enter('connect', timeoutMs);
+    if (this.#error !== undefined) return;
+    await this.#event('connect');
+    this.#deadline.clear();
+  }
+
+  /** Puts TLS on the stream. Everything from then on goes through it. */
+  async secure(options: ConnectionOptions, timeoutMs: number): Promise<TLSSocket | undefined> {
+    this.enter('tls', timeoutMs);
+    if (this.#error !== undefined) return undefined;
+    this.#stream.removeAllListeners();
+    // The stream below still reports its own end; only what TLS makes of it counts.
+    this.#stream.on('error', () => {});
+    const secured = connectTls({ ...options, socket: this.#stream });
+    this.#stream = secured;
+    this.#reader = new ReplyReader();
+    this.#listen();
+    await this.#event('secureConnect');
+    this.#deadline.clear();
+    return this.#error === undefined ? secured : undefined;
+  }
+
+  /** Ends the wire because of something the owner found. The first reason stays. */
+  fail(code: ClientErrorCode, message: string, cause?: unknown): void {
+    if (this.#error !== undefined) return;
+    const reply = this.#farewell === undefined ? undefined : { reply: this.#farewell };
+    const error = new ClientError(code, this.#phase, `${message} (${this.#phase})`, { ...reply, cause });
+    this.#end(error);
+    this.#stream.destroy();
+  }
+
+  /** Closes at once. */
+  close(): void {
+    this.fail('closed', 'the session was closed by us');
+  }
+
+  /** Sends the last words and closes when they are out, but no later than after `timeoutMs`. */
+  async leave(lastWords: string, timeoutMs: number): Promise<void> {
+    if (this.#error !== undefined) return;
+    this.#stream.end(lastWords);
+    this.enter('quit', timeoutMs);
+    await this.#event('finish');
+    this.close();
+  }
+
+  readonly #onAbort = (): void => this.fail('aborted', 'the session was aborted');
+
+  #listen(): void {
+    const stream = this.#stream;
+    stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    stream.on('drain', () => this.#wake());
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      this.fail(codeOf(error, this.#phase, stream), `the connection failed with ${error.code}`, error);
+    });
+    stream.on('end', () => this.#onClose());
+    stream.on('close', () => this.#onClose());
+  }
+
+  #onClose(): void {
+    this.fail(this.#phase === 'tls' ? 'tls' : 'closed', 'the server closed the connection');
+  }
+
+  /** Resolves at the event, or when the wire has ended. */
+  #event(name: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = resolve;
+      this.#stream.once(name, () => this.#wake());
+    });
+  }
+
+  #wake(): void {
+    const resume = this.#resume;
+    this.#resume = undefined;
+    resume?.();
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#error !== undefined) return;
+    this.#allowance -= chunk.length;
+    if (this.#allowance < 0) {
+      this.fail('protocol', 'the server sends without end');
+      return;
+    }
+    this.#reader.push(chunk);
+    const before = this.#replies.length;
+    for (let found = this.#reader.take(); found !== undefined; found = this.#reader.take()) {
+      if (typeof found === 'string') {
+        this.fail(
+          'protocol',
+          found === 'too-long' ? 'the server sent too long a reply' : 'the server sent what is no reply',
+        );
+        return;
+      }
+      this.#onReply(found);
+    }
+    if (this.#wait !== undefined && this.#replies.length > before) this.#progress(this.#wait);
+  }
+
+  #onReply(reply: Reply): void {
+    if (this.#error !== undefined || this.#farewell !== undefined) return;
+    if (reply.code === 421) this.#farewell = reply;
+    if (this.#settle === undefined) {
+      if (reply.code !== 421) this.fail('protocol', 'the server sent a reply to nothing');
+      return;
+    }
+    this.#replies.push(reply);
+    if (this.#replies.length === this.#count || reply.code === 421) this.#answer();
+  }
+
+  /** Sets phase and deadline for the next reply of the group. */
+  #progress(wait: Wait): void {
+    const done = this.#replies.length;
+    const isLast = done === this.#count - 1;
+    this.enter(wait.phases[isLast ? 2 : done === 0 ? 0 : 1], isLast ? wait.lastMs : wait.eachMs);
+  }
+
+  /** Hands over what has come. From then on nothing is owed. */
+  #answer(): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#wait = undefined;
+    this.#deadline.clear();
+    this.#phase = 'idle';
+    settle?.(this.#replies);
+    this.#wake();
+  }
+
+  #end(error: ClientError): void {
+    this.#error = error;
+    this.#deadline.close();
+    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
+    this.#signals.clear();
+    this.#answer();
+  }
+}
+
+/** What an error of the stream means in the phase it came in. */
+function codeOf(error: NodeJS.ErrnoException, phase: ClientPhase, stream: Duplex): ClientErrorCode {
+  if (phase === 'tls') {
+    return stream instanceof TLSSocket && stream.authorizationError ? 'certificate' : 'tls';
+  }
+  if (phase !== 'connect') return 'closed';
+  if (error.code === 'ECONNREFUSED') return 'refused';
+  return error.code === 'ETIMEDOUT' ? 'timeout' : 'unreachable';
+}
