@@ -1,0 +1,226 @@
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Envelope,
+  isTransient,
+  parseQueueId,
+  type QueueId,
+  type RecipientStatus,
+  type Reply,
+  reply,
+} from '../mail/index.ts';
+import type { Attempt, AttemptResult } from '../queue/deliver.ts';
+
+export interface CaptureOptions {
+  readonly folder: string;
+  /** Default 1000. */
+  readonly maxMessages?: number;
+  /** Octets of all messages together; default 1 GB. */
+  readonly maxBytes?: number;
+  readonly now: () => number;
+}
+
+/** What the envelope of a captured message says. */
+export interface CapturedMessage {
+  readonly id: QueueId;
+  /** `null` is `<>`. */
+  readonly from: string | null;
+  readonly to: readonly string[];
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number;
+  readonly capturedAt: number;
+  readonly origin: Envelope['origin'];
+  readonly smtputf8: boolean;
+  readonly body: Envelope['body'];
+}
+
+const captured = reply(250, '0.0', 'Captured');
+
+/**
+ * The capture inbox: what would have left the machine stays in a folder, `ID.eml` with the octets as they
+ * are and `ID.json` with the envelope. A second attempt for the same message adds its recipients. When there
+ * are too many messages, or too much of them, the oldest go. One process owns the folder.
+ */
+export class Capture {
+  readonly #folder: string;
+  readonly #maxMessages: number;
+  readonly #maxBytes: number;
+  readonly #now: () => number;
+  /** Size by id; ids sort by age. */
+  #sizes: Map<QueueId, number> | undefined;
+  #bytes = 0;
+  /** Writes and removals, one after the other. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CaptureOptions) {
+    this.#folder = options.folder;
+    this.#maxMessages = options.maxMessages ?? 1000;
+    this.#maxBytes = options.maxBytes ?? 1_000_000_000;
+    this.#now = options.now;
+  }
+
+  /** Carries out an attempt. Never rejects: what the disk refuses is transient. */
+  async deliver(attempt: Attempt, signal: AbortSignal): Promise<AttemptResult> {
+    let outcome: Reply = captured;
+    try {
+      await this.#inTurn(() => this.#write(attempt, signal));
+    } catch (error) {
+      outcome = reply(
+        452,
+        '3.1',
+        `Capture folder cannot be written: ${String(error)}`.replace(/[\r\n]+/g, ' '),
+      );
+    }
+    const isStuck = isTransient(outcome);
+    const fate: RecipientStatus = {
+      status: isStuck ? 'pending' : 'delivered',
+      at: this.#now(),
+      relay: 'capture',
+      reply: outcome,
+    };
+    return {
+      statuses: new Map(attempt.recipients.map((index) => [index, fate])),
+      health: isStuck ? { kind: 'dead', reply: outcome } : { kind: 'alive' },
+    };
+  }
+
+  /** The newest first, from the one before `before` on. A message whose envelope is broken is left out. */
+  async list(options: { readonly limit: number; readonly before?: QueueId }): Promise<CapturedMessage[]> {
+    const sizes = await this.#open();
+    const ids = [...sizes.keys()].filter((id) => options.before === undefined || id < options.before);
+    const wanted = ids.sort().reverse().slice(0, options.limit);
+    const found = await Promise.all(wanted.map((id) => this.envelope(id)));
+    return found.filter((message) => message !== undefined);
+  }
+
+  /** The envelope of one message. */
+  async envelope(id: QueueId): Promise<CapturedMessage | undefined> {
+    try {
+      return decodeEnvelope(id, JSON.parse(await readFile(this.#path(id, 'json'), 'utf8')));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The octets of one message. */
+  async octets(id: QueueId): Promise<Buffer | undefined> {
+    return readFile(this.#path(id, 'eml')).catch(() => undefined);
+  }
+
+  async remove(id: QueueId): Promise<void> {
+    await this.#inTurn(() => this.#remove(id));
+  }
+
+  async clear(): Promise<void> {
+    await this.#inTurn(async () => {
+      for (const id of [...(await this.#open()).keys()]) await this.#remove(id);
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(work);
+    this.#tail = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Reads the folder once. Strangers' files are left alone. */
+  async #open(): Promise<Map<QueueId, number>> {
+    if (this.#sizes !== undefined) return this.#sizes;
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const sizes = new Map<QueueId, number>();
+    let bytes = 0;
+    for (const name of await readdir(this.#folder)) {
+      const id = name.endsWith('.eml') ? parseQueueId(name.slice(0, -4)) : undefined;
+      if (id === undefined) continue;
+      const { size } = await stat(join(this.#folder, name));
+      sizes.set(id, size);
+      bytes += size;
+    }
+    this.#bytes = bytes;
+    this.#sizes ??= sizes;
+    return this.#sizes;
+  }
+
+  async #write(attempt: Attempt, signal: AbortSignal): Promise<void> {
+    const sizes = await this.#open();
+    const { id, envelope, octets } = attempt;
+    const earlier = sizes.has(id) ? ((await this.envelope(id))?.to ?? []) : [];
+    const to = attempt.recipients.map((index) => envelope.recipients[index]?.address.text ?? '');
+    const { reversePath, receivedAt, origin, smtputf8, body } = envelope;
+    const from = reversePath?.text ?? null;
+    const all = [...new Set([...earlier, ...to])];
+    const facts = {
+      id,
+      from,
+      to: all,
+      size: octets.size,
+      receivedAt,
+      capturedAt: this.#now(),
+      origin,
+      smtputf8,
+      body,
+    };
+    await this.#writeFile(id, 'json', [Buffer.from(`${JSON.stringify(facts, null, 2)}\n`)], signal);
+    // The message comes last: what has no message is not in the inbox.
+    if (!sizes.has(id))
+      await this.#writeFile(id, 'eml', octets.whole === undefined ? octets.chunks() : [octets.whole], signal);
+    if (!sizes.has(id)) this.#bytes += octets.size;
+    sizes.set(id, octets.size);
+    await this.#trim(sizes);
+  }
+
+  async #writeFile(
+    id: QueueId,
+    extension: 'eml' | 'json',
+    pieces: Iterable<Buffer> | AsyncIterable<Buffer>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const temporary = `${this.#path(id, extension)}.tmp`;
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      for await (const piece of pieces) {
+        signal.throwIfAborted();
+        await file.appendFile(piece);
+      }
+      await file.datasync();
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, this.#path(id, extension));
+  }
+
+  async #trim(sizes: Map<QueueId, number>): Promise<void> {
+    if (sizes.size <= this.#maxMessages && this.#bytes <= this.#maxBytes) return;
+    for (const id of [...sizes.keys()].sort()) {
+      // The newest message is kept even when it alone is too much.
+      const isWithin = sizes.size <= this.#maxMessages && this.#bytes <= this.#maxBytes;
+      if (isWithin || sizes.size <= 1) return;
+      await this.#remove(id);
+    }
+  }
+
+  async #remove(id: QueueId): Promise<void> {
+    const sizes = await this.#open();
+    const size = sizes.get(id);
+    if (size === undefined) return;
+    await rm(this.#path(id, 'eml'), { force: true });
+    await rm(this.#path(id, 'json'), { force: true });
+    sizes.delete(id);
+    this.#bytes -= size;
+  }
+
+  #path(id: QueueId, extension: 'eml' | 'json'): string {
+    return join(this.#folder, `${id}.${extension}`);
+  }
+}
+
+function decodeEnvelope(id: QueueId, value: unknown): CapturedMessage | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const isOurs = 'id' in value && value.id === id && 'to' in value && Array.isArray(value.to);
+  // Only this class writes these files, and `id` proves which one it was.
+  return isOurs ? (value as CapturedMessage) : undefined;
+}

@@ -1,0 +1,192 @@
+import { networkInterfaces } from 'node:os';
+import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock } from '../base/index.ts';
+import type { ClientTimeouts } from '../client/index.ts';
+import type { Resolver } from '../dns/index.ts';
+import { type RecipientStatus, reply } from '../mail/index.ts';
+import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/deliver.ts';
+import type { LaneName } from '../spool/index.ts';
+import { Capture } from './capture.ts';
+import { Dialer } from './dialer.ts';
+import { HostMemory } from './host-memory.ts';
+import { deliverToMaildir } from './maildir.ts';
+import { type DeliveryOptions, defaultLimits } from './options.ts';
+import { SessionPool } from './pool.ts';
+import { attemptRemote, type RemoteParts } from './remote-attempt.ts';
+import { Router } from './router.ts';
+import type { Transport } from './transport.ts';
+
+/** What delivery is given and does not change by reload. */
+export interface DeliveryParts {
+  readonly resolver: Resolver;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** 0 ≤ n < 1; default Math.random. */
+  readonly random?: () => number;
+  readonly timeouts?: Partial<ClientTimeouts>;
+}
+
+/** Delivery as the queue and the composition root see it. */
+export interface Delivery extends AsyncDisposable {
+  readonly deliver: Deliver;
+  readonly assignLanes: AssignLanes;
+  /** How a lane is carried out now; `undefined` when its recipients have to be assigned anew. */
+  resolveLane(lane: LaneName): Transport | undefined;
+  /** The capture inbox, when a folder for it is set. */
+  readonly capture: Capture | undefined;
+  /**
+   * Swaps the configuration. Attempts under way end as they began; kept sessions are closed. Throws a
+   * RangeError, and changes nothing, when the options cannot be used. A `resolver` replaces the old one.
+   */
+  reload(options: DeliveryOptions, parts?: { readonly resolver?: Resolver }): void;
+}
+
+/** Makes the delivery side. Throws a RangeError that names every problem of the routes. */
+export function createDelivery(options: DeliveryOptions, parts: DeliveryParts): Delivery {
+  return new Deliveries(options, parts);
+}
+
+/** What one configuration comes to. */
+interface Generation {
+  readonly router: Router;
+  readonly remote: RemoteParts;
+  readonly maildir: Parameters<typeof deliverToMaildir>[2];
+}
+
+class Deliveries implements Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #background: Background;
+  #generation: Generation;
+  #capture: Capture | undefined;
+  #captureKey = '';
+
+  constructor(options: DeliveryOptions, parts: DeliveryParts) {
+    this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
+    this.#log = parts.log ?? silentLog;
+    this.#background = new Background(this.#log);
+    this.#generation = this.#build(options, parts.resolver);
+    this.#openCapture(options);
+  }
+
+  get capture(): Capture | undefined {
+    return this.#capture;
+  }
+
+  readonly assignLanes: AssignLanes = (envelope) => this.#generation.router.assign(envelope);
+
+  readonly deliver: Deliver = async (attempt, signal) => {
+    try {
+      const transport = this.resolveLane(attempt.lane);
+      if (transport === undefined) return this.#complete(attempt, await this.#deliverAnew(attempt, signal));
+      return this.#complete(attempt, await this.#carryOut(attempt, transport, signal));
+    } catch (error) {
+      this.#log.error('attempt-failed', { id: attempt.id, lane: attempt.lane, error: String(error) });
+      return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } });
+    }
+  };
+
+  resolveLane(lane: LaneName): Transport | undefined {
+    return this.#generation.router.resolveLane(lane);
+  }
+
+  reload(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): void {
+    const old = this.#generation;
+    this.#generation = this.#build(options, parts.resolver ?? old.remote.targets.resolver);
+    this.#openCapture(options);
+    old.remote.pool.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#generation.remote.pool.close();
+    await this.#background.drain();
+  }
+
+  #carryOut(attempt: Attempt, transport: Transport, signal: AbortSignal): Promise<AttemptResult> {
+    switch (transport.kind) {
+      case 'remote':
+        return attemptRemote(attempt, transport, this.#generation.remote, signal);
+      case 'maildir':
+        return deliverToMaildir(attempt, transport, this.#generation.maildir, signal);
+      case 'capture':
+        if (this.#capture === undefined) throw new Error('no capture folder is set');
+        return this.#capture.deliver(attempt, signal);
+    }
+  }
+
+  /** The routes have changed since the message was spooled: its recipients go where they go now. */
+  async #deliverAnew(attempt: Attempt, signal: AbortSignal): Promise<AttemptResult> {
+    const { envelope } = attempt;
+    const recipients = attempt.recipients.flatMap((index) => envelope.recipients[index] ?? []);
+    const statuses = new Map<number, RecipientStatus>();
+    let health: AttemptResult['health'] = { kind: 'alive' };
+    for (const assigned of this.assignLanes({ ...envelope, recipients })) {
+      const transport = this.resolveLane(assigned.lane);
+      if (transport === undefined) continue;
+      const places = assigned.recipients === 'all' ? recipients.keys() : assigned.recipients;
+      const indices = [...places].flatMap((place) => attempt.recipients[place] ?? []);
+      const part: Attempt = { ...attempt, lane: assigned.lane, recipients: indices };
+      const result = await this.#carryOut(part, transport, signal);
+      for (const [index, status] of result.statuses) statuses.set(index, status);
+      health = result.health;
+    }
+    return { statuses, health };
+  }
+
+  /** One status for each recipient asked about, whatever happened. */
+  #complete(attempt: Attempt, result: AttemptResult): AttemptResult {
+    if (result.statuses.size === attempt.recipients.length) return result;
+    const statuses = new Map(result.statuses);
+    const why = reply(451, '3.0', 'The delivery attempt failed');
+    for (const index of attempt.recipients) {
+      if (!statuses.has(index)) statuses.set(index, { status: 'pending', at: this.#clock.now(), reply: why });
+    }
+    return { statuses, health: result.health };
+  }
+
+  #build(options: DeliveryOptions, resolver: Resolver): Generation {
+    const limits = { ...defaultLimits, ...options.limits };
+    const router = new Router(options);
+    const now = () => this.#clock.now();
+    const { timeouts, random = Math.random } = this.#parts;
+    const targets = {
+      resolver,
+      ownNames: new Set([options.hostname, ...(options.ownNames ?? [])].map((name) => name.toLowerCase())),
+      ownAddresses: new Set(
+        (options.ownAddresses ?? interfaceAddresses()).flatMap((text) => canonicalIp(text) ?? []),
+      ),
+      refusePrivate: options.refusePrivateMx ?? true,
+      maxAddresses: limits.addresses,
+      random,
+      mxPort: options.mxPort ?? 25,
+      memory: new HostMemory(this.#clock, limits.avoidMs),
+    };
+    const dialer = new Dialer({
+      helo: options.hostname,
+      clock: this.#clock,
+      log: this.#log,
+      ...(timeouts === undefined ? {} : { timeouts }),
+    });
+    const pool = new SessionPool(limits, this.#clock, this.#background);
+    const { maildirOwner: owner } = options;
+    const maildir = { now, ...(owner === undefined ? {} : { owner }) };
+    return { router, remote: { pool, dialer, targets, limits, log: this.#log, now }, maildir };
+  }
+
+  /** The same folder keeps its inbox: two of them would not know of each other's messages. */
+  #openCapture({ capture }: DeliveryOptions): void {
+    const key = JSON.stringify(capture ?? null);
+    if (key === this.#captureKey) return;
+    this.#captureKey = key;
+    this.#capture =
+      capture === undefined ? undefined : new Capture({ ...capture, now: () => this.#clock.now() });
+  }
+}
+
+/** Every address of this machine. */
+function interfaceAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).map(({ address }) => address),
+  );
+}

@@ -1,0 +1,144 @@
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Clock, Log } from '../base/index.ts';
+import { ClientError, type ClientOptions, type ClientTimeouts, openClient } from '../client/index.ts';
+import { failureOf, type HostFailure } from './failure.ts';
+import type { PooledSession } from './pool.ts';
+import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
+
+/** One place to open a session with. */
+export interface Target {
+  /** For SNI and the certificate. */
+  readonly serverName: string;
+  readonly address: string | { readonly path: string };
+  readonly port: number;
+  /** What the route says of this host; absent for a mail exchanger or a socket. */
+  readonly next?: NextHost;
+  /** `host[address]:port`, for log and status. */
+  readonly relay: string;
+  /** Names it in the `HostMemory`. */
+  readonly key: string;
+}
+
+export interface DialerOptions {
+  /** What we say in EHLO. */
+  readonly helo: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly timeouts?: Partial<ClientTimeouts>;
+}
+
+/** Makes the target of an address of a host. */
+export function targetOf(host: string, address: string, port: number, next?: NextHost): Target {
+  const target = { serverName: host, address, port, relay: `${host}[${address}]:${port}` };
+  return { ...target, key: formatHostPort(address, port), ...(next === undefined ? {} : { next }) };
+}
+
+/** Makes the target of a unix socket. */
+export function socketTarget(path: string): Target {
+  return { serverName: 'localhost', address: { path }, port: 0, relay: path, key: path };
+}
+
+/** Opens sessions as the policy of a transport asks. */
+export class Dialer {
+  readonly #options: DialerOptions;
+  /** By PEM of the roots; making one reads and parses all of them. */
+  readonly #contexts = new Map<string | undefined, SecureContext>();
+
+  constructor(options: DialerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Opens a session for the lane. A failed handshake of opportunistic TLS is followed by a second connection
+   * in clear (RFC 7435 §3): that is still better for the mail than not to send it, and no worse than a server
+   * without STARTTLS. Never done when TLS is required. Never rejects.
+   */
+  async open(
+    transport: RemoteTransport,
+    target: Target,
+    signal: AbortSignal,
+  ): Promise<PooledSession | HostFailure> {
+    const tls = tlsModeOf(transport, target);
+    const first = await this.#dial(transport, target, tls, signal);
+    if (!(first instanceof ClientError)) return first;
+    const isHandshake = first.phase === 'tls' && first.code !== 'certificate' && first.code !== 'aborted';
+    if (tls !== 'opportunistic' || !isHandshake) return this.#failed(first, target);
+    this.#options.log.warn('tls-fallback', { relay: target.relay, because: first.message });
+    const second = await this.#dial(transport, target, 'none', signal);
+    return second instanceof ClientError ? this.#failed(second, target) : second;
+  }
+
+  async #dial(
+    transport: RemoteTransport,
+    target: Target,
+    tls: ClientOptions['tls'],
+    signal: AbortSignal,
+  ): Promise<PooledSession | ClientError> {
+    // The attempt may end the dialling, but not the session that outlives it.
+    const life = new AbortController();
+    const onAbort = () => life.abort();
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    const { clock } = this.#options;
+    try {
+      const session = await openClient(this.#clientOptions(transport, target, tls, life.signal));
+      const { lane } = transport;
+      const now = clock.now();
+      return { session, lane, relay: target.relay, hostKey: target.key, openedAt: now, idleSince: now };
+    } catch (error) {
+      if (error instanceof ClientError) return error;
+      return new ClientError('protocol', 'connect', String(error), { cause: error });
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #clientOptions(
+    transport: RemoteTransport,
+    target: Target,
+    tls: ClientOptions['tls'],
+    signal: AbortSignal,
+  ): ClientOptions {
+    const { helo, timeouts, clock } = this.#options;
+    const { policy } = transport;
+    const user = target.next?.user;
+    return {
+      host: target.address,
+      port: target.port,
+      serverName: target.serverName,
+      helo,
+      protocol: transport.protocol,
+      tls,
+      verify: (policy.verify ?? user !== undefined) ? 'name' : 'none',
+      signal,
+      clock,
+      ...(tls === 'none' ? {} : { secureContext: this.#context(policy.ca) }),
+      ...(policy.source === undefined ? {} : { localAddress: policy.source }),
+      ...(user === undefined ? {} : { credentials: { user, password: policy.password ?? '' } }),
+      ...(timeouts === undefined ? {} : { timeouts }),
+    };
+  }
+
+  #context(ca: string | undefined): SecureContext {
+    let context = this.#contexts.get(ca);
+    if (context === undefined) {
+      context = createSecureContext({ minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) });
+      this.#contexts.set(ca, context);
+    }
+    return context;
+  }
+
+  #failed(error: ClientError, target: Target): HostFailure {
+    // Wrong credentials stop a whole lane, and only an operator can help.
+    if (error.phase === 'auth')
+      this.#options.log.error('relay-auth-failed', { relay: target.relay, because: error.message });
+    return failureOf(error, target.relay);
+  }
+}
+
+function tlsModeOf(transport: RemoteTransport, target: Target): ClientOptions['tls'] {
+  const { policy, protocol } = transport;
+  if (target.next?.isImplicitTls === true) return 'implicit';
+  if (target.next?.user !== undefined || policy.verify === true) return 'required';
+  return policy.tls ?? (protocol === 'lmtp' ? 'none' : 'opportunistic');
+}

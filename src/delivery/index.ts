@@ -1,0 +1,31 @@
+/**
+ * Carries mail out: from a recipient to a route, from a route to a lane, and through the lane to a server, a
+ * mailbox or the capture inbox.
+ *
+ * `createDelivery` implements the two functions that the queue calls. `assignLanes` is the routing decision
+ * of a message that is accepted. `deliver` is one attempt: it takes a kept session of the lane or dials the
+ * hosts of the route in order, and ends with one status for each recipient it was asked about.
+ *
+ * Invariants: what leaves is octet for octet what came in, unless the next hop cannot take it and a lawful
+ * conversion exists (RFC 6152 §3); credentials go over TLS only; sessions are shared only within a lane, and
+ * a lane has one set of credentials, one TLS policy and one source address; nobody's MX makes us dial our
+ * own network or ourselves (RFC 5321 §5.1).
+ *
+ * On failure: `deliver` never rejects. A reply of the remote server is passed on as it is; where none came
+ * one is made up with the code of RFC 3463 that fits (4.4.1 no answer, 4.4.2 broken off, 4.4.3 DNS, 4.7.5
+ * TLS, 5.1.2 no such domain, 5.1.10 null MX, 5.4.6 loop). What is unclear is transient.
+ *
+ * RFC 5321 §4.5.4, §5; RFC 7505 (null MX); RFC 2033 (LMTP); RFC 3461 §5.2 (DSN); RFC 7435 (opportunistic
+ * TLS); RFC 6152, 3030, 6531 (conversion).
+ */
+export { Capture, type CapturedMessage } from './capture.ts';
+export { createDelivery, type Delivery, type DeliveryParts } from './delivery.ts';
+export {
+  type DeliveryDomain,
+  type DeliveryLimits,
+  type DeliveryOptions,
+  type DeliveryRoute,
+  defaultLimits,
+} from './options.ts';
+export { compileRules, type RouteProblem } from './rules.ts';
+export type { Transport } from './transport.ts';

@@ -1,0 +1,53 @@
+import { type Address, type Domain, parseDomain, type ReversePath } from '../mail/index.ts';
+
+/** Which addresses a route is for. */
+export type Pattern =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'null' }
+  | { readonly kind: 'domain'; readonly domain: Domain }
+  /** Subdomains: `suffix` begins with a dot. */
+  | { readonly kind: 'subdomains'; readonly suffix: string }
+  | { readonly kind: 'mailbox'; readonly localPart: string; readonly domain: Domain };
+
+/** Parses `*`, `<>`, `example.org`, `*@example.org`, `*.example.org`, `*@*.example.org`, `user@example.org`. */
+export function parsePattern(text: string): Pattern | undefined {
+  if (text === '*' || text === '*@*') return { kind: 'any' };
+  if (text === '<>') return { kind: 'null' };
+  const at = text.lastIndexOf('@');
+  const localPart = at < 0 ? '*' : text.slice(0, at).toLowerCase();
+  const name = text.slice(at + 1);
+  if (name.startsWith('*.')) {
+    const domain = parseDomain(name.slice(2));
+    return domain === undefined || localPart !== '*'
+      ? undefined
+      : { kind: 'subdomains', suffix: `.${domain}` };
+  }
+  const domain = parseDomain(name);
+  if (domain === undefined || localPart === '') return undefined;
+  return localPart === '*' ? { kind: 'domain', domain } : { kind: 'mailbox', localPart, domain };
+}
+
+/** Whether some mailbox of the domain can match. */
+export function coversDomain(pattern: Pattern, domain: Domain): boolean {
+  switch (pattern.kind) {
+    case 'any':
+      return true;
+    case 'null':
+      return false;
+    case 'subdomains':
+      return domain.endsWith(pattern.suffix);
+    default:
+      return domain === pattern.domain;
+  }
+}
+
+/** Whether the path matches. Local parts are compared without regard to case. */
+export function matchesPath(pattern: Pattern, path: ReversePath): boolean {
+  if (pattern.kind === 'any') return true;
+  if (path === null) return pattern.kind === 'null';
+  return coversDomain(pattern, path.domain) && matchesLocalPart(pattern, path);
+}
+
+function matchesLocalPart(pattern: Pattern, address: Address): boolean {
+  return pattern.kind !== 'mailbox' || address.localPart.toLowerCase() === pattern.localPart;
+}

@@ -1,0 +1,124 @@
+import type { Background, Clock } from '../base/index.ts';
+import type { ClientSession } from '../client/index.ts';
+import type { LaneName } from '../spool/index.ts';
+import type { DeliveryLimits } from './options.ts';
+
+/** A session with what is to be known of it between attempts. */
+export interface PooledSession {
+  readonly session: ClientSession;
+  readonly lane: LaneName;
+  /** `host[address]:port`. */
+  readonly relay: string;
+  /** The key of its host in the `HostMemory`. */
+  readonly hostKey: string;
+  readonly openedAt: number;
+  idleSince: number;
+}
+
+type PoolLimits = Pick<
+  DeliveryLimits,
+  'idlePerLane' | 'idleTotal' | 'idleMs' | 'sessionAgeMs' | 'messagesPerSession'
+>;
+
+/**
+ * Sessions kept between attempts, by lane: a lane is one destination with its credentials, TLS policy and
+ * source, so a session never carries mail that another policy was meant for. `take` is synchronous and
+ * sets no timer; one sweep for all lanes closes what has been idle for long.
+ */
+export class SessionPool {
+  readonly #limits: PoolLimits;
+  readonly #clock: Clock;
+  readonly #background: Background;
+  readonly #idle = new Map<LaneName, PooledSession[]>();
+  #count = 0;
+  #cancelSweep: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(limits: PoolLimits, clock: Clock, background: Background) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#background = background;
+  }
+
+  /** Idle sessions in all lanes. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** The session used last in this lane, if it is still good. */
+  take(lane: LaneName): PooledSession | undefined {
+    const idle = this.#idle.get(lane);
+    if (idle === undefined) return undefined;
+    for (let kept = idle.pop(); kept !== undefined; kept = idle.pop()) {
+      this.#count--;
+      if (this.#isGood(kept)) return kept;
+      this.#quit(kept);
+    }
+    this.#idle.delete(lane);
+    return undefined;
+  }
+
+  /** Keeps a session for the next attempt, or says QUIT when it has done enough or there are too many. */
+  give(kept: PooledSession): void {
+    kept.idleSince = this.#clock.now();
+    const idle = this.#idle.get(kept.lane);
+    const isFull = this.#count >= this.#limits.idleTotal || (idle?.length ?? 0) >= this.#limits.idlePerLane;
+    if (this.#isClosed || isFull || !this.#isGood(kept)) {
+      this.#quit(kept);
+      return;
+    }
+    if (idle === undefined) this.#idle.set(kept.lane, [kept]);
+    else idle.push(kept);
+    this.#count++;
+    if (this.#cancelSweep === undefined) this.#scheduleSweep();
+  }
+
+  /** Says QUIT to every idle session; sessions given back later are still kept. */
+  flush(): void {
+    for (const idle of this.#idle.values()) for (const kept of idle) this.#quit(kept);
+    this.#idle.clear();
+    this.#count = 0;
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+  }
+
+  /** Flushes, and keeps nothing from now on. */
+  close(): void {
+    this.#isClosed = true;
+    this.flush();
+  }
+
+  #isGood({ session, openedAt, idleSince }: PooledSession): boolean {
+    const now = this.#clock.now();
+    return (
+      session.isUsable &&
+      now - idleSince < this.#limits.idleMs &&
+      now - openedAt < this.#limits.sessionAgeMs &&
+      session.messagesSent < this.#limits.messagesPerSession
+    );
+  }
+
+  #quit({ session }: PooledSession): void {
+    if (session.isUsable) this.#background.run('quit', session.quit());
+    else session.close();
+  }
+
+  #scheduleSweep(): void {
+    this.#cancelSweep = this.#clock.after(Math.max(this.#limits.idleMs / 2, 1), () => {
+      this.#cancelSweep = undefined;
+      this.#sweep();
+      if (this.#count > 0) this.#scheduleSweep();
+    });
+  }
+
+  #sweep(): void {
+    for (const [lane, idle] of this.#idle) {
+      const good = idle.filter((kept) => this.#isGood(kept));
+      if (good.length === idle.length) continue;
+      for (const kept of idle) if (!good.includes(kept)) this.#quit(kept);
+      this.#count -= idle.length - good.length;
+      if (good.length === 0) this.#idle.delete(lane);
+      else this.#idle.set(lane, good);
+    }
+  }
+}

@@ -1,0 +1,292 @@
+import type { Log } from '../base/index.ts';
+import type { OutgoingMessage, SendResult } from '../client/index.ts';
+import {
+  formatReplyText,
+  isPermanent,
+  isPositive,
+  type RecipientStatus,
+  type Reply,
+  reply,
+} from '../mail/index.ts';
+import type { Attempt, AttemptResult, Health } from '../queue/deliver.ts';
+import { adapt, isAsciiRecipient } from './adapt.ts';
+import type { Dialer, Target } from './dialer.ts';
+import { type HostFailure, healthOf, shuttingDown } from './failure.ts';
+import type { DeliveryLimits } from './options.ts';
+import type { PooledSession, SessionPool } from './pool.ts';
+import { findTargets, hasAlternatives, type TargetOptions } from './targets.ts';
+import type { RemoteTransport } from './transport.ts';
+
+/** What an attempt over the network needs. One value for all attempts of a configuration. */
+export interface RemoteParts {
+  readonly pool: SessionPool;
+  readonly dialer: Dialer;
+  readonly targets: TargetOptions;
+  readonly limits: DeliveryLimits;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+/** One attempt by SMTP or LMTP. Never rejects for anything that a peer or the network does. */
+export function attemptRemote(
+  attempt: Attempt,
+  transport: RemoteTransport,
+  parts: RemoteParts,
+  signal: AbortSignal,
+): Promise<AttemptResult> {
+  return new RemoteAttempt(attempt, transport, parts, signal).run();
+}
+
+/** What a session did for its recipients. */
+type SessionOutcome =
+  /** A kept session that had ended before anything was taken: as if it had not been there. */
+  | 'stale'
+  /** Indices that another host may be asked about. */
+  | readonly number[];
+
+const nobody: readonly number[] = [];
+
+/**
+ * The course of one attempt: a kept session if there is one, else hosts in order, until every recipient has
+ * an answer that another host would not change. 5yz in a transaction is final; 4yz, and a host that does not
+ * get as far as a transaction, go to the next host, within the limits (RFC 5321 §5.1).
+ */
+class RemoteAttempt {
+  readonly #attempt: Attempt;
+  readonly #transport: RemoteTransport;
+  readonly #parts: RemoteParts;
+  readonly #signal: AbortSignal;
+  readonly #statuses = new Map<number, RecipientStatus>();
+  #health: Health = { kind: 'alive' };
+  #isOver = false;
+  #sessions = 0;
+  /** The message as it was converted for this attempt, kept for its further transactions. */
+  #adapted: OutgoingMessage | undefined;
+
+  constructor(attempt: Attempt, transport: RemoteTransport, parts: RemoteParts, signal: AbortSignal) {
+    this.#attempt = attempt;
+    this.#transport = transport;
+    this.#parts = parts;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<AttemptResult> {
+    let left = this.#attempt.recipients;
+    const kept = this.#parts.pool.take(this.#transport.lane);
+    let tried: string | undefined;
+    if (kept !== undefined) {
+      const outcome = await this.#converse(kept, left, true);
+      if (outcome !== 'stale') {
+        left = outcome;
+        tried = kept.hostKey;
+        this.#sessions++;
+      }
+    }
+    const isDone =
+      left.length === 0 || this.#isOver || (tried !== undefined && !hasAlternatives(this.#transport));
+    if (!isDone) await this.#tryHosts(left, tried);
+    return { statuses: this.#statuses, health: this.#health };
+  }
+
+  async #tryHosts(recipients: readonly number[], tried: string | undefined): Promise<void> {
+    const { limits, targets: options } = this.#parts;
+    const targets = await findTargets(this.#transport, options, this.#signal);
+    if ('code' in targets) {
+      this.#settle(recipients, this.#signal.aborted ? shuttingDown : targets);
+      if (!isPermanent(targets)) this.#health = { kind: 'dead', reply: targets };
+      return;
+    }
+    let left = recipients;
+    let last: { readonly failure: HostFailure; readonly relay: string } | undefined;
+    for (const target of targets) {
+      if (left.length === 0 || this.#isOver || this.#sessions >= limits.sessions) break;
+      if (target.key === tried) continue;
+      const opened = await this.#parts.dialer.open(this.#transport, target, this.#signal);
+      if ('session' in opened) {
+        options.memory.worked(target.key);
+        this.#sessions++;
+        const outcome = await this.#converse(opened, left, false);
+        if (outcome !== 'stale') left = outcome;
+        continue;
+      }
+      this.#onHostFailure(opened, target);
+      // A refusal for good counts only when every host refuses for good.
+      const isTold = last !== undefined && !isPermanent(last.failure.reply) && isPermanent(opened.reply);
+      if (!isTold) last = { failure: opened, relay: target.relay };
+    }
+    if (last === undefined) return;
+    if (this.#sessions === 0) this.#health = healthOf(last.failure.health, last.failure.reply);
+    // What a server said to a recipient tells more than that the next host is down.
+    const untold = left.filter((index) => !this.#statuses.has(index));
+    this.#settle(untold, last.failure.reply, last.relay);
+  }
+
+  #onHostFailure(failure: HostFailure, target: Target): void {
+    const { targets, log } = this.#parts;
+    if (failure.isOver) this.#isOver = true;
+    else targets.memory.failed(target.key);
+    log.info('host-failed', {
+      id: this.#attempt.id,
+      lane: this.#transport.lane,
+      relay: target.relay,
+      because: formatReplyText(failure.reply),
+    });
+  }
+
+  /** Transactions on one session until its recipients are through or it ends. */
+  async #converse(
+    host: PooledSession,
+    recipients: readonly number[],
+    isKept: boolean,
+  ): Promise<SessionOutcome> {
+    const { session } = host;
+    const max = Math.min(this.#parts.limits.recipients, session.capabilities.limits?.rcptMax ?? 100);
+    const left: number[] = [];
+    let queue = recipients;
+    this.#adapted = undefined;
+    for (let count = 0; queue.length > 0 && (count === 0 || session.isUsable) && !this.#isOver; count++) {
+      const chunk = queue.length <= max ? queue : queue.slice(0, max);
+      const rest = queue.length <= max ? nobody : queue.slice(max);
+      const result = await this.#send(host, chunk);
+      if (isKept && count === 0 && isStale(result)) {
+        session.close();
+        return 'stale';
+      }
+      queue = this.#record(host, chunk, result, left, rest);
+    }
+    if (queue.length > 0) {
+      this.#settle(
+        queue,
+        reply(451, '4.2', 'The session ended before the recipient was reached'),
+        host.relay,
+      );
+      left.push(...queue);
+    }
+    if (session.isUsable) this.#parts.pool.give(host);
+    else session.close();
+    return this.#isOver ? nobody : left;
+  }
+
+  /** One transaction, the message converted when the server cannot take it as it is. */
+  async #send({ session }: PooledSession, chunk: readonly number[]): Promise<SendResult> {
+    let message = this.#messageFor(chunk);
+    let result = await session.send(message, this.#signal);
+    // At most once each for the body and for SMTPUTF8.
+    for (let i = 0; i < 2 && result.ending.kind === 'unsendable'; i++) {
+      const adapted = await adapt(message, result.ending.unmet, this.#parts.limits.conversionBytes);
+      if (adapted === undefined) return result;
+      this.#adapted = adapted;
+      message = adapted;
+      result = await session.send(message, this.#signal);
+    }
+    return result;
+  }
+
+  /** The message of the envelope for these recipients; the octets leave as they came. */
+  #messageFor(chunk: readonly number[]): OutgoingMessage {
+    const { envelope, octets } = this.#attempt;
+    const all = envelope.recipients;
+    const isAll = chunk.length === all.length && chunk.every((index, at) => index === at);
+    const recipients = isAll ? all : chunk.flatMap((index) => all[index] ?? []);
+    if (this.#adapted !== undefined) return { ...this.#adapted, recipients, smtputf8: envelope.smtputf8 };
+    const { reversePath, content, body, smtputf8, ret, envid } = envelope;
+    const message = { reversePath, recipients, content, octets, body, smtputf8 };
+    if (ret === undefined && envid === undefined) return message;
+    return { ...message, ...(ret === undefined ? {} : { ret }), ...(envid === undefined ? {} : { envid }) };
+  }
+
+  /** Writes down what came of a transaction; gives the indices to ask this same session about next. */
+  #record(
+    host: PooledSession,
+    chunk: readonly number[],
+    result: SendResult,
+    left: number[],
+    rest: readonly number[],
+  ): readonly number[] {
+    const { ending } = result;
+    if (ending.kind === 'unsendable' && ending.unmet.needs === 'smtputf8') {
+      const narrow = this.#asciiOf(chunk);
+      if (narrow.length > 0 && narrow.length < chunk.length) {
+        this.#settle(
+          chunk.filter((index) => !narrow.includes(index)),
+          ending.unmet.reply,
+          host.relay,
+        );
+        return [...narrow, ...rest];
+      }
+    }
+    this.#noteEnding(result);
+    const again: number[] = [];
+    for (let i = 0; i < chunk.length; i++) {
+      const index = chunk[i];
+      const said = result.recipients[i];
+      if (index === undefined || said === undefined) continue;
+      this.#statuses.set(index, this.#statusOf(said, host, result));
+      if (isPositive(said) || isPermanent(said)) continue;
+      // Too many recipients at once: the others had their turn, now these (RFC 5321 §4.5.3.1.8).
+      if (said.code === 452 && result.accepted > 0) again.push(index);
+      else if (ending.kind !== 'in-doubt') left.push(index);
+    }
+    return again.length === 0 ? rest : [...rest, ...again];
+  }
+
+  #asciiOf(chunk: readonly number[]): readonly number[] {
+    const { recipients } = this.#attempt.envelope;
+    return chunk.filter((index) => {
+      const recipient = recipients[index];
+      return recipient !== undefined && isAsciiRecipient(recipient);
+    });
+  }
+
+  #noteEnding({ ending }: SendResult): void {
+    switch (ending.kind) {
+      case 'closing':
+        this.#health = { kind: 'throttled', reply: ending.reply };
+        return;
+      case 'lost':
+      case 'in-doubt': {
+        const { code, message } = ending.error;
+        // Our own octets, or our own shutdown: no other host will do better, and none is to blame.
+        if (code === 'content' || code === 'aborted' || code === 'busy') this.#isOver = true;
+        else this.#health = { kind: 'dead', reply: reply(451, '4.2', message) };
+        return;
+      }
+      default:
+        this.#health = { kind: 'alive' };
+    }
+  }
+
+  #statusOf(said: Reply, host: PooledSession, result: SendResult): RecipientStatus {
+    const at = this.#parts.now();
+    const { relay } = host;
+    if (!isPositive(said)) {
+      const why = this.#isOver && this.#signal.aborted ? shuttingDown : said;
+      return { status: isPermanent(why) ? 'failed' : 'pending', at, relay, reply: why };
+    }
+    const status = { status: 'delivered', at, relay, reply: said } as const;
+    if (result.dsnOffered) return { ...status, dsnPassedOn: true };
+    // An LMTP server is the end of the way: the mail is delivered there, not relayed (RFC 2033 §4).
+    return this.#transport.protocol === 'smtp' ? { ...status, relayed: true } : status;
+  }
+
+  #settle(indices: readonly number[], why: Reply, relay?: string): void {
+    const at = this.#parts.now();
+    const status = isPermanent(why) ? 'failed' : 'pending';
+    for (const index of indices) {
+      this.#statuses.set(index, { status, at, reply: why, ...(relay === undefined ? {} : { relay }) });
+    }
+  }
+}
+
+/**
+ * The server had closed a kept session, or said so now: nothing was taken. That the content went out in the
+ * same write as MAIL makes no difference: who answers neither has read neither, and waiting for the next
+ * attempt would not be any safer.
+ */
+function isStale({ ending, accepted }: SendResult): boolean {
+  if (accepted > 0) return false;
+  if (ending.kind === 'closing') return true;
+  if (ending.kind === 'lost') return ending.error.code === 'closed';
+  if (ending.kind !== 'in-doubt') return false;
+  return ending.error.code === 'closed' && (ending.error.phase === 'mail' || ending.error.phase === 'idle');
+}

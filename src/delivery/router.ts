@@ -1,0 +1,150 @@
+import type { Address, Domain, Envelope, ReversePath } from '../mail/index.ts';
+import { parseDomain } from '../mail/index.ts';
+import type { AssignLanes } from '../queue/deliver.ts';
+import type { LaneName } from '../spool/index.ts';
+import type { DeliveryOptions } from './options.ts';
+import { coversDomain, matchesPath, type Pattern } from './pattern.ts';
+import { compileRules, type Rule } from './rules.ts';
+import { makeTransport, type Transport } from './transport.ts';
+
+/** Domains remembered by the routing memo. */
+const maxMemo = 10_000;
+
+type Assignment = ReturnType<AssignLanes>;
+
+/** A rule that concerns a domain. Without conditions it ends the search. */
+interface Candidate {
+  readonly to: readonly Pattern[] | undefined;
+  readonly from: readonly Pattern[] | undefined;
+  readonly transport: Transport;
+  /** The answer when this lane takes all recipients, made once. */
+  readonly all: Assignment;
+}
+
+/**
+ * The routing table: recipient to lane, lane to transport. The rules that concern a domain are found once
+ * and remembered, so that routing a message costs one look into a map per recipient and allocates nothing
+ * when all go the same way.
+ */
+export class Router {
+  readonly #rules: readonly Rule[];
+  /** Transports of rules that do not depend on the recipient's domain, by rule. */
+  readonly #fixed = new Map<Rule, Transport>();
+  readonly #byLane = new Map<LaneName, Transport>();
+  readonly #memo = new Map<Domain, readonly Candidate[]>();
+
+  /** Throws a RangeError that names every problem; `compileRules` gives them one by one. */
+  constructor(options: DeliveryOptions) {
+    const { rules, problems } = compileRules(options);
+    if (problems.length > 0) {
+      throw new RangeError(problems.map(({ path, message }) => `${path}: ${message}`).join('; '));
+    }
+    this.#rules = rules;
+    for (const rule of rules) this.#addFixed(rule);
+  }
+
+  readonly assign: AssignLanes = (envelope) => {
+    const { recipients, reversePath } = envelope;
+    const first = recipients[0];
+    if (first === undefined) return [];
+    const candidate = this.#route(first.address, reversePath);
+    for (let i = 1; i < recipients.length; i++) {
+      const recipient = recipients[i];
+      if (recipient === undefined) continue;
+      if (this.#route(recipient.address, reversePath) !== candidate) return this.#split(envelope);
+    }
+    return candidate.all;
+  };
+
+  /**
+   * The transport of a lane under the present configuration; `undefined` when no route leads there any more:
+   * its recipients then have to be assigned anew.
+   */
+  resolveLane(lane: LaneName): Transport | undefined {
+    const fixed = this.#byLane.get(lane);
+    if (fixed !== undefined) return fixed;
+    const domain = parseDomain(/^(?:mx|maildir):([^#]+)/.exec(lane)?.[1] ?? '');
+    if (domain === undefined) return undefined;
+    return this.#candidates(domain).find((candidate) => candidate.transport.lane === lane)?.transport;
+  }
+
+  #route(address: Address, reversePath: ReversePath): Candidate {
+    const candidates = this.#candidates(address.domain);
+    for (const candidate of candidates) {
+      if (candidate.to !== undefined && !candidate.to.some((pattern) => matchesPath(pattern, address)))
+        continue;
+      if (
+        candidate.from !== undefined &&
+        !candidate.from.some((pattern) => matchesPath(pattern, reversePath))
+      ) {
+        continue;
+      }
+      return candidate;
+    }
+    throw new Error(`no rule for "${address.domain}": the last one takes every domain`);
+  }
+
+  #split(envelope: Envelope): Assignment {
+    const lanes = new Map<LaneName, number[]>();
+    envelope.recipients.forEach((recipient, index) => {
+      const { lane } = this.#route(recipient.address, envelope.reversePath).transport;
+      const indices = lanes.get(lane);
+      if (indices === undefined) lanes.set(lane, [index]);
+      else indices.push(index);
+    });
+    const [only] = lanes.keys();
+    if (lanes.size === 1 && only !== undefined) return [{ lane: only, recipients: 'all' }];
+    return [...lanes].map(([lane, recipients]) => ({ lane, recipients }));
+  }
+
+  #candidates(domain: Domain): readonly Candidate[] {
+    const known = this.#memo.get(domain);
+    if (known !== undefined) return known;
+    const candidates: Candidate[] = [];
+    for (const rule of this.#rules) {
+      const to = rule.to.filter((pattern) => coversDomain(pattern, domain));
+      if (to.length === 0) continue;
+      const transport = this.#fixed.get(rule) ?? transportOf(rule, domain);
+      if (transport === undefined) continue;
+      const isWhole = to.some((pattern) => pattern.kind !== 'mailbox');
+      const all: Assignment = [{ lane: transport.lane, recipients: 'all' }];
+      candidates.push({ to: isWhole ? undefined : to, from: rule.from, transport, all });
+      if (isWhole && rule.from === undefined) break;
+    }
+    // A flood of domains costs a lookup each, never memory: the oldest is forgotten.
+    if (this.#memo.size >= maxMemo) {
+      for (const oldest of this.#memo.keys()) {
+        this.#memo.delete(oldest);
+        break;
+      }
+    }
+    this.#memo.set(domain, candidates);
+    return candidates;
+  }
+
+  /** Two routes that differ only in what a lane's name must not show (the password) get a number each. */
+  #addFixed(rule: Rule): void {
+    const [via] = rule.vias;
+    if (via === undefined || (via.kind === 'mx' && via.domain === undefined)) return;
+    for (let number = 1; ; number++) {
+      const suffix = number === 1 ? rule.suffix : `${rule.suffix}~${number}`;
+      const transport = makeTransport(rule.vias, rule.policy, suffix, rule.domain);
+      if (transport === undefined) return;
+      const other = this.#byLane.get(transport.lane);
+      if (other === undefined || isSame(other, transport)) {
+        this.#byLane.set(transport.lane, other ?? transport);
+        this.#fixed.set(rule, other ?? transport);
+        return;
+      }
+    }
+  }
+}
+
+/** The transport of a rule whose lane is one per recipient domain. */
+function transportOf(rule: Rule, domain: Domain): Transport | undefined {
+  return makeTransport(rule.vias, rule.policy, rule.suffix, domain);
+}
+
+function isSame(a: Transport, b: Transport): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,65 @@
+import type { Resolver } from '../dns/index.ts';
+import { type Reply, reply } from '../mail/index.ts';
+import { socketTarget, type Target, targetOf } from './dialer.ts';
+import type { HostMemory } from './host-memory.ts';
+import { findExchangers, findHost, type HostList, type MxOptions } from './mx.ts';
+import type { NextHost, RemoteTransport } from './transport.ts';
+
+/** What finding targets needs besides the transport. */
+export interface TargetOptions extends Omit<MxOptions, 'families' | 'resolver'> {
+  readonly resolver: Resolver;
+  readonly mxPort: number;
+  readonly memory: HostMemory;
+}
+
+/** Whether a second host could be tried after the first: false is known without asking the DNS. */
+export function hasAlternatives({ nextHop }: RemoteTransport): boolean {
+  return nextHop.kind === 'mx' || (nextHop.kind === 'hosts' && nextHop.hosts.length > 1);
+}
+
+/**
+ * The places to try for a transport, best first: by preference or in the order of the route, those that
+ * could not be reached lately last. A reply is why there are none. Never rejects.
+ */
+export async function findTargets(
+  transport: RemoteTransport,
+  options: TargetOptions,
+  signal: AbortSignal,
+): Promise<readonly Target[] | Reply> {
+  const { nextHop, policy } = transport;
+  const families = policy.addresses;
+  switch (nextHop.kind) {
+    case 'socket':
+      return [socketTarget(nextHop.path)];
+    case 'mx': {
+      const list = await findExchangers(nextHop.domain, { ...options, families }, signal);
+      if (list.kind === 'failed') return list.reply;
+      const targets = list.hosts.map(({ host, address }) => targetOf(host, address, options.mxPort));
+      return options.memory.order(targets, (target) => target.key);
+    }
+    case 'hosts': {
+      const found = await Promise.all(
+        nextHop.hosts.map(async (next) => {
+          const list = await findHost(next.host, { ...options, families }, signal);
+          return { next, list };
+        }),
+      );
+      return targetsOf(found, options);
+    }
+  }
+}
+
+/** The addresses of smart hosts in order of the hosts, so that a second address comes before a second host. */
+function targetsOf(
+  found: readonly { readonly next: NextHost; readonly list: HostList }[],
+  { memory, maxAddresses }: TargetOptions,
+): readonly Target[] | Reply {
+  const targets = found.flatMap(({ next, list }) =>
+    list.kind === 'failed'
+      ? []
+      : list.hosts.map(({ host, address }) => targetOf(host, address, next.port, next)),
+  );
+  if (targets.length > 0) return memory.order(targets, (target) => target.key).slice(0, maxAddresses);
+  for (const { list } of found) if (list.kind === 'failed') return list.reply;
+  return reply(451, '4.4', 'The route has no hosts');
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import type { Domain } from '../mail/index.ts';
+import type { LaneName } from '../spool/index.ts';
+import type { DeliveryRoute } from './options.ts';
+import type { Via } from './via.ts';
+
+/** How a lane is carried out. One value per lane; what differs between two of them is in the lane's name. */
+export type Transport = RemoteTransport | MaildirTransport | CaptureTransport;
+
+/** One host of a static route, looked up by address. */
+export interface NextHost {
+  readonly host: string;
+  readonly port: number;
+  readonly isImplicitTls: boolean;
+  readonly user?: string;
+}
+
+export interface RemoteTransport {
+  readonly kind: 'remote';
+  readonly lane: LaneName;
+  readonly protocol: 'smtp' | 'lmtp';
+  readonly nextHop:
+    | { readonly kind: 'mx'; readonly domain: Domain }
+    | { readonly kind: 'hosts'; readonly hosts: readonly NextHost[] }
+    | { readonly kind: 'socket'; readonly path: string };
+  readonly policy: ConnectionPolicy;
+}
+
+/** What a route says about its connections. */
+export interface ConnectionPolicy {
+  readonly tls: 'none' | 'opportunistic' | 'required' | undefined;
+  readonly verify: boolean | undefined;
+  readonly password: string | undefined;
+  readonly ca: string | undefined;
+  readonly source: string | undefined;
+  readonly addresses: 'ipv4' | 'ipv6' | 'any';
+}
+
+export interface MaildirTransport {
+  readonly kind: 'maildir';
+  readonly lane: LaneName;
+  readonly template: string;
+}
+
+export interface CaptureTransport {
+  readonly kind: 'capture';
+  readonly lane: LaneName;
+}
+
+export const defaultPolicy: ConnectionPolicy = {
+  tls: undefined,
+  verify: undefined,
+  password: undefined,
+  ca: undefined,
+  source: undefined,
+  addresses: 'any',
+};
+
+/** The part of a route that is about connections. */
+export function policyOf(route: DeliveryRoute): ConnectionPolicy {
+  const family = isIPv6(route.source ?? '') ? 'ipv6' : 'ipv4';
+  return {
+    tls: route.tls,
+    verify: route.verify,
+    password: route.password,
+    ca: route.ca,
+    source: route.source,
+    // A socket bound to an address of one family cannot reach the other.
+    addresses: route.addresses ?? (route.source === undefined ? 'any' : family),
+  };
+}
+
+/**
+ * What tells two lanes to the same place apart: empty for a plain route, else `#` and eight hex digits over
+ * users, TLS policy, source and `from`. The password is not in it: lane names are shown and logged.
+ */
+export function discriminator(route: DeliveryRoute, vias: readonly Via[]): string {
+  const users = vias.map((via) => (via.kind === 'smtp' ? (via.user ?? '') : ''));
+  const parts = [
+    users.some((user) => user !== '') ? users : null,
+    route.from ?? null,
+    route.tls ?? null,
+    route.verify ?? null,
+    route.ca ?? null,
+    route.source ?? null,
+    route.addresses ?? null,
+  ];
+  if (parts.every((part) => part === null)) return '';
+  return `#${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8)}`;
+}
+
+/** `10.0.0.5:25`, `[2001:db8::1]:25`, `smart.example:587`. */
+export function formatHostPort(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Makes the transport of parsed vias (one, or a list of smtp). `mx` without a domain takes `domain`. */
+export function makeTransport(
+  vias: readonly Via[],
+  policy: ConnectionPolicy,
+  suffix: string,
+  domain?: Domain,
+): Transport | undefined {
+  const [first] = vias;
+  if (first === undefined) return undefined;
+  const remote = (
+    name: string,
+    protocol: 'smtp' | 'lmtp',
+    nextHop: RemoteTransport['nextHop'],
+  ): Transport => ({
+    kind: 'remote',
+    lane: `${name}${suffix}`,
+    protocol,
+    nextHop,
+    policy,
+  });
+  switch (first.kind) {
+    case 'capture':
+      return { kind: 'capture', lane: 'capture' };
+    case 'maildir':
+      return { kind: 'maildir', lane: `maildir:${domain ?? first.template}`, template: first.template };
+    case 'lmtp-socket':
+      return remote(`lmtp:${first.path}`, 'lmtp', { kind: 'socket', path: first.path });
+    case 'lmtp': {
+      const { host, port } = first;
+      return remote(`lmtp:${formatHostPort(host, port)}`, 'lmtp', {
+        kind: 'hosts',
+        hosts: [{ host, port, isImplicitTls: false }],
+      });
+    }
+    case 'smtp': {
+      const hosts = vias.filter((via) => via.kind === 'smtp');
+      const names = hosts.map((host) => formatHostPort(host.host, host.port)).join(',');
+      const scheme = hosts.some((host) => host.isImplicitTls) ? 'smtps' : 'smtp';
+      return remote(`${scheme}:${names}`, 'smtp', { kind: 'hosts', hosts });
+    }
+    case 'mx': {
+      const target = first.domain ?? domain;
+      return target === undefined
+        ? undefined
+        : remote(`mx:${target}`, 'smtp', { kind: 'mx', domain: target });
+    }
+  }
+}
