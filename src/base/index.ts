@@ -8,4 +8,5 @@ export { DueHeap } from './due-heap.ts';
 export { Fifo } from './fifo.ts';
 export { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from './ip.ts';
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
+export { harmlessText } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';

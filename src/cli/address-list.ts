@@ -1,0 +1,78 @@
+/**
+ * The addresses in the value of an address field (RFC 5322 §3.4): mailboxes and members of groups, without
+ * display names and comments, each as it was written (`"a b"@example.org`, `root`). Text that makes no
+ * sense comes out as it stands, so that the parser of addresses can refuse it by name.
+ */
+export function parseAddressList(value: string): string[] {
+  const found: string[] = [];
+  let plain = '';
+  let angle: string | undefined;
+  const flush = () => {
+    const text = angle ?? plain.trim();
+    if (angle !== undefined || text !== '') found.push(withoutRoute(text));
+    plain = '';
+    angle = undefined;
+  };
+  for (const token of tokens(value)) {
+    if (token === ',' || token === ';') flush();
+    else if (token === ':') plain = '';
+    else if (token.startsWith('<') && token.endsWith('>')) angle = token.slice(1, -1);
+    else if (/^\s+$/.test(token)) plain += plain.endsWith(' ') ? '' : ' ';
+    else plain += token;
+  }
+  flush();
+  return found.map(withoutBlanks).filter((address) => address !== '');
+}
+
+/** Quoted strings, domain literals and angle brackets whole; comments left out; the rest in runs. */
+function* tokens(value: string): Generator<string> {
+  let at = 0;
+  while (at < value.length) {
+    const char = value[at] ?? '';
+    const end = tokenEnd(value, at);
+    if (char !== '(') yield value.slice(at, end);
+    at = end;
+  }
+}
+
+function tokenEnd(value: string, start: number): number {
+  const char = value[start];
+  if (char === '"') return closing(value, start, '"');
+  if (char === '[') return closing(value, start, ']');
+  if (char === '<') return closing(value, start, '>');
+  if (char === '(') return commentEnd(value, start);
+  if (char === ',' || char === ';' || char === ':') return start + 1;
+  const run = /\s+|[^\s"[<(,;:]+|./suy;
+  run.lastIndex = start;
+  return start + (run.exec(value)?.[0].length ?? 1);
+}
+
+/** The index after the character that closes what opens at `start`; quoted pairs and strings are skipped. */
+function closing(value: string, start: number, close: string): number {
+  for (let i = start + 1; i < value.length; i++) {
+    if (value[i] === '\\') i++;
+    else if (value[i] === close) return i + 1;
+    else if (value[i] === '"' && close === '>') i = closing(value, i, '"') - 1;
+  }
+  return value.length;
+}
+
+function commentEnd(value: string, start: number): number {
+  let depth = 0;
+  for (let i = start; i < value.length; i++) {
+    if (value[i] === '\\') i++;
+    else if (value[i] === '(') depth++;
+    else if (value[i] === ')' && --depth === 0) return i + 1;
+  }
+  return value.length;
+}
+
+/** `@a,@b:user@domain` is the obsolete form with a route, which is not used (RFC 5322 §4.4). */
+function withoutRoute(text: string): string {
+  return /^\s*@[^"]*?:(?!:)(.*)$/s.exec(text)?.[1] ?? text;
+}
+
+/** Blanks around the dots and the `@` are the obsolete form (RFC 5322 §4.4); within quotes they count. */
+function withoutBlanks(text: string): string {
+  return text.trim().replace(/("(?:\\.|[^"\\])*")|\s*([.@])\s*/gs, (_, quoted, mark) => quoted ?? mark);
+}

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+
+/** What a command may touch of its surroundings, so that tests can stand in for all of it. */
+export interface Io {
+  readonly stdin: AsyncIterable<Uint8Array>;
+  /** Writes to standard output; resolves when its reader is not behind. */
+  out(text: string | Uint8Array): Promise<void>;
+  /** Writes to standard error. */
+  err(text: string): void;
+  readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  /** Characters in a line of the terminal. */
+  readonly columns: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where relative paths of arguments begin. */
+  readonly folder: string;
+  /** Aborts on SIGINT and SIGTERM; commands that have something to tidy up listen to it. */
+  readonly signal: AbortSignal;
+}
+
+/** The surroundings of this process. A reader of standard output that goes away (`| head`) ends it quietly. */
+export function processIo(signal: AbortSignal): Io {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 74);
+  });
+  return {
+    stdin: process.stdin,
+    async out(text) {
+      if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+    },
+    err: (text) => void process.stderr.write(text),
+    isTerminal: {
+      stdin: process.stdin.isTTY === true,
+      stdout: process.stdout.isTTY === true,
+      stderr: process.stderr.isTTY === true,
+    },
+    columns: process.stdout.columns ?? 80,
+    env: process.env,
+    // npm runs scripts in the folder of the package and keeps where the person stood here.
+    folder: process.env.INIT_CWD ?? process.cwd(),
+    signal,
+  };
+}
+
+/** An argument that is a path, absolute. */
+export function resolvePath(io: Io, path: string): string {
+  return resolve(io.folder, path);
+}

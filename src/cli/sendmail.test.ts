@@ -1,0 +1,357 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+
+import { prepareMaildrop } from '../admin/index.ts';
+import { parseAddressList } from './address-list.ts';
+import { CliError } from './exit-code.ts';
+import { fakeIo } from './fake-io.ts';
+import { foldLongLine } from './input-line.ts';
+import { runSendmail, type SendmailSite } from './sendmail.ts';
+import { parseSendmail } from './sendmail-options.ts';
+import { encodeWords, formatMailbox } from './submission.ts';
+
+const lists: [string, string[]][] = [
+  ['a@b.example', ['a@b.example']],
+  ['a@b.example, c@d.example,,', ['a@b.example', 'c@d.example']],
+  ['"Doe, John" <j@b.example>, Jane (a, b (c)) <k@b.example>', ['j@b.example', 'k@b.example']],
+  ['friends: a@b.example, "x;y"@c.example; root', ['a@b.example', '"x;y"@c.example', 'root']],
+  ['undisclosed-recipients:;', []],
+  ['"a b"@c.example', ['"a b"@c.example']],
+  ['a . b @ c . example (comment)', ['a.b@c.example']],
+  ['<@x.example,@y.example:a@b.example>', ['a@b.example']],
+  ['a@[IPv6:2001:db8::1]', ['a@[IPv6:2001:db8::1]']],
+  ['=?utf-8?Q?J=C3=BCrgen?= <j@b.example>', ['j@b.example']],
+  ['"<evil@b.example>" <a@b.example>', ['a@b.example']],
+  ['<"a>b"@c.example>', ['"a>b"@c.example']],
+  ['"unclosed <a@b.example>', ['"unclosed <a@b.example>']],
+  ['', []],
+];
+for (const [value, expected] of lists) {
+  test(`the address list ${JSON.stringify(value)} names ${expected.length} addresses`, () => {
+    assert.deepEqual(parseAddressList(value), expected);
+  });
+}
+
+const calls: [string[], Partial<ReturnType<typeof parseSendmail>>][] = [
+  [['-t', '-i'], { readsHeader: true, dotEnds: false }],
+  [['-ti'], { readsHeader: true, dotEnds: false }],
+  [['-oi', '-oem', '-odb', 'a@b'], { dotEnds: false, recipients: ['a@b'] }],
+  [['-fa@b', '-F', 'A B', 'c@d'], { from: 'a@b', fullName: 'A B', recipients: ['c@d'] }],
+  [['-f', '', 'c@d'], { from: '', recipients: ['c@d'] }],
+  [['-f<>', 'c@d'], { from: '' }],
+  [['-r', '<a@b>'], { from: 'a@b' }],
+  [
+    ['-B8BITMIME', '-N', 'success,delay', '-Rhdrs', '-V', 'x1'],
+    { body: '8bitmime', ret: 'hdrs', envid: 'x1', notify: ['success', 'delay'] },
+  ],
+  [['-N', 'never'], { notify: 'never' }],
+  [['-O', 'DeliveryMode=b', '-OIgnoreDots=true', '-X', '/dev/null'].slice(0, 3), { dotEnds: false }],
+  [['-bs'], { mode: 'smtp' }],
+  [['-bp'], { mode: 'list-queue' }],
+  [['-q'], { mode: 'flush-queue' }],
+  [['-q30m', '-d8', '-bi'], { mode: 'aliases' }],
+  [['-v', '--', '-strange@b'], { isVerbose: true, recipients: ['-strange@b'] }],
+  [['-C', '/etc/x.yaml', '-bm'], { configFile: '/etc/x.yaml', mode: 'deliver' }],
+  [['a@b', '-t'], { recipients: ['a@b', '-t'], readsHeader: false }],
+];
+for (const [argv, expected] of calls) {
+  test(`sendmail ${argv.join(' ')} is understood`, () => {
+    const parsed = parseSendmail(argv);
+    assert.deepEqual({ ...parsed, ...expected }, parsed);
+  });
+}
+
+for (const argv of [
+  ['-bd'],
+  ['-bt'],
+  ['-Z'],
+  ['-f'],
+  ['-N', 'sometimes'],
+  ['-R', 'x'],
+  ['-O', 'QueueDirectory=/x'],
+  ['-qIxyz'],
+  ['-V', 'a\nb'],
+  ['-B', 'x'],
+]) {
+  test(`sendmail ${JSON.stringify(argv)} is a usage error`, () => {
+    assert.throws(() => parseSendmail(argv), { code: 64 });
+  });
+}
+
+async function site(t: TestContext): Promise<SendmailSite> {
+  const base = await mkdtemp(join(tmpdir(), 'posthouse-sendmail-'));
+  t.after(() => rm(base, { recursive: true, force: true }));
+  await prepareMaildrop(join(base, 'maildrop'));
+  return {
+    hostname: 'h.example',
+    maildrop: join(base, 'maildrop'),
+    maxMessageBytes: 100_000,
+    maxRecipients: 3,
+  };
+}
+
+async function dropped(of: SendmailSite) {
+  const names = (await readdir(of.maildrop)).filter((name) => name !== 'bad');
+  assert.ok(names.every((name) => name.endsWith('.mail')));
+  return Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(join(of.maildrop, name), 'latin1');
+      const end = text.indexOf('\n');
+      return { envelope: JSON.parse(text.slice(0, end)), message: text.slice(end + 1) };
+    }),
+  );
+}
+
+async function run(t: TestContext, argv: string[], stdin: string | Buffer) {
+  const at = await site(t);
+  const io = fakeIo({ stdin });
+  const none = async () => assert.fail();
+  let code: number;
+  try {
+    code = await runSendmail(argv, io, { site: async () => at, listQueue: none, flushQueue: none });
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    code = error.code;
+  }
+  const found = await dropped(at);
+  return { code, found, envelope: found[0]?.envelope, message: found[0]?.message ?? '', io };
+}
+
+const head = 'From: a@b.example\nDate: x\nMessage-ID: <1@b>\n';
+const conversions: [string, string[], string, string, string[]][] = [
+  [
+    'LF becomes CRLF, and the Bcc field goes while its recipients stay',
+    ['-t'],
+    `${head}To: x@y.example\nBcc: z@y.example,\n root\nSubject: s\n\nbody\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\nTo: x@y.example\r\nSubject: s\r\n\r\nbody\r\n',
+    ['x@y.example', 'z@y.example', 'root@h.example'],
+  ],
+  [
+    'CRLF and CR CR LF stay one line end each, a lone CR becomes a space',
+    ['x@y.example'],
+    `${head.replaceAll('\n', '\r\n')}\r\na\r\r\nb\rc\r\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\n\r\na\r\nb c\r\n',
+    ['x@y.example'],
+  ],
+  [
+    'a line with a dot ends the message',
+    ['x@y.example'],
+    `${head}\na\n.\nb\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\n\r\na\r\n',
+    ['x@y.example'],
+  ],
+  [
+    'with -i a line with a dot is text',
+    ['-i', 'x@y.example'],
+    `${head}\na\n.\nb`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\n\r\na\r\n.\r\nb\r\n',
+    ['x@y.example'],
+  ],
+  [
+    'addresses on the command line come before those of the header, once each',
+    ['-t', 'x@y.example'],
+    `${head}To: x@y.example, w@y.example\n\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\nTo: x@y.example, w@y.example\r\n\r\n',
+    ['x@y.example', 'w@y.example'],
+  ],
+  [
+    'without -t the header names nobody',
+    ['x@y.example'],
+    `${head}To: w@y.example\n\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\nTo: w@y.example\r\n\r\n',
+    ['x@y.example'],
+  ],
+  [
+    'a resent message goes to the Resent- recipients only',
+    ['-t'],
+    `Resent-Date: y\nResent-From: r@b\nResent-Message-ID: <2@b>\nResent-To: new@y.example\nResent-Bcc: b@y.example\n${head}To: old@y.example\n\n`,
+    'Resent-Date: y\r\nResent-From: r@b\r\nResent-Message-ID: <2@b>\r\nResent-To: new@y.example\r\nFrom: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\nTo: old@y.example\r\n\r\n',
+    ['new@y.example', 'b@y.example'],
+  ],
+  [
+    'a mailbox line and a Return-Path do not belong to the message',
+    ['x@y.example'],
+    `From a@b Mon Jan  1\nReturn-Path: <z@b>\n${head}\nFrom here on\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\n\r\nFrom here on\r\n',
+    ['x@y.example'],
+  ],
+  [
+    'a line that is no field ends the header and is text',
+    ['x@y.example'],
+    `${head}hello there\nTo: not@a.field\n`,
+    'From: a@b.example\r\nDate: x\r\nMessage-ID: <1@b>\r\n\r\nhello there\r\nTo: not@a.field\r\n',
+    ['x@y.example'],
+  ],
+];
+for (const [what, argv, input, expected, recipients] of conversions) {
+  test(`sendmail: ${what}`, async (t) => {
+    const { code, message, envelope } = await run(t, argv, input);
+    assert.equal(code, 0);
+    assert.equal(message, expected);
+    assert.deepEqual(envelope.to, recipients);
+  });
+}
+
+test('a message without a header gets From, Date and Message-ID', async (t) => {
+  const { message, envelope } = await run(t, ['-F', 'Jürgen', 'x@y.example'], 'hello\n');
+  assert.match(message, /^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000\r\n/);
+  assert.match(message, /\r\nFrom: =\?utf-8\?B\?SsO8cmdlbg==\?= <\S+@h\.example>\r\n/);
+  assert.match(message, /\r\nMessage-ID: <[0-9a-f]{32}@h\.example>\r\n\r\nhello\r\n$/);
+  assert.equal(envelope.from, `${userInfo().username}@h.example`);
+});
+
+test('the envelope carries what the options say', async (t) => {
+  const argv = ['-f', '', '-N', 'failure', '-R', 'full', '-V', 'e1', '-B', '7BIT', '-v', 'x@y.example'];
+  const { envelope, io } = await run(t, argv, `${head}\n`);
+  assert.deepEqual(envelope, {
+    version: 1,
+    from: '',
+    to: ['x@y.example'],
+    body: '7bit',
+    notify: ['failure'],
+    ret: 'full',
+    envid: 'e1',
+  });
+  assert.match(io.text.err, /^queued as [0-9a-f]{32} for x@y\.example\n$/);
+});
+
+const failures: [string, string[], string | Buffer, number][] = [
+  ['no recipients', [], head, 64],
+  ['no recipients in the header', ['-t'], `${head}\n`, 65],
+  ['a bad address', ['x@@y'], head, 67],
+  ['a bad address in the header', ['-t'], `${head}To: x@@y\n\n`, 65],
+  ['a bad sender', ['-f', 'a b c@', 'x@y.example'], head, 67],
+  ['a message that is too large', ['x@y.example'], `${head}\n${'x\n'.repeat(40_000)}`, 65],
+  ['a header without an end', ['x@y.example'], `X: ${'y'.repeat(200)}\n`.repeat(6000), 65],
+  ['a line without an end', ['x@y.example'], Buffer.alloc(1_100_000, 'x'), 65],
+  ['too many recipients', ['-t'], `${head}To: a@b, b@b, c@b, d@b\n\n`, 65],
+];
+for (const [what, argv, input, expected] of failures) {
+  test(`${what} is exit ${expected}, and nothing is left in the maildrop`, async (t) => {
+    const { code, found } = await run(t, argv, input);
+    assert.deepEqual([code, found], [expected, []]);
+  });
+}
+
+test('no maildrop is "try again later"', async (t) => {
+  const at = { ...(await site(t)), maildrop: '/nowhere/maildrop' };
+  const parts = { site: async () => at, listQueue: async () => 0, flushQueue: async () => 0 };
+  await assert.rejects(runSendmail(['x@y.example'], fakeIo({ stdin: head }), parts), { code: 75 });
+});
+
+test('long lines are broken at 998 octets, not within a character, and nothing is lost', () => {
+  for (const line of ['x'.repeat(998), 'x'.repeat(999), 'ü'.repeat(1500), 'x'.repeat(5000)]) {
+    const parts = [...foldLongLine(Buffer.from(line))].map((part) => part.toString());
+    assert.ok(parts.every((part) => Buffer.byteLength(part) <= 1000 && part.endsWith('\r\n')));
+    assert.equal(parts.map((part, i) => part.slice(i === 0 ? 0 : 1, -2)).join(''), line);
+  }
+});
+
+test('names are quoted or encoded as RFC 5322 and RFC 2047 have it', () => {
+  assert.equal(formatMailbox('John Doe', 'a@b'), 'John Doe <a@b>');
+  assert.equal(formatMailbox('Doe, "J"', 'a@b'), '"Doe, \\"J\\"" <a@b>');
+  assert.equal(formatMailbox('x\r\nBcc: y', 'a@b'), '"x  Bcc: y" <a@b>');
+  assert.equal(formatMailbox('', 'a@b'), 'a@b');
+  assert.ok(
+    encodeWords('ü'.repeat(200))
+      .split('\r\n ')
+      .every((word) => word.length <= 75),
+  );
+});
+
+async function speak(t: TestContext, input: string) {
+  const { io, found, code } = await run(t, ['-bs'], input);
+  return {
+    replies: io.text.out,
+    codes: [...io.text.out.matchAll(/^(\d{3}) /gm)].map(([, c]) => c),
+    found,
+    code,
+  };
+}
+
+test('sendmail -bs takes messages by SMTP, also from a program that writes LF', async (t) => {
+  const dialogue = [
+    'EHLO x',
+    'MAIL FROM:<a@b.example> BODY=8BITMIME',
+    'RCPT TO:<c@d.example>',
+    'RCPT TO:<Postmaster>',
+    'DATA',
+    'Subject: x',
+    '',
+    '..dot',
+    '.',
+    'MAIL FROM:<>',
+    'RCPT TO:<e@f.example>',
+    'DATA',
+    'second',
+    '.',
+    'QUIT',
+    '',
+  ].join('\n');
+  const { codes, found, code } = await speak(t, dialogue);
+  assert.equal(code, 0);
+  assert.deepEqual(codes, [
+    '220',
+    '250',
+    '250',
+    '250',
+    '250',
+    '354',
+    '250',
+    '250',
+    '250',
+    '354',
+    '250',
+    '221',
+  ]);
+  const messages = found.map(({ envelope, message }) => [envelope.from, envelope.to, envelope.body, message]);
+  assert.deepEqual(
+    messages.sort((a, b) => String(b[0]).length - String(a[0]).length),
+    [
+      ['a@b.example', ['c@d.example', 'postmaster@h.example'], '8bitmime', 'Subject: x\r\n\r\n.dot\r\n'],
+      ['', ['e@f.example'], '7bit', 'second\r\n'],
+    ],
+  );
+});
+
+const smtpFaults: [string, string, string[], number][] = [
+  [
+    'commands out of order',
+    'RCPT TO:<a@b>\nDATA\nMAIL FROM:<>\nMAIL FROM:<>\nDATA\nQUIT\n',
+    ['220', '503', '503', '250', '503', '503', '221'],
+    0,
+  ],
+  [
+    'nonsense',
+    'GET / HTTP/1.0\nXYZ\nSTARTTLS\nMAIL FROM:a\nQUIT\n',
+    ['220', '500', '500', '502', '501', '221'],
+    0,
+  ],
+  [
+    'a message that breaks off',
+    'MAIL FROM:<>\nRCPT TO:<a@b>\nDATA\nhalf a mess',
+    ['220', '250', '250', '354', '451'],
+    0,
+  ],
+  [
+    'a message that is too big, with commands after it',
+    `MAIL FROM:<>\nRCPT TO:<a@b>\nDATA\n${'x\n'.repeat(60_000)}.\nNOOP\nQUIT\n`,
+    ['220', '250', '250', '354', '552', '250', '221'],
+    0,
+  ],
+  [
+    'too many recipients',
+    `MAIL FROM:<>\n${'RCPT TO:<a@b>\n'.repeat(4)}RSET\nDATA\nQUIT\n`,
+    ['220', '250', '250', '250', '250', '452', '250', '503', '221'],
+    0,
+  ],
+];
+for (const [what, input, expected, messages] of smtpFaults) {
+  test(`sendmail -bs answers ${what} and stays in step`, async (t) => {
+    const { codes, found } = await speak(t, input);
+    assert.deepEqual([codes, found.length], [expected, messages]);
+  });
+}

@@ -1,0 +1,62 @@
+import { harmlessText } from '../base/index.ts';
+import type { Io } from './io.ts';
+
+/** One column of a table. */
+export interface Column {
+  readonly title: string;
+  /** Least and, on a terminal, usual width in characters; the last column takes what is left. */
+  readonly width: number;
+  readonly isNumber?: boolean;
+}
+
+/**
+ * Prints rows as they come, in columns of fixed width, so that a table of any length needs no memory. On
+ * a terminal a line is cut to its width; in a pipe nothing is cut.
+ */
+export function openTable(
+  columns: readonly Column[],
+  io: Io,
+): { row(cells: readonly string[]): Promise<void> } {
+  let hasTitle = false;
+  const print = async (cells: readonly string[]) => {
+    const padded = cells.map((cell, index) => {
+      const { width = 0, isNumber = false } = columns[index] ?? {};
+      const text = harmlessText(cell);
+      return isNumber ? text.padStart(width) : index === columns.length - 1 ? text : text.padEnd(width);
+    });
+    const line = padded.join('  ').trimEnd();
+    await io.out(`${io.isTerminal.stdout ? fit(line, io.columns) : line}\n`);
+  };
+  return {
+    async row(cells) {
+      if (!hasTitle) await print(columns.map(({ title }) => title));
+      hasTitle = true;
+      await print(cells);
+    },
+  };
+}
+
+function fit(line: string, columns: number): string {
+  return line.length <= columns ? line : `${line.slice(0, Math.max(1, columns - 1))}…`;
+}
+
+/** Octets for people, in decimal units: `12.3 MB`. */
+export function formatSize(octets: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = octets;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A span of time for people, in its largest unit: `45s`, `3h`, `2d`. */
+export function formatSpan(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)}h`;
+  return `${Math.floor(seconds / 86400)}d`;
+}
