@@ -1,0 +1,122 @@
+/**
+ * Store-and-forward side by side: source → relay → sink on loopback, every relay at its normal durability, in turn,
+ * several rounds, each with a fresh start, an empty spool and warm-up messages. Medians count.
+ *
+ *   npm run bench -- [--only postfix,posthouse] [--cases k1-s20-many,…] [--rounds 3] [--messages N] [--warmup N]
+ *                    [--directory FOLDER] [--quick]
+ *   npm run bench -- memory
+ *
+ * The sink's count of messages and recipients has to equal what was accepted, or the run fails with exit code 1.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { abandonAccounts } from './account.ts';
+import { allCases, type Case, parseCase, quickCases } from './cases.ts';
+import { type Machine, machine } from './machine.ts';
+import { type Measurement, measure } from './measure.ts';
+import { memory } from './memory.ts';
+import { compile } from './programs.ts';
+import { type Relay, relayFolder, relays, removeFolder } from './relays.ts';
+import { printCase, Results } from './report.ts';
+
+interface Plan {
+  readonly relays: readonly Relay[];
+  readonly cases: readonly Case[];
+  readonly rounds: number;
+  readonly warmup: number;
+  readonly directory: string;
+}
+
+function plan(args: readonly string[]): Plan {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      cases: { type: 'string' },
+      rounds: { type: 'string' },
+      messages: { type: 'string' },
+      warmup: { type: 'string' },
+      directory: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+    },
+  });
+  const only = values.only?.split(',');
+  const unknown =
+    only?.filter((name) => !relays.some((one) => one.name === name || one.family === name)) ?? [];
+  if (unknown.length > 0)
+    throw new Error(`no relay ${unknown.join(', ')}; there are ${relays.map((r) => r.name).join(', ')}`);
+  const messages = values.messages === undefined ? (values.quick ? 500 : undefined) : Number(values.messages);
+  const names = values.cases?.split(',') ?? (values.quick ? quickCases : allCases);
+  return {
+    relays: relays.filter(
+      (one) => only === undefined || only.includes(one.name) || only.includes(one.family),
+    ),
+    cases: names.map((name) => parseCase(name, messages)),
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+    warmup: Number(values.warmup ?? (values.quick ? 100 : 300)),
+    directory: values.directory ?? join(import.meta.dirname, '.cache'),
+  };
+}
+
+/** The relays that can be had, with their versions; the others are named and left out. */
+async function prepare(wanted: readonly Relay[], facts: Machine): Promise<readonly Relay[]> {
+  const ready: Relay[] = [];
+  for (const relay of wanted) {
+    try {
+      facts.versions[relay.name] = await relay.prepare();
+      ready.push(relay);
+    } catch (error) {
+      console.log(`${relay.name} is left out: ${String(error)}`);
+    }
+  }
+  return ready;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { cases, rounds, warmup, directory, relays: wanted } = plan(args);
+  mkdirSync(directory, { recursive: true });
+  const folder = await relayFolder(directory, 'run');
+  let broken = 0;
+  try {
+    await compile(folder);
+    const facts = await machine();
+    const ready = await prepare(wanted, facts);
+    console.log(
+      `${facts.cpu} × ${facts.cores}, Linux ${facts.kernel}, ${facts.filesystem}, commit ${facts.commit}`,
+    );
+    console.log(
+      Object.entries(facts.versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', '),
+    );
+    for (const what of cases) {
+      const results = new Results(what, facts);
+      const measurements: Measurement[] = [];
+      for (let round = 1; round <= rounds; round++) {
+        for (const relay of ready) {
+          process.stderr.write(`${what.name} ${relay.name} ${round}/${rounds}\n`);
+          const measurement = await measure({ relay, what, round, warmup, folder });
+          measurements.push(measurement);
+          results.add(measurement);
+          if (measurement.problem !== undefined) {
+            broken++;
+            console.log(`${what.name} ${relay.name} round ${round}: ${measurement.problem}`);
+          }
+        }
+      }
+      printCase(what, results.finish(measurements));
+    }
+  } finally {
+    await removeFolder(folder);
+  }
+  return broken === 0 ? 0 : 1;
+}
+
+/** ^C leaves no relay behind: they do not notice that we are gone. */
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void abandonAccounts().finally(() => process.exit(130)));
+}
+
+const [first, ...rest] = process.argv.slice(2);
+process.exitCode = first === 'memory' ? await memory(rest) : await main(process.argv.slice(2));
