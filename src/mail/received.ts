@@ -49,20 +49,20 @@ export function receivedProtocol(
  */
 export function formatReceived(facts: ReceivedFacts): string {
   const rdns = facts.rdns === undefined ? '' : `${nameOf(facts.rdns)} `;
-  const clauses = [`from ${nameOf(facts.helo)}`, `(${rdns}${addressLiteral(facts.client)})`];
+  const clauses = [`(${rdns}${addressLiteral(facts.client)})`];
   if (facts.port !== undefined) clauses.push(`(port ${facts.port})`);
   clauses.push(`by ${nameOf(facts.by)}`, `with ${receivedProtocol(facts)}`, `id ${nameOf(facts.id)}`);
   const recipient = facts.for === undefined ? undefined : printablePath(facts.for, facts.smtputf8);
   if (recipient !== undefined) clauses.push(`for <${recipient}>`);
   // RFC 8314 §4.3; the version is a comment.
   if (facts.tls !== undefined) clauses.push(`tls ${nameOf(facts.tls.cipher)} (${nameOf(facts.tls.version)})`);
-  return `${fold('Received:', clauses)};\r\n\t${formatDate(facts.at)}\r\n`;
+  return `${fold(`Received: from ${nameOf(facts.helo)}`, clauses)};\r\n\t${formatDate(facts.at)}\r\n`;
 }
 
-/** Puts the clauses on lines of at most 77 characters where they fit; none is longer than 340. */
-function fold(name: string, clauses: readonly string[]): string {
-  let text = name;
-  let width = name.length;
+/** Puts the clauses on lines of at most 77 characters where they fit; the longest has 520. */
+function fold(start: string, clauses: readonly string[]): string {
+  let text = start;
+  let width = start.length;
   for (const clause of clauses) {
     const fits = width + 1 + clause.length <= 77;
     text += fits ? ` ${clause}` : `\r\n\t${clause}`;

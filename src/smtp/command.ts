@@ -121,8 +121,9 @@ export function parseCommand(line: string): Command | CommandError {
 }
 
 function unknownCommand(name: string): Command {
-  // A colon in the first word is a header field: somebody speaks HTTP, or sends a message without DATA.
-  const kind = smtpVerbs.has(name) ? 'smtp' : httpVerbs.has(name) || name.includes(':') ? 'foreign' : 'other';
+  // A first word with a colon is a header field: somebody speaks HTTP, or sends a message without DATA.
+  const isForeign = httpVerbs.has(name) || /^[A-Z][A-Z0-9-]*:$/.test(name);
+  const kind = smtpVerbs.has(name) ? 'smtp' : isForeign ? 'foreign' : 'other';
   return { verb: 'unknown', name: /^[A-Z]{1,20}$/.test(name) ? name : '', kind };
 }
 
