@@ -1,4 +1,4 @@
-import { isPositive, type Recipient, type Reply, type ReversePath } from '../mail/index.ts';
+import { type Recipient, type Reply, type ReversePath, replyClass } from '../mail/index.ts';
 import { ClientError } from './client-error.ts';
 import { formatRcpt } from './command.ts';
 import type { Peer } from './peer.ts';
@@ -17,34 +17,58 @@ export interface Callout {
  * Rejects with a `ClientError` when the decisive reply does not come.
  */
 export async function verifyRecipient(peer: Peer, callout: Callout): Promise<Reply> {
-  const { wire, waits, capabilities } = peer;
-  const mail = `MAIL FROM:<${callout.reversePath?.text ?? ''}>${peer.isAuthenticated ? ' AUTH=<>' : ''}\r\n`;
-  // No NOTIFY and no ORCPT: nothing is going to be sent.
-  const rcpt = formatRcpt({ address: callout.recipient.address }, capabilities);
-  const first = callout.mustReset ? 'RSET\r\n' : '';
-  let replies: (Reply | undefined)[];
-  if (capabilities.pipelining) {
-    const coming = wire.expect(callout.mustReset ? 4 : 3, waits.envelope);
-    wire.write(`${first}${mail}${rcpt}RSET\r\n`);
-    replies = [...(await coming)].slice(callout.mustReset ? 1 : 0);
-  } else {
-    if (callout.mustReset) await wire.ask(first, waits.mail);
-    const toMail = await wire.ask(mail, waits.mail);
-    const toRcpt = isYes(toMail) ? await wire.ask(rcpt, waits.rcpt) : undefined;
-    replies = [toMail, toRcpt, await wire.ask('RSET\r\n', waits.rcpt)];
+  const { toMail, toRcpt, toReset } = await (peer.capabilities.pipelining ? askGroup : askSteps)(
+    peer,
+    callout,
+  );
+  if (toReset !== undefined && !isYes(toReset)) peer.wire.fail('protocol', 'the server refused RSET');
+  const decisive = isYes(toMail) ? toRcpt : toMail;
+  if (decisive === undefined) throw noReply(peer);
+  if (replyClass(decisive) === 3) {
+    peer.wire.fail('protocol', `the server answered with ${decisive.code}`);
+    throw noReply(peer);
   }
-  const [toMail, toRcpt, toReset] = replies;
-  if (toReset !== undefined && !isYes(toReset)) wire.fail('protocol', 'the server refused RSET');
-  const decisive = toMail !== undefined && isYes(toMail) ? toRcpt : toMail;
-  if (decisive !== undefined && (!isPositive(decisive) || isYes(decisive))) {
-    return decisive.code === 552 ? tooManyRecipients(decisive) : decisive;
-  }
-  if (decisive !== undefined) wire.fail('protocol', `the server answered with ${decisive.code}`);
-  throw noReply(peer);
+  return decisive.code === 552 ? tooManyRecipients(decisive) : decisive;
 }
 
-const isYes = (value: Reply | undefined): boolean =>
-  value !== undefined && value.code >= 200 && value.code < 300;
+/** The replies that came. */
+interface Answers {
+  readonly toMail: Reply | undefined;
+  readonly toRcpt?: Reply | undefined;
+  readonly toReset?: Reply | undefined;
+}
+
+async function askGroup(peer: Peer, callout: Callout): Promise<Answers> {
+  const coming = peer.wire.expect(callout.mustReset ? 4 : 3, peer.waits.envelope);
+  const first = callout.mustReset ? reset : '';
+  peer.wire.write(`${first}${formatSender(peer, callout)}${formatRecipient(peer, callout)}${reset}`);
+  const [toMail, toRcpt, toReset] = (await coming).slice(callout.mustReset ? 1 : 0);
+  return { toMail, toRcpt, toReset };
+}
+
+async function askSteps(peer: Peer, callout: Callout): Promise<Answers> {
+  const { wire, waits } = peer;
+  if (callout.mustReset) await wire.ask(reset, waits.mail);
+  const toMail = await wire.ask(formatSender(peer, callout), waits.mail);
+  if (!isYes(toMail)) return { toMail };
+  const toRcpt = await wire.ask(formatRecipient(peer, callout), waits.rcpt);
+  return { toMail, toRcpt, toReset: await wire.ask(reset, waits.rcpt) };
+}
+
+const reset = 'RSET\r\n';
+
+function formatSender(peer: Peer, { reversePath }: Callout): string {
+  return `MAIL FROM:<${reversePath?.text ?? ''}>${peer.isAuthenticated ? ' AUTH=<>' : ''}\r\n`;
+}
+
+/** No NOTIFY and no ORCPT: nothing is going to be sent. */
+function formatRecipient({ capabilities }: Peer, { recipient }: Callout): string {
+  return formatRcpt({ address: recipient.address }, capabilities);
+}
+
+function isYes(value: Reply | undefined): boolean {
+  return value !== undefined && replyClass(value) === 2;
+}
 
 function noReply({ wire }: Peer): ClientError {
   if (wire.error !== undefined) return wire.error;

@@ -42,7 +42,12 @@ export async function fakeServer(
     if (socket === undefined) return;
     sockets.add(socket);
     server.close();
-    await new Player(socket, contents, options.isDripping ?? false).play(script);
+    try {
+      await new Player(socket, contents, options.isDripping ?? false).play(script);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
   });
   // Seen by the test that awaits it; until then it is not unhandled.
   played.catch(() => {});
