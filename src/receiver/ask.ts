@@ -1,4 +1,4 @@
-import type { Address, Envelope, QueueId, Recipient, Reply, ReversePath } from '../mail/index.ts';
+import type { Address, Envelope, QueueId, Reply, ReversePath } from '../mail/index.ts';
 
 /** What is known of the peer, by facts of the connection; only `helo` is its own word. */
 export interface ClientFacts {
@@ -66,9 +66,4 @@ export interface Intake {
   /** The reply with which mail is refused right now (a full disk, shutting down), or `undefined`. */
   refusal(): Reply | undefined;
   begin(): IncomingMessage;
-}
-
-/** Recipients gathered in one transaction, each with the address the peer named. */
-export interface GrantedRecipient extends Recipient {
-  readonly ground: Ground;
 }

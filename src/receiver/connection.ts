@@ -1,0 +1,203 @@
+import type { Socket } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import { canonicalIp } from '../base/index.ts';
+import { formatReply } from '../smtp/index.ts';
+import type { TlsFacts } from './ask.ts';
+import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
+import { readProxyHeader } from './proxy-protocol.ts';
+import { replies } from './replies.ts';
+import { Session, type Wire } from './session.ts';
+
+/** Whether a client at this address may begin a session, or the reply that turns it away. */
+export interface Admission {
+  admit(
+    address: string,
+  ): { readonly leave: () => void } | { readonly reply: (typeof replies)[keyof typeof replies] };
+}
+
+/** What a connection begins with. */
+export interface ConnectionFacts {
+  readonly id: string;
+  readonly listener: ListenerOptions;
+  readonly settings: ReceiverSettings;
+  readonly admission: Admission;
+}
+
+/** How long a peer may take to close after we have. */
+const lingerMs = 5000;
+
+/**
+ * One accepted socket: PROXY header, TLS and time limits; the dialogue itself is the session's. Ends by
+ * itself whatever the peer does.
+ */
+export class Connection implements Wire {
+  readonly #facts: ConnectionFacts;
+  readonly #parts: ReceiverParts;
+  readonly #raw: Socket;
+  #socket: Socket;
+  #session: Session | undefined;
+  #leave: (() => void) | undefined;
+  #header: Buffer = Buffer.alloc(0);
+  readonly #since: number;
+
+  constructor(facts: ConnectionFacts, parts: ReceiverParts, socket: Socket) {
+    this.#facts = facts;
+    this.#parts = parts;
+    this.#raw = socket;
+    this.#socket = socket;
+    this.#since = parts.clock.now();
+    socket.setNoDelay(true);
+    socket.setTimeout(facts.settings.limits.openingMs, () => this.#timeOut());
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#closed());
+  }
+
+  /** Begins: with the PROXY header where the peer is a listed proxy, else at once. */
+  open(): void {
+    const peer = canonicalIp(this.#raw.remoteAddress ?? '');
+    if (peer === undefined) {
+      this.#raw.destroy();
+      return;
+    }
+    if (!this.#facts.listener.proxyProtocolFrom.has(peer)) {
+      this.#begin(peer, this.#raw.remotePort ?? 0);
+      return;
+    }
+    const read = (octets: Buffer) => {
+      this.#header = Buffer.concat([this.#header, octets]);
+      const header = readProxyHeader(this.#header);
+      if (header.kind === 'incomplete') return;
+      this.#raw.off('data', read);
+      if (header.kind === 'invalid') {
+        this.#log('proxy-header-invalid', { client: peer });
+        this.#raw.destroy();
+        return;
+      }
+      const rest = this.#header.subarray(header.octets);
+      if (rest.length > 0) this.#raw.unshift(rest);
+      if (header.kind === 'local') this.#begin(peer, this.#raw.remotePort ?? 0);
+      else this.#begin(header.address, header.port);
+    };
+    this.#raw.on('data', read);
+  }
+
+  /** 421 when idle, else after the transaction that is under way. */
+  shutDown(): void {
+    if (this.#session === undefined) this.#raw.destroy();
+    else this.#session.shutDown();
+  }
+
+  destroy(): void {
+    this.#raw.destroy();
+  }
+
+  write(text: string): void {
+    if (!this.#socket.destroyed) this.#socket.write(text, 'latin1');
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#socket.end();
+    // A peer that does not close is not waited for longer than this.
+    this.#raw.setTimeout(lingerMs, () => this.#raw.destroy());
+    this.#socket.resume();
+  }
+
+  startTls(): void {
+    const context = this.#facts.settings.secureContext;
+    if (context === undefined) this.#session?.close(replies.tlsMissing);
+    else this.#secure(context, (tls) => this.#session?.secured(tls));
+  }
+
+  #begin(address: string, port: number): void {
+    const admitted = this.#facts.admission.admit(address);
+    if ('reply' in admitted) {
+      this.#log('refused', {
+        client: address,
+        stage: 'connect',
+        reply: formatReply(admitted.reply).trimEnd(),
+      });
+      this.#raw.end(formatReply(admitted.reply));
+      return;
+    }
+    this.#leave = admitted.leave;
+    const { listener, settings } = this.#facts;
+    if (listener.tls !== 'implicit') {
+      this.#start(address, port, undefined);
+      return;
+    }
+    if (settings.secureContext === undefined) this.#raw.destroy();
+    else this.#secure(settings.secureContext, (tls) => this.#start(address, port, tls));
+  }
+
+  #start(address: string, port: number, tls: TlsFacts | undefined): void {
+    const { id, listener, settings } = this.#facts;
+    this.#session = new Session({ id, listener, settings, address, port, tls }, this.#parts, this);
+    this.#raw.setTimeout(settings.limits.idleMs);
+    this.#listen();
+    this.#session.greet();
+  }
+
+  #listen(): void {
+    this.#socket.on('data', (octets: Buffer) => this.#session?.receive(octets));
+    this.#socket.on('end', () => this.#socket.end());
+  }
+
+  /**
+   * The handshake. What the peer sent before it was refused as out of step, so nothing of it can be taken
+   * for something said under TLS (RFC 3207 §6, CVE-2011-0411).
+   */
+  #secure(secureContext: SecureContext, then: (tls: TlsFacts) => void): void {
+    const isRunning = this.#session !== undefined;
+    this.#raw.removeAllListeners('data');
+    this.#raw.removeAllListeners('end');
+    this.#raw.setTimeout(this.#facts.settings.limits.openingMs);
+    const secured = new TLSSocket(this.#raw, { isServer: true, secureContext });
+    this.#socket = secured;
+    secured.on('error', (error) => {
+      this.#log('tls-failed', { session: this.#facts.id, because: error.message });
+      this.#raw.destroy();
+    });
+    secured.on('secure', () => {
+      this.#raw.setTimeout(this.#facts.settings.limits.idleMs);
+      const { standardName } = secured.getCipher();
+      then({ version: secured.getProtocol() ?? 'unknown', cipher: standardName });
+      if (isRunning) this.#listen();
+    });
+  }
+
+  #timeOut(): void {
+    if (this.#session === undefined) this.#raw.destroy();
+    else this.#session.timeOut();
+  }
+
+  #closed(): void {
+    const session = this.#session;
+    if (this.#socket !== this.#raw) this.#socket.destroy();
+    this.#leave?.();
+    this.#leave = undefined;
+    if (session === undefined) return;
+    session.closed();
+    this.#log('session-closed', {
+      session: this.#facts.id,
+      client: session.client.address,
+      listener: this.#facts.listener.name,
+      helo: session.client.helo,
+      tls: session.client.tls?.version,
+      transactions: session.transactions,
+      accepted: session.accepted,
+      durationMs: this.#parts.clock.now() - this.#since,
+    });
+  }
+
+  #log(event: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#parts.log.info(event, fields);
+  }
+}

@@ -1,0 +1,79 @@
+import { type ContentFacts, countReceived, findField, headerEnd } from '../mail/index.ts';
+import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
+import type { IncomingMessage } from './ask.ts';
+
+/** How much of a message is looked at for its header. */
+const headerOctets = 64 * 1024;
+
+/** The beginning of a message, kept until its header is known. */
+class Head {
+  #pieces: Buffer[] = [];
+  #size = 0;
+  #isComplete = false;
+
+  push(octets: Buffer): void {
+    if (this.#isComplete) return;
+    this.#pieces.push(octets);
+    this.#size += octets.length;
+    this.#isComplete = this.#size >= headerOctets || headerEnd(octets) < octets.length;
+  }
+
+  octets(): Buffer {
+    const [only] = this.#pieces;
+    return this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
+  }
+}
+
+/** The octets of one message on their way from the wire into the spool, by DATA or by BDAT. */
+export class Content {
+  readonly message: IncomingMessage;
+  readonly #reader: DataReader | BdatReader;
+  readonly #head = new Head();
+  #waiting: Promise<void> | undefined;
+
+  constructor(message: IncomingMessage, reader: DataReader | BdatReader) {
+    this.message = message;
+    this.#reader = reader;
+  }
+
+  get fault(): ContentFault | undefined {
+    return this.#reader.fault;
+  }
+
+  get facts(): ContentFacts {
+    return this.#reader.facts;
+  }
+
+  /** A BDAT chunk of which nothing more has to come: one of no octets has nothing that could arrive. */
+  get isChunkComplete(): boolean {
+    return this.#reader instanceof BdatReader && this.#reader.left === 0;
+  }
+
+  /** Announces a BDAT chunk. */
+  begin(octets: number, isLast: boolean): void {
+    if (this.#reader instanceof BdatReader) this.#reader.begin(octets, isLast);
+  }
+
+  /**
+   * Reads octets. `end` is the index after the end of data, or of the chunk, in `octets`; -1 when more have
+   * to come. `wait` asks to stop reading until it resolves.
+   */
+  read(octets: Buffer): { readonly end: number; readonly wait: Promise<void> | undefined } {
+    this.#waiting = undefined;
+    const end = this.#reader.read(octets, 0, (slice) => this.#take(slice));
+    return { end, wait: this.#waiting };
+  }
+
+  #take(slice: Buffer): void {
+    this.#head.push(slice);
+    this.#waiting = this.message.write(slice) ?? this.#waiting;
+  }
+
+  get hops(): number {
+    return countReceived(this.#head.octets());
+  }
+
+  get messageId(): string | undefined {
+    return findField(this.#head.octets(), 'message-id')?.slice(0, 300);
+  }
+}

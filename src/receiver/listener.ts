@@ -1,0 +1,120 @@
+import { createServer, type Server } from 'node:net';
+import { Connection, type ConnectionFacts } from './connection.ts';
+import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
+import { replies } from './replies.ts';
+
+/** An address that is being listened on. */
+export interface ListeningAddress {
+  readonly name: string;
+  readonly role: string;
+  /** `127.0.0.1:2525`, `[::1]:2525`. */
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * The SMTP server: listeners and the sessions that come in through them. `settings` may be replaced at any
+ * time; sessions keep those they began with.
+ */
+export class Receiver implements AsyncDisposable {
+  readonly #parts: ReceiverParts;
+  settings: ReceiverSettings;
+  readonly #servers: { readonly options: ListenerOptions; readonly server: Server }[] = [];
+  readonly #connections = new Set<Connection>();
+  readonly #perClient = new Map<string, number>();
+  #sessions = 0;
+  #serial = 0;
+  readonly #epoch: string;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(parts: ReceiverParts, settings: ReceiverSettings) {
+    this.#parts = parts;
+    this.settings = settings;
+    this.#epoch = Math.floor(parts.clock.now() / 1000).toString(36);
+  }
+
+  get sessionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Binds. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
+  async listen(options: ListenerOptions): Promise<ListeningAddress> {
+    const server = createServer({ pauseOnConnect: false, noDelay: true }, (socket) => {
+      this.#serial++;
+      const facts: ConnectionFacts = {
+        id: `${this.#epoch}-${this.#serial.toString(36)}`,
+        listener: options,
+        settings: this.settings,
+        admission: this,
+      };
+      const connection = new Connection(facts, this.#parts, socket);
+      this.#connections.add(connection);
+      socket.on('close', () => this.#left(connection));
+      connection.open();
+    });
+    this.#servers.push({ options, server });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
+        server.off('error', reject);
+        server.on('error', (error) => {
+          this.#parts.log.error('listener-failed', { listener: options.name, error: error.message });
+        });
+        resolve();
+      });
+    });
+    return describe(options, server);
+  }
+
+  /** Counts the session in, or says why not. */
+  admit(address: string) {
+    const { limits } = this.settings;
+    if (this.#sessions >= limits.sessions) return { reply: replies.tooManySessions };
+    const mine = this.#perClient.get(address) ?? 0;
+    if (mine >= limits.sessionsPerClient) return { reply: replies.tooManyFromYou };
+    this.#sessions++;
+    this.#perClient.set(address, mine + 1);
+    const leave = () => {
+      this.#sessions--;
+      const left = (this.#perClient.get(address) ?? 1) - 1;
+      if (left <= 0) this.#perClient.delete(address);
+      else this.#perClient.set(address, left);
+    };
+    return { leave };
+  }
+
+  /**
+   * Takes no more connections, tells idle sessions 421 and lets transactions finish; after `graceMs` what is
+   * left is cut off.
+   */
+  async drain(graceMs: number): Promise<void> {
+    for (const { server } of this.#servers) server.close();
+    for (const connection of this.#connections) connection.shutDown();
+    if (this.#connections.size === 0) return;
+    const cancel = this.#parts.clock.after(graceMs, () => {
+      for (const connection of this.#connections) connection.destroy();
+    });
+    await new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve;
+    });
+    cancel();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0);
+  }
+
+  #left(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#whenEmpty?.();
+  }
+}
+
+function describe(options: ListenerOptions, server: Server): ListeningAddress {
+  const bound = server.address();
+  const host = typeof bound === 'object' && bound !== null ? bound.address : options.host;
+  const port = typeof bound === 'object' && bound !== null ? bound.port : options.port;
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return { name: options.name, role: options.role, address, host, port };
+}

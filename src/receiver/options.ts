@@ -1,0 +1,80 @@
+import type { SecureContext } from 'node:tls';
+import type { Background, Clock, IpSet, Log } from '../base/index.ts';
+import type { Domain } from '../mail/index.ts';
+import type { Intake, Policy } from './ask.ts';
+
+/** What one peer, or all of them, may use up. Over each limit there is one reply, named here. */
+export interface ReceiverLimits {
+  /** Octets of one message: 552 5.3.4 at MAIL when announced, else after the end of data. */
+  readonly messageBytes: number;
+  /** Recipients of one transaction: 452 4.5.3. */
+  readonly recipients: number;
+  /** Sessions at once on all listeners: 421 4.3.2. */
+  readonly sessions: number;
+  /** Sessions at once from one address: 421 4.7.0. */
+  readonly sessionsPerClient: number;
+  /** Transactions of one session: 421 4.7.0. Announced as MAILMAX (RFC 9422). */
+  readonly transactions: number;
+  /** Commands answered with 5yz in one session: 421 4.7.0. */
+  readonly commandErrors: number;
+  /** Commands in a row that carry no mail forward (NOOP, RSET, VRFY, …): 421 4.7.0. */
+  readonly idleCommands: number;
+  /** Received fields of a message: 554 5.4.6. */
+  readonly hops: number;
+  /** Without an octet from the peer: 421 4.4.2. RFC 5321 §4.5.3.2.7 asks for at least five minutes. */
+  readonly idleMs: number;
+  /** For the header of the PROXY protocol and the TLS handshake. */
+  readonly openingMs: number;
+  /** For the octets of one message, from DATA to its end, whatever comes: 421 4.4.2. */
+  readonly contentMs: number;
+}
+
+/** These are also the defaults of the configuration. */
+export const defaultLimits: ReceiverLimits = {
+  messageBytes: 50_000_000,
+  recipients: 1000,
+  sessions: 2000,
+  sessionsPerClient: 500,
+  transactions: 10_000,
+  commandErrors: 50,
+  idleCommands: 100,
+  hops: 50,
+  idleMs: 300_000,
+  openingMs: 10_000,
+  contentMs: 3_600_000,
+};
+
+/** What a session works with. A reload makes a new one; a session keeps the one it began with. */
+export interface ReceiverSettings {
+  /** Our own name, in greetings and Received fields. */
+  readonly hostname: string;
+  /** The domain that `<Postmaster>` is taken to be in. */
+  readonly postmasterDomain: Domain;
+  readonly limits: ReceiverLimits;
+  readonly policy: Policy;
+  /** Peers whose XCLIENT is believed. */
+  readonly xclientFrom: IpSet;
+  /** Keys and certificates; without it there is no STARTTLS. */
+  readonly secureContext?: SecureContext;
+  /** Finds the confirmed name of an address; never rejects. */
+  readonly clientName?: (address: string) => Promise<string | undefined>;
+}
+
+/** One address to listen on. */
+export interface ListenerOptions {
+  readonly name: string;
+  readonly role: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'none' | 'starttls' | 'implicit';
+  /** Peers that begin with a PROXY header; from anybody else it is no command. */
+  readonly proxyProtocolFrom: IpSet;
+}
+
+/** What all sessions share for the life of the process. */
+export interface ReceiverParts {
+  readonly intake: Intake;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly background: Background;
+}

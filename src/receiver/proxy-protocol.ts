@@ -1,0 +1,79 @@
+import { canonicalIp } from '../base/index.ts';
+
+/** What a PROXY header comes to. `octets` is its length: what follows belongs to the client. */
+export type ProxyHeader =
+  | { readonly kind: 'client'; readonly address: string; readonly port: number; readonly octets: number }
+  /** A health check of the proxy itself (`LOCAL`, `UNKNOWN`): the connection is what it looks like. */
+  | { readonly kind: 'local'; readonly octets: number }
+  | { readonly kind: 'incomplete' }
+  | { readonly kind: 'invalid' };
+
+/** "PROXY protocol", version 2, §2.2. */
+const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
+/** §2.1: the longest header of version 1 with its CRLF. */
+const maxTextOctets = 107;
+const maxBinaryOctets = 4096;
+const incomplete: ProxyHeader = { kind: 'incomplete' };
+const invalid: ProxyHeader = { kind: 'invalid' };
+
+/** Reads the header that a listed proxy sends first (haproxy.org, "The PROXY protocol", versions 1 and 2). */
+export function readProxyHeader(octets: Buffer): ProxyHeader {
+  const common = Math.min(octets.length, signature.length);
+  if (octets.length > 0 && octets.compare(signature, 0, common, 0, common) === 0) return readBinary(octets);
+  return readText(octets);
+}
+
+function readText(octets: Buffer): ProxyHeader {
+  const end = octets.indexOf('\r\n');
+  if (end < 0 && octets.length < maxTextOctets) {
+    const start = octets.subarray(0, 6).toString('latin1');
+    return 'PROXY '.startsWith(start) ? incomplete : invalid;
+  }
+  if (end < 0 || end > maxTextOctets - 2) return invalid;
+  const words = octets.toString('latin1', 0, end).split(' ');
+  if (words[0] !== 'PROXY') return invalid;
+  if (words[1] === 'UNKNOWN') return { kind: 'local', octets: end + 2 };
+  const [, family, source = '', destination = '', port = '', destinationPort = ''] = words;
+  const address = canonicalIp(source);
+  const isFamily = family === 'TCP4' || family === 'TCP6';
+  if (words.length !== 6 || !isFamily || address === undefined || canonicalIp(destination) === undefined) {
+    return invalid;
+  }
+  if (!isPort(port) || !isPort(destinationPort)) return invalid;
+  return { kind: 'client', address, port: Number(port), octets: end + 2 };
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65535;
+}
+
+function readBinary(octets: Buffer): ProxyHeader {
+  if (octets.length < 16) return incomplete;
+  const version = octets.readUInt8(12) >> 4;
+  const command = octets.readUInt8(12) & 15;
+  const length = octets.readUInt16BE(14);
+  if (version !== 2 || command > 1 || length > maxBinaryOctets) return invalid;
+  const total = 16 + length;
+  if (octets.length < total) return incomplete;
+  if (command === 0) return { kind: 'local', octets: total };
+  switch (octets.readUInt8(13)) {
+    case 0x11:
+      if (length < 12) return invalid;
+      return {
+        kind: 'client',
+        address: octets.subarray(16, 20).join('.'),
+        port: octets.readUInt16BE(24),
+        octets: total,
+      };
+    case 0x21: {
+      if (length < 36) return invalid;
+      const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(16 + 2 * i).toString(16));
+      const address = canonicalIp(groups.join(':'));
+      if (address === undefined) return invalid;
+      return { kind: 'client', address, port: octets.readUInt16BE(48), octets: total };
+    }
+    default:
+      // UNSPEC, UDP, unix: nothing that could be a mail client's address.
+      return invalid;
+  }
+}

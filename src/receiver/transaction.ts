@@ -1,0 +1,103 @@
+import {
+  type Address,
+  type ContentFacts,
+  type Envelope,
+  formatReceived,
+  type Recipient,
+  type ReversePath,
+} from '../mail/index.ts';
+import type { MailParameters, RcptParameters } from '../smtp/index.ts';
+import type { ClientFacts, Decision, Ground } from './ask.ts';
+
+/** What the client said in its greeting. */
+export interface Hello {
+  readonly name: string;
+  /** EHLO: the extensions may be used. */
+  readonly isExtended: boolean;
+}
+
+/** MAIL … end of data: reverse-path, parameters and the recipients that were granted. */
+export class Transaction {
+  readonly reversePath: ReversePath;
+  readonly parameters: MailParameters;
+  readonly #recipients = new Map<string, Recipient>();
+  /** Recipients as the peer named them, before aliases. */
+  #named: Address | undefined;
+  #namedCount = 0;
+  #ground: Ground | undefined;
+
+  constructor(reversePath: ReversePath, parameters: MailParameters) {
+    this.reversePath = reversePath;
+    this.parameters = parameters;
+  }
+
+  /** How many recipients the peer named and was granted. */
+  get recipientCount(): number {
+    return this.#namedCount;
+  }
+
+  /** Adds a granted recipient; one that is named twice is kept once. */
+  add(named: Address, grant: Decision & { readonly kind: 'grant' }, parameters: RcptParameters): void {
+    this.#named = named;
+    this.#namedCount++;
+    this.#ground ??= grant.ground;
+    for (const address of grant.to) {
+      const key = `${address.localPart}@${address.domain}`;
+      if (this.#recipients.has(key)) continue;
+      // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
+      const isRenamed = address !== named && parameters.originalRecipient === undefined;
+      const original = isRenamed ? { originalRecipient: { type: 'rfc822', address: named.text } } : {};
+      this.#recipients.set(key, { address, ...parameters, ...original });
+    }
+  }
+
+  /** The trace field to put before the message (RFC 5321 §4.4). */
+  received(facts: TraceFacts): string {
+    const { client, hello } = facts;
+    return formatReceived({
+      helo: hello.name,
+      client: client.address,
+      by: facts.hostname,
+      protocol: hello.isExtended ? 'esmtp' : 'smtp',
+      isAuthenticated: false,
+      smtputf8: this.parameters.smtputf8,
+      id: facts.id,
+      at: facts.now,
+      ...(client.name === undefined ? {} : { rdns: client.name }),
+      ...(client.tls === undefined ? {} : { tls: client.tls }),
+      ...(this.#namedCount === 1 && this.#named !== undefined ? { for: this.#named } : {}),
+    });
+  }
+
+  envelope(facts: Omit<TraceFacts, 'hostname' | 'id'>, content: ContentFacts): Envelope {
+    const { client, hello } = facts;
+    const { body, smtputf8, ret, envid } = this.parameters;
+    return {
+      reversePath: this.reversePath,
+      recipients: [...this.#recipients.values()],
+      body,
+      smtputf8,
+      ...(ret === undefined ? {} : { ret }),
+      ...(envid === undefined ? {} : { envid }),
+      content,
+      origin: {
+        client: client.address,
+        helo: hello.name,
+        listener: client.listener,
+        ground: this.#ground ?? 'recipient',
+        session: facts.session,
+      },
+      receivedAt: facts.now,
+    };
+  }
+}
+
+/** What a trace needs to know besides the transaction. */
+export interface TraceFacts {
+  readonly client: ClientFacts;
+  readonly hello: Hello;
+  readonly session: string;
+  readonly hostname: string;
+  readonly id: string;
+  readonly now: number;
+}

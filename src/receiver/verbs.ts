@@ -1,0 +1,274 @@
+import { type Address, needsSmtputf8, parseMailbox, type Reply, reply } from '../mail/index.ts';
+import {
+  type Command,
+  type CommandError,
+  decodeMailParameters,
+  decodeRcptParameters,
+  formatExtensions,
+  noExtensions,
+  type RcptParameters,
+} from '../smtp/index.ts';
+import type { Decision } from './ask.ts';
+import { replies } from './replies.ts';
+import type { Session, State } from './session.ts';
+import { Transaction } from './transaction.ts';
+import { xclient } from './xclient.ts';
+
+/** What a command comes to: a reply, one that is yet to come, or none before more has happened. */
+export type Outcome = Reply | { readonly reply: Reply; readonly next: 'close' | 'tls' } | undefined;
+
+/** An outcome now or later. */
+export type Step = Outcome | Promise<Outcome>;
+
+type Verb = Command['verb'];
+type StateName = State['at'];
+type CommandOf<V extends Verb> = Extract<Command, { readonly verb: V }>;
+
+const always: readonly StateName[] = ['greeted', 'identified', 'transaction', 'chunks'];
+
+/**
+ * When each verb is legal (RFC 5321 §4.1.4), and the reply where it is not. The only copy of this.
+ * NOOP, HELP, EXPN, VRFY, RSET and QUIT are answered before EHLO too.
+ */
+const legal: Readonly<Record<Verb, { readonly in: readonly StateName[]; readonly else: Reply }>> = {
+  ehlo: { in: always, else: replies.notOffered },
+  helo: { in: always, else: replies.notOffered },
+  lhlo: { in: [], else: replies.unknown },
+  mail: { in: ['identified'], else: replies.nestedMail },
+  rcpt: { in: ['transaction'], else: replies.mailFirst },
+  data: { in: ['transaction'], else: replies.mailFirst },
+  // A chunk has to be swallowed before it can be refused, so BDAT looks at the state itself.
+  bdat: { in: always, else: replies.mailFirst },
+  rset: { in: always, else: replies.notOffered },
+  noop: { in: always, else: replies.notOffered },
+  quit: { in: always, else: replies.notOffered },
+  vrfy: { in: always, else: replies.notOffered },
+  expn: { in: always, else: replies.notOffered },
+  help: { in: always, else: replies.notOffered },
+  starttls: { in: ['identified'], else: replies.helloFirst },
+  auth: { in: [], else: replies.notImplemented },
+  xclient: { in: ['greeted', 'identified'], else: replies.nestedMail },
+  unknown: { in: always, else: replies.unknown },
+};
+
+/** The verbs whose reply has to be waited for before more is sent (RFC 2920 §3.1, RFC 3207 §4). */
+const lastInGroup: ReadonlySet<string> = new Set(['ehlo', 'helo', 'data', 'starttls']);
+
+/** Carries out one command in the state the session is in. */
+export function carryOut(session: Session, command: Command | CommandError): Step {
+  session.countCommand(command);
+  if (isOutOfStep(session, command)) return { reply: replies.outOfStep, next: 'close' };
+  if (command.verb === 'error') {
+    if (command.of === 'mail' || command.of === 'rcpt') {
+      session.logRefused({ stage: command.of, reply: command.reply });
+    }
+    return command.reply;
+  }
+  const rule = legal[command.verb];
+  if (!rule.in.includes(session.state.at)) return notNow(session, command.verb, rule.else);
+  return act(session, command);
+}
+
+/** Pipelining before it was offered, or past a command whose reply decides what comes next. */
+function isOutOfStep(session: Session, { verb }: Command | CommandError): boolean {
+  if (!session.hasBufferedInput) return false;
+  if (lastInGroup.has(verb)) return true;
+  const { state } = session;
+  return 'hello' in state && !state.hello.isExtended && (verb === 'mail' || verb === 'rcpt');
+}
+
+function notNow(session: Session, verb: Verb, otherwise: Reply): Reply {
+  const { at } = session.state;
+  if (at === 'greeted' && (verb === 'mail' || verb === 'rcpt' || verb === 'data')) return replies.helloFirst;
+  if (at === 'chunks' && (verb === 'data' || verb === 'rcpt')) return replies.bdatOnly;
+  return otherwise;
+}
+
+function act(session: Session, command: Command): Step {
+  switch (command.verb) {
+    case 'ehlo':
+    case 'helo':
+      return hello(session, command);
+    case 'mail':
+      return mail(session, command);
+    case 'rcpt':
+      return rcpt(session, command);
+    case 'data':
+      return data(session);
+    case 'bdat':
+      return bdat(session, command);
+    case 'rset':
+      return reset(session);
+    case 'noop':
+      return replies.ok;
+    case 'quit':
+      return { reply: replies.bye, next: 'close' };
+    case 'vrfy':
+      return replies.cannotVrfy;
+    case 'expn':
+      return replies.noExpn;
+    case 'help':
+      return replies.help;
+    case 'starttls':
+      return startTls(session);
+    case 'xclient':
+      return xclient(session, command.attributes);
+    case 'lhlo':
+    case 'auth':
+      return replies.notImplemented;
+    case 'unknown':
+      return unknown(command);
+  }
+}
+
+function unknown({ kind }: CommandOf<'unknown'>): Step {
+  if (kind === 'foreign') return { reply: replies.foreign, next: 'close' };
+  return kind === 'smtp' ? replies.notImplemented : replies.unknown;
+}
+
+function hello(session: Session, { verb, name }: CommandOf<'ehlo' | 'helo' | 'lhlo'>): Step {
+  abandon(session);
+  const isExtended = verb === 'ehlo';
+  session.client = { ...session.client, helo: name };
+  session.state = { at: 'identified', hello: { name, isExtended } };
+  const { hostname } = session.facts.settings;
+  return { code: 250, lines: isExtended ? [hostname, ...formatExtensions(session.extensions)] : [hostname] };
+}
+
+/** Throws away the transaction that is under way, if any. */
+function abandon(session: Session): void {
+  const { state } = session;
+  if (state.at === 'chunks') state.content.message.discard();
+  if ('hello' in state) session.state = { at: 'identified', hello: state.hello };
+}
+
+function reset(session: Session): Step {
+  abandon(session);
+  return replies.ok;
+}
+
+function startTls(session: Session): Step {
+  if (!session.extensions.startTls) {
+    return session.client.tls === undefined ? replies.notImplemented : replies.notOffered;
+  }
+  return { reply: replies.startTls, next: 'tls' };
+}
+
+function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>): Step {
+  const { state } = session;
+  if (state.at !== 'identified') return replies.nestedMail;
+  const { limits } = session.facts.settings;
+  if (session.transactions >= limits.transactions) {
+    return { reply: replies.tooManyTransactions, next: 'close' };
+  }
+  const offer = state.hello.isExtended ? session.extensions : noExtensions;
+  const decoded = decodeMailParameters(parameters, offer);
+  const refusal = decoded.kind === 'refused' ? decoded.reply : session.parts.intake.refusal();
+  if (decoded.kind === 'refused' || refusal !== undefined) {
+    const answer = refusal ?? replies.localError;
+    const from = reversePath === null ? '' : reversePath.text;
+    session.logRefused({ stage: 'mail', from, reply: answer });
+    return answer;
+  }
+  session.transactions++;
+  const transaction = new Transaction(reversePath, decoded.parameters);
+  session.state = { at: 'transaction', hello: state.hello, transaction };
+  return replies.senderOk;
+}
+
+function rcpt(session: Session, { forwardPath, parameters }: CommandOf<'rcpt'>): Step {
+  const { state } = session;
+  if (state.at !== 'transaction') return replies.mailFirst;
+  const { transaction, hello } = state;
+  const decoded = decodeRcptParameters(parameters, hello.isExtended ? session.extensions : noExtensions);
+  if (decoded.kind === 'refused') return decoded.reply;
+  const recipient = forwardPath === 'postmaster' ? postmaster(session) : forwardPath;
+  if (needsSmtputf8(recipient) && !transaction.parameters.smtputf8) return replies.needsSmtputf8;
+  if (transaction.recipientCount >= session.facts.settings.limits.recipients) {
+    return replies.tooManyRecipients;
+  }
+  const { client } = session;
+  const { reversePath } = transaction;
+  const decision = session.facts.settings.policy.decide({ client, reversePath, recipient });
+  const asked = { recipient, transaction, parameters: decoded.parameters };
+  if (decision instanceof Promise) return decision.then((made) => decided(session, asked, made));
+  return decided(session, asked, decision);
+}
+
+function postmaster(session: Session): Address {
+  const { postmasterDomain } = session.facts.settings;
+  const text = `postmaster@${postmasterDomain}`;
+  return (
+    parseMailbox(text, { smtputf8: false }) ?? { text, localPart: 'postmaster', domain: postmasterDomain }
+  );
+}
+
+function decided(
+  session: Session,
+  asked: {
+    readonly recipient: Address;
+    readonly transaction: Transaction;
+    readonly parameters: RcptParameters;
+  },
+  decision: Decision,
+): Reply {
+  const { recipient, transaction, parameters } = asked;
+  if (decision.kind === 'grant') {
+    transaction.add(recipient, decision, parameters);
+    return replies.recipientOk;
+  }
+  session.logRefused({
+    stage: 'rcpt',
+    from: transaction.reversePath === null ? '' : transaction.reversePath.text,
+    to: recipient.text,
+    reply: decision.reply,
+    because: decision.because,
+  });
+  return decision.reply;
+}
+
+function data(session: Session): Step {
+  const { state } = session;
+  if (state.at !== 'transaction') return replies.mailFirst;
+  const { hello, transaction } = state;
+  if (transaction.recipientCount === 0) return replies.noRecipients;
+  if (transaction.parameters.body === 'binarymime') return replies.dataForbidden;
+  const content = session.beginContent(transaction, hello, 'data');
+  session.state = { at: 'content', hello, transaction, content, by: 'data' };
+  return replies.startContent;
+}
+
+/** BDAT (RFC 3030 §2): a chunk that is refused is swallowed first, so that the dialogue stays in step. */
+function bdat(session: Session, { size, isLast }: CommandOf<'bdat'>): Step {
+  const { state } = session;
+  const { messageBytes } = session.facts.settings.limits;
+  if (size === 'too-big' || size > 2 * messageBytes + 1_000_000) {
+    // Nobody can wait for that many octets to pass.
+    return { reply: reply(552, '3.4', 'message too big'), next: 'close' };
+  }
+  const refusal = bdatRefusal(session);
+  if (refusal !== undefined) {
+    const next: State = state.at === 'greeted' || !('hello' in state) ? { at: 'greeted' } : state;
+    session.state = { at: 'discard', left: size, reply: refusal, next };
+    return undefined;
+  }
+  if (state.at !== 'transaction' && state.at !== 'chunks') return replies.mailFirst;
+  const { hello, transaction } = state;
+  const content = state.at === 'chunks' ? state.content : session.beginContent(transaction, hello, 'bdat');
+  content.begin(size, isLast);
+  session.state = { at: 'content', hello, transaction, content, by: isLast ? 'last-bdat' : 'bdat' };
+  return undefined;
+}
+
+function bdatRefusal({ state }: Session): Reply | undefined {
+  switch (state.at) {
+    case 'greeted':
+      return replies.helloFirst;
+    case 'transaction':
+      return state.transaction.recipientCount === 0 ? replies.noRecipients : undefined;
+    case 'chunks':
+      return undefined;
+    default:
+      return replies.chunkRefused;
+  }
+}

@@ -1,0 +1,40 @@
+import { canonicalIp } from '../base/index.ts';
+import { reply } from '../mail/index.ts';
+import type { Session } from './session.ts';
+import type { Step } from './verbs.ts';
+
+const refused = reply(550, '7.0', 'not authorised to say for whom you speak');
+const badAddress = reply(501, '5.4', 'bad value of an XCLIENT attribute');
+const notNow = reply(503, '5.1', 'XCLIENT is not possible now');
+
+/** Values that say "there is none". */
+const unavailable: ReadonlySet<string> = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL]']);
+
+/**
+ * XCLIENT, as Postfix documents it: a proxy on the list says who the client really is. The session begins
+ * anew with a 220; nothing that was known of the proxy is kept for the client.
+ */
+export function xclient(session: Session, attributes: ReadonlyMap<string, string>): Step {
+  if (!session.mayXclient) {
+    session.logRefused({ stage: 'xclient', reply: refused });
+    return refused;
+  }
+  if (session.hasBufferedInput) return notNow;
+  const stated = (name: string): string | undefined => {
+    const value = attributes.get(name);
+    return value === undefined || unavailable.has(value.toUpperCase()) ? undefined : value;
+  };
+  const addr = stated('ADDR');
+  const address = addr === undefined ? undefined : canonicalIp(addr.replace(/^IPV6:/i, ''));
+  const port = stated('PORT');
+  if ((addr !== undefined && address === undefined) || (port !== undefined && !/^\d{1,5}$/.test(port))) {
+    return badAddress;
+  }
+  const name = stated('NAME');
+  session.impersonate({
+    ...(address === undefined ? {} : { address }),
+    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(name !== undefined && /^[A-Za-z0-9.-]{1,255}$/.test(name) ? { name } : {}),
+  });
+  return { code: 220, lines: [`${session.facts.settings.hostname} ESMTP Posthouse`] };
+}
