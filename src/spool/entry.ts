@@ -33,7 +33,7 @@ export function checkEntries(envelope: Envelope, entries: readonly NewLaneEntry[
 /** Throws a `RangeError` for an entry that could not be stored or found again. */
 export function checkEntry(entry: NewLaneEntry): void {
   if (entry.lane === '') throw new RangeError('a lane entry needs the name of its lane');
-  if (!(entry.dueAt >= 0 && entry.dueAt < 2 ** 48)) {
+  if (!(Number.isInteger(entry.dueAt) && entry.dueAt >= 0 && entry.dueAt < 2 ** 48)) {
     throw new RangeError(`dueAt ${entry.dueAt} is not an instant`);
   }
 }

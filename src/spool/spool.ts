@@ -13,7 +13,7 @@ export interface LaneEntry {
   readonly recipients: 'all' | readonly number[];
   /** Attempts begun so far. It is written before dialling, so that a crash counts. */
   readonly attempts: number;
-  /** Milliseconds since 1970: the next attempt is not to begin before this. */
+  /** Whole milliseconds since 1970: the next attempt is not to begin before this. */
   readonly dueAt: number;
   /**
    * The attempt that `attempts` counts was begun and its end is not recorded yet: `dueAt` is then the time
@@ -27,6 +27,12 @@ export interface LaneEntry {
   /** Set aside by an operator or a guard, with the reason: in no schedule until released. */
   readonly held?: string;
 }
+
+/**
+ * The lane of recipients whose own lane was lost with a damaged record. It is no destination: what is due
+ * in it is to be routed again.
+ */
+export const recoverLane: LaneName = 'recover:';
 
 /** An entry as `commit` takes it: the id is the draft's, the number its place in the list. */
 export type NewLaneEntry = Omit<LaneEntry, 'id' | 'number'>;
@@ -50,7 +56,11 @@ export type Change =
   | { readonly kind: 'reschedule'; readonly from: LaneEntry; readonly to: LaneEntry }
   /** Adds a lane to a message, for a redirect or a new route. Its number must be unused. */
   | { readonly kind: 'add'; readonly entry: LaneEntry }
-  /** Removes one entry: all its recipients have come to their end. */
+  /**
+   * Removes one entry: all its recipients have come to their end. Each needs a final status, in the same
+   * update or before: a recipient that is pending and in no entry is found at the next start and put into
+   * the lane `recoverLane`.
+   */
   | { readonly kind: 'finish'; readonly entry: LaneEntry }
   /** Removes message, statuses and entries. */
   | { readonly kind: 'remove'; readonly id: QueueId }

@@ -1,0 +1,44 @@
+import type { QueueId } from '../mail/index.ts';
+import type { LaneEntry } from './spool.ts';
+
+/** What is being written about one message and cannot be read yet. */
+export interface MessageInFlight {
+  writers: number;
+  isRemoved: boolean;
+  /** `undefined` is an entry that is finished. */
+  readonly entries: Map<number, LaneEntry | undefined>;
+  readonly statuses: Set<number>;
+}
+
+/**
+ * The changes between the call of `update` and its commit. Reads show what is durable; an update has to
+ * know what the updates before it in line do, so that it removes the right keys and revives nothing.
+ */
+export class InFlight {
+  readonly #messages = new Map<QueueId, MessageInFlight>();
+
+  get(id: QueueId): MessageInFlight | undefined {
+    return this.#messages.get(id);
+  }
+
+  /** The state of a message for one writer, who calls `leave` once for each id in the end. */
+  enter(id: QueueId, writer: Set<QueueId>): MessageInFlight {
+    let message = this.#messages.get(id);
+    if (message === undefined) {
+      message = { writers: 0, isRemoved: false, entries: new Map(), statuses: new Set() };
+      this.#messages.set(id, message);
+    }
+    if (!writer.has(id)) {
+      writer.add(id);
+      message.writers++;
+    }
+    return message;
+  }
+
+  leave(writer: ReadonlySet<QueueId>): void {
+    for (const id of writer) {
+      const message = this.#messages.get(id);
+      if (message !== undefined && --message.writers === 0) this.#messages.delete(id);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { hash } from 'node:crypto';
+import { decodeQueueId, type Envelope, encodeQueueId, type QueueId, queueIdOctets } from '../mail/index.ts';
+import type { TableName } from '../store/index.ts';
+import type { LaneEntry, LaneName } from './spool.ts';
+
+/**
+ * How messages lie in the store. Integers are big-endian, so that keys sort as they should.
+ *
+ *     envelope  id                                      EnvelopeRecord as JSON
+ *     octets    id                                      the octets, of messages up to inlineMaxBytes
+ *     status    id | recipient (4)                      RecipientStatus as JSON
+ *     entry     id | number (2)                         EntryRecord as JSON
+ *     schedule  hash of lane (8) | dueAt (6) | id | number (2)    the name of the lane
+ *
+ * An id is its 10 octets. A held entry is in no schedule. Every value is a frame of the store. The octets
+ * of larger messages are files, `large/<2 characters of the id>/<id>`.
+ */
+export const layoutVersion = 1;
+
+export const tables = {
+  envelope: { name: 'envelope', kind: 1 },
+  octets: { name: 'octets', kind: 2 },
+  status: { name: 'status', kind: 3 },
+  entry: { name: 'entry', kind: 4 },
+  schedule: { name: 'schedule', kind: 5 },
+} as const satisfies Record<string, TableName>;
+
+/** The envelope and where its octets are. Readable by hand. */
+export interface EnvelopeRecord {
+  readonly envelope: Envelope;
+  readonly octets: OctetsPlace;
+}
+
+export interface OctetsPlace {
+  readonly in: 'store' | 'file';
+  readonly size: number;
+  /** CRC-32 of the octets of a file; in the store the frame has one. */
+  readonly crc?: number;
+}
+
+type EntryRecord = Omit<LaneEntry, 'id' | 'number'>;
+
+export function idKey(id: QueueId): Buffer {
+  const key = Buffer.allocUnsafe(queueIdOctets);
+  encodeQueueId(id, key);
+  return key;
+}
+
+/** The id with which a key of `envelope`, `octets`, `status` or `entry` begins. */
+export function idOfKey(key: Uint8Array): QueueId {
+  return decodeQueueId(key);
+}
+
+export function statusKey(id: QueueId, recipient: number): Buffer {
+  const key = Buffer.allocUnsafe(queueIdOctets + 4);
+  encodeQueueId(id, key);
+  key.writeUInt32BE(recipient, queueIdOctets);
+  return key;
+}
+
+export function recipientOfKey(key: Buffer): number {
+  return key.readUInt32BE(queueIdOctets);
+}
+
+export function entryKey(id: QueueId, number: number): Buffer {
+  const key = Buffer.allocUnsafe(queueIdOctets + 2);
+  encodeQueueId(id, key);
+  key.writeUInt16BE(number, queueIdOctets);
+  return key;
+}
+
+export function numberOfEntryKey(key: Buffer): number {
+  return key.readUInt16BE(queueIdOctets);
+}
+
+export const laneHashOctets = 8;
+const scheduleKeyOctets = laneHashOctets + 6 + queueIdOctets + 2;
+
+/**
+ * The prefix of a lane in the schedule. Two lanes with the same hash would share a prefix, never an entry:
+ * readers compare the name.
+ */
+export function laneHash(lane: LaneName): Buffer {
+  return hash('sha256', lane, 'buffer').subarray(0, laneHashOctets);
+}
+
+/** The key of an entry in the schedule. */
+export function scheduleKey(entry: Pick<LaneEntry, 'lane' | 'dueAt' | 'id' | 'number'>): Buffer {
+  const key = Buffer.allocUnsafe(scheduleKeyOctets);
+  laneHash(entry.lane).copy(key);
+  key.writeUIntBE(entry.dueAt, laneHashOctets, 6);
+  encodeQueueId(entry.id, key, laneHashOctets + 6);
+  key.writeUInt16BE(entry.number, laneHashOctets + 6 + queueIdOctets);
+  return key;
+}
+
+/** The first key of a lane that is due at `at` or later. */
+export function scheduleBound(lane: LaneName, at: number): Buffer {
+  const key = Buffer.alloc(laneHashOctets + 6);
+  laneHash(lane).copy(key);
+  key.writeUIntBE(Math.min(Math.max(Math.ceil(at), 0), 2 ** 48 - 1), laneHashOctets, 6);
+  return key;
+}
+
+/** What a key of the schedule says of its entry. */
+export function parseScheduleKey(key: Buffer): { dueAt: number; id: QueueId; number: number } {
+  return {
+    dueAt: key.readUIntBE(laneHashOctets, 6),
+    id: decodeQueueId(key, laneHashOctets + 6),
+    number: key.readUInt16BE(laneHashOctets + 6 + queueIdOctets),
+  };
+}
+
+export function encodeEntry(entry: LaneEntry): string {
+  const { id: _id, number: _number, ...record } = entry;
+  return JSON.stringify(record satisfies EntryRecord);
+}
+
+export function decodeEntry(key: Buffer, payload: Buffer): LaneEntry {
+  return { ...decodeJson<EntryRecord>(payload), id: idOfKey(key), number: numberOfEntryKey(key) };
+}
+
+/**
+ * The value that was stored as JSON. Only for payloads of a frame: its checksum says that this program (or
+ * an older one, whose layout was migrated) wrote it, so its shape is not checked again.
+ */
+export function decodeJson<T>(payload: Buffer): T {
+  return JSON.parse(payload.toString()) as T;
+}

@@ -1,0 +1,206 @@
+import type { Envelope, QueueId } from '../mail/index.ts';
+import { frameOverhead, payloadOffset, sealFrame } from '../store/index.ts';
+import { checkEntries } from './entry.ts';
+import { LargeFileWriter } from './large-file.ts';
+import { idKey, type OctetsPlace, tables } from './layout.ts';
+import { type Draft, type NewLaneEntry, SpoolError } from './spool.ts';
+
+/** The memory that all drafts of a spool share. */
+export class DraftMemory {
+  readonly #limitBytes: number;
+  #usedBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Takes `bytes` if they are left. */
+  take(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.#limitBytes) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#usedBytes -= bytes;
+  }
+}
+
+/** What a draft hands to its spool at the commit. */
+export interface DraftedMessage {
+  readonly id: QueueId;
+  readonly envelope: Envelope;
+  readonly entries: readonly NewLaneEntry[];
+  readonly place: OctetsPlace;
+  /** The octets as a frame, unless they are in a file. */
+  readonly frame: Buffer | undefined;
+}
+
+export interface DraftOptions {
+  readonly id: QueueId;
+  readonly path: string;
+  readonly memory: DraftMemory;
+  readonly inlineMaxBytes: number;
+  /** Throws `SpoolError` when there is no room for a new message. */
+  readonly checkRoom: () => void;
+  /** Told of octets that go to a file. */
+  readonly onFileWrite: (bytes: number) => void;
+  readonly accept: (message: DraftedMessage) => Promise<void>;
+  /** Told once, when the draft is committed or disposed. */
+  readonly onEnd: (draft: Draft) => void;
+}
+
+const keyBytes = 10;
+const headBytes = payloadOffset(keyBytes);
+const firstBytes = 4096;
+const filePieceBytes = 32 * 1024;
+
+/** Where the octets are gathered. In memory they lie in what becomes their frame, so they are copied once. */
+type DraftState =
+  | { readonly in: 'memory'; buffer: Buffer }
+  | { readonly in: 'file'; readonly file: Promise<LargeFileWriter>; buffer: Buffer; filled: number }
+  | { readonly in: 'nowhere' };
+
+export class LmdbDraft implements Draft {
+  readonly #options: DraftOptions;
+  #state: DraftState;
+  #size = 0;
+  /** The writes to the file, one after the other. */
+  #written: Promise<void> = Promise.resolve();
+  #failure: SpoolError | undefined;
+
+  constructor(options: DraftOptions) {
+    this.#options = options;
+    this.#state = { in: 'memory', buffer: Buffer.alloc(0) };
+  }
+
+  get id(): QueueId {
+    return this.#options.id;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#state.in === 'nowhere') throw finished();
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#state.in === 'file') return this.#writeToFile(chunk);
+    if (this.#makeRoom(this.#state, chunk.length)) {
+      this.#state.buffer.set(chunk, headBytes + this.#size);
+      this.#size += chunk.length;
+      return undefined;
+    }
+    this.#moveToFile(this.#state.buffer);
+    return this.#writeToFile(chunk) ?? this.#written;
+  }
+
+  /** Grows the buffer for `bytes` more; false when they are too many for memory. */
+  #makeRoom(state: { buffer: Buffer }, bytes: number): boolean {
+    const size = this.#size + bytes;
+    if (size > this.#options.inlineMaxBytes) return false;
+    const needed = size + frameOverhead(keyBytes);
+    const { length } = state.buffer;
+    if (needed <= length) return true;
+    const most = this.#options.inlineMaxBytes + frameOverhead(keyBytes);
+    const grown = Math.min(Math.max(needed, length * 2, firstBytes), most);
+    if (!this.#options.memory.take(grown - length)) return false;
+    const buffer = Buffer.allocUnsafeSlow(grown);
+    buffer.set(state.buffer.subarray(headBytes, headBytes + this.#size), headBytes);
+    state.buffer = buffer;
+    return true;
+  }
+
+  #moveToFile(buffer: Buffer): void {
+    const file = LargeFileWriter.create(this.#options.path, this.id);
+    this.#state = { in: 'file', file, buffer: Buffer.allocUnsafeSlow(filePieceBytes), filled: 0 };
+    const gathered = buffer.subarray(headBytes, headBytes + this.#size);
+    this.#options.memory.give(buffer.length);
+    this.#append(file, gathered);
+  }
+
+  /** Gathers small chunks; a promise when a piece is on its way to the disk. */
+  #writeToFile(chunk: Uint8Array): Promise<void> | undefined {
+    const state = this.#state;
+    if (state.in !== 'file') throw finished();
+    let hasWritten = false;
+    this.#size += chunk.length;
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + state.buffer.length - state.filled);
+      state.buffer.set(part, state.filled);
+      state.filled += part.length;
+      at += part.length;
+      if (state.filled < state.buffer.length) break;
+      this.#flush(state);
+      hasWritten = true;
+    }
+    return hasWritten ? this.#written : undefined;
+  }
+
+  #flush(state: DraftState & { in: 'file' }): void {
+    if (state.filled === 0) return;
+    this.#append(state.file, state.buffer.subarray(0, state.filled));
+    state.buffer = Buffer.allocUnsafeSlow(filePieceBytes);
+    state.filled = 0;
+  }
+
+  #append(file: Promise<LargeFileWriter>, octets: Buffer): void {
+    this.#options.onFileWrite(octets.length);
+    this.#written = this.#written.then(async () => await (await file).write(octets));
+    // Kept for the next call: the caller need not wait for every piece.
+    this.#written.catch((error: unknown) => {
+      this.#failure ??= error instanceof SpoolError ? error : new SpoolError('io', String(error));
+    });
+  }
+
+  async commit(envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<QueueId> {
+    const state = this.#state;
+    if (state.in === 'nowhere') throw finished();
+    try {
+      checkEntries(envelope, entries);
+      this.#options.checkRoom();
+      const octets = state.in === 'memory' ? this.#seal(state) : await this.#finishFile(state);
+      // From here on the file belongs to the spool, whether or not the record becomes durable.
+      this.#state = { in: 'nowhere' };
+      await this.#options.accept({ id: this.id, envelope, entries, ...octets });
+      return this.id;
+    } finally {
+      if (state.in === 'memory') this.#options.memory.give(state.buffer.length);
+      if (this.#state.in === 'memory') this.#state = { in: 'nowhere' };
+      await this[Symbol.asyncDispose]();
+    }
+  }
+
+  #seal(state: DraftState & { in: 'memory' }) {
+    if (state.buffer.length === 0) this.#makeRoom(state, 0);
+    const buffer = state.buffer.length === 0 ? Buffer.alloc(frameOverhead(keyBytes)) : state.buffer;
+    const frame = buffer.subarray(0, frameOverhead(keyBytes) + this.#size);
+    sealFrame(frame, { kind: tables.octets.kind, key: idKey(this.id) }, this.#size);
+    return { place: { in: 'store', size: this.#size } as const, frame };
+  }
+
+  async #finishFile(state: DraftState & { in: 'file' }) {
+    this.#flush(state);
+    await this.#written;
+    return { place: await (await state.file).finish(), frame: undefined };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const state = this.#state;
+    this.#state = { in: 'nowhere' };
+    this.#options.onEnd(this);
+    if (state.in === 'memory') this.#options.memory.give(state.buffer.length);
+    if (state.in !== 'file') return;
+    await this.#written.catch(() => {});
+    const file = await state.file.catch(() => undefined);
+    await file?.discard();
+  }
+}
+
+function finished(): SpoolError {
+  return new SpoolError('closed', 'the draft is committed or disposed');
+}

@@ -1,0 +1,309 @@
+import { rm } from 'node:fs/promises';
+import { Background, type Clock, type Log, silentLog, systemClock } from '../base/index.ts';
+import { type Envelope, type QueueId, QueueIdSource, type RecipientStatus } from '../mail/index.ts';
+import { type Operation, prefixEnd, Store, StoreError } from '../store/index.ts';
+import { checkChange } from './change.ts';
+import { InFlight } from './in-flight.ts';
+import { largeFile, largeOctets } from './large-file.ts';
+import {
+  decodeEntry,
+  decodeJson,
+  type EnvelopeRecord,
+  encodeEntry,
+  entryKey,
+  idKey,
+  idOfKey,
+  layoutVersion,
+  recipientOfKey,
+  scheduleKey,
+  tables,
+} from './layout.ts';
+import { type DraftedMessage, DraftMemory, LmdbDraft } from './lmdb-draft.ts';
+import { wholeOctets } from './pieces.ts';
+import { recover } from './recover.ts';
+import { Schedule } from './schedule.ts';
+import {
+  type Change,
+  type Draft,
+  type LaneEntry,
+  type LaneName,
+  type LaneWake,
+  type Spool,
+  SpoolError,
+  type SpoolHealth,
+  type StoredOctets,
+} from './spool.ts';
+import { type SpoolTables, spoolTables } from './tables.ts';
+import { UpdateTranslator } from './update.ts';
+
+export interface LmdbSpoolOptions {
+  /** A folder for this spool alone; made when it is missing. */
+  readonly path: string;
+  /** 0 to 255: in every id, so that the spools of several workers never make the same one. */
+  readonly shard?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Free octets below which the spool is `low`; below half of it drafts are refused. 256 MiB when absent. */
+  readonly floorBytes?: number;
+  /** Free octets of the file system; a test passes its own. */
+  readonly freeBytes?: () => number;
+  /** Memory for the octets of all drafts together; past it a draft goes to a file early. 16 MiB. */
+  readonly draftMemoryBytes?: number;
+  /** Messages up to this size are in the store: one sync instead of three. 128 KiB. */
+  readonly inlineMaxBytes?: number;
+  /** Also reads the octets of every message at the start, as after an unclean end. */
+  readonly checkOctets?: boolean;
+}
+
+/**
+ * Opens the spool in `path`, repairs what can be derived, and says what it found. Throws `SpoolError`:
+ * `locked`, `newer-version`, or `corrupt` when the file itself cannot be trusted (see `salvageSpool`).
+ *
+ * Measured on two cores of a shared machine, 20 writers, messages of 1.2 KB: see `test/soak/spool-cost.ts`.
+ */
+export async function openSpool(options: LmdbSpoolOptions): Promise<Spool> {
+  return await LmdbSpool.open(options);
+}
+
+class LmdbSpool implements Spool {
+  readonly #options: LmdbSpoolOptions;
+  readonly #store: Store;
+  readonly #tables: SpoolTables;
+  readonly #ids: QueueIdSource;
+  readonly #memory: DraftMemory;
+  readonly #drafts = new Set<Draft>();
+  readonly #inFlight = new InFlight();
+  readonly #translator: UpdateTranslator;
+  readonly #schedule: Schedule;
+  readonly #background: Background;
+  readonly #inlineMaxBytes: number;
+  #count: number;
+  #state: 'open' | 'closed' = 'open';
+
+  private constructor(
+    options: LmdbSpoolOptions,
+    store: Store,
+    found: { readonly count: number; readonly newest: QueueId | undefined },
+  ) {
+    const { shard = 0, clock = systemClock, log = silentLog, draftMemoryBytes = 16 * 2 ** 20 } = options;
+    this.#options = options;
+    this.#store = store;
+    this.#tables = spoolTables(store);
+    this.#count = found.count;
+    const after = found.newest === undefined ? {} : { after: found.newest };
+    this.#ids = new QueueIdSource({ shard, now: () => clock.now(), ...after });
+    this.#memory = new DraftMemory(draftMemoryBytes);
+    this.#inlineMaxBytes = options.inlineMaxBytes ?? 128 * 1024;
+    this.#translator = new UpdateTranslator(store, this.#tables, this.#inFlight);
+    this.#background = new Background(log);
+    this.#schedule = new Schedule(this.#tables, {
+      onStale: (key) => this.#background.run('drop-stale-schedule', this.#dropStale(key)),
+      onCorrupt: (id, detail) => log.error('spool-corrupt', { id, detail }),
+    });
+  }
+
+  static async open(options: LmdbSpoolOptions): Promise<LmdbSpool> {
+    const { path, clock = systemClock, log = silentLog, floorBytes = 256 * 2 ** 20, freeBytes } = options;
+    const store = await asSpoolErrors(() =>
+      Store.open({
+        path,
+        tables: Object.values(tables),
+        version: layoutVersion,
+        clock,
+        log,
+        floorBytes,
+        ...(freeBytes && { freeBytes }),
+      }),
+    );
+    try {
+      const checkOctets = options.checkOctets ?? store.wasUnclean;
+      const found = await asSpoolErrors(() => recover({ store, path, log, clock, checkOctets }));
+      return new LmdbSpool(options, store, found);
+    } catch (error) {
+      await store[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  begin(): Draft {
+    this.#checkOpen();
+    const draft: Draft = new LmdbDraft({
+      id: this.#ids.next(),
+      path: this.#options.path,
+      memory: this.#memory,
+      inlineMaxBytes: this.#inlineMaxBytes,
+      checkRoom: () => this.#checkRoom(),
+      onFileWrite: (bytes) => this.#store.spend(bytes),
+      accept: (message) => this.#accept(message),
+      onEnd: (ended) => this.#drafts.delete(ended),
+    });
+    this.#drafts.add(draft);
+    return draft;
+  }
+
+  #checkRoom(): void {
+    this.#checkOpen();
+    const health = this.#store.health();
+    // What is left below half of the floor is for updates: they are what frees space.
+    if (health.state === 'low' && health.freeBytes < health.floorBytes / 2) {
+      throw new SpoolError('full', `${health.freeBytes} octets are free`);
+    }
+  }
+
+  async #accept(message: DraftedMessage): Promise<void> {
+    const { id, envelope, place, frame } = message;
+    const record: EnvelopeRecord = { envelope, octets: place };
+    const key = idKey(id);
+    const { envelope: envelopes, octets, entry: entries, schedule } = this.#tables;
+    const operations: Operation[] = [this.#store.put(envelopes, key, JSON.stringify(record))];
+    if (frame !== undefined) operations.push({ table: octets, key, frame });
+    message.entries.forEach((given, number) => {
+      const entry: LaneEntry = { ...given, id, number };
+      operations.push(this.#store.put(entries, entryKey(id, number), encodeEntry(entry)));
+      if (entry.held === undefined)
+        operations.push(this.#store.put(schedule, scheduleKey(entry), entry.lane));
+    });
+    try {
+      await asSpoolErrors(() => this.#store.write(operations));
+      this.#count++;
+    } catch (error) {
+      // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
+      if (place.in === 'file' && error instanceof SpoolError && error.code === 'full') this.#unlink(id);
+      throw error;
+    }
+  }
+
+  envelope(id: QueueId): Envelope | undefined {
+    return this.#record(id)?.envelope;
+  }
+
+  octets(id: QueueId): StoredOctets | undefined {
+    const record = this.#record(id);
+    if (record === undefined) return undefined;
+    if (record.octets.in === 'file') return largeOctets(largeFile(this.#options.path, id), record.octets);
+    const octets = this.#read(() => this.#tables.octets.get(idKey(id)));
+    if (octets === undefined) throw new SpoolError('missing', `the octets of ${id} are missing`);
+    return wholeOctets(octets);
+  }
+
+  #record(id: QueueId): EnvelopeRecord | undefined {
+    const payload = this.#read(() => this.#tables.envelope.get(idKey(id)));
+    return payload === undefined ? undefined : decodeJson<EnvelopeRecord>(payload);
+  }
+
+  statuses(id: QueueId): ReadonlyMap<number, RecipientStatus> {
+    const rows = this.#read(() => this.#tables.status.rows(rangeOf(id)));
+    return new Map(
+      rows.map(({ key, payload }) => {
+        if (payload === undefined) throw new SpoolError('corrupt', `a status of ${id} is damaged`);
+        return [recipientOfKey(key), decodeJson<RecipientStatus>(payload)];
+      }),
+    );
+  }
+
+  entries(id: QueueId): readonly LaneEntry[] {
+    const rows = this.#read(() => this.#tables.entry.rows(rangeOf(id)));
+    return rows.map(({ key, payload }) => {
+      if (payload === undefined) throw new SpoolError('corrupt', `an entry of ${id} is damaged`);
+      return decodeEntry(key, payload);
+    });
+  }
+
+  async update(changes: readonly Change[]): Promise<void> {
+    this.#checkOpen();
+    for (const change of changes) checkChange(change);
+    const { operations, touched, removed } = this.#read(() => this.#translator.translate(changes));
+    try {
+      if (operations.length > 0) await asSpoolErrors(() => this.#store.write(operations));
+      this.#count -= removed.length;
+      for (const { id, isLarge } of removed) if (isLarge) this.#unlink(id);
+    } finally {
+      this.#inFlight.leave(touched);
+    }
+  }
+
+  #unlink(id: QueueId): void {
+    this.#background.run('remove-large-file', rm(largeFile(this.#options.path, id), { force: true }));
+  }
+
+  #dropStale(key: Buffer): Promise<void> {
+    return this.#store.write([this.#store.remove(this.#tables.schedule, key)]);
+  }
+
+  due(
+    lane: LaneName,
+    options: { readonly until: number; readonly after?: LaneEntry; readonly limit: number },
+  ): readonly LaneEntry[] {
+    return this.#read(() => this.#schedule.due(lane, options));
+  }
+
+  laneDue(lane: LaneName): number | undefined {
+    return this.#read(() => this.#schedule.laneDue(lane));
+  }
+
+  *lanes(): Generator<LaneWake> {
+    for (let after: Buffer | undefined; ; ) {
+      const next = this.#read(() => this.#schedule.nextLane(after));
+      if (next === undefined) return;
+      yield next.wake;
+      after = next.after;
+      if (after === undefined) return;
+    }
+  }
+
+  *walk(options: { readonly from?: QueueId; readonly until?: QueueId } = {}): Generator<QueueId> {
+    this.#checkOpen();
+    const { from, until } = options;
+    const range = { ...(from && { start: idKey(from) }), ...(until && { end: idKey(until) }) };
+    for (const key of this.#tables.envelope.scanKeys(range)) yield idOfKey(key);
+  }
+
+  count(): number {
+    this.#checkOpen();
+    return this.#count;
+  }
+
+  health(): SpoolHealth {
+    return this.#store.health();
+  }
+
+  #read<T>(read: () => T): T {
+    this.#checkOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw spoolError(error);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'closed') throw new SpoolError('closed', 'the spool is closed');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    await Promise.all([...this.#drafts].map((draft) => draft[Symbol.asyncDispose]()));
+    await this.#background.drain();
+    await this.#store[Symbol.asyncDispose]();
+  }
+}
+
+function rangeOf(id: QueueId) {
+  const start = idKey(id);
+  const end = prefixEnd(start);
+  return { start, ...(end && { end }) };
+}
+
+/** The one place where errors of the store become errors of the spool. */
+function spoolError(error: unknown): unknown {
+  return error instanceof StoreError ? new SpoolError(error.code, error.message, { cause: error }) : error;
+}
+
+async function asSpoolErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw spoolError(error);
+  }
+}

@@ -1,0 +1,96 @@
+import type { QueueId } from '../mail/index.ts';
+import { keyAfter, prefixEnd, type Row, StoreError } from '../store/index.ts';
+import {
+  decodeEntry,
+  entryKey,
+  laneHash,
+  laneHashOctets,
+  parseScheduleKey,
+  scheduleBound,
+  scheduleKey,
+} from './layout.ts';
+import type { LaneEntry, LaneName, LaneWake } from './spool.ts';
+import type { SpoolTables } from './tables.ts';
+
+export interface ScheduleOptions {
+  /** A key that no entry stands behind: a write failed at a bad moment. It is to be removed. */
+  readonly onStale: (key: Buffer) => void;
+  readonly onCorrupt: (id: QueueId, detail: string) => void;
+}
+
+/**
+ * Reads the index of due times. An entry is what its record says; a key of the index that does not agree
+ * with its record is passed over and dropped, so that it can neither wake a lane for nothing nor hide what
+ * is behind it.
+ */
+export class Schedule {
+  readonly #tables: SpoolTables;
+  readonly #options: ScheduleOptions;
+
+  constructor(tables: SpoolTables, options: ScheduleOptions) {
+    this.#tables = tables;
+    this.#options = options;
+  }
+
+  due(
+    lane: LaneName,
+    options: { readonly until: number; readonly after?: LaneEntry; readonly limit: number },
+  ): readonly LaneEntry[] {
+    const { after, until, limit } = options;
+    const end = scheduleBound(lane, until + 1);
+    let start = after === undefined ? scheduleBound(lane, 0) : keyAfter(scheduleKey({ ...after, lane }));
+    const found: LaneEntry[] = [];
+    while (found.length < limit && start.compare(end) < 0) {
+      const wanted = limit - found.length;
+      const rows = this.#tables.schedule.rows({ start, end, limit: wanted });
+      for (const row of rows) {
+        const entry = this.#entry(row);
+        if (entry?.lane === lane) found.push(entry);
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < wanted) break;
+      start = keyAfter(last.key);
+    }
+    return found;
+  }
+
+  laneDue(lane: LaneName): number | undefined {
+    return this.due(lane, { until: Number.MAX_SAFE_INTEGER, limit: 1 })[0]?.dueAt;
+  }
+
+  /** The first lane after a key, and the key to go on from; `undefined` when there is no other. */
+  nextLane(after: Buffer | undefined): { wake: LaneWake; after: Buffer | undefined } | undefined {
+    let start = after;
+    for (;;) {
+      const [row] = this.#tables.schedule.rows({ ...(start && { start }), limit: 1 });
+      if (row === undefined) return undefined;
+      const entry = this.#entry(row);
+      if (entry !== undefined) {
+        const rest = prefixEnd(row.key.subarray(0, laneHashOctets));
+        return { wake: { lane: entry.lane, dueAt: entry.dueAt }, after: rest };
+      }
+      start = keyAfter(row.key);
+    }
+  }
+
+  /** The entry that a key of the index stands for. */
+  #entry(row: Row): LaneEntry | undefined {
+    const { id, number, dueAt } = parseScheduleKey(row.key);
+    const key = entryKey(id, number);
+    try {
+      const payload = this.#tables.entry.get(key);
+      const entry = payload === undefined ? undefined : decodeEntry(key, payload);
+      const isRight =
+        entry !== undefined &&
+        entry.held === undefined &&
+        entry.dueAt === dueAt &&
+        laneHash(entry.lane).equals(row.key.subarray(0, laneHashOctets));
+      if (isRight) return entry;
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'corrupt')) throw error;
+      this.#options.onCorrupt(id, error.message);
+    }
+    this.#options.onStale(row.key);
+    return undefined;
+  }
+}

@@ -1,0 +1,151 @@
+import type { QueueId } from '../mail/index.ts';
+import { type Operation, prefixEnd, type Store } from '../store/index.ts';
+import { changedMessage } from './change.ts';
+import type { InFlight, MessageInFlight } from './in-flight.ts';
+import {
+  decodeEntry,
+  decodeJson,
+  type EnvelopeRecord,
+  encodeEntry,
+  entryKey,
+  idKey,
+  numberOfEntryKey,
+  recipientOfKey,
+  scheduleKey,
+  statusKey,
+} from './layout.ts';
+import { type Change, type LaneEntry, SpoolError } from './spool.ts';
+import type { SpoolTables } from './tables.ts';
+
+/** What the changes of one `update` come to. */
+export interface Translation {
+  readonly operations: Operation[];
+  /** The messages whose in-flight state this update has entered. */
+  readonly touched: Set<QueueId>;
+  /** Messages that are gone once the operations are durable; `isLarge` when they have a file to remove. */
+  readonly removed: { readonly id: QueueId; readonly isLarge: boolean }[];
+}
+
+/** Turns changes into operations on keys, in view of what is stored and of what is in flight. */
+export class UpdateTranslator {
+  readonly #store: Store;
+  readonly #tables: SpoolTables;
+  readonly #inFlight: InFlight;
+
+  constructor(store: Store, tables: SpoolTables, inFlight: InFlight) {
+    this.#store = store;
+    this.#tables = tables;
+    this.#inFlight = inFlight;
+  }
+
+  translate(changes: readonly Change[]): Translation {
+    const into: Translation = { operations: [], touched: new Set(), removed: [] };
+    for (const change of changes) {
+      const id = changedMessage(change);
+      if (this.#inFlight.get(id)?.isRemoved || !this.#tables.envelope.has(idKey(id))) continue;
+      this.#apply(change, this.#inFlight.enter(id, into.touched), into);
+    }
+    return into;
+  }
+
+  #apply(change: Change, message: MessageInFlight, into: Translation): void {
+    switch (change.kind) {
+      case 'status':
+        message.statuses.add(change.recipient);
+        this.#put(into, 'status', statusKey(change.id, change.recipient), JSON.stringify(change.status));
+        return;
+      case 'reschedule': {
+        const current = this.#current(change.from, message);
+        if (current !== undefined)
+          this.#replace(current, { ...change.to, ...nameOf(change.from) }, message, into);
+        return;
+      }
+      case 'add':
+        this.#replace(this.#current(change.entry, message), change.entry, message, into);
+        return;
+      case 'finish':
+        this.#replace(this.#current(change.entry, message), undefined, message, into);
+        return;
+      case 'remove':
+        this.#removeMessage(change.id, message, into);
+        return;
+      case 'envelope': {
+        const { octets } = this.#record(change.id);
+        const record: EnvelopeRecord = { envelope: change.envelope, octets };
+        this.#put(into, 'envelope', idKey(change.id), JSON.stringify(record));
+        return;
+      }
+    }
+  }
+
+  /** The entry as it will be when everything in flight is durable; `undefined` when there is none. */
+  #current(named: LaneEntry, message: MessageInFlight): LaneEntry | undefined {
+    if (message.entries.has(named.number)) return message.entries.get(named.number);
+    const key = entryKey(named.id, named.number);
+    const payload = this.#tables.entry.get(key);
+    return payload === undefined ? undefined : decodeEntry(key, payload);
+  }
+
+  #replace(
+    from: LaneEntry | undefined,
+    to: LaneEntry | undefined,
+    message: MessageInFlight,
+    into: Translation,
+  ): void {
+    if (from !== undefined && from.held === undefined) this.#remove(into, 'schedule', scheduleKey(from));
+    const named = to ?? from;
+    if (named === undefined) return;
+    message.entries.set(named.number, to);
+    if (to === undefined) {
+      this.#remove(into, 'entry', entryKey(named.id, named.number));
+      return;
+    }
+    this.#put(into, 'entry', entryKey(to.id, to.number), encodeEntry(to));
+    if (to.held === undefined) this.#put(into, 'schedule', scheduleKey(to), to.lane);
+  }
+
+  #removeMessage(id: QueueId, message: MessageInFlight, into: Translation): void {
+    const prefix = idKey(id);
+    const end = prefixEnd(prefix);
+    const range = { start: prefix, ...(end && { end }) };
+    const { entry, status } = this.#tables;
+    const numbers = new Set([...entry.keys(range).map(numberOfEntryKey), ...message.entries.keys()]);
+    for (const number of numbers) {
+      const current = this.#readable(id, number, message);
+      if (current !== undefined) this.#replace(current, undefined, message, into);
+      else this.#remove(into, 'entry', entryKey(id, number));
+    }
+    const recipients = new Set([...status.keys(range).map(recipientOfKey), ...message.statuses]);
+    for (const recipient of recipients) this.#remove(into, 'status', statusKey(id, recipient));
+    this.#remove(into, 'octets', prefix);
+    this.#remove(into, 'envelope', prefix);
+    into.removed.push({ id, isLarge: !this.#tables.octets.has(prefix) });
+    message.isRemoved = true;
+  }
+
+  /** As `#current`, for a message that is removed whatever state its records are in. */
+  #readable(id: QueueId, number: number, message: MessageInFlight): LaneEntry | undefined {
+    if (message.entries.has(number)) return message.entries.get(number);
+    const [row] = this.#tables.entry.rows({ start: entryKey(id, number), limit: 1 });
+    if (row?.payload === undefined || !row.key.equals(entryKey(id, number))) return undefined;
+    return decodeEntry(row.key, row.payload);
+  }
+
+  #record(id: QueueId): EnvelopeRecord {
+    const payload = this.#tables.envelope.get(idKey(id));
+    if (payload === undefined) throw new SpoolError('missing', `there is no message ${id}`);
+    return decodeJson<EnvelopeRecord>(payload);
+  }
+
+  #put(into: Translation, table: keyof SpoolTables, key: Buffer, payload: string): void {
+    into.operations.push(this.#store.put(this.#tables[table], key, payload));
+  }
+
+  #remove(into: Translation, table: keyof SpoolTables, key: Buffer): void {
+    into.operations.push(this.#store.remove(this.#tables[table], key));
+  }
+}
+
+function nameOf(entry: LaneEntry): Pick<LaneEntry, 'id' | 'number'> {
+  return { id: entry.id, number: entry.number };
+}
