@@ -2,6 +2,7 @@ import { type Recipient, type Reply, type ReversePath, replyClass } from '../mai
 import { ClientError } from './client-error.ts';
 import { formatRcpt } from './command.ts';
 import type { Peer } from './peer.ts';
+import { hasWideAddress, unmetAddress } from './requirements.ts';
 import { tooManyRecipients } from './transaction.ts';
 
 /** What a callout asks. */
@@ -14,18 +15,23 @@ export interface Callout {
 
 /**
  * Asks a server whether it would take mail for one recipient: MAIL, RCPT, RSET. Leaves no transaction open.
- * Rejects with a `ClientError` when the decisive reply does not come.
+ * Rejects with a `ClientError` when the decisive reply does not come. A server without SMTPUTF8 is not asked
+ * about an address that needs it: the reply is then ours.
  */
 export async function verifyRecipient(peer: Peer, callout: Callout): Promise<Reply> {
+  const { reversePath, recipient } = callout;
+  if (hasWideAddress({ reversePath, recipients: [recipient] }) && !peer.capabilities.smtputf8)
+    return unmetAddress.reply;
   const { toMail, toRcpt, toReset } = await (peer.capabilities.pipelining ? askGroup : askSteps)(
     peer,
     callout,
   );
-  if (toReset !== undefined && !isYes(toReset)) peer.wire.fail('protocol', 'the server refused RSET');
+  if (toReset !== undefined && !isYes(toReset))
+    peer.wire.fail('protocol', 'the server refused RSET', { phase: 'rcpt' });
   const decisive = isYes(toMail) ? toRcpt : toMail;
   if (decisive === undefined) throw noReply(peer);
   if (replyClass(decisive) === 3) {
-    peer.wire.fail('protocol', `the server answered with ${decisive.code}`);
+    peer.wire.fail('protocol', `the server answered with ${decisive.code}`, { phase: 'rcpt' });
     throw noReply(peer);
   }
   return decisive.code === 552 ? tooManyRecipients(decisive) : decisive;
@@ -57,8 +63,9 @@ async function askSteps(peer: Peer, callout: Callout): Promise<Answers> {
 
 const reset = 'RSET\r\n';
 
-function formatSender(peer: Peer, { reversePath }: Callout): string {
-  return `MAIL FROM:<${reversePath?.text ?? ''}>${peer.isAuthenticated ? ' AUTH=<>' : ''}\r\n`;
+function formatSender(peer: Peer, { reversePath, recipient }: Callout): string {
+  const smtputf8 = hasWideAddress({ reversePath, recipients: [recipient] }) ? ' SMTPUTF8' : '';
+  return `MAIL FROM:<${reversePath?.text ?? ''}>${smtputf8}${peer.isAuthenticated ? ' AUTH=<>' : ''}\r\n`;
 }
 
 /** No NOTIFY and no ORCPT: nothing is going to be sent. */

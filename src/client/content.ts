@@ -17,7 +17,7 @@ export function writeWhole(wire: Wire, message: OutgoingMessage, options: WholeO
     wire.write(framer.write(options.whole));
     wire.write(framer.end());
   } catch (cause) {
-    wire.fail('content', 'the message has a bare CR or LF', cause);
+    wire.fail('content', 'the message has a bare CR or LF', { cause });
   }
 }
 
@@ -54,7 +54,7 @@ export async function writePieces(
     wire.write(framer.end());
     return true;
   } catch (cause) {
-    wire.fail('content', 'the message could not be read to its end', cause);
+    wire.fail('content', 'the message could not be read to its end', { cause });
     return false;
   }
 }

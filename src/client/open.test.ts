@@ -152,7 +152,7 @@ const refusals: readonly (readonly [string, string, Failure])[] = [
     { code: 'closed', phase: 'ehlo' },
   ],
   ['a greeting that is no reply is a protocol error', 'S: hello', { code: 'protocol', phase: 'greeting' }],
-  ['a greeting of 354 is a protocol error', 'S: 354 go', { code: 'protocol', phase: 'idle' }],
+  ['a greeting of 354 is a protocol error', 'S: 354 go', { code: 'protocol', phase: 'greeting' }],
   ['a code of class 9 is a protocol error', 'S: 999 what', { code: 'protocol', phase: 'greeting' }],
   [
     'a server that replies before it is asked is out of step',

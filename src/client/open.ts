@@ -115,7 +115,9 @@ class Opening {
     this.#positive(answer, 'starttls');
     // Whoever can put octets between the reply and the handshake could have them read as if they had come
     // through TLS (response injection).
-    if (this.#wire.hasPartialReply) this.#wire.fail('protocol', 'octets came between 220 and the handshake');
+    if (this.#wire.hasPartialReply) {
+      this.#wire.fail('protocol', 'octets came before the handshake', { phase: 'starttls' });
+    }
     await this.#secure();
     return true;
   }
@@ -141,7 +143,8 @@ class Opening {
   #positive(answer: Reply | undefined, phase: ClientPhase): Reply {
     if (answer === undefined || this.#wire.error !== undefined) throw this.#broken(phase);
     if (replyClass(answer) === 2) return answer;
-    if (replyClass(answer) === 3) this.#wire.fail('protocol', `the server answered with ${answer.code}`);
+    if (replyClass(answer) === 3)
+      this.#wire.fail('protocol', `the server answered with ${answer.code}`, { phase });
     if (this.#wire.error !== undefined) throw this.#wire.error;
     throw new ClientError('rejected', phase, `the server answered with ${answer.code}`, { reply: answer });
   }

@@ -46,13 +46,17 @@ const unmet = (needs: Unmet['needs'], said: Reply): Unmet => ({ needs, reply: sa
 
 const unmetEightBitMime = unmet('8bitmime', reply(554, '6.3', 'the next hop does not offer 8BITMIME'));
 const unmetBinaryMime = unmet('binarymime', reply(554, '6.3', 'the next hop does not offer BINARYMIME'));
-const unmetAddress = unmet('smtputf8', reply(553, '6.7', 'the next hop takes no addresses beyond ASCII'));
+export const unmetAddress = unmet(
+  'smtputf8',
+  reply(553, '6.7', 'the next hop takes no addresses beyond ASCII'),
+);
 const unmetHeader = unmet('smtputf8', reply(554, '6.9', 'the next hop does not offer SMTPUTF8'));
 const unmetSize = unmet('size', reply(552, '3.4', 'the message is larger than the next hop takes'));
 
-function hasWideAddress(message: OutgoingMessage): boolean {
-  if (!isAscii(message.reversePath)) return true;
-  for (const each of message.recipients) if (!isAscii(each.address)) return true;
+/** Some address has characters beyond ASCII. */
+export function hasWideAddress(paths: Pick<OutgoingMessage, 'reversePath' | 'recipients'>): boolean {
+  if (!isAscii(paths.reversePath)) return true;
+  for (const each of paths.recipients) if (!isAscii(each.address)) return true;
   return false;
 }
 

@@ -303,7 +303,7 @@ const cases: readonly Case[] = [
       C: MAIL FROM:<a@example.org>
       S: 354 go
       WAIT`,
-    outcome: 'lost / 451 4.4.2 the server answered MAIL with 354 (idle)',
+    outcome: 'lost / 451 4.4.2 the server answered with 354 (mail)',
   },
   {
     name: '250 to DATA is no leave to send content',
@@ -315,7 +315,7 @@ const cases: readonly Case[] = [
       S: 250 ok
       S: 250 ok
       WAIT`,
-    outcome: 'lost / 451 4.4.2 the server answered DATA with 250 (idle)',
+    outcome: 'lost / 451 4.4.2 the server answered with 250 (data)',
   },
   {
     name: 'more replies than commands end the session, and what was said before the last holds',

@@ -1,5 +1,5 @@
 import { isPositive, type Reply, reply, replyClass } from '../mail/index.ts';
-import type { ClientError } from './client-error.ts';
+import type { ClientError, ClientPhase } from './client-error.ts';
 import { formatMail, formatRcpt } from './command.ts';
 import { type Framing, writePieces, writeWhole } from './content.ts';
 import type { OutgoingMessage, SendEnding, SendResult } from './message.ts';
@@ -117,7 +117,8 @@ export class Transaction {
   async #sendLoneDot(): Promise<void> {
     const { wire, waits, protocol } = this.#peer;
     // LMTP replies once for each accepted recipient, so nobody knows what is owed here.
-    if (protocol === 'lmtp') return wire.fail('protocol', 'the server wants content for nobody');
+    if (protocol === 'lmtp')
+      return wire.fail('protocol', 'the server wants content for nobody', { phase: 'data' });
     await wire.ask('.\r\n', waits.endOfData);
     this.#isOpen = false;
   }
@@ -147,7 +148,10 @@ export class Transaction {
 
   /** The server answered in the middle of the content, which cannot be taken back: the session is over. */
   #onEarlyEnds(ends: readonly Reply[]): void {
-    if (ends.some(isPositive)) this.#peer.wire.fail('protocol', 'the server accepted half a message');
+    if (ends.some(isPositive))
+      this.#peer.wire.fail('protocol', 'the server accepted half a message', {
+        phase: 'content',
+      });
     else this.#onEnds(ends);
     this.#peer.wire.close();
   }
@@ -163,34 +167,34 @@ export class Transaction {
 
   #onReset(value: Reply | undefined): void {
     if (value !== undefined && replyClass(value) !== 2 && value.code !== 421) {
-      this.#peer.wire.fail('protocol', `the server answered RSET with ${value.code}`);
+      this.#peer.wire.fail('protocol', `the server answered RSET with ${value.code}`, { phase: 'mail' });
     }
   }
 
   #onMail(value: Reply | undefined): void {
-    if (value === undefined || this.#isOdd(value, 2, 'MAIL')) return;
+    if (value === undefined || this.#isOdd(value, 2, 'mail')) return;
     this.#mail = value;
     if (!isPositive(value)) this.#isOpen = false;
   }
 
   #onRcpt(index: number, value: Reply | undefined): void {
-    if (value === undefined || this.#isOdd(value, 2, 'RCPT')) return;
+    if (value === undefined || this.#isOdd(value, 2, 'rcpt')) return;
     this.#rcpts[index] = value.code === 552 ? tooManyRecipients(value) : value;
     if (isPositive(value)) this.#accepted.push(index);
   }
 
   #onData(value: Reply | undefined): void {
-    if (value !== undefined && !this.#isOdd(value, 3, 'DATA')) this.#data = value;
+    if (value !== undefined && !this.#isOdd(value, 3, 'data')) this.#data = value;
   }
 
   #onEnds(values: readonly Reply[]): void {
-    if (!values.some((value) => this.#isOdd(value, 2, 'the end of data'))) this.#ends = values;
+    if (!values.some((value) => this.#isOdd(value, 2, 'end-of-data'))) this.#ends = values;
   }
 
   /** A positive reply of the wrong kind tells that we no longer understand each other (RFC 5321 §4.3.2). */
-  #isOdd(value: Reply, positive: 2 | 3, to: string): boolean {
+  #isOdd(value: Reply, positive: 2 | 3, phase: ClientPhase): boolean {
     if (!isPositive(value) || replyClass(value) === positive) return false;
-    this.#peer.wire.fail('protocol', `the server answered ${to} with ${value.code}`);
+    this.#peer.wire.fail('protocol', `the server answered with ${value.code}`, { phase });
     return true;
   }
 

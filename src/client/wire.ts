@@ -14,6 +14,12 @@ export interface Wait {
   readonly lastMs: number;
 }
 
+/** What a failure is known by, besides its code: a phase that is not the one the wire is in, and its cause. */
+export interface FailureFacts {
+  readonly phase?: ClientPhase;
+  readonly cause?: unknown;
+}
+
 /** The wait for replies that are all alike. */
 export function waitFor(phase: ClientPhase, eachMs: number): Wait {
   return { phases: [phase, phase, phase], eachMs, lastMs: eachMs };
@@ -177,11 +183,11 @@ export class Wire {
   }
 
   /** Ends the wire because of something the owner found. The first reason stays. */
-  fail(code: ClientErrorCode, message: string, cause?: unknown): void {
+  fail(code: ClientErrorCode, message: string, about: FailureFacts = {}): void {
     if (this.#error !== undefined) return;
-    const reply = this.#farewell === undefined ? undefined : { reply: this.#farewell };
-    const error = new ClientError(code, this.#phase, `${message} (${this.#phase})`, { ...reply, cause });
-    this.#end(error);
+    const { phase = this.#phase, cause } = about;
+    const reply = this.#farewell;
+    this.#end(new ClientError(code, phase, `${message} (${phase})`, reply ? { cause, reply } : { cause }));
     this.#stream.destroy();
   }
 
@@ -206,7 +212,9 @@ export class Wire {
     stream.on('data', (chunk: Buffer) => this.#take(chunk));
     stream.on('drain', () => this.#wake());
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      this.fail(codeOf(error, this.#phase, stream), `the connection failed with ${error.code}`, error);
+      this.fail(codeOf(error, this.#phase, stream), `the connection failed with ${error.code}`, {
+        cause: error,
+      });
     });
     stream.on('end', () => this.#onClose());
     stream.on('close', () => this.#onClose());
