@@ -124,7 +124,8 @@ function parseLiteral(text: string): Domain | undefined {
   // A zone (`%eth0`) means nothing to anybody but the machine that wrote it.
   if (!isIPv6(address) || address.includes('%')) return undefined;
   // The URL parser writes an IPv6 address in its one shortest form, so that literals compare with ===.
-  return `[IPv6:${new URL(`http://[${address}]`).hostname.slice(1, -1)}]` as Domain;
+  const shortest = URL.parse(`http://[${address}]`)?.hostname;
+  return shortest === undefined ? undefined : (`[IPv6:${shortest.slice(1, -1)}]` as Domain);
 }
 
 /** One pass over the characters: letters, digits, inner hyphens, labels of 1 to 63, 255 in all. */

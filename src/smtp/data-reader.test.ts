@@ -183,6 +183,23 @@ test('a chunk without dots at a line start is emitted as it is, without a copy',
   assert.equal(emitted[0], chunk);
 });
 
+test('messages behind each other in one chunk are read from where the last one ended', () => {
+  const chunk = octets('DATA\r\n.a\r\n.\r\nDATA\r\n..b\r\n.\r\nQUIT\r\n');
+  const contents: string[] = [];
+  const facts: boolean[] = [];
+  let at = 6;
+  for (let i = 0; i < 2; i++) {
+    const reader = new DataReader({ maxOctets: 10, maxLineOctets: 2 });
+    at = reader.read(chunk, at, (slice) => contents.push(slice.toString()));
+    assert.equal(reader.fault, undefined);
+    facts.push(reader.facts.hasLeadingDot);
+    if (i === 0) at += 6;
+  }
+  assert.equal(contents.join('|'), 'a\r\n|.b\r\n');
+  assert.deepEqual(facts, [false, true]);
+  assert.equal(chunk.subarray(at).toString(), 'QUIT\r\n');
+});
+
 const nasty = fc
   .array(fc.constantFrom('\r\n', '\r', '\n', '.', '\r\n.', '\r\n.\r\n', '\0', 'a', '\x80', 'text'), {
     maxLength: 30,
