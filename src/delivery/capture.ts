@@ -48,10 +48,8 @@ export class Capture {
   readonly #maxBytes: number;
   readonly #now: () => number;
   /** Size by id; ids sort by age. */
-  #sizes: Map<QueueId, number> | undefined;
+  #sizes: Promise<Map<QueueId, number>> | undefined;
   #bytes = 0;
-  /** Writes and removals, one after the other. */
-  #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: CaptureOptions) {
     this.#folder = options.folder;
@@ -64,7 +62,7 @@ export class Capture {
   async deliver(attempt: Attempt, signal: AbortSignal): Promise<AttemptResult> {
     let outcome: Reply = captured;
     try {
-      await this.#inTurn(() => this.#write(attempt, signal));
+      await this.#write(attempt, signal);
     } catch (error) {
       outcome = reply(
         452,
@@ -89,7 +87,7 @@ export class Capture {
   async list(options: { readonly limit: number; readonly before?: QueueId }): Promise<CapturedMessage[]> {
     const sizes = await this.#open();
     const ids = [...sizes.keys()].filter((id) => options.before === undefined || id < options.before);
-    const wanted = ids.sort().reverse().slice(0, options.limit);
+    const wanted = ids.sort(byAge).reverse().slice(0, options.limit);
     const found = await Promise.all(wanted.map((id) => this.envelope(id)));
     return found.filter((message) => message !== undefined);
   }
@@ -109,24 +107,27 @@ export class Capture {
   }
 
   async remove(id: QueueId): Promise<void> {
-    await this.#inTurn(() => this.#remove(id));
+    await this.#remove(await this.#open(), id);
   }
 
   async clear(): Promise<void> {
-    await this.#inTurn(async () => {
-      for (const id of [...(await this.#open()).keys()]) await this.#remove(id);
-    });
+    const sizes = await this.#open();
+    for (const id of [...sizes.keys()]) await this.#remove(sizes, id);
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(work);
-    this.#tail = turn.catch(() => {});
-    return turn;
-  }
-
-  /** Reads the folder once. Strangers' files are left alone. */
-  async #open(): Promise<Map<QueueId, number>> {
+  /** Reads the folder once; again when that failed. */
+  #open(): Promise<Map<QueueId, number>> {
     if (this.#sizes !== undefined) return this.#sizes;
+    const sizes = this.#readFolder();
+    this.#sizes = sizes;
+    sizes.catch(() => {
+      this.#sizes = undefined;
+    });
+    return sizes;
+  }
+
+  /** Strangers' files are left alone. */
+  async #readFolder(): Promise<Map<QueueId, number>> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const sizes = new Map<QueueId, number>();
     let bytes = 0;
@@ -138,8 +139,7 @@ export class Capture {
       bytes += size;
     }
     this.#bytes = bytes;
-    this.#sizes ??= sizes;
-    return this.#sizes;
+    return sizes;
   }
 
   async #write(attempt: Attempt, signal: AbortSignal): Promise<void> {
@@ -165,7 +165,7 @@ export class Capture {
     // The message comes last: what has no message is not in the inbox.
     if (!sizes.has(id))
       await this.#writeFile(id, 'eml', octets.whole === undefined ? octets.chunks() : [octets.whole], signal);
-    if (!sizes.has(id)) this.#bytes += octets.size;
+    this.#bytes += octets.size - (sizes.get(id) ?? 0);
     sizes.set(id, octets.size);
     await this.#trim(sizes);
   }
@@ -195,27 +195,32 @@ export class Capture {
 
   async #trim(sizes: Map<QueueId, number>): Promise<void> {
     if (sizes.size <= this.#maxMessages && this.#bytes <= this.#maxBytes) return;
-    for (const id of [...sizes.keys()].sort()) {
+    for (const id of [...sizes.keys()].sort(byAge)) {
       // The newest message is kept even when it alone is too much.
       const isWithin = sizes.size <= this.#maxMessages && this.#bytes <= this.#maxBytes;
       if (isWithin || sizes.size <= 1) return;
-      await this.#remove(id);
+      await this.#remove(sizes, id);
     }
   }
 
-  async #remove(id: QueueId): Promise<void> {
-    const sizes = await this.#open();
+  async #remove(sizes: Map<QueueId, number>, id: QueueId): Promise<void> {
     const size = sizes.get(id);
     if (size === undefined) return;
-    await rm(this.#path(id, 'eml'), { force: true });
-    await rm(this.#path(id, 'json'), { force: true });
+    // Before the first await: two that trim at the same time remove it once.
     sizes.delete(id);
     this.#bytes -= size;
+    await rm(this.#path(id, 'eml'), { force: true });
+    await rm(this.#path(id, 'json'), { force: true });
   }
 
   #path(id: QueueId, extension: 'eml' | 'json'): string {
     return join(this.#folder, `${id}.${extension}`);
   }
+}
+
+/** Ids of one shard sort by age. */
+function byAge(a: QueueId, b: QueueId): number {
+  return a < b ? -1 : 1;
 }
 
 function decodeEnvelope(id: QueueId, value: unknown): CapturedMessage | undefined {
