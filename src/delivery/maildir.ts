@@ -71,9 +71,10 @@ function statusOf(outcome: Reply, at: number, path: string | undefined): Recipie
  */
 export function mailboxPath(template: string, address: Address): string | undefined {
   if (template.includes('{local}') && address.localPart === '') return undefined;
-  const path = template
-    .replaceAll('{local}', () => safeComponent(address.localPart))
-    .replaceAll('{domain}', () => safeComponent(address.domain));
+  // In one pass: what an address has between braces is no placeholder.
+  const path = template.replace(/\{(local|domain)\}/g, (_, name: string) =>
+    safeComponent(name === 'local' ? address.localPart : address.domain),
+  );
   const isTooLong = path.split('/').some((component) => Buffer.byteLength(component) > maxComponentOctets);
   return isTooLong ? undefined : path;
 }

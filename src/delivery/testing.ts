@@ -69,7 +69,7 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
   const messages: SinkMessage[] = [];
   const commands: string[] = [];
   let sessions = 0;
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     new SinkSession(socket, { options, messages, commands, number: ++sessions });
