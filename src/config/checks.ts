@@ -1,0 +1,122 @@
+import type { Finding, KeyPath } from './problem.ts';
+import type { Parsed } from './schema.ts';
+
+type Section = keyof Parsed;
+
+/** The rules that concern more than one key, and the sections of the file they look at. None reads a file. */
+const checks: readonly {
+  readonly reads: readonly Section[];
+  readonly find: (parsed: Parsed) => Finding[];
+}[] = [
+  { reads: ['listeners'], find: listenerConflicts },
+  { reads: ['listeners', 'tls'], find: listenerTls },
+  { reads: ['domains'], find: domainConflicts },
+  { reads: ['domains', 'routes'], find: domainDelivery },
+  { reads: ['queue'], find: retryOrder },
+  { reads: ['sendmail', 'limits'], find: limitOrder },
+];
+
+/** Everything that does not fit together, as far as it can be told without the sections in `broken`. */
+export function crossCheck(parsed: Parsed, broken: ReadonlySet<string>): Finding[] {
+  return checks
+    .filter(({ reads }) => !reads.some((section) => broken.has(section)))
+    .flatMap(({ find }) => find(parsed));
+}
+
+function listenerConflicts({ listeners }: Parsed): Finding[] {
+  const addresses = listeners.map(({ address: { host, port } }) =>
+    port === 0 ? '' : `${host} port ${port}`,
+  );
+  return [
+    ...repeated(addresses, ['listeners'], 'address', 'is listened on'),
+    ...repeated(
+      listeners.map(({ name }) => name ?? ''),
+      ['listeners'],
+      'name',
+      'is the name of a listener',
+    ),
+    ...(listeners.length === 0 ? [{ path: ['listeners'], message: 'nothing to listen on' }] : []),
+  ];
+}
+
+function repeated(values: readonly string[], path: KeyPath, key: string, what: string): Finding[] {
+  return values.flatMap((value, i) =>
+    value !== '' && values.indexOf(value) < i
+      ? [{ path: [...path, i, key], message: `${value} ${what} already` }]
+      : [],
+  );
+}
+
+function listenerTls({ listeners, tls }: Parsed): Finding[] {
+  if (tls !== undefined) return [];
+  return listeners.flatMap((listener, i) =>
+    listener.tls === 'implicit' || listener.tls === 'starttls'
+      ? [
+          {
+            path: ['listeners', i, 'tls'],
+            message: 'there is no certificate',
+            hint: 'set tls.cert and tls.key',
+          },
+        ]
+      : [],
+  );
+}
+
+function domainConflicts({ domains }: Parsed): Finding[] {
+  return repeated(
+    domains.map(({ name }) => name),
+    ['domains'],
+    'name',
+    'is a domain',
+  );
+}
+
+function domainDelivery({ domains, routes }: Parsed): Finding[] {
+  return domains.flatMap((domain, i): Finding[] => {
+    const { deliver, backup, owner, catchAll, recipients } = domain;
+    const path = ['domains', i];
+    if (backup && deliver !== undefined) {
+      return [
+        { path: [...path, 'backup'], message: 'a backup domain goes on by MX', hint: 'remove deliver' },
+      ];
+    }
+    if (backup && catchAll !== undefined) {
+      return [{ path: [...path, 'catchAll'], message: 'a backup domain has no catch-all' }];
+    }
+    if (owner !== undefined && !deliver?.startsWith('maildir:')) {
+      return [{ path: [...path, 'owner'], message: 'only a Maildir has an owner' }];
+    }
+    if (catchAll !== undefined && recipients.kind === 'any') {
+      return [
+        {
+          path: [...path, 'catchAll'],
+          message: 'with recipients: any nobody is left for the catch-all',
+          hint: 'give recipients a file or a list',
+        },
+      ];
+    }
+    if (backup || deliver !== undefined || routes.length > 0) return [];
+    return [{ path, message: 'nothing says where its mail goes', hint: 'set deliver or backup: true' }];
+  });
+}
+
+function retryOrder({ queue: { retry, lanes } }: Parsed): Finding[] {
+  const path = ['queue', 'retry'];
+  return [
+    ...(retry.min > retry.max ? [{ path: [...path, 'min'], message: 'is longer than max' }] : []),
+    ...(retry.warnAfter >= retry.maxAge
+      ? [{ path: [...path, 'warnAfter'], message: 'is not before maxAge', hint: '0s turns the warning off' }]
+      : []),
+    ...(lanes.concurrency > lanes.total
+      ? [{ path: ['queue', 'lanes', 'concurrency'], message: 'is more than total' }]
+      : []),
+  ];
+}
+
+function limitOrder({ limits, sendmail }: Parsed): Finding[] {
+  return [
+    ...(sendmail.maxMessage !== undefined && sendmail.maxMessage > limits.messageSize
+      ? [{ path: ['sendmail', 'maxMessage'], message: 'is more than limits.messageSize' }]
+      : []),
+  ];
+}

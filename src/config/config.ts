@@ -1,0 +1,89 @@
+import type { Cidr, LogFormat } from '../base/index.ts';
+import type { ClientTimeouts } from '../client/index.ts';
+import type { DeliveryLimits, DeliveryRoute } from '../delivery/index.ts';
+import type { Address, Domain } from '../mail/index.ts';
+import type { LaneOptions, RetryOptions } from '../queue/index.ts';
+import type { ReceiverLimits } from '../receiver/index.ts';
+import type { SocketAddress } from './scalar.ts';
+
+/** One address to listen on. */
+export interface ListenerConfig {
+  /** Unique among the listeners. */
+  readonly name: string;
+  readonly role: 'mx' | 'internal';
+  /** A canonical IP address. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly tls: 'none' | 'starttls' | 'implicit';
+  readonly proxyProtocolFrom: readonly Cidr[];
+}
+
+/** The certificate of the listeners; both texts are PEM and belong together. */
+export interface TlsConfig {
+  readonly cert: string;
+  readonly key: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly sessionTickets: boolean;
+}
+
+/** How a domain of ours knows its recipients. */
+export type RecipientsConfig =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'verify' }
+  /** Lower-case local parts, or whole addresses. */
+  | { readonly kind: 'list'; readonly names: ReadonlySet<string> };
+
+/** One domain of ours. */
+export interface DomainConfig {
+  readonly name: Domain;
+  /** The text that delivery parses. Absent: the routes decide. */
+  readonly deliver?: string;
+  readonly recipients: RecipientsConfig;
+  /** Lower-case local part → addresses, or local parts of the same domain. */
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+  readonly catchAll?: Address;
+  /** Each character begins a tag; empty turns tags off. */
+  readonly tagSeparators: string;
+  readonly isBackup: boolean;
+  /** `user` or `user:group`, not looked up. */
+  readonly owner?: string;
+}
+
+/** A configuration with everything in it: defaults filled in, files read, paths absolute. Never changed. */
+export interface Config {
+  /** Where it was read from; absent for the local profile. */
+  readonly file?: string;
+  readonly hostname: Domain;
+  /** `user` or `user:group`, not looked up. */
+  readonly user?: string;
+  readonly postmaster: Address;
+  readonly data: string;
+  readonly listeners: readonly ListenerConfig[];
+  readonly xclientFrom: readonly Cidr[];
+  readonly tls?: TlsConfig;
+  readonly domains: readonly DomainConfig[];
+  readonly relay: { readonly networks: readonly Cidr[] };
+  readonly routes: readonly DeliveryRoute[];
+  readonly dns: {
+    /** Absent: those of the system. */
+    readonly servers?: readonly SocketAddress[];
+    readonly timeoutMs: number;
+    readonly refusePrivateMx: boolean;
+  };
+  readonly queue: { readonly retry: RetryOptions; readonly lanes: LaneOptions };
+  readonly delivery: {
+    readonly timeouts: ClientTimeouts;
+    readonly limits: DeliveryLimits;
+    readonly mxPort: number;
+    readonly ownNames: readonly string[];
+    /** Absent: those of the machine. */
+    readonly ownAddresses?: readonly string[];
+  };
+  readonly limits: ReceiverLimits;
+  readonly spool: { readonly floorBytes: number };
+  readonly capture: { readonly folder: string; readonly maxMessages: number; readonly maxBytes: number };
+  readonly notifications: { readonly maxReturnedBytes: number };
+  readonly sendmail: { readonly maildrop: string; readonly maxMessageBytes: number };
+  readonly logs: { readonly format: LogFormat };
+}

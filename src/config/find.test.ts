@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { findConfig, localProfile } from './index.ts';
+
+function folders(run: (here: string, system: string) => void): void {
+  const base = mkdtempSync(join(tmpdir(), 'posthouse-config-'));
+  const [here, system] = [mkdtempSync(join(base, 'here-')), mkdtempSync(join(base, 'system-'))];
+  try {
+    run(here, system);
+  } finally {
+    rmSync(base, { recursive: true });
+  }
+}
+
+test('without any file the local profile runs', () => {
+  folders((cwd, systemFolder) => {
+    assert.deepEqual(findConfig({ cwd, argv: ['start'], systemFolder }), { kind: 'local' });
+  });
+});
+
+test('a file here goes before the one of the system, and a named one before both', () => {
+  folders((cwd, systemFolder) => {
+    writeFileSync(join(systemFolder, 'posthouse.yaml'), '');
+    const find = (...argv: string[]) => findConfig({ cwd, argv, systemFolder });
+    assert.deepEqual(find(), { kind: 'file', file: join(systemFolder, 'posthouse.yaml') });
+    writeFileSync(join(cwd, 'posthouse.yaml'), '');
+    assert.deepEqual(find(), { kind: 'file', file: join(cwd, 'posthouse.yaml') });
+    writeFileSync(join(cwd, 'other.yaml'), '');
+    assert.deepEqual(find('start', '--config', 'other.yaml'), {
+      kind: 'file',
+      file: join(cwd, 'other.yaml'),
+    });
+    assert.deepEqual(find('--config=posthouse.yaml', '--config=other.yaml'), {
+      kind: 'file',
+      file: join(cwd, 'other.yaml'),
+    });
+    assert.deepEqual(find('--', '--config=other.yaml'), { kind: 'file', file: join(cwd, 'posthouse.yaml') });
+  });
+});
+
+test('a named file that is missing is exit 78, never the local profile', () => {
+  folders((cwd, systemFolder) => {
+    const found = findConfig({ cwd, argv: ['--config', 'gone.yaml'], systemFolder });
+    assert.ok(found.kind === 'missing' && found.exitCode === 78);
+    const empty = findConfig({ cwd, argv: ['start', '--config'], systemFolder });
+    assert.ok(empty.kind === 'missing' && empty.exitCode === 64);
+  });
+});
+
+test('a link that leads nowhere is a file that somebody meant', () => {
+  folders((cwd, systemFolder) => {
+    symlinkSync(join(cwd, 'gone'), join(cwd, 'posthouse.yaml'));
+    assert.equal(findConfig({ cwd, argv: [], systemFolder }).kind, 'file');
+  });
+});
+
+test('the local profile keeps to this machine', () => {
+  const profile = localProfile({ cwd: '/home/a', hostname: 'my box' });
+  assert.equal(profile.file, undefined);
+  assert.equal(profile.hostname, 'localhost');
+  assert.equal(profile.data, '/home/a/var');
+  assert.ok(profile.listeners.every(({ host }) => host === '127.0.0.1'));
+  assert.deepEqual(
+    profile.relay.networks.map(({ address }) => address),
+    ['127.0.0.0', '::1'],
+  );
+  assert.deepEqual(
+    profile.routes.map(({ to, via }) => [to, via]),
+    [[['*'], ['capture']]],
+  );
+});

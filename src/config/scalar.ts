@@ -1,0 +1,272 @@
+import { z } from 'zod';
+import { type Cidr, canonicalIp, isPrivate, parseCidr } from '../base/index.ts';
+import { type Address, type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
+import { nearest } from './problem.ts';
+
+/** Why a value was not taken. */
+class Fault {
+  readonly message: string;
+  readonly hint: string | undefined;
+  constructor(message: string, hint?: string) {
+    this.message = message;
+    this.hint = hint;
+  }
+}
+
+/** An option with one value. `type` is what the documentation calls it. */
+export function scalar<T>(type: string, parse: (value: unknown) => T | Fault) {
+  return z
+    .unknown()
+    .transform((value, context): T => {
+      const result = value === null || value === undefined ? noValue(value) : parse(value);
+      if (!(result instanceof Fault)) return result;
+      const params = result.hint === undefined ? {} : { hint: result.hint };
+      context.addIssue({ code: 'custom', message: result.message, params, input: value });
+      return z.NEVER;
+    })
+    .meta({ type });
+}
+
+function noValue(value: null | undefined): Fault {
+  return value === undefined
+    ? new Fault('is missing')
+    : new Fault('has no value', 'give it one or remove the key');
+}
+
+/** A list; a single value stands for a list of one. */
+export function listOf<T extends z.ZodType>(item: T) {
+  return z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(item),
+  );
+}
+
+function textual<T>(type: string, parse: (text: string) => T | Fault) {
+  return scalar(type, (value) => {
+    if (typeof value !== 'string' && typeof value !== 'number') return expected('text', value);
+    return parse(String(value));
+  });
+}
+
+function expected(what: string, value: unknown): Fault {
+  return new Fault(`expected ${what}, found ${describe(value)}`);
+}
+
+/** A value as a message may show it: short, on one line. */
+export function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'a mapping';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
+
+export const text = () => textual('text', (value) => (value === '' ? new Fault('is empty') : value));
+
+export const path = () =>
+  textual('path', (value) => (value === '' || value.includes('\0') ? new Fault('is not a path') : value));
+
+export const boolean = () =>
+  scalar('true or false', (value) => (typeof value === 'boolean' ? value : expected('true or false', value)));
+
+/** A whole number from `min` to `max`. */
+export const count = (min: number, max: number) =>
+  scalar(`number, ${min} to ${max}`, (value) => {
+    if (typeof value !== 'number' || !Number.isInteger(value)) return expected('a whole number', value);
+    return value >= min && value <= max ? value : new Fault(`${value} is not between ${min} and ${max}`);
+  });
+
+/** One of some words. `later` are words whose feature is not built yet. */
+export function choice<const T extends string>(words: readonly T[], later: readonly string[] = []) {
+  return scalar(words.map((word) => `\`${word}\``).join(', '), (value): T | Fault => {
+    const found = words.find((word) => word === String(value));
+    if (found !== undefined) return found;
+    if (later.includes(String(value))) return new Fault(`not available yet: ${value}`);
+    const near = typeof value === 'string' ? nearest(value, [...words, ...later]) : undefined;
+    const hint = near === undefined ? undefined : `did you mean "${near}"?`;
+    return new Fault(`expected ${words.join(', ')}, found ${describe(value)}`, hint);
+  });
+}
+
+/** An option whose feature is not built yet. Only a value that asks for nothing is taken. */
+export function notYet(name: string, harmless?: unknown) {
+  return z
+    .unknown()
+    .transform((value, context): undefined => {
+      if (value === undefined || value === harmless) return undefined;
+      context.addIssue({ code: 'custom', message: `not available yet: ${name}`, input: value });
+      return z.NEVER;
+    })
+    .optional();
+}
+
+const durationUnits: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** A time as `30s`, `5m`, `4h`, `5d`, in milliseconds. */
+export const duration = (range: { readonly min?: string; readonly max?: string } = {}) =>
+  scalar('duration', (value) => {
+    const ms = parseDuration(value);
+    if (ms === undefined) {
+      const hint = typeof value === 'number' ? `for seconds write ${value}s` : 'write 30s, 5m, 4h or 5d';
+      return new Fault(`not a duration: ${describe(value)}`, hint);
+    }
+    const { min = '0s', max = '365d' } = range;
+    const fits = ms >= (parseDuration(min) ?? 0) && ms <= (parseDuration(max) ?? 0);
+    return fits ? ms : new Fault(`${value} is not between ${min} and ${max}`);
+  });
+
+function parseDuration(value: unknown): number | undefined {
+  if (value === 0) return 0;
+  const match = typeof value === 'string' ? /^(\d{1,12}(?:\.\d{1,3})?) ?(ms|[smhdw])$/.exec(value) : null;
+  return match === null ? undefined : Math.round(Number(match[1]) * (durationUnits[match[2] ?? ''] ?? 0));
+}
+
+const sizeUnits: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+
+/** A size as `10MB`, decimal, in octets. A bare number is octets. */
+export const size = (range: { readonly min?: string; readonly max?: string } = {}) =>
+  scalar('size', (value) => {
+    const bytes = parseSize(value);
+    if (bytes === undefined) return new Fault(`not a size: ${describe(value)}`, 'write 64KB, 10MB or 1GB');
+    const { min = '0B', max = '1000TB' } = range;
+    const fits = bytes >= (parseSize(min) ?? 0) && bytes <= (parseSize(max) ?? 0);
+    return fits ? bytes : new Fault(`${value} is not between ${min} and ${max}`);
+  });
+
+function parseSize(value: unknown): number | undefined {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+  const match = typeof value === 'string' ? /^(\d{1,12}(?:\.\d{1,3})?) ?([KMGT]?B)$/i.exec(value) : null;
+  return match === null
+    ? undefined
+    : Math.round(Number(match[1]) * (sizeUnits[(match[2] ?? '').toUpperCase()] ?? 0));
+}
+
+/** A network to be trusted. One of everybody is refused, with what trusting it would mean. */
+export const network = (everybody: { readonly means: string; readonly hint: string }) =>
+  textual('network', (value): Cidr | Fault => {
+    const cidr = parseCidr(value);
+    if (cidr === undefined) {
+      return new Fault(`not a network: ${describe(value)}`, 'write 10.8.0.0/24 or 2001:db8::/32');
+    }
+    return isEverybody(cidr) ? new Fault(everybody.means, everybody.hint) : cidr;
+  });
+
+/** `0.0.0.0/0` and `::/0`, and what only looks narrower: no site owns so much of the public Internet. */
+function isEverybody({ address, prefix, family }: Cidr): boolean {
+  if (prefix < 7) return true;
+  return prefix < (family === 'ipv4' ? 8 : 16) && !isPrivate(address);
+}
+
+export const ipAddress = () =>
+  textual('IP address', (value) => canonicalIp(value) ?? new Fault(`not an IP address: ${describe(value)}`));
+
+/** An address to listen on, or a server to ask. */
+export interface SocketAddress {
+  /** Canonical, without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `0.0.0.0:25`, `[::1]:25`; the port may be left out when there is a usual one. */
+export const socketAddress = (defaultPort?: number) =>
+  textual('IP address and port', (value): SocketAddress | Fault => {
+    const match = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(value) ?? [value, value, undefined];
+    const host = canonicalIp(match[1] ?? '');
+    const port = match[2] === undefined ? defaultPort : Number(match[2]);
+    if (host === undefined) {
+      return new Fault(`not an IP address and port: ${describe(value)}`, 'write 0.0.0.0:25 or "[::]:25"');
+    }
+    if (port === undefined) return new Fault(`no port in ${describe(value)}`, `write ${value}:25`);
+    return port <= 65535 ? { host, port } : new Fault(`${port} is no port`);
+  });
+
+export const domainName = () =>
+  textual('domain', (value): Domain | Fault => {
+    return parseDomain(value) ?? new Fault(`not a domain: ${describe(value)}`);
+  });
+
+/** A domain of ours: never a pattern. */
+export const ownDomain = () =>
+  textual('domain', (value): Domain | Fault => {
+    if (value.includes('*')) {
+      return new Fault(
+        `${describe(value)} would relay for anybody`,
+        'that is relay.open; list your own domains',
+      );
+    }
+    return parseDomain(value) ?? new Fault(`not a domain: ${describe(value)}`);
+  });
+
+export const mailbox = () =>
+  textual('mail address', (value): Address | Fault => {
+    return parseMailbox(value, { smtputf8: true }) ?? new Fault(`not a mail address: ${describe(value)}`);
+  });
+
+const destinations: readonly (readonly [scheme: string, form: RegExp, example: string])[] = [
+  ['smtp', /^smtp:\/\/(?:[^\s/]+@)?(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i, 'smtp://host:25'],
+  ['smtps', /^smtps:\/\/(?:[^\s/]+@)?(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i, 'smtps://user@host:465'],
+  ['lmtp', /^lmtp:(?:\/\/(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?|(?:\/\/)?\/.+)$/i, 'lmtp://127.0.0.1:24'],
+  ['maildir', /^maildir:\/.+$/, 'maildir:/var/mail/{local}'],
+  ['capture', /^capture$/, 'capture'],
+  ['mx', /^mx(?::[^\s:]+)?$/, 'mx'],
+];
+
+/** Where mail goes. The form alone is looked at here; delivery, which reads it, checks the rest. */
+export const destination = () =>
+  textual('destination', (value) => {
+    const scheme = /^[a-z]*/i.exec(value)?.[0] ?? '';
+    const known = destinations.find(([name]) => name === scheme);
+    if (known === undefined) {
+      const near = nearest(
+        scheme,
+        destinations.map(([name]) => name),
+      );
+      const hint = near === undefined ? undefined : `did you mean "${near}"?`;
+      const forms = destinations.map(([, , example]) => example).join(', ');
+      return new Fault(`unknown destination ${describe(value)}: expected ${forms}`, hint);
+    }
+    return known[1].test(value)
+      ? value
+      : new Fault(`not a destination: ${describe(value)}`, `write ${known[2]}`);
+  });
+
+/** How a domain knows its recipients, before its file is read. */
+export type RecipientsOption =
+  | { readonly kind: 'any' | 'verify' }
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'list'; readonly names: readonly string[] };
+
+export const recipients = () =>
+  scalar('`any`, `verify`, `{ file: PATH }` or a list of names', (value): RecipientsOption | Fault => {
+    if (value === 'any' || value === 'verify') return { kind: value };
+    if (Array.isArray(value)) return recipientList(value);
+    if (typeof value === 'object' && value !== null) {
+      const [[key, file] = [], ...more] = Object.entries(value);
+      if (key === 'file' && typeof file === 'string' && file !== '' && more.length === 0) {
+        return { kind: 'file', file };
+      }
+      return new Fault('expected { file: PATH }');
+    }
+    const hint = typeof value === 'string' ? nearestHint(value, ['any', 'verify']) : undefined;
+    return new Fault(
+      `expected any, verify, { file: PATH } or a list of names, found ${describe(value)}`,
+      hint,
+    );
+  });
+
+function nearestHint(value: string, words: readonly string[]): string | undefined {
+  const near = nearest(value, words);
+  return near === undefined ? undefined : `did you mean "${near}"?`;
+}
+
+function recipientList(list: readonly unknown[]): RecipientsOption | Fault {
+  const bad = list.find((name) => typeof name !== 'string' || !/^\S+$/.test(name));
+  if (bad !== undefined) return new Fault(`not a recipient: ${describe(bad)}`);
+  return { kind: 'list', names: list.map((name) => String(name).toLowerCase()) };
+}

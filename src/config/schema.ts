@@ -1,0 +1,229 @@
+import { z } from 'zod';
+import {
+  boolean,
+  choice,
+  count,
+  destination,
+  domainName,
+  duration,
+  ipAddress,
+  listOf,
+  mailbox,
+  network,
+  notYet,
+  ownDomain,
+  path,
+  recipients,
+  size,
+  socketAddress,
+  text,
+} from './scalar.ts';
+import { delivery, limits, queue } from './schema-limits.ts';
+
+/** Who may say for whom he speaks decides who relays: a proxy of everybody's choice is an open relay too. */
+const claims = 'anybody could claim any address';
+
+/**
+ * Every option of the configuration, once: its key, its kind of value, its default and its prose. The
+ * defaults are written as they would be in the file. `docs/configuration.md` is made of this.
+ */
+
+const listener = z.strictObject({
+  role: choice(['mx', 'internal'], ['submission', 'submissions', 'trap']).describe(
+    '`mx` takes mail from the Internet, `internal` from machines of your own. Who may relay is the same for both: see `relay`.',
+  ),
+  address: socketAddress().describe(
+    'The IP address and port to listen on. Port 0 lets the system choose; the ready line reports it.',
+  ),
+  name: text().optional().describe('The name in logs and for `explain --listener`. Default: role and port.'),
+  tls: choice(['starttls', 'implicit', 'none'])
+    .optional()
+    .describe(
+      '`starttls` offers TLS, `implicit` speaks it from the first octet. Default: `starttls` when `tls` has a certificate.',
+    ),
+  proxyProtocolFrom: listOf(network({ means: claims, hint: 'list your proxies' }))
+    .prefault([])
+    .describe(
+      'Proxies that begin a connection with the PROXY protocol (v1 or v2), which tells the real client. They must send it and nobody else may.',
+    ),
+});
+
+const tls = z.strictObject({
+  cert: path().describe('The certificate with its chain, PEM.'),
+  key: path().describe('Its private key, PEM.'),
+  minVersion: choice(['1.2', '1.3']).prefault('1.2').describe('The oldest TLS version to accept (RFC 8997).'),
+  sessionTickets: boolean()
+    .prefault(true)
+    .describe('Whether clients may resume sessions. It saves both sides most of the handshake.'),
+});
+
+const domain = z.strictObject({
+  name: ownDomain().describe('The domain.'),
+  deliver: destination()
+    .optional()
+    .describe(
+      'Where its mail goes: `maildir:/var/mail/{local}` (also `{domain}`; both are made safe for a path), `lmtp://127.0.0.1:24`, `lmtp:/path/socket`, `smtp://host:port` or `capture`. Without it the routes decide.',
+    ),
+  recipients: recipients()
+    .prefault('any')
+    .describe(
+      'Who exists. Others are refused at RCPT, so that nobody is bounced at. `verify` asks the destination and remembers the answer; a file or list has one local part or address per line.',
+    ),
+  aliases: path()
+    .optional()
+    .describe('A file of aliases(5): `name: target, target`, continuation lines, `#` comments.'),
+  catchAll: mailbox()
+    .optional()
+    .describe('The address that gets the mail of recipients who do not exist, instead of a refusal.'),
+  tagSeparator: text()
+    .prefault('+')
+    .describe('Characters that begin a tag: `user+shop` is `user`. `none` turns tags off.'),
+  backup: boolean()
+    .prefault(false)
+    .describe('We are a backup MX: its mail waits here and goes on to its better exchangers.'),
+  owner: text()
+    .optional()
+    .describe('The user, or `user:group`, that owns the Maildirs. Needs a start as root. Default: `user`.'),
+});
+
+const relay = z.strictObject({
+  networks: listOf(
+    network({ means: 'this is an open relay', hint: 'that is relay.open; list your own networks' }),
+  )
+    .prefault([])
+    .describe('Clients that may relay to everywhere. Nothing here: nobody may.'),
+  authenticated: notYet('relay.authenticated', false).describe('Whether users who logged in may relay.'),
+  certificates: notYet('relay.certificates').describe('Client certificates that may relay.'),
+  popBeforeSmtp: notYet('relay.popBeforeSmtp', false).describe('Relaying for a while after a POP3 login.'),
+  open: notYet('relay.open', false).describe('Relaying for anybody.'),
+  openAcknowledgement: notYet('relay.openAcknowledgement').describe('The sentence that `open` asks for.'),
+});
+
+const pattern = () => listOf(text());
+
+const route = z.strictObject({
+  to: pattern()
+    .prefault('*')
+    .describe('Recipients: `*`, `example.org`, `*.example.org` (subdomains only), `user@example.org`.'),
+  from: pattern().optional().describe('Reverse-paths, in the same forms; also `*@example.org` and `<>`.'),
+  via: listOf(destination()).describe(
+    'Where to: `smtp://[user@]host[:port]`, `smtps://…`, `lmtp://…`, `maildir:/path`, `capture`, `mx` (the exchangers of the domain) or `mx:example.net`. A list of smtp and smtps is tried in order.',
+  ),
+  password: z
+    .strictObject({ file: path().describe('A file that holds the password and nothing else.') })
+    .optional()
+    .describe('The password of the user in `via`. It travels over TLS only.'),
+  tls: choice(['none', 'opportunistic', 'required'])
+    .optional()
+    .describe('Default: `opportunistic`; `required` when there is a user.'),
+  verify: boolean()
+    .optional()
+    .describe('Whether the certificate must be valid for the host. Default: only when there is a user.'),
+  ca: path().optional().describe('Trusted roots, PEM, instead of the usual ones.'),
+  source: ipAddress().optional().describe('The address to connect from.'),
+  addresses: choice(['any', 'ipv4', 'ipv6']).prefault('any').describe('The address families to use.'),
+});
+
+const dns = z.strictObject({
+  servers: listOf(socketAddress(53))
+    .optional()
+    .describe('The recursive resolvers to ask. Default: those of the system.'),
+  timeout: duration({ min: '100ms', max: '1m' })
+    .prefault('5s')
+    .describe('How long to wait for one answer before asking again.'),
+  refusePrivateMx: boolean()
+    .prefault(true)
+    .describe(
+      'Do not connect to mail exchangers on private addresses, so that a stranger’s DNS cannot point the relay at your own network. Routes may.',
+    ),
+});
+
+/** The whole file. */
+export const schema = z.strictObject({
+  hostname: domainName()
+    .optional()
+    .describe(
+      'What the relay calls itself in greetings, Received lines and notices. Default: the machine’s name.',
+    ),
+  user: text()
+    .optional()
+    .describe('The user to become after binding, when started as root; also `user:group`.'),
+  postmaster: mailbox()
+    .optional()
+    .describe(
+      'Gets the mail for postmaster and abuse of every domain, and the notices of the relay. Default: `postmaster@` and the hostname.',
+    ),
+  data: path()
+    .prefault('/var/lib/posthouse')
+    .describe(
+      'The folder of spool, captured mail, maildrop and control socket. In the local profile `./var`.',
+    ),
+  listeners: listOf(listener)
+    .prefault([{ role: 'mx', address: '127.0.0.1:2525' }])
+    .describe('Where mail comes in.'),
+  xclientFrom: listOf(network({ means: claims, hint: 'list the hosts that speak XCLIENT' }))
+    .prefault([])
+    .describe('Clients whose XCLIENT command is believed: content filters and tests, never strangers.'),
+  tls: tls.optional().describe('The certificate that listeners show. Without one there is no TLS.'),
+  domains: listOf(domain).prefault([]).describe('Your domains: what anybody may send to.'),
+  relay: relay.prefault({}).describe('Who else may send, and to everywhere.'),
+  routes: listOf(route)
+    .prefault([])
+    .describe('Where mail goes. The first route that matches is taken; without one the MX of the domain.'),
+  dns: dns.prefault({}).describe('How names are looked up.'),
+  queue: queue.prefault({}).describe('How long and how often delivery is tried.'),
+  delivery: delivery.prefault({}).describe('How the relay behaves as a client.'),
+  limits: limits.prefault({}).describe('What a client may use. Every limit has its own reply.'),
+  spool: z
+    .strictObject({
+      floor: size()
+        .prefault('200MB')
+        .describe('With less free space than this, mail is refused with 452 until there is more again.'),
+    })
+    .prefault({})
+    .describe('Where accepted mail is kept.'),
+  capture: z
+    .strictObject({
+      folder: path().optional().describe('Where it is kept. Default: `capture` in `data`.'),
+      maxMessages: count(1, 10_000_000).prefault(10_000).describe('Beyond this the oldest are removed.'),
+      maxBytes: size({ min: '1MB' }).prefault('1GB').describe('Beyond this the oldest are removed.'),
+    })
+    .prefault({})
+    .describe('The inbox of mail that is routed to `capture`.'),
+  notifications: z
+    .strictObject({
+      returnSize: size({ max: '10MB' })
+        .prefault('50KB')
+        .describe('Messages above this come back as their header only.'),
+    })
+    .prefault({})
+    .describe('Notices of failure and delay to senders.'),
+  sendmail: z
+    .strictObject({
+      maildrop: path()
+        .optional()
+        .describe('The folder that the sendmail command drops mail into. Default: `maildrop` in `data`.'),
+      maxMessage: size({ min: '64KB' })
+        .optional()
+        .describe('The largest message it takes. Default: `limits.messageSize`.'),
+    })
+    .prefault({})
+    .describe('Mail from users and programs of this machine.'),
+  users: notYet('users').describe('Who may log in.'),
+  workers: notYet('workers', 1).describe('How many processes share the work.'),
+  admin: z
+    .strictObject({ address: notYet('admin.address').describe('Where the dashboard listens.') })
+    .prefault({})
+    .describe('The dashboard.'),
+  logs: z
+    .strictObject({
+      format: choice(['auto', 'json', 'pretty', 'syslog-postfix'])
+        .prefault('auto')
+        .describe('`auto` is `pretty` on a terminal and `json` elsewhere. Logs go to standard error.'),
+    })
+    .prefault({})
+    .describe('What is written about the life of each message.'),
+});
+
+/** A file as it was read: everything typed and every default filled in, no file opened yet. */
+export type Parsed = z.output<typeof schema>;
