@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { canonicalIp, isPrivate } from '../base/index.ts';
 import type { LookupResult, MxRecord, Resolver } from '../dns/index.ts';
-import { type Domain, isLiteral, isPermanent, type Reply, reply } from '../mail/index.ts';
+import { type Domain, isLiteral, type Reply, reply } from '../mail/index.ts';
 
 /** One place to dial. */
 export interface HostAddress {
@@ -175,9 +175,4 @@ function privateOnly(domain: Domain): Reply {
 
 function failed(why: Reply): HostList {
   return { kind: 'failed', reply: why };
-}
-
-/** Whether asking again later is of no use. */
-export function isFinal(list: HostList): boolean {
-  return list.kind === 'failed' && isPermanent(list.reply);
 }

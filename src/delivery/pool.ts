@@ -107,14 +107,14 @@ export class SessionPool {
     this.#cancelSweep = this.#clock.after(Math.max(this.#limits.idleMs / 2, 1), () => {
       this.#cancelSweep = undefined;
       this.#sweep();
-      if (this.#count > 0) this.#scheduleSweep();
+      if (this.#idle.size > 0) this.#scheduleSweep();
     });
   }
 
   #sweep(): void {
     for (const [lane, idle] of this.#idle) {
       const good = idle.filter((kept) => this.#isGood(kept));
-      if (good.length === idle.length) continue;
+      if (good.length === idle.length && good.length > 0) continue;
       for (const kept of idle) if (!good.includes(kept)) this.#quit(kept);
       this.#count -= idle.length - good.length;
       if (good.length === 0) this.#idle.delete(lane);

@@ -108,6 +108,7 @@ interface SessionParts {
 
 class SinkSession {
   readonly #parts: SessionParts;
+  readonly #socket: Socket;
   #stream: Duplex;
   #received: Buffer = Buffer.alloc(0);
   /** Octets of content still to come: of BDAT; `dot` for DATA. */
@@ -121,6 +122,7 @@ class SinkSession {
 
   constructor(socket: Socket, parts: SessionParts) {
     this.#parts = parts;
+    this.#socket = socket;
     this.#stream = socket;
     if (parts.options.tls === 'implicit') this.#secure();
     this.#listen();
@@ -137,7 +139,7 @@ class SinkSession {
   #secure(): void {
     this.#stream.removeAllListeners('data');
     this.#received = Buffer.alloc(0);
-    const socket = new TLSSocket(this.#stream as Socket, {
+    const socket = new TLSSocket(this.#socket, {
       isServer: true,
       key: sinkKey,
       cert: sinkCertificate,
