@@ -119,6 +119,7 @@ class SinkSession {
   #rcpts: string[] = [];
   #taken = 0;
   #isTls = false;
+  #isOver = false;
 
   constructor(socket: Socket, parts: SessionParts) {
     this.#parts = parts;
@@ -151,6 +152,7 @@ class SinkSession {
 
   /** One line or piece of content; false when more octets are needed. */
   #step(): boolean {
+    if (this.#isOver) return false;
     if (this.#content === 'dot') return this.#stepDots();
     if (this.#content !== undefined) return this.#stepOctets(this.#content);
     const end = this.#received.indexOf('\r\n');
@@ -269,6 +271,7 @@ class SinkSession {
     if (text === 'silence') return false;
     if (text === 'drop') {
       this.#stream.destroy();
+      this.#isOver = true;
       return false;
     }
     this.#stream.write(`${text}\r\n`);
