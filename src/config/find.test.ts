@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findConfig, localProfile } from './index.ts';
+import { findConfig, initConfig, loadConfig, localProfile } from './index.ts';
 
 function folders(run: (here: string, system: string) => void): void {
   const base = mkdtempSync(join(tmpdir(), 'posthouse-config-'));
@@ -71,4 +71,13 @@ test('the local profile keeps to this machine', () => {
     profile.routes.map(({ to, via }) => [to, via]),
     [[['*'], ['capture']]],
   );
+});
+
+test('the file of init local says what the local profile does', () => {
+  const written = initConfig('local');
+  assert.ok(written.ok);
+  const loaded = loadConfig(written.text, { file: '/home/a/posthouse.yaml', env: { hostname: 'box' } });
+  assert.ok(loaded.ok);
+  const { file: _, ...config } = loaded.config;
+  assert.deepEqual(config, localProfile({ cwd: '/home/a', hostname: 'box' }));
 });

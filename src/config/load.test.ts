@@ -249,6 +249,23 @@ test('IPv6 and single addresses are read in one spelling', () => {
   assert.deepEqual(relay.networks, [{ address: '::1', prefix: 128, family: 'ipv6' }]);
 });
 
+test('listeners without a name get different ones', () => {
+  const listener = '{ role: mx, address: "127.0.0.1:0" }';
+  const { listeners } = config(
+    `listeners: [${listener}, ${listener}, { role: mx, address: "[::1]:0", name: a }]`,
+  );
+  assert.deepEqual(
+    listeners.map(({ name }) => name),
+    ['mx 127.0.0.1:0', 'mx 127.0.0.1:0 #2', 'a'],
+  );
+});
+
+test('keys that every object has by nature are unknown keys like others', () => {
+  for (const key of ['__proto__', 'constructor', 'toString', '<<']) {
+    assert.match(problems(`${key}: 1`).join(), /unknown key/, key);
+  }
+});
+
 test('a machine whose name is no domain has to be told its hostname', () => {
   const result = loadConfig('', { file: 'x', env: { hostname: 'my box' } });
   assert.match(

@@ -40,7 +40,7 @@ class Resolver {
 
   read(path: KeyPath, file: string): string | undefined {
     try {
-      return this.#env.read(this.path(file));
+      return this.#env.read(this.path(file)).replace(/^\ufeff/, '');
     } catch (error) {
       this.find(path, `cannot read ${this.path(file)}: ${because(error)}`);
       return undefined;
@@ -74,7 +74,7 @@ export function resolveConfig(
     ...defined('user', parsed.user),
     postmaster: parsed.postmaster ?? postmasterOf(hostname),
     data,
-    listeners: parsed.listeners.map((listener) => listenerOf(listener, parsed.tls !== undefined)),
+    listeners: listenersOf(parsed.listeners, parsed.tls !== undefined),
     xclientFrom: parsed.xclientFrom,
     ...defined('tls', tls),
     domains: parsed.domains.map((domain, i) => domainOf(domain, ['domains', i], resolver)),
@@ -122,17 +122,27 @@ function postmasterOf(hostname: Domain): Config['postmaster'] {
   return address ?? { text: `postmaster@${hostname}`, localPart: 'postmaster', domain: hostname };
 }
 
-function listenerOf(listener: Parsed['listeners'][number], hasCertificate: boolean): ListenerConfig {
-  const { role, address, name, tls, proxyProtocolFrom } = listener;
-  const { host, port } = address;
-  return {
-    name: name ?? `${role} ${host.includes(':') ? `[${host}]` : host}:${port}`,
-    role,
-    host,
-    port,
-    tls: tls ?? (hasCertificate ? 'starttls' : 'none'),
-    proxyProtocolFrom,
-  };
+function listenersOf(listeners: Parsed['listeners'], hasCertificate: boolean): ListenerConfig[] {
+  const taken = new Set(listeners.map(({ name }) => name));
+  return listeners.map(({ role, address: { host, port }, name, tls, proxyProtocolFrom }) => {
+    const usual = `${role} ${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return {
+      name: name ?? freeName(usual, taken),
+      role,
+      host,
+      port,
+      tls: tls ?? (hasCertificate ? 'starttls' : 'none'),
+      proxyProtocolFrom,
+    };
+  });
+}
+
+/** Several listeners may have port 0 and so the same usual name. */
+function freeName(usual: string, taken: Set<string | undefined>): string {
+  let name = usual;
+  for (let round = 2; taken.has(name); round++) name = `${usual} #${round}`;
+  taken.add(name);
+  return name;
 }
 
 function readTls(tls: NonNullable<Parsed['tls']>, resolver: Resolver): TlsConfig | undefined {

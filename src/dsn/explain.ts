@@ -85,9 +85,13 @@ const meanings: Readonly<Record<string, readonly [meaning: string, advice: strin
 };
 const unknown = ['The mail system gave no clear reason.', 'Try again later, or ask for help.'] as const;
 
+/** People do not read more; the delivery report has them all. */
+const maxListed = 50;
+
 /** The text for people: the first part of the report. Lines end with CRLF and stay under 80 characters. */
 export function explain(recipients: readonly ReportedRecipient[], facts: Explained): string {
   const action = recipients[0]?.action ?? 'failed';
+  const more = recipients.length - maxListed;
   const first = facts.isDoubleBounce
     ? 'A message without a return address could not be delivered to the address below. As it cannot be returned, you are told as the postmaster.'
     : `Your message of ${formatDate(facts.arrivedAt)} ${wording[action].first}`;
@@ -96,7 +100,8 @@ export function explain(recipients: readonly ReportedRecipient[], facts: Explain
     '',
     ...wrap(recipients.length > 1 ? first.replace('the address below', 'the addresses below') : first, 72),
     ...(action === 'delayed' ? untilLines(facts) : []),
-    ...recipients.flatMap((reported) => recipientLines(reported, facts)),
+    ...recipients.slice(0, maxListed).flatMap((reported) => recipientLines(reported, facts)),
+    ...(more > 0 ? ['', `  and ${more} more, see the delivery report`] : []),
     '',
     ...wrap(closing(action, facts), 72),
   ];

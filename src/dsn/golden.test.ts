@@ -65,6 +65,9 @@ const cases: Record<string, DsnInput> = {
       { ...failed('dave@[192.0.2.9]'), relay: '[192.0.2.9]:25', reply: { code: 554, lines: ['Go away'] } },
     ],
   }),
+  'failed-many-recipients': input({
+    recipients: Array.from({ length: 52 }, (_, i) => failed(`r${i}@example.com`)),
+  }),
   'failed-hostile-reply': input({
     recipients: [
       {
