@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Envelope, Notify, RecipientStatus } from '../mail/index.ts';
 import { type DsnEvent, doubleBounceGround, dsnFor } from './decide.ts';
-import { address, at, envelope } from './fixture.ts';
+import { address, at, envelope } from './testing.ts';
 
 const failure: RecipientStatus = {
   status: 'failed',

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type BuiltDsn, buildDsn, type DsnInput } from './build.ts';
 import type { ReportedRecipient } from './decide.ts';
-import { address, at, envelope, failed, full, header, input } from './fixture.ts';
+import { address, at, envelope, failed, full, header, input } from './testing.ts';
 
 const folder = new URL('./golden/', import.meta.url);
 const eightBitHeader = Buffer.concat([header, Buffer.from('Subject: Grüße = 1 \r\n', 'latin1')]);

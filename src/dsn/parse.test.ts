@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildDsn } from './build.ts';
-import { address, at, envelope, failed, full, header, input } from './fixture.ts';
 import { parseDsn } from './parse.ts';
+import { address, at, envelope, failed, full, header, input } from './testing.ts';
 
 function report(status: string, fields = 'Content-Type: message/delivery-status'): Buffer {
   return Buffer.from(
