@@ -1,8 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock } from '../base/index.ts';
-import type { ClientTimeouts } from '../client/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { type RecipientStatus, reply } from '../mail/index.ts';
+import { type Address, type RecipientStatus, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/deliver.ts';
 import type { LaneName } from '../spool/index.ts';
 import { Capture } from './capture.ts';
@@ -14,6 +13,7 @@ import { SessionPool } from './pool.ts';
 import { attemptRemote, type RemoteParts } from './remote-attempt.ts';
 import { Router } from './router.ts';
 import type { Transport } from './transport.ts';
+import { type Verification, verifyAt } from './verify.ts';
 
 /** What delivery is given and does not change by reload. */
 export interface DeliveryParts {
@@ -22,7 +22,6 @@ export interface DeliveryParts {
   readonly log?: Log;
   /** 0 ≤ n < 1; default Math.random. */
   readonly random?: () => number;
-  readonly timeouts?: Partial<ClientTimeouts>;
 }
 
 /** Delivery as the queue and the composition root see it. */
@@ -31,6 +30,8 @@ export interface Delivery extends AsyncDisposable {
   readonly assignLanes: AssignLanes;
   /** How a lane is carried out now; `undefined` when its recipients have to be assigned anew. */
   resolveLane(lane: LaneName): Transport | undefined;
+  /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
+  verify(recipient: Address): Promise<Verification>;
   /** The capture inbox, when a folder for it is set. */
   readonly capture: Capture | undefined;
   /**
@@ -86,6 +87,12 @@ class Deliveries implements Delivery {
       return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } });
     }
   };
+
+  async verify(recipient: Address): Promise<Verification> {
+    const { router, remote } = this.#generation;
+    const transport = router.transportFor(recipient);
+    return transport.kind === 'remote' ? await verifyAt(transport, recipient, remote) : 'known';
+  }
 
   resolveLane(lane: LaneName): Transport | undefined {
     return this.#generation.router.resolveLane(lane);
@@ -149,7 +156,8 @@ class Deliveries implements Delivery {
     const limits = { ...defaultLimits, ...options.limits };
     const router = new Router(options);
     const now = () => this.#clock.now();
-    const { timeouts, random = Math.random } = this.#parts;
+    const { random = Math.random } = this.#parts;
+    const { timeouts } = options;
     const targets = {
       resolver,
       ownNames: new Set([options.hostname, ...(options.ownNames ?? [])].map((name) => name.toLowerCase())),

@@ -1,3 +1,5 @@
+import type { ClientTimeouts } from '../client/index.ts';
+
 /** One domain of ours, as far as delivery cares. A domain with neither key is routed like any other. */
 export interface DeliveryDomain {
   readonly name: string;
@@ -93,4 +95,6 @@ export interface DeliveryOptions {
   /** Where `capture` writes; required when a route or domain uses it. */
   readonly capture?: { readonly folder: string; readonly maxMessages?: number; readonly maxBytes?: number };
   readonly limits?: Partial<DeliveryLimits>;
+  /** How long each phase of a session may take. */
+  readonly timeouts?: Partial<ClientTimeouts>;
 }

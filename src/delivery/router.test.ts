@@ -97,6 +97,15 @@ test('lanes that differ in credentials, TLS, source or sender have different nam
   assert.ok(lanes.every((lane) => lane.startsWith('smtp:smart.test:587') && !lane.includes('hunter2')));
 });
 
+test('saying the default makes no other lane, and a source address decides the family', () => {
+  const route = { to: ['*'], via: ['smtp://smart.test'], addresses: 'any' } as const;
+  assert.equal(laneOf({ routes: [route] }, 'a@dest.test'), 'smtp:smart.test:25');
+  const router = new Router({ ...base, routes: [{ ...route, source: '2001:db8::1' }] });
+  const lane = router.assign(attemptFor('', ['a@dest.test']).envelope)[0]?.lane ?? '';
+  const transport = router.resolveLane(lane);
+  assert.equal(transport?.kind === 'remote' && transport.policy.addresses, 'ipv6');
+});
+
 test('a lane resolves to its transport as long as a route leads there', () => {
   const routes = [
     { to: 'a.test', via: ['smtps://me@one.test', 'smtp://two.test'], password: 'x' },

@@ -68,6 +68,11 @@ export class Router {
     return this.#candidates(domain).find((candidate) => candidate.transport.lane === lane)?.transport;
   }
 
+  /** How one recipient is reached, from a null reverse-path. */
+  transportFor(address: Address): Transport {
+    return this.#route(address, null).transport;
+  }
+
   #route(address: Address, reversePath: ReversePath): Candidate {
     const candidates = this.#candidates(address.domain);
     for (const candidate of candidates) {

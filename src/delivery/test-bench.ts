@@ -34,8 +34,14 @@ export async function bench(
   const dns = await startFakeDns(zone);
   const clock = manualClock();
   const resolver = createResolver({ servers: [dns.address], attempts: 1 });
-  const settings = { hostname: 'relay.test', ownAddresses: [], refusePrivateMx: false, ...options };
-  const delivery = createDelivery(settings, { resolver, clock, random: () => 0, timeouts: { quit: 500 } });
+  const settings = {
+    hostname: 'relay.test',
+    ownAddresses: [],
+    refusePrivateMx: false,
+    timeouts: { quit: 500 },
+    ...options,
+  };
+  const delivery = createDelivery(settings, { resolver, clock, random: () => 0 });
   t.after(async () => {
     await delivery[Symbol.asyncDispose]();
     await resolver[Symbol.asyncDispose]();

@@ -59,15 +59,16 @@ export const defaultPolicy: ConnectionPolicy = {
 
 /** The part of a route that is about connections. */
 export function policyOf(route: DeliveryRoute): ConnectionPolicy {
-  const family = isIPv6(route.source ?? '') ? 'ipv6' : 'ipv4';
+  const { source, addresses = 'any' } = route;
+  const family = isIPv6(source ?? '') ? 'ipv6' : 'ipv4';
   return {
     tls: route.tls,
     verify: route.verify,
     password: route.password,
     ca: route.ca,
-    source: route.source,
+    source,
     // A socket bound to an address of one family cannot reach the other.
-    addresses: route.addresses ?? (route.source === undefined ? 'any' : family),
+    addresses: addresses === 'any' && source !== undefined ? family : addresses,
   };
 }
 
@@ -84,7 +85,7 @@ export function discriminator(route: DeliveryRoute, vias: readonly Via[]): strin
     route.verify ?? null,
     route.ca ?? null,
     route.source ?? null,
-    route.addresses ?? null,
+    route.addresses === 'any' ? null : (route.addresses ?? null),
   ];
   if (parts.every((part) => part === null)) return '';
   return `#${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8)}`;
