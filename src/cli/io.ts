@@ -14,12 +14,12 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where relative paths of arguments begin. */
   readonly folder: string;
-  /** Aborts on SIGINT and SIGTERM; commands that have something to tidy up listen to it. */
-  readonly signal: AbortSignal;
+  /** Listens for a signal in place of what it does by itself; the returned function stops that. */
+  onSignal(signal: NodeJS.Signals, listener: () => void): () => void;
 }
 
 /** The surroundings of this process. A reader of standard output that goes away (`| head`) ends it quietly. */
-export function processIo(signal: AbortSignal): Io {
+export function processIo(): Io {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 74);
   });
@@ -38,7 +38,10 @@ export function processIo(signal: AbortSignal): Io {
     env: process.env,
     // npm runs scripts in the folder of the package and keeps where the person stood here.
     folder: process.env.INIT_CWD ?? process.cwd(),
-    signal,
+    onSignal(signal, listener) {
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
   };
 }
 

@@ -1,0 +1,375 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+
+import {
+  type Control,
+  ControlError,
+  openControlSocket,
+  prepareMaildrop,
+  type QueueItem,
+} from '../admin/index.ts';
+import { silentLog } from '../base/index.ts';
+import { dispatch } from './dispatch.ts';
+import { type FakeIo, fakeIo } from './fake-io.ts';
+import { nearest } from './nearest.ts';
+import { formatSize, formatSpan } from './table.ts';
+
+async function ownFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-cli-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const item = (id: string, over: Partial<QueueItem> = {}): QueueItem => ({
+  id,
+  from: 'a@b.example',
+  size: 12_345,
+  receivedAt: Date.now() - 7_200_000,
+  client: '192.0.2.1',
+  ground: 'network',
+  recipients: [
+    { to: 'c@d.example', status: 'deferred', reply: '451 \x1b[2Jlater', nextAt: Date.now() + 60_500 },
+  ],
+  ...over,
+});
+
+/** A relay that only its control socket is there of, and what it was asked. */
+async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
+  const data = await ownFolder(t);
+  const asked: unknown[] = [];
+  const control: Control = {
+    status: async () => ({
+      version: '1',
+      pid: 1,
+      hostname: 'h',
+      startedAt: 0,
+      state: 'running',
+      spool: 'ok',
+      messages: 1,
+      sessions: 0,
+      listeners: [],
+    }),
+    reload: async () => ({ outcome: 'reloaded', changes: [] }),
+    async *list(selector) {
+      asked.push(selector);
+      if ('ids' in selector && !selector.ids.includes('A1')) return;
+      yield item('A1');
+    },
+    async *octets(id) {
+      if (id !== 'A1') throw new ControlError('not-found', `no message "${id}" in the queue`);
+      yield Buffer.from('Subject: x\x1b[2J\r\n\r\nbody\r\n');
+    },
+    async *change(change, selector) {
+      asked.push([change, selector]);
+      if (!('ids' in selector)) yield 'A1';
+      else yield* selector.ids.filter((id) => id === 'A1');
+    },
+    async *shape() {
+      yield { destination: 'd.example', counts: [1, 0, 0, 0, 0, 0, 0, 0, 0, 2] };
+    },
+    async *submit(submission, octets) {
+      asked.push(submission);
+      const parts = [];
+      for await (const part of octets) parts.push(part);
+      asked.push(Buffer.concat(parts).toString());
+      yield { event: 'accepted', queueId: 'A1', recipients: submission.to.length };
+      for (const to of submission.to) {
+        const status = to.startsWith('bad') ? 'bounced' : to.startsWith('slow') ? 'deferred' : 'delivered';
+        yield { event: 'fate', to, status, relay: 'mx', reply: '250 ok' };
+      }
+    },
+    ...over,
+  };
+  const socket = await openControlSocket({ path: join(data, 'control.sock'), control, log: silentLog });
+  t.after(() => socket[Symbol.asyncDispose]());
+  return { data, asked };
+}
+
+async function run(
+  argv: string[],
+  io: FakeIo = fakeIo(),
+): Promise<{ code: number; out: string; err: string }> {
+  const code = await dispatch(argv, io);
+  return { code, ...io.text };
+}
+
+const mistakes: [string[], RegExp][] = [
+  [['strat'], /did you mean "posthouse start"/],
+  [['queue', 'relase', 'X'], /did you mean "posthouse queue release"/],
+  [['queue'], /needs a subcommand/],
+  [['frobnicate'], /see "posthouse --help"/],
+  [['check', '--conifg', 'x'], /Unknown option '--conifg'\nusage: posthouse check/],
+  [['check', '--config'], /usage/],
+  [['check', '--config', 'a', '--config', 'b'], /--config is given twice/],
+  [['check', 'extra'], /unexpected argument "extra"/],
+  [['init'], /an argument is missing/],
+  [['init', 'emperor'], /unknown role "emperor"/],
+  [['queue', 'remove'], /say which messages/],
+  [['queue', 'remove', 'A1', '--all'], /not both/],
+  [['queue', 'redirect', 'A1'], /--recipient is missing/],
+  [['queue', 'redirect', 'A1', '--recipient', 'x@@y'], /is not an address/],
+  [['send'], /--to is missing/],
+  [['send', '--to', 'nobody at all'], /is not an address/],
+];
+for (const [argv, expected] of mistakes) {
+  test(`posthouse ${argv.join(' ')} is exit 64 and says what is wrong`, async () => {
+    const { code, out, err } = await run(argv, fakeIo({ folder: tmpdir() }));
+    assert.equal(code, 64);
+    assert.match(err, expected);
+    assert.equal(out, '');
+  });
+}
+
+test('every command explains itself', async () => {
+  const { out } = await run(['--help']);
+  const names = [...out.matchAll(/^ {2}(\S+(?: \S+)?) {2}/gm)].map(([, name = '']) => name.split(' '));
+  assert.ok(names.length > 12);
+  for (const name of names) {
+    const help = await run([...name, '--help']);
+    assert.equal(help.code, 0);
+    assert.match(help.out, new RegExp(`usage: posthouse ${name.join(' ')}`));
+  }
+});
+
+test('the nearest command is found, and none where nothing is near', () => {
+  assert.equal(nearest('sned', ['send', 'start']), 'send');
+  assert.equal(nearest('sendmial', ['send', 'sendmail']), 'sendmail');
+  assert.equal(nearest('zzzzzz', ['send', 'start']), undefined);
+});
+
+test('sizes and spans are short', () => {
+  assert.deepEqual([0, 999, 1000, 12_345, 999_600, 5e9].map(formatSize), [
+    '0 B',
+    '999 B',
+    '1.0 kB',
+    '12.3 kB',
+    '1.0 MB',
+    '5.0 GB',
+  ]);
+  assert.deepEqual([0, 59_000, 60_000, 7_200_000, 3 * 86_400_000].map(formatSpan), [
+    '0s',
+    '59s',
+    '1m',
+    '2h',
+    '3d',
+  ]);
+});
+
+test('check prints every problem with its line and exits 78', async (t) => {
+  const folder = await ownFolder(t);
+  await writeFile(join(folder, 'p.yaml'), 'hostnam: x.example\nlisteners: 5\n');
+  const { code, out } = await run(['check', '--config', 'p.yaml'], fakeIo({ folder }));
+  assert.equal(code, 78);
+  assert.match(out, /p\.yaml:1:\d+: .*hostnam/);
+  assert.match(out, /p\.yaml:2:\d+: /);
+  const json = await run(['check', '--json', '--config', 'p.yaml'], fakeIo({ folder }));
+  assert.equal(JSON.parse(json.out).ok, false);
+});
+
+test('check of nothing describes the local profile; a named file that is missing is 78', async (t) => {
+  const folder = await ownFolder(t);
+  const good = await run(['check'], fakeIo({ folder }));
+  assert.equal(good.code, 0);
+  assert.match(good.out, /^configuration is good/);
+  assert.match(good.out, /listeners {4}mx 127\.0\.0\.1:2525/);
+  assert.equal((await run(['check', '-c', 'none.yaml'], fakeIo({ folder }))).code, 78);
+});
+
+test('init writes a file once, and replaces it only when told to', async (t) => {
+  const folder = await ownFolder(t);
+  assert.equal((await run(['init', 'local'], fakeIo({ folder }))).code, 0);
+  const text = await readFile(join(folder, 'posthouse.yaml'), 'utf8');
+  const again = await run(['init', 'local'], fakeIo({ folder }));
+  assert.equal(again.code, 73);
+  assert.match(again.err, /--force/);
+  assert.equal((await run(['init', 'local', '--force'], fakeIo({ folder }))).code, 0);
+  assert.equal((await run(['init', 'local', '-o', '-'], fakeIo({ folder }))).out, text);
+  assert.equal((await run(['check'], fakeIo({ folder }))).code, 0);
+});
+
+test('queue list is a table of harmless text, or JSON', async (t) => {
+  const { data, asked } = await fakeRelay(t);
+  const { code, out } = await run(['queue', 'list', '--data', data, '--from', 'b.example', '--held']);
+  assert.equal(code, 0);
+  assert.deepEqual(asked, [{ match: { from: 'b.example', held: true } }]);
+  const [title, row] = out.split('\n');
+  assert.match(title ?? '', /^ID +AGE +SIZE +STATUS +NEXT +FROM +TO$/);
+  assert.match(
+    row ?? '',
+    /^A1 +2h +12\.3 kB +deferred +1m +a@b\.example +c@d\.example \(451 \\u001b\[2Jlater\)$/,
+  );
+  const json = await run(['queue', 'list', '--data', data, '--json']);
+  assert.equal(JSON.parse(json.out).id, 'A1');
+});
+
+test('on a terminal no row is wider than it', async (t) => {
+  const { data } = await fakeRelay(t);
+  const io = fakeIo({ columns: 60, isTerminal: { stdin: true, stdout: true, stderr: true } });
+  const { out } = await run(['queue', 'list', '--data', data], io);
+  assert.ok(
+    out
+      .trimEnd()
+      .split('\n')
+      .every((line) => line.length <= 60),
+  );
+});
+
+test('queue show prints envelope and header, made harmless; --message the octets', async (t) => {
+  const { data } = await fakeRelay(t);
+  const shown = await run(['queue', 'show', 'a1', '--data', data]);
+  assert.match(shown.out, /to +c@d\.example: deferred/);
+  assert.match(shown.out, /\nSubject: x\\u001b\[2J\n$/);
+  assert.equal(
+    (await run(['queue', 'show', 'A1', '--message', '--data', data])).out,
+    'Subject: x\x1b[2J\r\n\r\nbody\r\n',
+  );
+  for (const more of [[], ['--message']]) {
+    const { code, err } = await run(['queue', 'show', 'B2', ...more, '--data', data]);
+    assert.deepEqual([code, err], [66, 'posthouse: no message "B2" in the queue\n']);
+  }
+});
+
+test('queue changes take ids, conditions, and ids from a list on standard input', async (t) => {
+  const { data, asked } = await fakeRelay(t);
+  assert.equal((await run(['queue', 'hold', 'a1', '--because', 'x', '--data', data])).out, 'A1\n');
+  assert.equal((await run(['queue', 'bounce', '--to', 'd.example', '--data', data])).code, 0);
+  assert.equal(
+    (await run(['queue', 'redirect', '--all', '--recipient', 'n@d.example', '--data', data])).code,
+    0,
+  );
+  const list = `${Array.from({ length: 1500 }, (_, i) => `X${i} 2h 1 kB`).join('\n')}\n\nA1  3h`;
+  assert.equal((await run(['queue', 'remove', '-', '--data', data], fakeIo({ stdin: list }))).out, 'A1\n');
+  assert.equal((await run(['queue', 'flush', 'NONE', '--data', data])).code, 66);
+  assert.deepEqual(asked.slice(0, 3), [
+    [{ verb: 'hold', because: 'x' }, { ids: ['A1'] }],
+    [{ verb: 'bounce', because: 'returned by the operator' }, { match: { to: 'd.example' } }],
+    [{ verb: 'redirect', to: 'n@d.example' }, { match: {} }],
+  ]);
+  assert.equal(asked.length, 3 + 2 + 1);
+});
+
+test('queue shape has a column for each age and a total', async (t) => {
+  const { data } = await fakeRelay(t);
+  const { out } = await run(['queue', 'shape', '--data', data]);
+  const rows = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(/ +/));
+  assert.deepEqual(rows[1], ['d.example', '3', '1', ...Array(8).fill('0'), '2']);
+  assert.equal(rows[2]?.[0], 'TOTAL');
+});
+
+test('without a relay queue commands are 69', async (t) => {
+  const data = await ownFolder(t);
+  for (const argv of [
+    ['queue', 'list'],
+    ['queue', 'flush', '--all'],
+    ['queue', 'shape'],
+    ['send', '--to', 'a@b.example'],
+  ]) {
+    const { code, err } = await run([...argv, '--data', data], fakeIo({ folder: data }));
+    assert.equal(code, 69);
+    assert.match(err, /no relay listens at/);
+  }
+});
+
+const fates: [string, string[], number][] = [
+  ['delivered', ['a@b.example'], 0],
+  ['deferred', ['a@b.example', 'slow@b.example'], 75],
+  ['bounced', ['bad@b.example', 'slow@b.example'], 69],
+];
+for (const [what, to, expected] of fates) {
+  test(`send ends with ${expected} when a recipient is ${what}`, async (t) => {
+    const { data, asked } = await fakeRelay(t);
+    const argv = [
+      'send',
+      '--data',
+      data,
+      '--from',
+      's@b.example',
+      '--subject',
+      'Grüße',
+      '--body',
+      '-',
+      '--json',
+    ];
+    const io = fakeIo({ stdin: '.hello\nworld', folder: data });
+    const { code, out } = await run([...argv, ...to.flatMap((address) => ['--to', address])], io);
+    assert.equal(code, expected);
+    assert.equal(out.trimEnd().split('\n').length, 1 + to.length);
+    assert.deepEqual(asked[0], { from: 's@b.example', to, follow: true });
+    assert.match(
+      String(asked[1]),
+      /\r\nSubject: =\?utf-8\?B\?R3LDvMOfZQ==\?=\r\n[\s\S]*\r\n\r\n\.hello\r\nworld\r\n$/,
+    );
+  });
+}
+
+test('send is quiet in a pipe, speaks on a terminal, and shows a refusal anywhere', async (t) => {
+  const { data } = await fakeRelay(t);
+  const argv = ['send', '--data', data, '--to', 'a@b.example'];
+  assert.equal((await run(argv, fakeIo({ folder: data }))).out, '');
+  const terminal = fakeIo({ folder: data, isTerminal: { stdin: false, stdout: true, stderr: true } });
+  assert.match((await run(argv, terminal)).out, /^accepted as A1\na@b\.example: delivered by mx: 250 ok\n$/);
+  const refusing = await fakeRelay(t, {
+    async *submit() {
+      yield { event: 'refused', reply: '550 5.7.1 no' };
+    },
+  });
+  const refused = await run([...argv, '--data', refusing.data].toSpliced(1, 2), fakeIo({ folder: data }));
+  assert.deepEqual([refused.code, refused.out], [69, 'refused: 550 5.7.1 no\n']);
+});
+
+test('send attaches files, whatever their names', async (t) => {
+  const { data, asked } = await fakeRelay(t);
+  await writeFile(join(data, 'Bild ü.png'), Buffer.alloc(200, 1));
+  await run(
+    ['send', '--data', data, '--to', 'a@b.example', '--attach', 'Bild ü.png'],
+    fakeIo({ folder: data }),
+  );
+  const message = String(asked[1]);
+  assert.match(message, /filename\*=utf-8''Bild%20%C3%BC\.png/);
+  assert.ok(message.split('\r\n').every((line) => line.length <= 78 && /^[ -~]*$/.test(line)));
+});
+
+/** The program itself, for what only a process has. */
+async function program(argv: string[], options: { stdin?: string; folder: string; calledAs?: string }) {
+  const main = new URL('./main.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [main, ...argv], {
+    cwd: '/',
+    env: { ...process.env, INIT_CWD: options.folder },
+  });
+  child.stdin.end(options.stdin ?? '');
+  const text = { out: '', err: '' };
+  child.stdout.on('data', (part) => {
+    text.out += part;
+  });
+  child.stderr.on('data', (part) => {
+    text.err += part;
+  });
+  const [code] = await once(child, 'close');
+  return { code, ...text };
+}
+
+test('the program exits with the code of the command, and begins relative paths at INIT_CWD', async (t) => {
+  const folder = await ownFolder(t);
+  await writeFile(join(folder, 'p.yaml'), 'hostname: h.example\ndata: d\n');
+  assert.equal((await program(['check', '-c', 'p.yaml'], { folder })).code, 0);
+  assert.equal((await program(['nonsense'], { folder })).code, 64);
+  await writeFile(join(folder, 'bad.yaml'), 'x: 1\n');
+  const bad = await program(['start', '-c', 'bad.yaml'], { folder });
+  assert.deepEqual([bad.code, bad.out], [78, '']);
+  assert.match(bad.err, /bad\.yaml:1:/);
+  const none = await program(['sendmail', '-C', 'p.yaml', 'a@b.example'], { folder, stdin: 'x\n' });
+  assert.deepEqual([none.code, /has the relay ever run/.test(none.err)], [75, true]);
+  await prepareMaildrop(join(folder, 'd', 'maildrop'));
+  const sent = await program(['sendmail', '-C', 'p.yaml', 'root'], { folder, stdin: 'x\n' });
+  assert.deepEqual(sent, { code: 0, out: '', err: '' });
+  const [name = ''] = (await readdir(join(folder, 'd', 'maildrop'))).filter((entry) => entry !== 'bad');
+  assert.match(await readFile(join(folder, 'd', 'maildrop', name), 'utf8'), /"to":\["root@h\.example"\]/);
+});

@@ -1,0 +1,113 @@
+import { ControlError, type ControlErrorCode } from '../admin/index.ts';
+import { type Command, runCommand } from './command.ts';
+import { CliError, type ExitCode, exitCode } from './exit-code.ts';
+import type { Io } from './io.ts';
+import { nearest } from './nearest.ts';
+
+/** Each command is loaded only when it is called, because starting fast matters to `sendmail`. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./start.ts')).start,
+  check: async () => (await import('./check.ts')).check,
+  init: async () => (await import('./init.ts')).init,
+  send: async () => (await import('./send.ts')).send,
+  'queue list': async () => (await import('./queue-list.ts')).queueList,
+  'queue show': async () => (await import('./queue-show.ts')).queueShow,
+  'queue hold': async () => (await import('./queue-change.ts')).queueChange('hold'),
+  'queue release': async () => (await import('./queue-change.ts')).queueChange('release'),
+  'queue flush': async () => (await import('./queue-change.ts')).queueChange('flush'),
+  'queue remove': async () => (await import('./queue-change.ts')).queueChange('remove'),
+  'queue bounce': async () => (await import('./queue-change.ts')).queueChange('bounce'),
+  'queue redirect': async () => (await import('./queue-change.ts')).queueChange('redirect'),
+  'queue shape': async () => (await import('./queue-shape.ts')).queueShape,
+};
+
+/** Links by which other programs call us. */
+const links: Readonly<Record<string, readonly string[]>> = {
+  sendmail: [],
+  mailq: ['-bp'],
+  newaliases: ['-bi'],
+};
+
+/**
+ * Runs the command that `argv` names (the words after the program) and resolves with its exit code.
+ * `calledAs` is the name of the program. Never rejects: this is where errors become words and codes.
+ */
+export async function dispatch(argv: readonly string[], io: Io, calledAs = 'posthouse'): Promise<number> {
+  try {
+    const link = links[calledAs];
+    if (link !== undefined) return await runSendmailLink([...link, ...argv], io);
+    const [first, ...rest] = argv;
+    if (first === 'sendmail') return await runSendmailLink(rest, io);
+    if (first === undefined || first === '--help' || first === '-h' || first === 'help')
+      return await help('', io);
+    if (first === '--version') return await printVersion(io);
+    return await runNamed(first, rest, io);
+  } catch (error) {
+    const { code, message } = explain(error);
+    io.err(`${calledAs in links ? calledAs : 'posthouse'}: ${message}\n`);
+    return code;
+  }
+}
+
+async function runSendmailLink(argv: readonly string[], io: Io): Promise<number> {
+  return (await import('./sendmail-command.ts')).sendmailCommand(argv, io);
+}
+
+async function runNamed(first: string, rest: readonly string[], io: Io): Promise<number> {
+  const isGroup = Object.keys(commands).some((name) => name.startsWith(`${first} `));
+  const [second, ...others] = rest;
+  if (isGroup && (second === undefined || second.startsWith('-'))) {
+    const asked = second === '--help' || second === '-h';
+    if (!asked) throw unknown(first, `"${first}" needs a subcommand`);
+    return help(`${first} `, io);
+  }
+  const name = isGroup ? `${first} ${second}` : first;
+  const load = commands[name];
+  if (load === undefined) throw unknown(name, `unknown command "${name}"`);
+  return runCommand(await load(), isGroup ? others : rest, io);
+}
+
+function unknown(name: string, problem: string): CliError {
+  const near = nearest(name, [...Object.keys(commands), 'sendmail']);
+  const hint = near === undefined ? 'see "posthouse --help"' : `did you mean "posthouse ${near}"?`;
+  return new CliError(exitCode.usage, `${problem}: ${hint}`);
+}
+
+async function help(prefix: string, io: Io): Promise<number> {
+  const rows: [string, string][] = [];
+  for (const [name, load] of Object.entries(commands)) {
+    if (name.startsWith(prefix)) rows.push([name, (await load()).summary]);
+  }
+  if (prefix === '') rows.push(['sendmail', 'Take a message on standard input, as sendmail(1) does.']);
+  const width = Math.max(...rows.map(([name]) => name.length));
+  const lines = rows.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}\n`).join('');
+  await io.out(
+    `usage: posthouse ${prefix}COMMAND [options]\n\n${lines}\n"posthouse COMMAND --help" tells more.\n`,
+  );
+  return exitCode.ok;
+}
+
+async function printVersion(io: Io): Promise<number> {
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(text);
+  await io.out(`posthouse ${version}\n`);
+  return exitCode.ok;
+}
+
+const controlCodes: Readonly<Record<ControlErrorCode, ExitCode>> = {
+  'bad-request': exitCode.usage,
+  'too-large': exitCode.dataErr,
+  'not-found': exitCode.noInput,
+  failed: exitCode.software,
+  unavailable: exitCode.unavailable,
+  denied: exitCode.noPerm,
+  'in-use': exitCode.unavailable,
+};
+
+function explain(error: unknown): { readonly code: ExitCode; readonly message: string } {
+  if (error instanceof CliError) return { code: error.code, message: error.message };
+  if (error instanceof ControlError) return { code: controlCodes[error.code], message: error.message };
+  const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: exitCode.software, message: `unexpected error: ${details}` };
+}

@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+
+import { type Control, ControlError, connectControl } from '../admin/index.ts';
+import type { Arguments } from './command.ts';
+import { controlPath, dataFolder, locationOptions, spoolPath } from './configuration.ts';
+import type { Io } from './io.ts';
+
+export { locationOptions };
+
+/** A queue that can be looked at, whether or not its relay runs. */
+export interface OpenQueue extends Pick<Control, 'list' | 'octets'>, AsyncDisposable {}
+
+/** The relay that runs over the data folder, for what only a running one can do. */
+export function connectQueue(args: Arguments, io: Io): Control {
+  return connectControl(controlPath(dataFolder(args, io)));
+}
+
+/** The queue of the running relay, else the folder of a stopped one. */
+export async function openQueue(args: Arguments, io: Io): Promise<OpenQueue> {
+  const data = dataFolder(args, io);
+  const control = connectControl(controlPath(data));
+  try {
+    await control.status();
+    return { ...control, [Symbol.asyncDispose]: async () => {} };
+  } catch (error) {
+    const isStopped = error instanceof ControlError && error.code === 'unavailable';
+    if (!isStopped || !existsSync(spoolPath(data))) throw error;
+    const { openStoppedQueue } = await import('./stopped-queue.ts');
+    return openStoppedQueue(spoolPath(data));
+  }
+}

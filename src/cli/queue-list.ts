@@ -1,0 +1,66 @@
+import type { QueueItem } from '../admin/index.ts';
+import type { Arguments, Command } from './command.ts';
+import { exitCode } from './exit-code.ts';
+import type { Io } from './io.ts';
+import { locationOptions, type OpenQueue, openQueue } from './queue-access.ts';
+import { selectorOptions, selectorsOf } from './queue-selector.ts';
+import { formatSize, formatSpan, openTable } from './table.ts';
+
+/** `posthouse queue list`. Rows are printed as they come, whatever the length of the queue. */
+export const queueList: Command = {
+  name: 'queue list',
+  synopsis: '[ID …]',
+  summary: 'List the messages in the queue, oldest first.',
+  options: { ...locationOptions, ...selectorOptions, json: { help: 'one JSON object per line' } },
+  arity: { min: 0, max: Number.POSITIVE_INFINITY },
+  async run(args, io) {
+    await using queue = await openQueue(args, io);
+    return listQueue(args, io, queue);
+  },
+};
+
+/** The listing itself, also for `mailq`. */
+export async function listQueue(args: Arguments, io: Io, queue: OpenQueue): Promise<number> {
+  const table = openTable(columns, io);
+  let count = 0;
+  for await (const selector of selectorsOf(queueList, { args, io, needsOne: false })) {
+    for await (const item of queue.list(selector)) {
+      count++;
+      if (args.has('json')) await io.out(`${JSON.stringify(item)}\n`);
+      else await table.row(rowOf(item));
+    }
+  }
+  if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('the queue is empty\n');
+  return exitCode.ok;
+}
+
+const columns = [
+  { title: 'ID', width: 16 },
+  { title: 'AGE', width: 4, isNumber: true },
+  { title: 'SIZE', width: 7, isNumber: true },
+  { title: 'STATUS', width: 8 },
+  { title: 'NEXT', width: 4, isNumber: true },
+  { title: 'FROM', width: 24 },
+  { title: 'TO', width: 30 },
+];
+
+function rowOf(item: QueueItem): string[] {
+  const waiting = item.recipients.filter(({ status }) => isWaiting(status));
+  const first = waiting[0] ?? item.recipients[0];
+  const nextAt = Math.min(...waiting.flatMap(({ nextAt }) => (nextAt === undefined ? [] : [nextAt])));
+  const more = waiting.length > 1 ? ` and ${waiting.length - 1} more` : '';
+  const why = first?.held ?? first?.reply;
+  return [
+    item.id,
+    formatSpan(Date.now() - item.receivedAt),
+    formatSize(item.size),
+    first?.status ?? '',
+    Number.isFinite(nextAt) ? formatSpan(nextAt - Date.now()) : '-',
+    item.from === '' ? '<>' : item.from,
+    `${first?.to ?? ''}${more}${why === undefined ? '' : ` (${why})`}`,
+  ];
+}
+
+function isWaiting(status: QueueItem['recipients'][number]['status']): boolean {
+  return status === 'pending' || status === 'deferred' || status === 'held';
+}

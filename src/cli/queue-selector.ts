@@ -1,0 +1,69 @@
+import type { Selector } from '../admin/index.ts';
+import type { Arguments, Command, Option } from './command.ts';
+import { usage } from './command.ts';
+import type { Io } from './io.ts';
+
+/** Messages of one request; the control socket takes no more. */
+const maxIds = 1000;
+
+/** The options that choose messages. */
+export const selectorOptions = {
+  all: { help: 'every message' },
+  to: { value: 'ADDRESS', help: 'messages with a waiting recipient at this address or domain' },
+  from: { value: 'ADDRESS', help: 'messages from this address or domain; <> for notifications' },
+  held: { help: 'messages that are set aside' },
+} as const satisfies Readonly<Record<string, Option>>;
+
+/**
+ * The selectors that the arguments mean: queue ids (`-` reads them from standard input, so that lists of
+ * any length work), or conditions. With `needsOne`, a call that chooses nothing is a mistake and not
+ * "everything".
+ */
+export async function* selectorsOf(
+  command: Command,
+  call: { readonly args: Arguments; readonly io: Io; readonly needsOne: boolean },
+): AsyncGenerator<Selector> {
+  const { args, io, needsOne } = call;
+  const to = args.text('to');
+  const from = args.text('from');
+  const hasMatch = args.has('all') || args.has('held') || to !== undefined || from !== undefined;
+  if (args.rest.length > 0) {
+    if (hasMatch) throw usage(command, 'give queue ids, or conditions, not both');
+    yield* inBatches(args.rest.includes('-') ? wordsOf(io.stdin) : args.rest);
+    return;
+  }
+  if (needsOne && !hasMatch) throw usage(command, 'say which messages: queue ids, conditions, or --all');
+  yield {
+    match: {
+      ...(to === undefined ? {} : { to }),
+      ...(from === undefined ? {} : { from }),
+      ...(args.has('held') ? { held: true } : {}),
+    },
+  };
+}
+
+async function* inBatches(words: AsyncIterable<string> | Iterable<string>): AsyncGenerator<Selector> {
+  let ids: string[] = [];
+  for await (const word of words) {
+    ids.push(word.slice(0, 32).toUpperCase());
+    if (ids.length < maxIds) continue;
+    yield { ids };
+    ids = [];
+  }
+  if (ids.length > 0) yield { ids };
+}
+
+/** The first word of each line, so that the output of `queue list` can be piped back. */
+async function* wordsOf(octets: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of octets) {
+    const lines = (rest + Buffer.from(chunk).toString('latin1')).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines.map(firstWord).filter((word) => word !== '');
+  }
+  if (firstWord(rest) !== '') yield firstWord(rest);
+}
+
+function firstWord(line: string): string {
+  return line.trim().split(/\s/, 1)[0] ?? '';
+}

@@ -1,0 +1,192 @@
+import type { Control } from '../admin/index.ts';
+import { type Log, type LogFormat, openLog } from '../base/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Command } from './command.ts';
+import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
+import { CliError, exitCode } from './exit-code.ts';
+import type { Io } from './io.ts';
+
+/** A relay that runs, as this command uses it. */
+export interface StartedRelay extends AsyncDisposable {
+  readonly addresses: readonly { readonly name: string; readonly role: string; readonly address: string }[];
+  readonly control: Control;
+  /** Takes no new mail, lets sessions and attempts come to their end; gives up when `signal` aborts. */
+  drain(signal: AbortSignal): Promise<void>;
+  /** Swaps the configuration as a whole. */
+  reload(config: Config): Promise<void>;
+}
+
+/** What this command starts, so that tests can stand in for it. */
+export interface StartParts {
+  readonly openLog: (options: { readonly format: LogFormat }) => Log & AsyncDisposable;
+  readonly startRelay: (options: {
+    readonly config: Config;
+    readonly configFile?: string;
+    readonly log: Log & AsyncDisposable;
+    readonly reload: () => Promise<Config>;
+  }) => Promise<StartedRelay>;
+}
+
+/** How long a drain may take before what is left is cut off; it stays in the spool. */
+const drainMs = 30_000;
+/** A second signal within this time is the same one: npm passes on what the terminal sent already. */
+const sameSignalMs = 500;
+
+const realParts: StartParts = {
+  openLog,
+  startRelay: async (options) => (await import('../relay/index.ts')).startRelay(options),
+};
+
+/** `posthouse start`. */
+export const start: Command = {
+  name: 'start',
+  synopsis: '',
+  summary: 'Run the relay in the foreground.',
+  options: configOption,
+  notes: `
+When every listener accepts, one line of JSON with event "ready" and the addresses goes to standard output;
+the log goes to standard error. SIGHUP reads the configuration again; SIGTERM and SIGINT drain and end with
+exit 0, and a second SIGINT does not wait for the drain. Without a configuration the relay runs the local
+profile: it listens on the loopback only, and what it takes ends in the capture folder.`,
+  arity: { min: 0, max: 0 },
+  run: (args, io) => runStart(findConfigFile(io, args.text('config')), io, realParts),
+};
+
+/** Runs until it is told to end. `configFile` is `undefined` for the local profile. */
+export async function runStart(configFile: string | undefined, io: Io, parts: StartParts): Promise<number> {
+  const config = loadConfiguration(io, configFile);
+  await using log = parts.openLog({ format: config.logs.format });
+  const stopped = stopSignals(io, log);
+  await using relay = await startOrExplain(parts, {
+    config,
+    log,
+    reload: async () => loadConfiguration(io, configFile),
+    ...(configFile === undefined ? {} : { configFile }),
+  });
+  using _ = reloadOnSignal({ io, log, relay, load: () => loadConfiguration(io, configFile) });
+  const listeners = relay.addresses.map(({ name, role, address }) => ({ name, role, address }));
+  await io.out(`${JSON.stringify({ event: 'ready', pid: process.pid, data: config.data, listeners })}\n`);
+  if (configFile === undefined && io.isTerminal.stderr) io.err(localHint(relay, config));
+  await stopped.first;
+  log.info('draining');
+  await relay.drain(AbortSignal.any([stopped.second, AbortSignal.timeout(drainMs)]));
+  return exitCode.ok;
+}
+
+interface StopSignals {
+  readonly first: Promise<void>;
+  /** Aborts when somebody insists. */
+  readonly second: AbortSignal;
+}
+
+function stopSignals(io: Io, log: Log): StopSignals {
+  const first = Promise.withResolvers<void>();
+  const second = new AbortController();
+  let firstAt: number | undefined;
+  const stop = (signal: string) => {
+    const now = performance.now();
+    if (firstAt === undefined) {
+      firstAt = now;
+      log.info('stopping', { signal });
+      first.resolve();
+    } else if (now - firstAt > sameSignalMs && signal === 'SIGINT') second.abort();
+  };
+  io.onSignal('SIGTERM', () => stop('SIGTERM'));
+  io.onSignal('SIGINT', () => stop('SIGINT'));
+  return { first: first.promise, second: second.signal };
+}
+
+/** One reload after the other; a configuration that does not load is reported and the old one stays. */
+function reloadOnSignal(running: {
+  readonly io: Io;
+  readonly log: Log;
+  readonly relay: StartedRelay;
+  readonly load: () => Config;
+}): Disposable {
+  const { io, log, relay, load } = running;
+  let last = Promise.resolve();
+  const reload = async () => {
+    try {
+      await relay.reload(load());
+    } catch (error) {
+      const problems = error instanceof ConfigProblems ? error.problems : [String(error)];
+      log.error('reload-refused', { problems });
+    }
+  };
+  const stop = io.onSignal('SIGHUP', () => {
+    last = last.then(reload);
+  });
+  return { [Symbol.dispose]: stop };
+}
+
+/** Starts the relay, or says in words for people why it does not start, with the code for scripts. */
+async function startOrExplain(
+  parts: StartParts,
+  options: Parameters<StartParts['startRelay']>[0],
+): Promise<StartedRelay> {
+  try {
+    return await parts.startRelay(options);
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+interface SystemError extends Error {
+  readonly code: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+function explain(error: unknown): unknown {
+  const found = systemError(error);
+  if (found === undefined) return error;
+  const where = found.port === undefined ? 'a listener' : `${found.address}:${found.port}`;
+  const cause = { cause: error };
+  switch (found.code) {
+    case 'EADDRINUSE':
+      return new CliError(exitCode.unavailable, `${where} is in use by another program`, cause);
+    case 'EADDRNOTAVAIL':
+      return new CliError(exitCode.config, `${where} is no address of this machine`, cause);
+    case 'EACCES':
+    case 'EPERM':
+      return new CliError(exitCode.noPerm, noPermission(found, where), cause);
+    case 'in-use':
+    case 'locked':
+      return new CliError(
+        exitCode.unavailable,
+        `another relay uses the data folder: ${found.message}`,
+        cause,
+      );
+    case 'corrupt':
+      return new CliError(exitCode.ioErr, `${found.message}: see "posthouse queue salvage"`, cause);
+    default:
+      return error;
+  }
+}
+
+function noPermission(error: SystemError, where: string): string {
+  if (error.port === undefined) return `no permission: ${error.message}`;
+  if (error.port >= 1024) return `no permission to listen at ${where}`;
+  return `no permission to listen at ${where}: start as root with "user:", or grant CAP_NET_BIND_SERVICE`;
+}
+
+function systemError(error: unknown): SystemError | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') return at as SystemError;
+  }
+  return undefined;
+}
+
+/** What somebody who has just tried it wants to know next. */
+function localHint(relay: StartedRelay, config: Config): string {
+  const address = relay.addresses[0]?.address ?? '127.0.0.1:2525';
+  return `
+Posthouse runs the local profile: it takes mail from this machine at ${address},
+and nothing leaves it. Every message ends in ${config.capture.folder}.
+
+  send a first message:   posthouse send --to you@example.org --subject Hello
+  a real role:            posthouse init mx   (or smarthost-client)
+  stop:                   Ctrl-C
+
+`;
+}
