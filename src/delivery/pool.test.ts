@@ -3,8 +3,16 @@ import { test } from 'node:test';
 import { Background, manualClock, silentLog } from '../base/index.ts';
 import type { ClientSession } from '../client/index.ts';
 import { reply } from '../mail/index.ts';
-import { noExtensions } from '../smtp/index.ts';
 import { type PooledSession, SessionPool } from './pool.ts';
+
+const nothing = {
+  pipelining: false,
+  eightBitMime: false,
+  smtputf8: false,
+  chunking: false,
+  binaryMime: false,
+};
+const capabilities = { ...nothing, dsn: false, enhancedStatusCodes: false, startTls: false, auth: [] };
 
 function bench(changes: Partial<ConstructorParameters<typeof SessionPool>[0]> = {}) {
   const clock = manualClock();
@@ -19,7 +27,7 @@ function bench(changes: Partial<ConstructorParameters<typeof SessionPool>[0]> = 
   const ended: string[] = [];
   const open = (name: string, lane = 'lane', isUsable = () => true): PooledSession => {
     const session: ClientSession = {
-      capabilities: noExtensions,
+      capabilities,
       tls: undefined,
       greeting: reply(220, undefined, 'hello'),
       get isUsable() {
