@@ -80,8 +80,13 @@ function domainDelivery({ domains, routes }: Parsed): Finding[] {
         { path: [...path, 'backup'], message: 'a backup domain goes on by MX', hint: 'remove deliver' },
       ];
     }
-    if (backup && catchAll !== undefined) {
-      return [{ path: [...path, 'catchAll'], message: 'a backup domain has no catch-all' }];
+    if (backup) {
+      // The policy does not look at these, and a key without effect must not seem to have one.
+      return (['recipients', 'aliases', 'catchAll'] as const).flatMap((key) =>
+        isSet(domain, key)
+          ? [{ path: [...path, key], message: `not available yet: ${key} of a backup domain` }]
+          : [],
+      );
     }
     if (owner !== undefined && !deliver?.startsWith('maildir:')) {
       return [{ path: [...path, 'owner'], message: 'only a Maildir has an owner' }];
@@ -95,9 +100,13 @@ function domainDelivery({ domains, routes }: Parsed): Finding[] {
         },
       ];
     }
-    if (backup || deliver !== undefined || routes.length > 0) return [];
+    if (deliver !== undefined || routes.length > 0) return [];
     return [{ path, message: 'nothing says where its mail goes', hint: 'set deliver or backup: true' }];
   });
+}
+
+function isSet(domain: Parsed['domains'][number], key: 'recipients' | 'aliases' | 'catchAll'): boolean {
+  return key === 'recipients' ? domain.recipients.kind !== 'any' : domain[key] !== undefined;
 }
 
 function retryOrder({ queue: { retry, lanes } }: Parsed): Finding[] {

@@ -189,6 +189,16 @@ test('a domain says where its mail goes, once', () => {
   config('domains: { name: a.example }\nroutes: { via: capture }');
 });
 
+test('keys that a backup domain has no use for are refused, not ignored', () => {
+  const found = problems('domains: { name: a.example, backup: true, recipients: verify, aliases: a }', {
+    a: '',
+  });
+  assert.deepEqual(
+    found.map((line) => line.replace(/^.*: (?=not)/, '')),
+    ['not available yet: recipients of a backup domain', 'not available yet: aliases of a backup domain'],
+  );
+});
+
 test('a certificate that cannot be used is named by its key', () => {
   const tls = 'tls: { cert: c.pem, key: k.pem }';
   assert.match(
