@@ -1,4 +1,4 @@
-import { type Address, type Domain, hidesRoute, parseMailbox } from '../mail/index.ts';
+import { type Address, type Domain, formatLocalPart, hidesRoute, parseMailbox } from '../mail/index.ts';
 
 /** How a domain of ours knows its recipients. */
 export type KnownRecipients =
@@ -17,6 +17,8 @@ export interface LocalDomain {
   readonly catchAll?: Address | undefined;
   /** Separators of sub-addresses, for example `+`; empty turns them off. */
   readonly tagSeparators: string;
+  /** Its destination gets the address with the tag; else without it. */
+  readonly keepsTag: boolean;
 }
 
 /** What is known of a recipient of ours before anybody is asked. */
@@ -47,19 +49,26 @@ export function lookUpRecipient(
   const { recipients } = domain;
   if (recipients.kind === 'list') {
     for (const candidate of [name, untagged]) {
-      if (recipients.names.has(candidate) || recipients.names.has(`${candidate}@${domain.name}`)) {
-        return { kind: 'known', to: [address], because: `listed as ${candidate}` };
-      }
+      if (!recipients.names.has(candidate) && !recipients.names.has(`${candidate}@${domain.name}`)) continue;
+      const to = candidate === name || domain.keepsTag ? address : withLocalPart(address, candidate);
+      return { kind: 'known', to: [to], because: `listed as ${candidate}` };
     }
   }
   if (untagged === 'postmaster' || untagged === 'abuse') {
     return { kind: 'known', to: [options.postmaster], because: `${untagged} always reaches somebody` };
   }
   if (hidesRoute(address)) return { kind: 'unknown', because: 'the local part hides a route' };
-  if (recipients.kind === 'any') return { kind: 'known', to: [address], because: 'any recipient' };
+  if (recipients.kind === 'any') {
+    const to = untagged === name || domain.keepsTag ? address : withLocalPart(address, untagged);
+    return { kind: 'known', to: [to], because: 'any recipient' };
+  }
   if (recipients.kind === 'verify') return { kind: 'ask', because: 'verified by callout' };
   if (domain.catchAll !== undefined) return { kind: 'known', to: [domain.catchAll], because: 'catch-all' };
   return { kind: 'unknown', because: 'not in the list' };
+}
+
+function withLocalPart(address: Address, localPart: string): Address {
+  return parseMailbox(`${formatLocalPart(localPart)}@${address.domain}`, { smtputf8: true }) ?? address;
 }
 
 /** `user+tag` → `user`. A tag at the start is part of the name. */

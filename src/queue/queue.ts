@@ -105,18 +105,21 @@ export class Queue {
     }
   }
 
-  /** Stops beginning attempts, waits for those under way up to `graceMs`, then aborts them. */
-  async drain(graceMs: number): Promise<void> {
+  /** Stops beginning attempts and waits for those under way; aborts them when `signal` does. */
+  async drain(signal: AbortSignal): Promise<void> {
     this.#state = 'draining';
     this.#alarm.stop();
     const now = this.#parts.clock.now();
     for (const lane of this.#lanes.values()) this.#giveBack(lane.takeAll(), now);
     if (this.#scheduler.active === 0) return;
-    const cancel = this.#parts.clock.after(graceMs, () => this.#abort.abort());
-    await new Promise<void>((resolve) => {
+    const idle = new Promise<void>((resolve) => {
       this.#whenIdle = resolve;
     });
-    cancel();
+    const cut = () => this.#abort.abort();
+    signal.addEventListener('abort', cut);
+    if (signal.aborted) cut();
+    await idle;
+    signal.removeEventListener('abort', cut);
   }
 
   /** Tries the lane again now. With `all`, everything in it is tried once, whatever its due time. */

@@ -85,24 +85,27 @@ export class Receiver implements AsyncDisposable {
   }
 
   /**
-   * Takes no more connections, tells idle sessions 421 and lets transactions finish; after `graceMs` what is
-   * left is cut off.
+   * Takes no more connections, tells idle sessions 421 and lets transactions finish; what is left when
+   * `signal` aborts is cut off.
    */
-  async drain(graceMs: number): Promise<void> {
+  async drain(signal: AbortSignal): Promise<void> {
     for (const { server } of this.#servers) server.close();
     for (const connection of this.#connections) connection.shutDown();
     if (this.#connections.size === 0) return;
-    const cancel = this.#parts.clock.after(graceMs, () => {
+    const cut = () => {
       for (const connection of this.#connections) connection.destroy();
-    });
-    await new Promise<void>((resolve) => {
+    };
+    const empty = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
     });
-    cancel();
+    signal.addEventListener('abort', cut);
+    if (signal.aborted) cut();
+    await empty;
+    signal.removeEventListener('abort', cut);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.drain(0);
+    await this.drain(AbortSignal.abort());
   }
 
   #left(connection: Connection): void {

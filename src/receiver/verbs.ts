@@ -1,4 +1,4 @@
-import { type Address, needsSmtputf8, parseMailbox, type Reply, reply } from '../mail/index.ts';
+import { type Address, isAscii, parseMailbox, type Reply, reply } from '../mail/index.ts';
 import {
   type Command,
   type CommandError,
@@ -183,7 +183,7 @@ function rcpt(session: Session, { forwardPath, parameters }: CommandOf<'rcpt'>):
   const decoded = decodeRcptParameters(parameters, hello.isExtended ? session.extensions : noExtensions);
   if (decoded.kind === 'refused') return decoded.reply;
   const recipient = forwardPath === 'postmaster' ? postmaster(session) : forwardPath;
-  if (needsSmtputf8(recipient) && !transaction.parameters.smtputf8) return replies.needsSmtputf8;
+  if (!isAscii(recipient.text) && !transaction.parameters.smtputf8) return replies.needsSmtputf8;
   if (transaction.recipientCount >= session.facts.settings.limits.recipients) {
     return replies.tooManyRecipients;
   }

@@ -1,0 +1,26 @@
+import { isPrivate } from '../base/index.ts';
+import { type Resolver, reverseName } from '../dns/index.ts';
+
+/**
+ * Finds the name of a client's address: its PTR, confirmed by the address of that name (RFC 8601 §2.7.3,
+ * `iprev`). Private addresses are not asked about. Never rejects.
+ */
+export function createClientNames(
+  resolver: Resolver,
+  timeoutMs: number,
+): (address: string) => Promise<string | undefined> {
+  return async (address) => {
+    if (isPrivate(address)) return undefined;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const pointer = reverseName(address);
+    if (pointer === undefined) return undefined;
+    const found = await resolver.lookup(pointer, 'PTR', signal);
+    if (found.kind !== 'found') return undefined;
+    for (const name of found.records.slice(0, 3)) {
+      const type = address.includes(':') ? 'AAAA' : 'A';
+      const confirmed = await resolver.lookup(name, type, signal);
+      if (confirmed.kind === 'found' && confirmed.records.some((record) => record === address)) return name;
+    }
+    return undefined;
+  };
+}

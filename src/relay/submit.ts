@@ -1,0 +1,131 @@
+import type { Submission, SubmitEvent } from '../admin/index.ts';
+import type { LogFields } from '../base/index.ts';
+import { type Address, formatReplyText, parseMailbox } from '../mail/index.ts';
+import type { Followers } from './followers.ts';
+import { acceptLocal, type LocalParts } from './local-message.ts';
+
+/** What submitting works with. */
+export interface SubmitParts {
+  readonly local: LocalParts;
+  readonly followers: Followers;
+  /** Whom the trace names: the user the relay runs as, who alone may use the socket. */
+  readonly user: string;
+}
+
+/** One submission with its octets. */
+export interface Submitting {
+  readonly submission: Submission;
+  readonly octets: AsyncIterable<Uint8Array>;
+  readonly signal: AbortSignal;
+}
+
+const fates: ReadonlySet<string> = new Set(['delivered', 'deferred', 'bounced', 'expired', 'held']);
+
+/** Takes in a message of the operator and, when asked, tells of it until every recipient has its fate. */
+export async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
+  const { submission, octets, signal } = submitting;
+  const parsed = parseSubmission(submission);
+  if ('refused' in parsed) {
+    yield parsed.refused;
+    return;
+  }
+  const events = new EventQueue(signal);
+  let stop = () => {};
+  const outcome = await acceptLocal(parts.local, {
+    ...parsed,
+    onBegun: (id) => {
+      if (submission.follow) stop = parts.followers.follow(id, (event, fields) => events.push(event, fields));
+    },
+    recipients: parsed.recipients.map((address) => ({ address })),
+    user: parts.user,
+    octets,
+  });
+  if (outcome.kind === 'refused') {
+    stop();
+    const reply = formatReplyText(outcome.reply);
+    yield { event: 'refused', reply, ...(outcome.to === undefined ? {} : { to: outcome.to.text }) };
+    return;
+  }
+  try {
+    yield { event: 'accepted', queueId: outcome.id, recipients: outcome.recipients };
+    if (submission.follow) yield* tellFates(events, outcome.recipients);
+  } finally {
+    stop();
+  }
+}
+
+function parseSubmission(
+  submission: Submission,
+):
+  | { readonly reversePath: Address | null; readonly recipients: readonly Address[] }
+  | { readonly refused: SubmitEvent } {
+  const bad = (text: string): { refused: SubmitEvent } => ({
+    refused: { event: 'refused', to: text, reply: '501 5.1.3 bad address syntax' },
+  });
+  const reversePath = submission.from === '' ? null : parseMailbox(submission.from, { smtputf8: true });
+  if (reversePath === undefined) return bad(submission.from);
+  const recipients: Address[] = [];
+  for (const text of submission.to) {
+    const address = parseMailbox(text, { smtputf8: true });
+    if (address === undefined) return bad(text);
+    recipients.push(address);
+  }
+  return { reversePath, recipients };
+}
+
+async function* tellFates(events: EventQueue, recipients: number): AsyncIterable<SubmitEvent> {
+  const open = new Set<string>();
+  let settled = 0;
+  for await (const { event, fields } of events) {
+    if (event === 'removed') return;
+    if (!fates.has(event)) continue;
+    const to = String(fields.to ?? '');
+    yield {
+      event: 'fate',
+      to,
+      status: event as 'delivered' | 'deferred' | 'bounced' | 'expired' | 'held',
+      ...textField('relay', fields),
+      ...textField('reply', fields),
+      ...(typeof fields.delayMs === 'number' ? { delayMs: fields.delayMs } : {}),
+    };
+    if (event !== 'deferred' && !open.has(to)) {
+      open.add(to);
+      settled++;
+    }
+    if (settled >= recipients) return;
+  }
+}
+
+function textField<K extends 'relay' | 'reply'>(name: K, fields: LogFields): { [P in K]?: string } {
+  const value = fields[name];
+  return typeof value === 'string' ? ({ [name]: value } as { [P in K]?: string }) : {};
+}
+
+/** Events between whoever tells them and whoever reads them. Ends when the signal aborts. */
+class EventQueue implements AsyncIterable<{ readonly event: string; readonly fields: LogFields }> {
+  readonly #waiting: { readonly event: string; readonly fields: LogFields }[] = [];
+  readonly #signal: AbortSignal;
+  #wake: (() => void) | undefined;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener('abort', () => this.#wake?.());
+  }
+
+  push(event: string, fields: LogFields): void {
+    this.#waiting.push({ event, fields });
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    while (!this.#signal.aborted) {
+      const next = this.#waiting.shift();
+      if (next !== undefined) yield next;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+}
