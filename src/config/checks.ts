@@ -80,6 +80,9 @@ function domainDelivery({ domains, routes }: Parsed): Finding[] {
         { path: [...path, 'backup'], message: 'a backup domain goes on by MX', hint: 'remove deliver' },
       ];
     }
+    if (owner !== undefined && !deliver?.startsWith('maildir:')) {
+      return [{ path: [...path, 'owner'], message: 'only a Maildir has an owner' }];
+    }
     if (backup) {
       // The policy does not look at these, and a key without effect must not seem to have one.
       return (['recipients', 'aliases', 'catchAll'] as const).flatMap((key) =>
@@ -87,9 +90,6 @@ function domainDelivery({ domains, routes }: Parsed): Finding[] {
           ? [{ path: [...path, key], message: `not available yet: ${key} of a backup domain` }]
           : [],
       );
-    }
-    if (owner !== undefined && !deliver?.startsWith('maildir:')) {
-      return [{ path: [...path, 'owner'], message: 'only a Maildir has an owner' }];
     }
     if (catchAll !== undefined && recipients.kind === 'any') {
       return [
