@@ -29,6 +29,7 @@ const line = JSON.stringify(envelope);
 async function start(t: TestContext, over: Partial<MaildropOptions> = {}) {
   const base = await mkdtemp(join(tmpdir(), 'posthouse-maildrop-'));
   t.after(() => rm(base, { recursive: true, force: true }));
+  await chmod(base, 0o711);
   const folder = join(base, 'maildrop');
   const taken: { uid: number; from: string; text: string }[] = [];
   const intake: DropIntake = async (letter) => {
@@ -232,6 +233,19 @@ test('a writer that fails leaves nothing behind', async (t) => {
   })();
   await assert.rejects(dropMail(folder, envelope, failing), /input broke/);
   assert.deepEqual(await waiting(), []);
+});
+
+test('a maildrop that other users cannot reach is told of', async (t) => {
+  const { base, folder, drop } = await start(t);
+  await drop[Symbol.asyncDispose]();
+  await chmod(base, 0o700);
+  const log = memoryLog();
+  const intake: DropIntake = async () => assert.fail();
+  await using _ = await watchMaildrop({ folder, intake, log, clock: manualClock(), maxMessageBytes: 1 });
+  assert.deepEqual(
+    log.lines.map(({ event }) => event),
+    ['maildrop-hidden'],
+  );
 });
 
 test('a folder of somebody else, or a link in its place, is refused', async (t) => {

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { lstat, opendir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, opendir, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import type { Clock, Log } from '../base/index.ts';
 import { dropSuffix, partPrefix } from './maildrop-file.ts';
@@ -49,7 +49,17 @@ const parallelLetters = 8;
  */
 export async function watchMaildrop(options: MaildropOptions): Promise<Maildrop> {
   await prepareMaildrop(options.folder);
+  await warnWhenHidden(options);
   return new WatchedMaildrop(options);
+}
+
+/** A folder above that others may not pass makes the maildrop useless to them, which is hard to see. */
+async function warnWhenHidden({ folder, log }: MaildropOptions): Promise<void> {
+  const above = dirname(folder);
+  const { mode } = await stat(above);
+  if ((mode & 0o001) === 0) {
+    log.warn('maildrop-hidden', { folder: above, because: 'other users cannot pass it (chmod o+x)' });
+  }
 }
 
 class WatchedMaildrop implements Maildrop {

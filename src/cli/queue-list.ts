@@ -15,7 +15,8 @@ export const queueList: Command = {
   arity: { min: 0, max: Number.POSITIVE_INFINITY },
   async run(args, io) {
     await using queue = await openQueue(args, io);
-    return listQueue(args, io, queue);
+    // Awaited, because the queue is closed when this function returns.
+    return await listQueue(args, io, queue);
   },
 };
 

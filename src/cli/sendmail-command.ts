@@ -48,7 +48,7 @@ export async function sendmailCommand(argv: readonly string[], io: Io): Promise<
     listQueue: async (configFile) => {
       const args = locationOf(configFile);
       await using queue = await openQueue(args, io);
-      return listQueue(args, io, queue);
+      return await listQueue(args, io, queue);
     },
     flushQueue: async (configFile) => {
       const control = connectQueue(locationOf(configFile), io);

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+
+import { silentLog } from '../base/index.ts';
+import { type Address, type Envelope, parseMailbox, reply } from '../mail/index.ts';
+import { openSpool, type Spool } from '../spool/index.ts';
+import { dispatch } from './dispatch.ts';
+import { fakeIo } from './fake-io.ts';
+import { matches, queueItem } from './stopped-queue.ts';
+
+function address(text: string): Address {
+  const parsed = parseMailbox(text, { smtputf8: false });
+  assert.ok(parsed);
+  return parsed;
+}
+
+const octets = Buffer.from('Subject: x\r\n\r\nbody\r\n');
+
+function envelopeOf(from: string, to: readonly string[]): Envelope {
+  return {
+    reversePath: from === '' ? null : address(from),
+    recipients: to.map((text) => ({ address: address(text) })),
+    body: '7bit',
+    smtputf8: false,
+    content: {
+      size: octets.length,
+      hasEightBit: false,
+      hasLeadingDot: false,
+      endsWithCrlf: true,
+      isBinary: false,
+    },
+    origin: { client: '192.0.2.1', helo: 'x', listener: 'mx', ground: 'network', session: 's1' },
+    receivedAt: Date.now(),
+  };
+}
+
+async function withSpool(t: TestContext, fill: (spool: Spool) => Promise<void>): Promise<string> {
+  const data = await mkdtemp(join(tmpdir(), 'posthouse-stopped-'));
+  t.after(() => rm(data, { recursive: true, force: true }));
+  await using spool = await openSpool({ path: join(data, 'spool'), log: silentLog });
+  await fill(spool);
+  return data;
+}
+
+async function add(spool: Spool, envelope: Envelope, held?: string) {
+  const draft = spool.begin();
+  await draft.write(octets);
+  const entry = { lane: 'd.example', recipients: 'all', attempts: 1, dueAt: Date.now() } as const;
+  return draft.commit(envelope, [held === undefined ? entry : { ...entry, held }]);
+}
+
+test('the queue of a stopped relay is listed and shown from its folder', async (t) => {
+  const ids: string[] = [];
+  const data = await withSpool(t, async (spool) => {
+    ids.push(await add(spool, envelopeOf('', ['a@d.example'])));
+    ids.push(await add(spool, envelopeOf('s@b.example', ['b@d.example']), 'looks bulk'));
+  });
+  const list = async (...argv: string[]) => {
+    const io = fakeIo({ folder: data });
+    assert.equal(await dispatch(['queue', 'list', '--json', '--data', data, ...argv], io), 0, io.text.err);
+    return io.text.out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  };
+  assert.deepEqual(
+    (await list()).map(({ id }) => id),
+    ids,
+  );
+  assert.deepEqual(
+    (await list('--held')).map(({ recipients }) => recipients[0].held),
+    ['looks bulk'],
+  );
+  assert.deepEqual(
+    (await list('--from', '<>')).map(({ id }) => id),
+    [ids[0]],
+  );
+  assert.deepEqual(await list('--to', 'other.example'), []);
+  assert.deepEqual(
+    (await list(ids[1] ?? '', '0000000000000000', 'junk')).map(({ id }) => id),
+    [ids[1]],
+  );
+  const io = fakeIo({ folder: data });
+  assert.equal(await dispatch(['queue', 'show', ids[0] ?? '', '--message', '--data', data], io), 0);
+  assert.equal(io.text.out, octets.toString());
+});
+
+test('each recipient is shown with what is known of it', async (t) => {
+  await withSpool(t, async (spool) => {
+    const to = ['new@d.example', 'late@d.example', 'done@d.example', 'no@d.example', 'old@d.example'];
+    const id = await add(spool, envelopeOf('s@b.example', to));
+    const at = 1;
+    const failed = { status: 'failed', at, reply: reply(550, '1.1', 'no such user') } as const;
+    await spool.update([
+      {
+        kind: 'status',
+        id,
+        recipient: 1,
+        status: { status: 'pending', at, reply: reply(451, '3.0', 'later') },
+      },
+      {
+        kind: 'status',
+        id,
+        recipient: 2,
+        status: { status: 'delivered', at, relay: 'mx', reply: reply(250, '0.0', 'ok') },
+      },
+      { kind: 'status', id, recipient: 3, status: failed },
+      { kind: 'status', id, recipient: 4, status: { ...failed, expired: true } },
+    ]);
+    const item = queueItem(spool, id);
+    assert.deepEqual(
+      item?.recipients.map(({ status, lane, reply: text }) => [status, lane, text]),
+      [
+        ['pending', 'd.example', undefined],
+        ['deferred', 'd.example', '451 4.3.0 later'],
+        ['delivered', undefined, '250 2.0.0 ok'],
+        ['bounced', undefined, '550 5.1.1 no such user'],
+        ['expired', undefined, '550 5.1.1 no such user'],
+      ],
+    );
+    assert.ok(item !== undefined);
+    // A recipient that has come to its end is no reason to touch the message.
+    assert.equal(matches(item, { match: { to: 'done@d.example' } }), false);
+    assert.equal(matches(item, { match: { to: '@D.example', from: 'S@b.example' } }), true);
+    assert.equal(matches(item, { match: { from: 'example' } }), false);
+  });
+});
