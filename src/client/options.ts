@@ -62,7 +62,10 @@ export interface ClientOptions {
   readonly verify: 'none' | 'name';
   /** Trusted roots in PEM, instead of those of Node. */
   readonly ca?: string | Buffer;
-  /** A ready TLS context, shared between connections because making one is dear. Overrules `ca`. */
+  /**
+   * A ready TLS context, shared between connections because making one is dear. It stands in for `ca` and for
+   * the floor of TLS 1.2, which the maker has to give it.
+   */
   readonly secureContext?: SecureContext;
   /** Only ever sent over TLS, by AUTH PLAIN or LOGIN as offered (RFC 4954). */
   readonly credentials?: { readonly user: string; readonly password: string };

@@ -1,4 +1,4 @@
-import { type Address, type Body, type Reply, reply } from '../mail/index.ts';
+import { type Body, isAscii, type Reply, reply } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { OutgoingMessage, Unmet } from './message.ts';
 
@@ -55,16 +55,9 @@ const unmetSize = unmet('size', reply(552, '3.4', 'the message is larger than th
 
 /** Some address has characters beyond ASCII. */
 export function hasWideAddress(paths: Pick<OutgoingMessage, 'reversePath' | 'recipients'>): boolean {
-  if (!isAscii(paths.reversePath)) return true;
-  for (const each of paths.recipients) if (!isAscii(each.address)) return true;
+  if (paths.reversePath !== null && !isAscii(paths.reversePath.text)) return true;
+  for (const each of paths.recipients) if (!isAscii(each.address.text)) return true;
   return false;
-}
-
-function isAscii(address: Address | null): boolean {
-  if (address === null) return true;
-  const { text } = address;
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
-  return true;
 }
 
 function hasEightBit(octets: Buffer | undefined): boolean {

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, TLSSocket } from 'node:tls';
-import type { Address, Domain } from '../mail/index.ts';
-import type { OutgoingMessage } from './message.ts';
+import { type Address, formatReplyText, parseDomain } from '../mail/index.ts';
+import type { OutgoingMessage, SendResult } from './message.ts';
+import { openClient } from './open.ts';
 import type { ClientOptions } from './options.ts';
+import type { ClientSession } from './session.ts';
 
 /** The key of the tests and its self-signed certificate for `mx.example`. */
 export const testKey = readFileSync(new URL('testdata/key.pem', import.meta.url));
@@ -53,8 +55,10 @@ export async function fakeServer(
   played.catch(() => {});
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('not listening');
   return {
-    port: (server.address() as AddressInfo).port,
+    port: address.port,
     contents,
     played,
     async [Symbol.asyncDispose]() {
@@ -80,10 +84,12 @@ export function clientOptions(port: number, changes: Partial<ClientOptions> = {}
   };
 }
 
-/** An address as the parser would make it, for text without quoting. */
+/** The address of the text. */
 export function testAddress(text: string): Address {
   const at = text.lastIndexOf('@');
-  return { text, localPart: text.slice(0, at), domain: text.slice(at + 1).toLowerCase() as Domain };
+  const domain = parseDomain(text.slice(at + 1));
+  if (domain === undefined) throw new Error(`not an address: ${text}`);
+  return { text, localPart: text.slice(0, at), domain };
 }
 
 /** A message of the text (latin1), in memory, from `a@example.org` to the recipients. */
@@ -116,6 +122,39 @@ export function inPieces(message: OutgoingMessage, size: number): OutgoingMessag
   const parts: Buffer[] = [];
   for (let at = 0; at < whole.length; at += size) parts.push(whole.subarray(at, at + size));
   return { ...message, octets: { size: whole.length, whole: undefined, chunks: () => pieces(parts) } };
+}
+
+/** A message for tests that do not care. */
+export const hello = testMessage('Subject: hello\r\n\r\nhello\r\n');
+
+/** The opening of a server that offers the keywords. */
+export function offering(...keywords: string[]): string {
+  const lines = ['mx.example', ...keywords].map(
+    (line, i, all) => `S: 250${i < all.length - 1 ? '-' : ' '}${line}`,
+  );
+  return `S: 220 mx.example\nC: EHLO client.example\n${lines.join('\n')}\n`;
+}
+/** The end of a script whose client takes its leave. */
+export const quit = '\nC: QUIT\nS: 221 bye\nWAIT';
+/** Long enough for any test. */
+export const quick = () => AbortSignal.timeout(5000);
+
+/** Plays the script to a client that runs `act`, and gives what the server was sent as content. */
+export async function play(
+  script: string,
+  act: (session: ClientSession) => Promise<void>,
+  options: { readonly isDripping?: boolean } = {},
+): Promise<readonly string[]> {
+  await using server = await fakeServer(script, options);
+  await using session = await openClient(clientOptions(server.port));
+  // Together, so that a step the client did not take is what the test fails with.
+  await Promise.all([act(session).then(() => session.quit()), server.played]);
+  return server.contents;
+}
+
+/** The outcome in a few words: the ending, then the replies. */
+export function inShort(result: SendResult): string {
+  return [result.ending.kind, ...result.recipients.map((each) => formatReplyText(each))].join(' / ');
 }
 
 async function* pieces(parts: readonly Buffer[]): AsyncIterable<Buffer> {
@@ -168,7 +207,7 @@ class Player {
       this.#contents.push(await this.#take((received) => (received.length >= size ? size : 0)));
     } else if (step === 'C*') await this.#take((received) => received.length);
     else if (step === 'END') this.#stream.end();
-    else if (step === 'RST') (this.#stream as Socket).resetAndDestroy();
+    else if (step === 'RST') this.#socket().resetAndDestroy();
     else if (step === 'WAIT') await this.#over();
     else if (step === 'TLS' || step === 'TLS?') await this.#secure(step === 'TLS?');
     else throw new Error(`not a step: ${step}`);
@@ -208,7 +247,7 @@ class Player {
     this.#stream.removeAllListeners();
     this.#stream.on('error', () => {});
     const secureContext = createSecureContext({ key: testKey, cert: testCertificate });
-    const secured = new TLSSocket(this.#stream as Socket, { isServer: true, secureContext });
+    const secured = new TLSSocket(this.#socket(), { isServer: true, secureContext });
     this.#stream = secured;
     this.#listen();
     try {
@@ -216,6 +255,11 @@ class Player {
     } catch (error) {
       if (!mayFail) throw error;
     }
+  }
+
+  #socket(): Socket {
+    if (!(this.#stream instanceof Socket)) throw new Error('not a socket');
+    return this.#stream;
   }
 
   #listen(): void {

@@ -170,7 +170,7 @@ export class Wire {
   async secure(options: ConnectionOptions, timeoutMs: number): Promise<TLSSocket | undefined> {
     this.enter('tls', timeoutMs);
     if (this.#error !== undefined) return undefined;
-    this.#stream.removeAllListeners();
+    this.#forget();
     // The stream below still reports its own end; only what TLS makes of it counts.
     this.#stream.on('error', () => {});
     const secured = connectTls({ ...options, socket: this.#stream });
@@ -209,20 +209,32 @@ export class Wire {
 
   #listen(): void {
     const stream = this.#stream;
-    stream.on('data', (chunk: Buffer) => this.#take(chunk));
-    stream.on('drain', () => this.#wake());
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      this.fail(codeOf(error, this.#phase, stream), `the connection failed with ${error.code}`, {
-        cause: error,
-      });
-    });
-    stream.on('end', () => this.#onClose());
-    stream.on('close', () => this.#onClose());
+    stream.on('data', this.#onData);
+    stream.on('drain', this.#onDrain);
+    stream.on('error', this.#onError);
+    stream.on('end', this.#onClose);
+    stream.on('close', this.#onClose);
   }
 
-  #onClose(): void {
-    this.fail(this.#phase === 'tls' ? 'tls' : 'closed', 'the server closed the connection');
+  #forget(): void {
+    const stream = this.#stream;
+    stream.off('data', this.#onData);
+    stream.off('drain', this.#onDrain);
+    stream.off('error', this.#onError);
+    stream.off('end', this.#onClose);
+    stream.off('close', this.#onClose);
   }
+
+  readonly #onDrain = (): void => this.#wake();
+
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    const code = codeOf(error, this.#phase, this.#stream);
+    this.fail(code, `the connection failed with ${error.code}`, { cause: error });
+  };
+
+  readonly #onClose = (): void => {
+    this.fail(this.#phase === 'tls' ? 'tls' : 'closed', 'the server closed the connection');
+  };
 
   /** Resolves at the event, or when the wire has ended. */
   #event(name: string): Promise<void> {
@@ -238,7 +250,7 @@ export class Wire {
     resume?.();
   }
 
-  #take(chunk: Buffer): void {
+  readonly #onData = (chunk: Buffer): void => {
     if (this.#error !== undefined) return;
     this.#allowance -= chunk.length;
     if (this.#allowance < 0) {
@@ -258,7 +270,7 @@ export class Wire {
       this.#onReply(found);
     }
     if (this.#wait !== undefined && this.#replies.length > before) this.#progress(this.#wait);
-  }
+  };
 
   #onReply(reply: Reply): void {
     if (this.#error !== undefined || this.#farewell !== undefined) return;
