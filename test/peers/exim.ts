@@ -27,10 +27,12 @@ export interface EximOptions {
   readonly nextHopPort: number;
 }
 
-function configuration(options: EximOptions, port: number): string {
+function configuration(binary: string, options: EximOptions, port: number): string {
   const { directory, nextHopPort } = options;
   return `
 primary_hostname = exim.test
+exim_path = ${binary}
+tls_advertise_hosts =
 spool_directory = ${directory}/spool
 log_file_path = ${directory}/%slog
 daemon_smtp_ports = ${port}
@@ -91,7 +93,7 @@ export class Exim implements AsyncDisposable {
     await mkdir(join(directory, 'spool'));
     await chown(directory, user, user);
     await chown(join(directory, 'spool'), user, user);
-    await writeFile(join(directory, 'config'), configuration(options, port));
+    await writeFile(join(directory, 'config'), configuration(binary, options, port));
     for (const [file, line] of [
       ['passwd', `Debian-exim:x:${user}:${user}::/nonexistent:/usr/sbin/nologin\n`],
       ['group', `Debian-exim:x:${user}:\n`],
