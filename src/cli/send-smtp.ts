@@ -51,7 +51,7 @@ export async function* sendBySmtp(submission: SmtpSubmission): AsyncGenerator<Su
     },
     signal,
   );
-  const delayMs = performance.now() - startedAt;
+  const delayMs = Math.round(performance.now() - startedAt);
   for (const [index, answer] of result.recipients.entries()) {
     const to = submission.to[index] ?? '';
     const status = isPositive(answer) ? 'delivered' : answer.code < 500 ? 'deferred' : 'bounced';

@@ -51,9 +51,13 @@ export function queueItem(spool: Spool, id: QueueId): QueueItem | undefined {
     receivedAt: envelope.receivedAt,
     client: envelope.origin.client,
     ground: envelope.origin.ground,
-    recipients: envelope.recipients.map((_, index) =>
-      recipientItem(envelope, index, { entry: entryOf(entries, index), status: statuses.get(index) }),
-    ),
+    recipients: envelope.recipients.flatMap((_, index) => {
+      const entry = entryOf(entries, index);
+      const status = statuses.get(index);
+      // A recipient without entry and status was replaced by a redirect.
+      if (entry === undefined && status === undefined) return [];
+      return [recipientItem(envelope, index, { entry, status })];
+    }),
   };
 }
 
