@@ -17,6 +17,8 @@
  */
 export { type LmdbSpoolOptions, openSpool } from './lmdb-spool.ts';
 export { type MemorySpoolOptions, openMemorySpool } from './memory-spool.ts';
+export type { SpoolProblem } from './offline.ts';
+export { type SalvageReport, salvageSpool } from './salvage.ts';
 export {
   type Change,
   type Draft,
@@ -30,3 +32,4 @@ export {
   type SpoolHealth,
   type StoredOctets,
 } from './spool.ts';
+export { type VerifyReport, verifySpool } from './verify.ts';

@@ -76,30 +76,42 @@ export function numberOfEntryKey(key: Buffer): number {
 export const laneHashOctets = 8;
 const scheduleKeyOctets = laneHashOctets + 6 + queueIdOctets + 2;
 
-/**
- * The prefix of a lane in the schedule. Two lanes with the same hash would share a prefix, never an entry:
- * readers compare the name.
- */
-export function laneHash(lane: LaneName): Buffer {
-  return hash('sha256', lane, 'buffer').subarray(0, laneHashOctets);
-}
+const recentLanes = 4096;
 
-/** The key of an entry in the schedule. */
-export function scheduleKey(entry: Pick<LaneEntry, 'lane' | 'dueAt' | 'id' | 'number'>): Buffer {
-  const key = Buffer.allocUnsafe(scheduleKeyOctets);
-  laneHash(entry.lane).copy(key);
-  key.writeUIntBE(entry.dueAt, laneHashOctets, 6);
-  encodeQueueId(entry.id, key, laneHashOctets + 6);
-  key.writeUInt16BE(entry.number, laneHashOctets + 6 + queueIdOctets);
-  return key;
-}
+/** Makes the keys of the schedule. It remembers the hashes of lanes: one costs as much as a read. */
+export class ScheduleKeys {
+  readonly #recent = new Map<LaneName, Buffer>();
 
-/** The first key of a lane that is due at `at` or later. */
-export function scheduleBound(lane: LaneName, at: number): Buffer {
-  const key = Buffer.alloc(laneHashOctets + 6);
-  laneHash(lane).copy(key);
-  key.writeUIntBE(Math.min(Math.max(Math.ceil(at), 0), 2 ** 48 - 1), laneHashOctets, 6);
-  return key;
+  /**
+   * The prefix of a lane. Two lanes with the same hash would share a prefix, never an entry: readers
+   * compare the name.
+   */
+  prefix(lane: LaneName): Buffer {
+    const known = this.#recent.get(lane);
+    if (known !== undefined) return known;
+    const prefix = hash('sha256', lane, 'buffer').subarray(0, laneHashOctets);
+    if (this.#recent.size >= recentLanes) this.#recent.clear();
+    this.#recent.set(lane, prefix);
+    return prefix;
+  }
+
+  /** The key of an entry. */
+  key(entry: Pick<LaneEntry, 'lane' | 'dueAt' | 'id' | 'number'>): Buffer {
+    const key = Buffer.allocUnsafe(scheduleKeyOctets);
+    key.set(this.prefix(entry.lane));
+    key.writeUIntBE(entry.dueAt, laneHashOctets, 6);
+    encodeQueueId(entry.id, key, laneHashOctets + 6);
+    key.writeUInt16BE(entry.number, laneHashOctets + 6 + queueIdOctets);
+    return key;
+  }
+
+  /** The first key of a lane that is due at `at` or later. */
+  bound(lane: LaneName, at: number): Buffer {
+    const key = Buffer.alloc(laneHashOctets + 6);
+    key.set(this.prefix(lane));
+    key.writeUIntBE(Math.min(Math.max(Math.ceil(at), 0), 2 ** 48 - 1), laneHashOctets, 6);
+    return key;
+  }
 }
 
 /** What a key of the schedule says of its entry. */

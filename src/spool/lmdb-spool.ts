@@ -15,12 +15,12 @@ import {
   idOfKey,
   layoutVersion,
   recipientOfKey,
-  scheduleKey,
+  ScheduleKeys,
   tables,
 } from './layout.ts';
 import { type DraftedMessage, DraftMemory, LmdbDraft } from './lmdb-draft.ts';
 import { wholeOctets } from './pieces.ts';
-import { recover } from './recover.ts';
+import { recover, recoverMessage } from './recover.ts';
 import { Schedule } from './schedule.ts';
 import {
   type Change,
@@ -73,6 +73,8 @@ class LmdbSpool implements Spool {
   readonly #memory: DraftMemory;
   readonly #drafts = new Set<Draft>();
   readonly #inFlight = new InFlight();
+  readonly #repairing = new Set<QueueId>();
+  readonly #keys = new ScheduleKeys();
   readonly #translator: UpdateTranslator;
   readonly #schedule: Schedule;
   readonly #background: Background;
@@ -94,11 +96,16 @@ class LmdbSpool implements Spool {
     this.#ids = new QueueIdSource({ shard, now: () => clock.now(), ...after });
     this.#memory = new DraftMemory(draftMemoryBytes);
     this.#inlineMaxBytes = options.inlineMaxBytes ?? 128 * 1024;
-    this.#translator = new UpdateTranslator(store, this.#tables, this.#inFlight);
+    this.#translator = new UpdateTranslator({
+      store,
+      tables: this.#tables,
+      keys: this.#keys,
+      inFlight: this.#inFlight,
+    });
     this.#background = new Background(log);
-    this.#schedule = new Schedule(this.#tables, {
+    this.#schedule = new Schedule(this.#tables, this.#keys, {
       onStale: (key) => this.#background.run('drop-stale-schedule', this.#dropStale(key)),
-      onCorrupt: (id, detail) => log.error('spool-corrupt', { id, detail }),
+      onCorrupt: (id) => this.#repair(id),
     });
   }
 
@@ -161,7 +168,7 @@ class LmdbSpool implements Spool {
       const entry: LaneEntry = { ...given, id, number };
       operations.push(this.#store.put(entries, entryKey(id, number), encodeEntry(entry)));
       if (entry.held === undefined)
-        operations.push(this.#store.put(schedule, scheduleKey(entry), entry.lane));
+        operations.push(this.#store.put(schedule, this.#keys.key(entry), entry.lane));
     });
     try {
       await asSpoolErrors(() => this.#store.write(operations));
@@ -187,8 +194,7 @@ class LmdbSpool implements Spool {
   }
 
   #record(id: QueueId): EnvelopeRecord | undefined {
-    const payload = this.#read(() => this.#tables.envelope.get(idKey(id)));
-    return payload === undefined ? undefined : decodeJson<EnvelopeRecord>(payload);
+    return this.#read(() => this.#tables.envelope.read(idKey(id), decodeJson<EnvelopeRecord>));
   }
 
   statuses(id: QueueId): ReadonlyMap<number, RecipientStatus> {
@@ -224,6 +230,16 @@ class LmdbSpool implements Spool {
 
   #unlink(id: QueueId): void {
     this.#background.run('remove-large-file', rm(largeFile(this.#options.path, id), { force: true }));
+  }
+
+  /** An entry turned out to be damaged: its recipients are put where they are attempted. */
+  #repair(id: QueueId): void {
+    if (this.#repairing.has(id)) return;
+    this.#repairing.add(id);
+    const { path, clock = systemClock, log = silentLog } = this.#options;
+    const options = { store: this.#store, path, clock, log, checkOctets: true };
+    const repaired = recoverMessage(options, id).finally(() => this.#repairing.delete(id));
+    this.#background.run('repair-message', repaired);
   }
 
   #dropStale(key: Buffer): Promise<void> {

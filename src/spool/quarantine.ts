@@ -2,7 +2,7 @@ import { mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Row } from '../store/index.ts';
 import { syncFolder } from '../store/index.ts';
-import type { MessageRows } from './recover.ts';
+import type { MessageRows } from './message-rows.ts';
 
 /**
  * Sets a message aside that cannot be delivered any more: `salvage/<id>.json` has all of its records that

@@ -1,25 +1,22 @@
-import { statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Clock, Log } from '../base/index.ts';
-import { type QueueId, queueIdOctets, type RecipientStatus } from '../mail/index.ts';
-import { type Operation, type Row, type Store, StoreError } from '../store/index.ts';
-import { largeFile, largeOctets, listLargeFiles } from './large-file.ts';
+import { type QueueId, queueIdOctets } from '../mail/index.ts';
+import { type Operation, prefixEnd, type Row, type Store } from '../store/index.ts';
+import { largeFile, listLargeFiles } from './large-file.ts';
 import {
   decodeEntry,
-  decodeJson,
-  type EnvelopeRecord,
   encodeEntry,
   entryKey,
+  idKey,
   idOfKey,
-  numberOfEntryKey,
   parseScheduleKey,
-  recipientOfKey,
-  scheduleKey,
+  ScheduleKeys,
   statusKey,
 } from './layout.ts';
+import { findMessage, type MessageRows } from './message-rows.ts';
 import { quarantine } from './quarantine.ts';
 import { type FoundMessage, type Repair, repairMessage } from './repair.ts';
-import { SpoolError } from './spool.ts';
 import { type SpoolTables, spoolTables } from './tables.ts';
 
 export interface RecoverOptions {
@@ -47,11 +44,17 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   return await new Recovery(options).run();
 }
 
+/** The same for one message, when damage shows while the spool is in use. */
+export async function recoverMessage(options: RecoverOptions, id: QueueId): Promise<void> {
+  await new Recovery(options).one(id);
+}
+
 const operationsAtOnce = 2000;
 
 class Recovery {
   readonly #options: RecoverOptions;
   readonly #tables: SpoolTables;
+  readonly #keys = new ScheduleKeys();
   readonly #large = new Map<QueueId, string>();
   #operations: Operation[] = [];
   #count = 0;
@@ -85,54 +88,37 @@ class Recovery {
     return { count: this.#count, newest: this.#newest, findings: this.#findings };
   }
 
+  async one(id: QueueId): Promise<void> {
+    const file = largeFile(this.#options.path, id);
+    if (existsSync(file)) this.#large.set(id, file);
+    const start = idKey(id);
+    const end = prefixEnd(start);
+    const range = { start, ...(end && { end }) };
+    const { envelope, octets, entry: entries, status } = this.#tables;
+    await this.#message({
+      id,
+      envelope: envelope.rows(range)[0],
+      octets: octets.rows(range)[0],
+      entries: entries.rows(range),
+      statuses: status.rows(range),
+    });
+    await this.#flush();
+  }
+
   async #message(rows: MessageRows): Promise<void> {
-    const message = await this.#find(rows);
+    const { path, checkOctets } = this.#options;
+    const message = await findMessage(rows, { path, large: this.#large, checkOctets });
     const repair = repairMessage(message, this.#options.clock.now());
     for (const line of repair.found) this.#say(message.id, line);
     if (repair.kind === 'keep') this.#keep(message, repair);
     else if (repair.kind === 'drop') this.#drop(rows);
     else {
-      const { path } = this.#options;
       const file = await quarantine({ path, rows, found: repair.found, large: this.#large.get(message.id) });
       this.#say(message.id, `set aside as ${JSON.stringify(file)}`);
       this.#drop(rows);
     }
     if (repair.kind !== 'drop') this.#large.delete(message.id);
     if (this.#operations.length >= operationsAtOnce) await this.#flush();
-  }
-
-  async #find(rows: MessageRows): Promise<FoundMessage> {
-    const envelope = rows.envelope === undefined ? 'absent' : decoded<EnvelopeRecord>(rows.envelope.payload);
-    return {
-      id: rows.id,
-      envelope,
-      octets: await this.#octets(rows, envelope),
-      entries: rows.entries.map(({ key, payload }) => ({
-        number: numberOfEntryKey(key),
-        entry: payload === undefined ? undefined : decodeEntry(key, payload),
-      })),
-      statuses: rows.statuses.map(({ key, payload }) => ({
-        recipient: recipientOfKey(key),
-        status: decoded<RecipientStatus>(payload),
-      })),
-    };
-  }
-
-  async #octets(
-    rows: MessageRows,
-    envelope: EnvelopeRecord | 'absent' | undefined,
-  ): Promise<FoundMessage['octets']> {
-    const place = envelope === undefined || envelope === 'absent' ? undefined : envelope.octets;
-    if (place?.in === 'file') {
-      const file = largeFile(this.#options.path, rows.id);
-      if (!this.#large.has(rows.id)) return 'absent';
-      if (statSync(file).size !== place.size) return 'damaged';
-      if (!this.#options.checkOctets) return 'whole';
-      return await readsWell(largeOctets(file, place).chunks());
-    }
-    // Without an envelope a file may belong to a draft that was never accepted; it is no loss.
-    if (rows.octets === undefined) return 'absent';
-    return rows.octets.payload === undefined ? 'damaged' : 'whole';
   }
 
   #keep(message: FoundMessage, repair: Repair & { kind: 'keep' }): void {
@@ -148,7 +134,7 @@ class Recovery {
         put(store.put(entries, entryKey(entry.id, entry.number), encodeEntry(entry)));
       if (entry.held !== undefined) continue;
       this.#scheduled++;
-      const key = scheduleKey(entry);
+      const key = this.#keys.key(entry);
       if (schedule.has(key)) continue;
       if (repair.found.length === 0) this.#say(message.id, `entry ${entry.number} was in no schedule`);
       put(store.put(schedule, key, entry.lane));
@@ -176,7 +162,8 @@ class Recovery {
       const [found] = entries.rows({ start: key, limit: 1 });
       const isHere = found?.payload !== undefined && found.key.equals(key);
       const entry = isHere && found.payload !== undefined ? decodeEntry(key, found.payload) : undefined;
-      const isRight = entry !== undefined && entry.held === undefined && scheduleKey(entry).equals(row.key);
+      const isRight =
+        entry !== undefined && entry.held === undefined && this.#keys.key(entry).equals(row.key);
       if (isRight && row.payload !== undefined) continue;
       this.#say(id, 'a key of the schedule does not match its entry');
       const { store } = this.#options;
@@ -197,16 +184,6 @@ class Recovery {
     this.#findings++;
     this.#options.log.error('spool-finding', { ...(id !== undefined && { id }), detail });
   }
-}
-
-/** All rows whose keys begin with one id. */
-export interface MessageRows {
-  readonly id: QueueId;
-  readonly envelope: Row | undefined;
-  /** Without the payload when octets are not to be checked; then it is an empty one. */
-  readonly octets: Row | undefined;
-  readonly entries: readonly Row[];
-  readonly statuses: readonly Row[];
 }
 
 /** Goes through four tables side by side, in order of the id. */
@@ -263,19 +240,5 @@ class GroupCursor {
   #advance(): void {
     const step = this.#rows.next();
     this.#row = step.done ? undefined : step.value;
-  }
-}
-
-function decoded<T>(payload: Buffer | undefined): T | undefined {
-  return payload === undefined ? undefined : decodeJson<T>(payload);
-}
-
-async function readsWell(pieces: AsyncIterable<Buffer>): Promise<'whole' | 'damaged'> {
-  try {
-    for await (const _ of pieces);
-    return 'whole';
-  } catch (error) {
-    if (error instanceof SpoolError || error instanceof StoreError) return 'damaged';
-    throw error;
   }
 }

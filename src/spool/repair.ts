@@ -13,7 +13,7 @@ export interface FoundMessage {
 
 /** What is to be done with a message. `found` has one line for each thing that was wrong. */
 export type Repair =
-  /** It stays, with these entries; the others and the named statuses are dropped. */
+  /** It stays, with these entries (an unchanged one is the same object); what is named is dropped. */
   | {
       readonly kind: 'keep';
       readonly found: readonly string[];
@@ -55,7 +55,7 @@ export function repairMessage(message: FoundMessage, now: number): Repair {
   if (message.octets === 'whole') return { kind: 'keep', found, entries, dropEntries, dropStatuses };
   const held = `damaged: the octets are ${message.octets === 'absent' ? 'missing' : 'damaged'}`;
   if (entries.some((entry) => entry.held === undefined)) found.push(held);
-  const holding = entries.map((entry) => ({ ...entry, held: entry.held ?? held }));
+  const holding = entries.map((entry) => (entry.held === undefined ? { ...entry, held } : entry));
   return { kind: 'keep', found, entries: holding, dropEntries, dropStatuses };
 }
 

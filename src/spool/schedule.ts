@@ -1,21 +1,14 @@
 import type { QueueId } from '../mail/index.ts';
 import { keyAfter, prefixEnd, type Row, StoreError } from '../store/index.ts';
-import {
-  decodeEntry,
-  entryKey,
-  laneHash,
-  laneHashOctets,
-  parseScheduleKey,
-  scheduleBound,
-  scheduleKey,
-} from './layout.ts';
+import { decodeEntry, entryKey, laneHashOctets, parseScheduleKey, type ScheduleKeys } from './layout.ts';
 import type { LaneEntry, LaneName, LaneWake } from './spool.ts';
 import type { SpoolTables } from './tables.ts';
 
 export interface ScheduleOptions {
   /** A key that no entry stands behind: a write failed at a bad moment. It is to be removed. */
   readonly onStale: (key: Buffer) => void;
-  readonly onCorrupt: (id: QueueId, detail: string) => void;
+  /** The record of an entry is damaged. Its key is told to `onStale` as well. */
+  readonly onCorrupt: (id: QueueId) => void;
 }
 
 /**
@@ -25,10 +18,12 @@ export interface ScheduleOptions {
  */
 export class Schedule {
   readonly #tables: SpoolTables;
+  readonly #keys: ScheduleKeys;
   readonly #options: ScheduleOptions;
 
-  constructor(tables: SpoolTables, options: ScheduleOptions) {
+  constructor(tables: SpoolTables, keys: ScheduleKeys, options: ScheduleOptions) {
     this.#tables = tables;
+    this.#keys = keys;
     this.#options = options;
   }
 
@@ -37,8 +32,9 @@ export class Schedule {
     options: { readonly until: number; readonly after?: LaneEntry; readonly limit: number },
   ): readonly LaneEntry[] {
     const { after, until, limit } = options;
-    const end = scheduleBound(lane, until + 1);
-    let start = after === undefined ? scheduleBound(lane, 0) : keyAfter(scheduleKey({ ...after, lane }));
+    const end = this.#keys.bound(lane, until + 1);
+    let start =
+      after === undefined ? this.#keys.bound(lane, 0) : keyAfter(this.#keys.key({ ...after, lane }));
     const found: LaneEntry[] = [];
     while (found.length < limit && start.compare(end) < 0) {
       const wanted = limit - found.length;
@@ -78,17 +74,16 @@ export class Schedule {
     const { id, number, dueAt } = parseScheduleKey(row.key);
     const key = entryKey(id, number);
     try {
-      const payload = this.#tables.entry.get(key);
-      const entry = payload === undefined ? undefined : decodeEntry(key, payload);
+      const entry = this.#tables.entry.read(key, (payload) => decodeEntry(key, payload));
       const isRight =
         entry !== undefined &&
         entry.held === undefined &&
         entry.dueAt === dueAt &&
-        laneHash(entry.lane).equals(row.key.subarray(0, laneHashOctets));
+        this.#keys.prefix(entry.lane).equals(row.key.subarray(0, laneHashOctets));
       if (isRight) return entry;
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'corrupt')) throw error;
-      this.#options.onCorrupt(id, error.message);
+      this.#options.onCorrupt(id);
     }
     this.#options.onStale(row.key);
     return undefined;

@@ -10,8 +10,7 @@ import {
   entryKey,
   idKey,
   numberOfEntryKey,
-  recipientOfKey,
-  scheduleKey,
+  type ScheduleKeys,
   statusKey,
 } from './layout.ts';
 import { type Change, type LaneEntry, SpoolError } from './spool.ts';
@@ -30,12 +29,19 @@ export interface Translation {
 export class UpdateTranslator {
   readonly #store: Store;
   readonly #tables: SpoolTables;
+  readonly #keys: ScheduleKeys;
   readonly #inFlight: InFlight;
 
-  constructor(store: Store, tables: SpoolTables, inFlight: InFlight) {
-    this.#store = store;
-    this.#tables = tables;
-    this.#inFlight = inFlight;
+  constructor(options: {
+    readonly store: Store;
+    readonly tables: SpoolTables;
+    readonly keys: ScheduleKeys;
+    readonly inFlight: InFlight;
+  }) {
+    this.#store = options.store;
+    this.#tables = options.tables;
+    this.#keys = options.keys;
+    this.#inFlight = options.inFlight;
   }
 
   translate(changes: readonly Change[]): Translation {
@@ -82,8 +88,7 @@ export class UpdateTranslator {
   #current(named: LaneEntry, message: MessageInFlight): LaneEntry | undefined {
     if (message.entries.has(named.number)) return message.entries.get(named.number);
     const key = entryKey(named.id, named.number);
-    const payload = this.#tables.entry.get(key);
-    return payload === undefined ? undefined : decodeEntry(key, payload);
+    return this.#tables.entry.read(key, (payload) => decodeEntry(key, payload));
   }
 
   #replace(
@@ -92,7 +97,7 @@ export class UpdateTranslator {
     message: MessageInFlight,
     into: Translation,
   ): void {
-    if (from !== undefined && from.held === undefined) this.#remove(into, 'schedule', scheduleKey(from));
+    if (from !== undefined && from.held === undefined) this.#remove(into, 'schedule', this.#keys.key(from));
     const named = to ?? from;
     if (named === undefined) return;
     message.entries.set(named.number, to);
@@ -101,7 +106,7 @@ export class UpdateTranslator {
       return;
     }
     this.#put(into, 'entry', entryKey(to.id, to.number), encodeEntry(to));
-    if (to.held === undefined) this.#put(into, 'schedule', scheduleKey(to), to.lane);
+    if (to.held === undefined) this.#put(into, 'schedule', this.#keys.key(to), to.lane);
   }
 
   #removeMessage(id: QueueId, message: MessageInFlight, into: Translation): void {
@@ -109,32 +114,26 @@ export class UpdateTranslator {
     const end = prefixEnd(prefix);
     const range = { start: prefix, ...(end && { end }) };
     const { entry, status } = this.#tables;
-    const numbers = new Set([...entry.keys(range).map(numberOfEntryKey), ...message.entries.keys()]);
-    for (const number of numbers) {
-      const current = this.#readable(id, number, message);
-      if (current !== undefined) this.#replace(current, undefined, message, into);
-      else this.#remove(into, 'entry', entryKey(id, number));
+    for (const { key, payload } of entry.rows(range)) {
+      const number = numberOfEntryKey(key);
+      if (message.entries.has(number)) continue;
+      // A damaged entry goes as well; what it left in the schedule is found to be stale later.
+      if (payload === undefined) this.#remove(into, 'entry', key);
+      else this.#replace(decodeEntry(key, payload), undefined, message, into);
     }
-    const recipients = new Set([...status.keys(range).map(recipientOfKey), ...message.statuses]);
-    for (const recipient of recipients) this.#remove(into, 'status', statusKey(id, recipient));
+    for (const inFlight of message.entries.values()) this.#replace(inFlight, undefined, message, into);
+    for (const key of status.keys(range)) this.#remove(into, 'status', key);
+    for (const recipient of message.statuses) this.#remove(into, 'status', statusKey(id, recipient));
     this.#remove(into, 'octets', prefix);
     this.#remove(into, 'envelope', prefix);
     into.removed.push({ id, isLarge: !this.#tables.octets.has(prefix) });
     message.isRemoved = true;
   }
 
-  /** As `#current`, for a message that is removed whatever state its records are in. */
-  #readable(id: QueueId, number: number, message: MessageInFlight): LaneEntry | undefined {
-    if (message.entries.has(number)) return message.entries.get(number);
-    const [row] = this.#tables.entry.rows({ start: entryKey(id, number), limit: 1 });
-    if (row?.payload === undefined || !row.key.equals(entryKey(id, number))) return undefined;
-    return decodeEntry(row.key, row.payload);
-  }
-
   #record(id: QueueId): EnvelopeRecord {
-    const payload = this.#tables.envelope.get(idKey(id));
-    if (payload === undefined) throw new SpoolError('missing', `there is no message ${id}`);
-    return decodeJson<EnvelopeRecord>(payload);
+    const record = this.#tables.envelope.read(idKey(id), decodeJson<EnvelopeRecord>);
+    if (record === undefined) throw new SpoolError('missing', `there is no message ${id}`);
+    return record;
   }
 
   #put(into: Translation, table: keyof SpoolTables, key: Buffer, payload: string): void {

@@ -17,18 +17,10 @@
  * - a version record: a newer store is refused, an older one is migrated.
  */
 export { StoreError, type StoreErrorCode } from './error.ts';
-export {
-  claimedBytes,
-  encodeFrame,
-  type FoundFrame,
-  findFrame,
-  frameOverhead,
-  payloadOffset,
-  readFrame,
-  sealFrame,
-} from './frame.ts';
+export { decodeFrame, encodeFrame, frameOverhead, payloadOffset, sealFrame } from './frame.ts';
 export { lockProcess, type ProcessLock } from './lock.ts';
-export { PageFile, pageHeaderBytes } from './page-file.ts';
+export { PageFile } from './page-file.ts';
+export { type ScannedFrame, scanFrames } from './page-scan.ts';
 export { type PageProblem, type TreeRecord, walkTrees } from './page-walk.ts';
 export {
   type Migration,

@@ -99,7 +99,10 @@ export class Store implements AsyncDisposable {
       store.#space.start();
       return store;
     } catch (error) {
-      if (store !== undefined) await store.#writer.close();
+      if (store !== undefined) {
+        await store.#writer.close();
+        if (!store.wasUnclean) recordClose(path);
+      }
       lock.release();
       throw error;
     }
