@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   type Peers,
   type Postfix,
+  type Posthouse,
   peerTest,
   readMaildir,
   run,
@@ -17,15 +18,30 @@ import {
 
 const needs = ['root', 'postfix', 'smtp-sink', 'openssl'];
 
-async function tlsMailbox(peers: Peers, settings: Readonly<Record<string, string>> = {}) {
+async function tlsMailbox(
+  peers: Peers,
+  settings: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string>> = {},
+) {
   const certificate = await peers.certificate();
-  const mailbox = await peers.mailbox({
-    smtpd_tls_security_level: 'may',
-    smtpd_tls_chain_files: `${certificate.key}, ${certificate.cert}`,
-    smtpd_tls_received_header: 'yes',
-    ...settings,
-  });
+  const mailbox = await peers.mailbox(
+    {
+      smtpd_tls_security_level: 'may',
+      smtpd_tls_chain_files: `${certificate.key}, ${certificate.cert}`,
+      smtpd_tls_received_header: 'yes',
+      ...settings,
+    },
+    files,
+  );
   return { ...mailbox, certificate };
+}
+
+/** Why the mail to b@peer.test was deferred the first time. */
+async function deferral(posthouse: Posthouse): Promise<string> {
+  const line = await until('a deferral', () =>
+    posthouse.statuses('b@peer.test').find((one) => one.status === 'deferred'),
+  );
+  return String(line.reply);
 }
 
 async function firstMail(maildir: string): Promise<string> {
@@ -57,11 +73,10 @@ peerTest(
       routes: [
         {
           to: '*',
-          via: `smtp://localhost:${postfix.port}`,
+          via: `smtp://127.0.0.1:${postfix.port}`,
           tls: 'required',
           verify: true,
           ca: certificate.cert,
-          addresses: 'ipv4',
         },
       ],
     });
@@ -90,9 +105,7 @@ peerTest(
       to: ['b@peer.test'],
       octets: simpleMessage('tls'),
     });
-    await until('a deferral', () =>
-      posthouse.statuses('b@peer.test').some((line) => line.status === 'deferred'),
-    );
+    assert.match(await deferral(posthouse), /TLS/i);
     assert.deepEqual(wire.transactions(), []);
     assert.equal((await readMaildir(maildir)).length, 0);
   },
@@ -102,7 +115,7 @@ peerTest('an untrusted certificate is not accepted where it has to be valid', ne
   const { postfix, maildir } = await tlsMailbox(peers);
   const posthouse = await peers.posthouse({
     routes: [
-      { to: '*', via: `smtp://localhost:${postfix.port}`, tls: 'required', verify: true, addresses: 'ipv4' },
+      { to: '*', via: `smtp://127.0.0.1:${postfix.port}`, tls: 'required', verify: true, addresses: 'ipv4' },
     ],
   });
   await submit({
@@ -111,9 +124,7 @@ peerTest('an untrusted certificate is not accepted where it has to be valid', ne
     to: ['b@peer.test'],
     octets: simpleMessage('tls'),
   });
-  await until('a deferral', () =>
-    posthouse.statuses('b@peer.test').some((line) => line.status === 'deferred'),
-  );
+  assert.match(await deferral(posthouse), /^451 4\.7\.5 .*CERT/);
   assert.equal((await readMaildir(maildir)).length, 0);
 });
 
@@ -121,25 +132,26 @@ peerTest('an untrusted certificate is not accepted where it has to be valid', ne
 async function smartHost(peers: Peers) {
   const sasl = await peers.folder('sasl');
   const database = join(sasl, 'sasldb2');
-  await writeFile(
-    join(sasl, 'smtpd.conf'),
-    `pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: ${database}\nmech_list: PLAIN LOGIN\n`,
-  );
   const made = await run('saslpasswd2', ['-p', '-c', '-f', database, '-u', 'smart.test', 'office'], {
     input: 'horse\n',
     env: { PATH: searchPath() },
   });
   assert.equal(made.code, 0, made.stderr);
   await run('chmod', ['644', database]);
-  return await tlsMailbox(peers, {
-    smtpd_tls_auth_only: 'yes',
-    smtpd_sasl_auth_enable: 'yes',
-    smtpd_sasl_local_domain: 'smart.test',
-    cyrus_sasl_config_path: sasl,
-    smtpd_relay_restrictions: 'permit_sasl_authenticated, reject',
-    smtpd_sasl_authenticated_header: 'yes',
-    smtpd_client_restrictions: 'permit_sasl_authenticated, reject',
-  });
+  // Debian's Postfix looks for it in its configuration folder only.
+  const conf = `pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: ${database}\nmech_list: PLAIN LOGIN\n`;
+  return await tlsMailbox(
+    peers,
+    {
+      smtpd_tls_auth_only: 'yes',
+      smtpd_sasl_auth_enable: 'yes',
+      smtpd_sasl_local_domain: 'smart.test',
+      smtpd_relay_restrictions: 'permit_sasl_authenticated, reject',
+      smtpd_sasl_authenticated_header: 'yes',
+      smtpd_client_restrictions: 'permit_sasl_authenticated, reject',
+    },
+    { 'sasl/smtpd.conf': conf },
+  );
 }
 
 async function throughSmartHost(peers: Peers, password: string) {
@@ -150,10 +162,9 @@ async function throughSmartHost(peers: Peers, password: string) {
     routes: [
       {
         to: '*',
-        via: `smtp://office@localhost:${host.postfix.port}`,
+        via: `smtp://office@127.0.0.1:${host.postfix.port}`,
         password: { file: secret },
         ca: host.certificate.cert,
-        addresses: 'ipv4',
       },
     ],
   });
@@ -174,9 +185,7 @@ peerTest('a smart host takes mail after AUTH over TLS', [...needs, 'saslpasswd2'
 
 peerTest('a wrong password defers the mail and loses nothing', [...needs, 'saslpasswd2'], async (peers) => {
   const { maildir, posthouse } = await throughSmartHost(peers, 'donkey');
-  await until('a deferral', () =>
-    posthouse.statuses('b@peer.test').some((line) => line.status === 'deferred'),
-  );
+  assert.match(await deferral(posthouse), /535 /);
   assert.ok(!posthouse.statuses('b@peer.test').some((line) => line.status === 'bounced'));
   assert.ok(!JSON.stringify(posthouse.log()).includes('donkey'), 'the password is in the log');
   assert.equal((await readMaildir(maildir)).length, 0);
@@ -206,10 +215,10 @@ peerTest(
     assert.match(mail ?? '', / RET=HDRS(?: |$)/);
     assert.match(mail ?? '', / ENVID=QQ\+2B314159(?: |$)/);
     assert.match(rcpt ?? '', / NOTIFY=SUCCESS,FAILURE(?: |$)/);
-    assert.match(rcpt ?? '', / ORCPT=rfc822;B\+40old\.test(?: |$)/);
+    assert.match(rcpt ?? '', / ORCPT=rfc822;B(?:@|\+40)old\.test(?: |$)/);
     // The report is Postfix's: it took over the duty, so there must be none from us beside it.
     assert.match(report?.message ?? '', /Action: delivered/);
-    assert.match(report?.message ?? '', /Original-Envelope-Id: QQ\+2B314159/i);
+    assert.match(report?.message ?? '', /Original-Envelope-Id: QQ\+(?:2B)?314159/i);
     assert.equal((await senders.received('a@client.test')).length, 1);
   },
 );
@@ -258,7 +267,8 @@ peerTest(
       to: ['bad@peer.test', 'good@peer.test'],
       octets,
     });
-    const notice = await firstMail(home.maildir);
+    // Unfolded, so that a long field is one line.
+    const notice = (await firstMail(home.maildir)).replace(/\n[ \t]+/g, ' ');
     assert.match(notice, /^Return-Path: <>/m);
     assert.match(notice, /^Content-Type: multipart\/report;[\s\S]*?report-type="?delivery-status/m);
     assert.match(notice, /^Final-Recipient: rfc822; ?bad@peer\.test/im);
@@ -280,9 +290,7 @@ peerTest('mail waits while the next hop says 450, and goes once it says 250', ne
     to: ['b@peer.test'],
     octets: simpleMessage('wait'),
   });
-  await until('a deferral', () =>
-    posthouse.statuses('b@peer.test').some((line) => line.status === 'deferred'),
-  );
+  assert.match(await deferral(posthouse), /^450 /);
   await busy[Symbol.asyncDispose]();
   const well = await peers.sink([], busy.port);
   await well.received('b@peer.test', 1, 60_000);
@@ -374,9 +382,8 @@ peerTest('a next hop that refuses for good gives one notice per message', needs,
     const [notice] = await senders.received(`${name}@client.test`);
     assert.match(notice?.message ?? '', /^Status: 5\.\d+\.\d+/m, name);
     assert.match(notice?.message ?? '', new RegExp(`b@${name}\\.test`), name);
-    assert.ok(
+    await until(`${name} bounced`, () =>
       posthouse.statuses(`b@${name}.test`).some((line) => line.status === 'bounced'),
-      name,
     );
   }
   assert.equal((await senders.captured()).length, names.length);
@@ -385,7 +392,8 @@ peerTest('a next hop that refuses for good gives one notice per message', needs,
 /** smtp-sink options that are odd or slow, and yet the mail is to arrive at the first attempt. */
 const odd: Readonly<Record<string, readonly string[]>> = {
   'slow-greeting': ['-W', 'CONNECT:2'],
-  'slow-mail': ['-W', 'MAIL:2'],
+  // smtp-sink answers a pipelined RCPT before its own delayed reply to MAIL.
+  'slow-mail': ['-p', '-W', 'MAIL:2'],
   'slow-data': ['-w', '2'],
   'slow-dot': ['-W', '.:2'],
   'no-esmtp': ['-e'],

@@ -5,7 +5,7 @@
  */
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Program, run, searchPath, until } from './program.ts';
 
 export interface PostfixOptions {
@@ -14,6 +14,8 @@ export interface PostfixOptions {
   readonly port: number;
   /** main.cf settings, over the ones below. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** More files for its configuration folder: name, such as `sasl/smtpd.conf`, and text. */
+  readonly files?: Readonly<Record<string, string>>;
   /** A wrapper to start it under (for accounting): `[command, ...args]`, to which the command is appended. */
   readonly under?: readonly string[];
 }
@@ -123,6 +125,10 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   await writeFile(join(config, 'master.cf'), services.replace('{port}', `127.0.0.1:${port}`));
   // Without the file, each program warns that it is missing.
   await writeFile(join(config, 'dynamicmaps.cf'), '');
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    await mkdir(dirname(join(config, name)), { recursive: true });
+    await writeFile(join(config, name), text);
+  }
 
   const [wrapper, ...wrapperArgs] = options.under ?? [];
   const command = ['postfix', '-c', config, 'start-fg'];

@@ -98,9 +98,12 @@ export class Peers implements AsyncDisposable {
     return folder;
   }
 
-  async postfix(settings: Readonly<Record<string, string>> = {}): Promise<Postfix> {
+  async postfix(
+    settings: Readonly<Record<string, string>> = {},
+    files: Readonly<Record<string, string>> = {},
+  ): Promise<Postfix> {
     const directory = await this.folder('postfix');
-    const postfix = this.use(await startPostfix({ directory, port: await freePort(), settings }));
+    const postfix = this.use(await startPostfix({ directory, port: await freePort(), settings, files }));
     this.#logs.push(() => postfix.log());
     return postfix;
   }
@@ -145,22 +148,25 @@ export class Peers implements AsyncDisposable {
   }
 
   /** A Postfix that keeps what it gets in a Maildir, whoever it is for. */
-  async mailbox(settings: Readonly<Record<string, string>> = {}): Promise<{
-    readonly postfix: Postfix;
-    readonly maildir: string;
-  }> {
+  async mailbox(
+    settings: Readonly<Record<string, string>> = {},
+    files: Readonly<Record<string, string>> = {},
+  ): Promise<{ readonly postfix: Postfix; readonly maildir: string }> {
     const base = await this.folder('mail');
     await chmod(base, 0o777);
-    const postfix = await this.postfix({
-      virtual_mailbox_domains: 'static:all',
-      virtual_mailbox_base: base,
-      virtual_mailbox_maps: 'static:box/',
-      virtual_uid_maps: 'static:65534',
-      virtual_gid_maps: 'static:65534',
-      virtual_mailbox_limit: '0',
-      message_size_limit: '60000000',
-      ...settings,
-    });
+    const postfix = await this.postfix(
+      {
+        virtual_mailbox_domains: 'static:all',
+        virtual_mailbox_base: base,
+        virtual_mailbox_maps: 'static:box/',
+        virtual_uid_maps: 'static:65534',
+        virtual_gid_maps: 'static:65534',
+        virtual_mailbox_limit: '0',
+        message_size_limit: '60000000',
+        ...settings,
+      },
+      files,
+    );
     return { postfix, maildir: join(base, 'box') };
   }
 
