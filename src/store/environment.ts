@@ -1,4 +1,5 @@
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { StoreError } from './error.ts';
 import type { TableName } from './table.ts';
 
 /** The LMDB environment as it is opened: one root, one handle for each table. */
@@ -20,6 +21,15 @@ const raw = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const
  *   not memory, and LMDB goes on beyond it.
  */
 export function openEnvironment(file: string, tables: readonly TableName[]): Environment {
+  try {
+    return openTables(file, tables);
+  } catch (error) {
+    const { code, because } = failureOf(error);
+    throw new StoreError(code, `${JSON.stringify(file)} cannot be opened: ${because}`, { cause: error });
+  }
+}
+
+function openTables(file: string, tables: readonly TableName[]): Environment {
   const root = open<Buffer, Buffer>({
     ...raw,
     path: file,
@@ -35,19 +45,22 @@ export function openEnvironment(file: string, tables: readonly TableName[]): Env
   };
 }
 
-const outOfSpace = new Map([
-  [28, 'ENOSPC'],
-  [122, 'EDQUOT'],
-]);
-
-/** Why a commit failed: what the library rejects with has no code, its cause comes as a second promise. */
-export async function commitFailure(error: unknown): Promise<{ isFull: boolean; because: string }> {
-  const cause = await causeOf(error);
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
-  return { isFull: typeof code === 'number' && outOfSpace.has(code), because: String(cause) };
+/** Why a write failed, in words for the log, and whether it was for want of space. */
+export interface Failure {
+  readonly code: 'full' | 'io';
+  readonly because: string;
 }
 
-async function causeOf(error: unknown): Promise<unknown> {
+/** The numbers are what LMDB gives, the names what Node gives. EFBIG is a limit on the size of a file. */
+const outOfSpace: readonly unknown[] = [28, 122, 27, 'ENOSPC', 'EDQUOT', 'EFBIG'];
+
+export function failureOf(error: unknown): Failure {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return { code: outOfSpace.includes(code) ? 'full' : 'io', because: String(error) };
+}
+
+/** What is behind a failed commit: the error of the library has no code, its cause is a second promise. */
+export async function causeOf(error: unknown): Promise<unknown> {
   if (!(error instanceof Error && 'commitError' in error)) return error;
   try {
     // Left alone, this promise would reject unhandled and end the process.

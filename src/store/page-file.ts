@@ -16,6 +16,7 @@ export const pageHeaderBytes = 24;
 const metaMagic = 0xbeefc0de;
 const metaVersion = 2;
 const noPage = 0xffff_ffff_ffff_ffffn;
+const pageSizes: readonly number[] = [4096, 8192, 16_384, 32_768];
 
 export const pageFlag = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const;
 
@@ -47,7 +48,7 @@ export class PageFile {
   private constructor(fd: number) {
     this.#fd = fd;
     this.fileBytes = fstatSync(fd).size;
-    this.meta = this.#newestMeta();
+    this.meta = newestMeta(fd);
     this.pageBytes = this.meta?.pageBytes ?? 4096;
   }
 
@@ -64,44 +65,45 @@ export class PageFile {
   /** `length` octets at `offset`; throws `StoreError` `corrupt` when the file ends before. */
   read(offset: number, length: number): Buffer {
     const octets = Buffer.allocUnsafe(length);
-    if (this.readInto(octets, offset) < length) {
+    if (readInto(this.#fd, octets, offset) < length) {
       throw new StoreError('corrupt', `the file ends before octet ${offset + length}`);
     }
     return octets;
-  }
-
-  /** Fills `octets` as far as the file goes and returns how far that is. */
-  readInto(octets: Buffer, offset: number): number {
-    let done = 0;
-    while (done < octets.length) {
-      const count = readSync(this.#fd, octets, done, octets.length - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return done;
   }
 
   page(number: number): Buffer {
     return this.read(number * this.pageBytes, this.pageBytes);
   }
 
-  #newestMeta(): Meta | undefined {
-    const head = Buffer.alloc(pageHeaderBytes + 144);
-    if (this.readInto(head, 0) < head.length) return undefined;
-    const first = parseMeta(head);
-    // The page size is in the meta page itself; without the first one the second has to be guessed.
-    for (const pageBytes of first === undefined ? [4096, 8192, 16384, 32768] : [first.pageBytes]) {
-      if (this.readInto(head, pageBytes) < head.length) continue;
-      const second = parseMeta(head);
-      if (second?.pageBytes !== pageBytes) continue;
-      return first === undefined || second.transaction > first.transaction ? second : first;
-    }
-    return first;
-  }
-
   close(): void {
     closeSync(this.#fd);
   }
+}
+
+/** Fills `octets` as far as the file goes and returns how far that is. */
+function readInto(fd: number, octets: Buffer, offset: number): number {
+  let done = 0;
+  while (done < octets.length) {
+    const count = readSync(fd, octets, done, octets.length - done, offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+/** The newer one of the two meta pages of an open file; `undefined` when neither can be read. */
+export function newestMeta(fd: number): Meta | undefined {
+  const head = Buffer.alloc(pageHeaderBytes + 144);
+  if (readInto(fd, head, 0) < head.length) return undefined;
+  const first = parseMeta(head);
+  // The page size is in the meta page itself; without the first one the second has to be guessed.
+  for (const pageBytes of first === undefined ? pageSizes : [first.pageBytes]) {
+    if (readInto(fd, head, pageBytes) < head.length) continue;
+    const second = parseMeta(head);
+    if (second?.pageBytes !== pageBytes) continue;
+    return first === undefined || second.transaction > first.transaction ? second : first;
+  }
+  return first;
 }
 
 /** The meta page in `head`; `undefined` when it is none. */
@@ -111,7 +113,7 @@ function parseMeta(head: Buffer): Meta | undefined {
   if (head.readUInt32LE(at) !== metaMagic) return undefined;
   if ((head.readUInt32LE(at + 4) & 0xffff) !== metaVersion) return undefined;
   const pageBytes = head.readUInt32LE(at + 24);
-  if (![4096, 8192, 16384, 32768].includes(pageBytes)) return undefined;
+  if (!pageSizes.includes(pageBytes)) return undefined;
   const lastPage = Number(head.readBigUInt64LE(at + 120));
   const transaction = Number(head.readBigUInt64LE(at + 128));
   if (!Number.isSafeInteger(lastPage * pageBytes) || lastPage < 1) return undefined;

@@ -27,8 +27,8 @@ const maxDepth = 32;
 
 /**
  * Follows every tree of the file from its newest meta page. After a walk without a problem, every page
- * number, offset and length that LMDB would follow points to where it should, no page is used twice, and
- * every record can be found by its key. Values are not looked at.
+ * number, offset and length that LMDB would follow points to where it should, no page is used twice or
+ * both used and free, and every record can be found by its key. Values are not looked at.
  */
 export function walkTrees(file: PageFile, visitor: TreeVisitor): void {
   const { meta } = file;
@@ -39,7 +39,10 @@ export function walkTrees(file: PageFile, visitor: TreeVisitor): void {
   const walk = new TreeWalk(file, visitor);
   const tables: { name: string; root: TreeRoot }[] = [];
   // The keys of the free list are numbers in the order of the machine, not of their octets.
-  walk.tree({ table: '(free)', root: meta.free, isOrdered: false }, () => {});
+  const freeLists: Buffer[] = [];
+  walk.tree({ table: '(free)', root: meta.free, isOrdered: false }, (node) => {
+    freeLists.push(Buffer.from(readValue(file, node)));
+  });
   walk.tree({ table: '(tables)', root: meta.main, isOrdered: true }, (node) => {
     const name = node.key.toString('latin1').replace(/\0$/, '');
     check((node.flags & nodeFlag.table) !== 0 && node.inline.length >= 48, `${name} is no table`);
@@ -50,6 +53,7 @@ export function walkTrees(file: PageFile, visitor: TreeVisitor): void {
       visitor.onRecord({ table: name, key: node.key, value: () => readValue(file, node) });
     });
   }
+  for (const list of freeLists) walk.free(list);
 }
 
 interface Tree {
@@ -78,7 +82,9 @@ class TreeWalk {
     this.#visitor = visitor;
     const inFile = Math.floor(file.fileBytes / file.pageBytes) - 1;
     this.#lastPage = Math.min(file.meta?.lastPage ?? 0, inFile);
-    this.#used = new Uint8Array((Math.max(this.#lastPage, 0) >> 3) + 1);
+    // The pages at the end may be free and not in the file.
+    const pages = Math.max(file.meta?.lastPage ?? 0, 0);
+    this.#used = new Uint8Array((Math.min(pages, 2 ** 32) >> 3) + 1);
   }
 
   tree(tree: Tree, visit: (node: LeafNode) => void): void {
@@ -90,6 +96,26 @@ class TreeWalk {
       seen++;
     });
     if (seen !== entries) this.#problem(tree, root, `${seen} of ${entries} records can be reached`);
+  }
+
+  /**
+   * Checks one record of the free list: a count, then page numbers, where a negative number is the length
+   * of a run whose first page follows, and 0 is nothing. A page that is in use as well would be overwritten.
+   */
+  free(list: Buffer): void {
+    const tree: Tree = { table: '(free)', root: { depth: 1, entries: 0, root: 0 }, isOrdered: false };
+    try {
+      const count = Number(list.readBigUInt64LE(0));
+      for (let at = 1; at <= count; at++) {
+        const entry = Number(list.readBigInt64LE(at * 8));
+        if (entry === 0) continue;
+        const first = entry > 0 ? entry : Number(list.readBigInt64LE(++at * 8));
+        this.#mark(first, entry > 0 ? 1 : -entry, this.#file.meta?.lastPage ?? 0);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError || error instanceof RangeError)) throw error;
+      this.#problem(tree, 0, `the free list: ${error.message}`);
+    }
   }
 
   #problem(tree: Tree, page: number, detail: string): void {
@@ -133,14 +159,18 @@ class TreeWalk {
     check(head.readUInt32LE(20) >= pages, `the value at page ${run.page} is longer than its pages`);
   }
 
-  /** Marks pages as used and reads the first one. */
-  #claim(first: number, pages: number): Buffer {
-    check(first >= 2 && first + pages - 1 <= this.#lastPage, `page ${first} is outside the file`);
+  #mark(first: number, pages: number, lastPage: number): void {
+    check(first >= 2 && first + pages - 1 <= lastPage, `page ${first} is outside the file`);
     for (let page = first; page < first + pages; page++) {
       const bits = this.#used[page >> 3] ?? 0;
       check((bits & (1 << (page & 7))) === 0, `page ${page} is used twice`);
       this.#used[page >> 3] = bits | (1 << (page & 7));
     }
+  }
+
+  /** Marks pages as used and reads the first one. */
+  #claim(first: number, pages: number): Buffer {
+    this.#mark(first, pages, this.#lastPage);
     const head = this.#file.page(first);
     check(head.readBigUInt64LE(0) === BigInt(first), `page ${first} has the number of another`);
     return head;

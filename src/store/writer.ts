@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../base/index.ts';
-import { commitFailure, type Environment, openEnvironment } from './environment.ts';
+import { causeOf, type Environment, type Failure, failureOf, openEnvironment } from './environment.ts';
 import { StoreError } from './error.ts';
+import { FileReserve } from './reserve.ts';
 import type { Table, TableName } from './table.ts';
 
 /** One put, or a removal when there is no frame. */
@@ -20,7 +21,7 @@ export interface WriterOptions {
   readonly tables: readonly TableName[];
   readonly clock: Clock;
   readonly log: Log;
-  /** Told of the octets of each batch. */
+  /** Told of the octets by which the file grew. */
   readonly onWrite: (bytes: number) => void;
   /** Makes the operation that tries whether writes work again. */
   readonly probe: () => Operation;
@@ -52,6 +53,7 @@ const stallMs = 30_000;
 export class Writer {
   readonly #options: WriterOptions;
   #environment: Environment | undefined;
+  readonly #reserve: FileReserve;
   #waiting: Batch[] = [];
   #underWay: Batch | undefined;
   #health: WriterHealth = { state: 'ok' };
@@ -62,6 +64,7 @@ export class Writer {
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#environment = openEnvironment(options.file, options.tables);
+    this.#reserve = new FileReserve(options.file);
   }
 
   get health(): WriterHealth {
@@ -108,7 +111,7 @@ export class Writer {
     const batch = this.#waiting.shift();
     if (batch === undefined) return;
     this.#underWay = batch;
-    this.#options.onWrite(batch.bytes);
+    if (!this.#makeRoom(batch)) return;
     const cancelStall = this.#options.clock.after(stallMs, () => this.#stalled(batch));
     commit(environment, batch.operations).then(
       () => {
@@ -117,7 +120,7 @@ export class Writer {
       },
       (error: unknown) => {
         cancelStall();
-        this.#recovery = this.#failed(batch, error);
+        this.#recovery = this.#commitFailed(batch, error);
       },
     );
   }
@@ -132,19 +135,35 @@ export class Writer {
     this.#next();
   }
 
-  async #failed(batch: Batch, error: unknown): Promise<void> {
-    const { isFull, because } = await commitFailure(error);
-    this.#setFailing(isFull ? 'full' : 'io', because);
+  /** False when the disk is full; the batch is rejected then, and LMDB was not asked. */
+  #makeRoom(batch: Batch): boolean {
+    try {
+      this.#options.onWrite(this.#reserve.ensure(batch.operations));
+      return true;
+    } catch (error) {
+      this.#failed(batch, failureOf(error), error);
+      return false;
+    }
+  }
+
+  async #commitFailed(batch: Batch, error: unknown): Promise<void> {
+    const failure = failureOf(await causeOf(error));
+    this.#setFailing(failure);
     await this.#reopen();
+    this.#failed(batch, failure, error);
+  }
+
+  #failed(batch: Batch, failure: Failure, cause: unknown): void {
+    this.#setFailing(failure);
     this.#underWay = undefined;
-    const failure = new StoreError(isFull ? 'full' : 'io', because, { cause: error });
-    for (const lost of [batch, ...this.#waiting.splice(0)]) lost.settled.reject(failure);
+    const error = new StoreError(failure.code, failure.because, { cause });
+    for (const lost of [batch, ...this.#waiting.splice(0)]) lost.settled.reject(error);
     if (this.#state === 'open') {
       this.#cancelProbe = this.#options.clock.after(probeEveryMs, () => this.#probe());
     }
   }
 
-  #setFailing(code: 'full' | 'io', because: string): void {
+  #setFailing({ code, because }: Failure): void {
     if (this.#health.state === 'ok') {
       this.#options.log.error('store-failing', { file: this.#options.file, code, because });
     }
@@ -152,7 +171,8 @@ export class Writer {
   }
 
   #stalled(batch: Batch): void {
-    if (this.#underWay === batch) this.#setFailing('io', `a commit takes more than ${stallMs / 1000} s`);
+    const because = `a commit takes more than ${stallMs / 1000} s`;
+    if (this.#underWay === batch) this.#setFailing({ code: 'io', because });
   }
 
   /** Tries one write. When it works, `#committed` declares the store healthy. */
@@ -204,6 +224,7 @@ export class Writer {
     this.#cancelProbe();
     await this.#recovery;
     await this.#environment?.root.close();
+    this.#reserve.close();
   }
 }
 
