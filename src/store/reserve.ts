@@ -2,8 +2,8 @@ import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { newestMeta } from './page-file.ts';
 import type { Operation } from './writer.ts';
 
-const stepBytes = 2 ** 20;
-const zeros = Buffer.alloc(stepBytes / 4);
+const spareBytes = 2 ** 20;
+const zeros = Buffer.alloc(256 * 1024);
 
 /**
  * Keeps room at the end of an LMDB file: octets that are written (zeros) and that no tree uses yet.
@@ -24,26 +24,26 @@ export class FileReserve {
   }
 
   /**
-   * Makes room for a commit of these operations; no other one may be under way. Returns by how much the file
-   * grew. Throws the error of the file system (`ENOSPC` …) when it cannot: then nothing was changed.
+   * Makes room for a commit of these operations and keeps some to spare: on a full disk the removals that
+   * free space can still be written. No other commit may be under way. Returns by how much the file grew.
+   * Throws the error of the file system (`ENOSPC` …) when there is not even room for the commit itself.
    */
   ensure(operations: readonly Operation[]): number {
     const meta = newestMeta(this.#fd);
     if (meta === undefined) return 0;
     const before = this.#fileBytes;
-    const wanted = (meta.lastPage + 1) * meta.pageBytes + mostBytes(operations, meta.pageBytes);
-    while (this.#fileBytes < wanted) {
-      for (let at = 0; at < stepBytes; at += zeros.length) this.#append();
+    const needed = (meta.lastPage + 1) * meta.pageBytes + mostBytes(operations, meta.pageBytes);
+    if (before >= needed + spareBytes) return 0;
+    try {
+      while (this.#fileBytes < needed + 2 * spareBytes) this.#append();
+    } catch (error) {
+      if (this.#fileBytes < needed) throw error;
     }
     return this.#fileBytes - before;
   }
 
   #append(): void {
-    let done = 0;
-    while (done < zeros.length) {
-      done += writeSync(this.#fd, zeros, done, zeros.length - done, this.#fileBytes + done);
-    }
-    this.#fileBytes += zeros.length;
+    this.#fileBytes += writeSync(this.#fd, zeros, 0, zeros.length, this.#fileBytes);
   }
 
   close(): void {
@@ -53,7 +53,7 @@ export class FileReserve {
 
 /** The most that a commit can add to a file: the values, and a copy of each page that leads to one. */
 function mostBytes(operations: readonly Operation[], pageBytes: number): number {
-  let bytes = 64 * pageBytes;
+  let bytes = 32 * pageBytes;
   for (const { frame } of operations) bytes += 2 * pageBytes + (frame?.length ?? 0);
   return bytes;
 }

@@ -12,7 +12,7 @@ export interface Ledger {
   readonly attempts: ReadonlyMap<QueueId, number>;
   readonly removing: ReadonlySet<QueueId>;
   readonly refused: number;
-  readonly end: 'done' | 'stuck' | 'killed';
+  readonly end: 'done' | 'stuck' | 'unopened' | 'killed';
   readonly stderr: string;
 }
 
@@ -24,17 +24,24 @@ export function canInject(): boolean {
   return run.error === undefined && run.status === 0;
 }
 
-/**
- * Runs the workload on the spool in `path` under strace with these arguments. A count in an injection
- * is of the calls of one thread, so there is one thread for all file work.
- */
-export async function runWorkload(options: {
+/** How the workload is started: the program before `node`, and its arguments. */
+export type Launcher = readonly [string, ...string[]];
+
+/** Under strace. A count in an injection is of the calls of one thread; there is one for all file work. */
+export function straced(args: readonly string[]): Launcher {
+  return ['strace', '-f', '-qq', ...args];
+}
+
+export interface WorkloadOptions {
   readonly path: string;
   readonly rounds: number;
-  readonly strace: readonly string[];
-}): Promise<Ledger> {
-  const args = [...options.strace, process.execPath, workload, options.path, String(options.rounds)];
-  const child = spawn('strace', ['-f', '-qq', ...args], {
+  readonly launcher: Launcher;
+}
+
+/** Runs the workload to its end, whatever that is. */
+export async function runWorkload({ path, rounds, launcher }: WorkloadOptions): Promise<Ledger> {
+  const [program, ...args] = launcher;
+  const child = spawn(program, [...args, process.execPath, workload, path, String(rounds)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
   });
@@ -59,7 +66,7 @@ function parseLedger(output: string, stderr: string): Ledger {
   for (const line of output.split('\n').filter((text) => text !== '')) {
     const [word, name = '', count] = line.split(' ');
     const id = parseQueueId(name);
-    if (word === 'done' || word === 'stuck') end = word;
+    if (word === 'done' || word === 'stuck' || word === 'unopened') end = word;
     else if (id === undefined) throw new Error(`the workload said ${JSON.stringify(line)}`);
     else if (word === 'accepted') accepted.set(id, Number(count));
     else if (word === 'attempted') attempts.set(id, Number(count));

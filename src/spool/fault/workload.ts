@@ -6,6 +6,8 @@
  *     attempted ID COUNT     an update resolved
  *     removing ID            before an update that removes
  *     done                   at the end, after the spool was closed
+ *     stuck                  at the end, when the spool does not take writes again
+ *     unopened               when the spool could not be opened
  *
  * Arguments: the folder of the spool, and the number of rounds.
  */
@@ -87,7 +89,15 @@ async function round(spool: Spool, number: number): Promise<void> {
   await Promise.all(ids.filter((_, i) => (i + number) % 2 === 0).map((id) => finish(spool, id)));
 }
 
-const spool = await openSpool({ path, clock: systemClock, log: silentLog, floorBytes: 0, inlineMaxBytes });
+/** A disk that fails while the spool is opened: that is said, and nothing was promised. */
+function unopened(error: unknown): never {
+  if (!(error instanceof SpoolError)) throw error;
+  say('unopened', error.code);
+  process.exit(4);
+}
+
+const options = { path, clock: systemClock, log: silentLog, floorBytes: 0, inlineMaxBytes };
+const spool = await openSpool(options).catch(unopened);
 for (let number = 0; number < Number(rounds); number++) {
   await round(spool, number);
   if (!(await recovered(spool))) {
