@@ -3,6 +3,7 @@ import { Background, type Clock, type Log, silentLog, systemClock } from '../bas
 import { type Envelope, type QueueId, QueueIdSource, type RecipientStatus } from '../mail/index.ts';
 import { type Operation, prefixEnd, Store, StoreError } from '../store/index.ts';
 import { checkChange } from './change.ts';
+import { FreshMessages } from './fresh.ts';
 import { InFlight } from './in-flight.ts';
 import { largeFile, largeOctets } from './large-file.ts';
 import {
@@ -73,6 +74,7 @@ class LmdbSpool implements Spool {
   readonly #memory: DraftMemory;
   readonly #drafts = new Set<Draft>();
   readonly #inFlight = new InFlight();
+  readonly #fresh = new FreshMessages();
   readonly #repairing = new Set<QueueId>();
   readonly #keys = new ScheduleKeys();
   readonly #translator: UpdateTranslator;
@@ -101,6 +103,7 @@ class LmdbSpool implements Spool {
       tables: this.#tables,
       keys: this.#keys,
       inFlight: this.#inFlight,
+      fresh: this.#fresh,
     });
     this.#background = new Background(log);
     this.#schedule = new Schedule(this.#tables, this.#keys, {
@@ -164,8 +167,8 @@ class LmdbSpool implements Spool {
     const { envelope: envelopes, octets, entry: entries, schedule } = this.#tables;
     const operations: Operation[] = [this.#store.put(envelopes, key, JSON.stringify(record))];
     if (frame !== undefined) operations.push({ table: octets, key, frame });
-    message.entries.forEach((given, number) => {
-      const entry: LaneEntry = { ...given, id, number };
+    const numbered = message.entries.map((given, number): LaneEntry => ({ ...given, id, number }));
+    numbered.forEach((entry, number) => {
       operations.push(this.#store.put(entries, entryKey(id, number), encodeEntry(entry)));
       if (entry.held === undefined)
         operations.push(this.#store.put(schedule, this.#keys.key(entry), entry.lane));
@@ -173,6 +176,7 @@ class LmdbSpool implements Spool {
     try {
       await asSpoolErrors(() => this.#store.write(operations));
       this.#count++;
+      if (place.in !== 'file') this.#fresh.add(id, numbered);
     } catch (error) {
       // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
       if (place.in === 'file' && error instanceof SpoolError && error.code === 'full') this.#unlink(id);
@@ -185,9 +189,14 @@ class LmdbSpool implements Spool {
   }
 
   octets(id: QueueId): StoredOctets | undefined {
+    if (this.#fresh.has(id)) return this.#inlineOctets(id);
     const record = this.#record(id);
     if (record === undefined) return undefined;
     if (record.octets.in === 'file') return largeOctets(largeFile(this.#options.path, id), record.octets);
+    return this.#inlineOctets(id);
+  }
+
+  #inlineOctets(id: QueueId): StoredOctets {
     const octets = this.#read(() => this.#tables.octets.get(idKey(id)));
     if (octets === undefined) throw new SpoolError('missing', `the octets of ${id} are missing`);
     return wholeOctets(octets);

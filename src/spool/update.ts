@@ -1,6 +1,7 @@
 import type { QueueId } from '../mail/index.ts';
 import { type Operation, prefixEnd, type Store } from '../store/index.ts';
 import { changedMessage } from './change.ts';
+import type { FreshMessages } from './fresh.ts';
 import type { InFlight, MessageInFlight } from './in-flight.ts';
 import {
   decodeEntry,
@@ -31,23 +32,31 @@ export class UpdateTranslator {
   readonly #tables: SpoolTables;
   readonly #keys: ScheduleKeys;
   readonly #inFlight: InFlight;
+  readonly #fresh: FreshMessages;
 
   constructor(options: {
     readonly store: Store;
     readonly tables: SpoolTables;
     readonly keys: ScheduleKeys;
     readonly inFlight: InFlight;
+    readonly fresh: FreshMessages;
   }) {
     this.#store = options.store;
     this.#tables = options.tables;
     this.#keys = options.keys;
     this.#inFlight = options.inFlight;
+    this.#fresh = options.fresh;
   }
 
   translate(changes: readonly Change[]): Translation {
     const into: Translation = { operations: [], touched: new Set(), removed: [] };
     for (const change of changes) {
       const id = changedMessage(change);
+      const fresh = this.#fresh.take(id);
+      if (fresh !== undefined && change.kind === 'remove') {
+        this.#removeFresh(id, fresh, into);
+        continue;
+      }
       if (this.#inFlight.get(id)?.isRemoved || !this.#tables.envelope.has(idKey(id))) continue;
       this.#apply(change, this.#inFlight.enter(id, into.touched), into);
     }
@@ -128,6 +137,19 @@ export class UpdateTranslator {
     this.#remove(into, 'envelope', prefix);
     into.removed.push({ id, isLarge: !this.#tables.octets.has(prefix) });
     message.isRemoved = true;
+  }
+
+  /** What `#removeMessage` comes to for a message that has only its entries as they were accepted. */
+  #removeFresh(id: QueueId, entries: readonly LaneEntry[], into: Translation): void {
+    this.#inFlight.enter(id, into.touched).isRemoved = true;
+    for (const entry of entries) {
+      if (entry.held === undefined) this.#remove(into, 'schedule', this.#keys.key(entry));
+      this.#remove(into, 'entry', entryKey(id, entry.number));
+    }
+    const key = idKey(id);
+    this.#remove(into, 'octets', key);
+    this.#remove(into, 'envelope', key);
+    into.removed.push({ id, isLarge: false });
   }
 
   #record(id: QueueId): EnvelopeRecord {
