@@ -9,7 +9,7 @@ import {
   type Reply,
   reply,
 } from '../mail/index.ts';
-import type { Attempt, AttemptResult } from '../queue/deliver.ts';
+import type { Attempt, AttemptResult } from '../queue/index.ts';
 
 export interface CaptureOptions {
   readonly folder: string;

@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import { type Address, type RecipientStatus, reply } from '../mail/index.ts';
-import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/deliver.ts';
+import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
 import type { LaneName } from '../spool/index.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';

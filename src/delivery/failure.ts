@@ -1,6 +1,6 @@
 import type { ClientError } from '../client/index.ts';
 import { isTransient, type Reply, reply } from '../mail/index.ts';
-import type { Health } from '../queue/deliver.ts';
+import type { Health } from '../queue/index.ts';
 
 /** Why a host was not good for a transaction: what to tell the recipients, what to tell the lane. */
 export interface HostFailure {

@@ -11,7 +11,7 @@ import {
   type Reply,
   reply,
 } from '../mail/index.ts';
-import type { Attempt, AttemptResult, Health } from '../queue/deliver.ts';
+import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
 import type { MaildirTransport } from './transport.ts';
 
 export interface MaildirParts {

@@ -8,7 +8,7 @@ import {
   type Reply,
   reply,
 } from '../mail/index.ts';
-import type { Attempt, AttemptResult, Health } from '../queue/deliver.ts';
+import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
 import { adapt, isAsciiRecipient } from './adapt.ts';
 import type { Dialer, Target } from './dialer.ts';
 import { type HostFailure, healthOf, shuttingDown } from './failure.ts';

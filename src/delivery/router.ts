@@ -1,6 +1,6 @@
 import type { Address, Domain, Envelope, ReversePath } from '../mail/index.ts';
 import { parseDomain } from '../mail/index.ts';
-import type { AssignLanes } from '../queue/deliver.ts';
+import type { AssignLanes } from '../queue/index.ts';
 import type { LaneName } from '../spool/index.ts';
 import type { DeliveryOptions } from './options.ts';
 import { coversDomain, matchesPath, type Pattern } from './pattern.ts';

@@ -6,7 +6,7 @@ import { type ManualClock, manualClock } from '../base/index.ts';
 import { createResolver } from '../dns/index.ts';
 import { type FakeZone, startFakeDns } from '../dns/testing.ts';
 import type { RecipientStatus } from '../mail/index.ts';
-import type { AttemptResult } from '../queue/deliver.ts';
+import type { AttemptResult } from '../queue/index.ts';
 import { createDelivery, type DeliveryOptions } from './index.ts';
 import { type AttemptChanges, attemptFor, type Sink, type SinkOptions, startSink } from './testing.ts';
 

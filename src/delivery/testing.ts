@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { type Envelope, parseMailbox, QueueIdSource, type Recipient } from '../mail/index.ts';
-import type { Attempt } from '../queue/deliver.ts';
+import type { Attempt } from '../queue/index.ts';
 import type { StoredOctets } from '../spool/index.ts';
 
 /** The key and self-signed certificate of sinks, for `sink.test`. Trust it by passing it as `ca`. */
