@@ -1,4 +1,5 @@
 import { ControlError, type ControlErrorCode } from '../admin/index.ts';
+import { packageVersion } from '../base/index.ts';
 import { type Command, runCommand } from './command.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
@@ -88,10 +89,7 @@ async function help(prefix: string, io: Io): Promise<number> {
 }
 
 async function printVersion(io: Io): Promise<number> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  const { version } = JSON.parse(text);
-  await io.out(`posthouse ${version}\n`);
+  await io.out(`posthouse ${packageVersion()}\n`);
   return exitCode.ok;
 }
 

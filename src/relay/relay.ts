@@ -1,6 +1,5 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import packageFacts from '../../package.json' with { type: 'json' };
 import {
   type Control,
   type DropIntake,
@@ -9,7 +8,7 @@ import {
   type ReloadOutcome,
   watchMaildrop,
 } from '../admin/index.ts';
-import { Background, type Clock, type Log, systemClock } from '../base/index.ts';
+import { Background, type Clock, type Log, packageVersion, systemClock } from '../base/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
@@ -36,7 +35,6 @@ export interface RelayOptions {
   readonly reload: () => Promise<Config>;
 }
 
-const { version } = packageFacts;
 const sweepMs = 60_000;
 const callerNameMs = 5_000;
 
@@ -279,7 +277,7 @@ export class Relay implements AsyncDisposable {
   #status(): RelayStatus {
     const health = this.#spool.health();
     return {
-      version,
+      version: packageVersion(),
       pid: process.pid,
       hostname: this.#config.hostname,
       startedAt: this.#startedAt,
