@@ -6,7 +6,8 @@ import type { TlsFacts } from './ask.ts';
 import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import { replies } from './replies.ts';
-import { Session, type Wire } from './session.ts';
+import { Session } from './session.ts';
+import type { Wire } from './state.ts';
 
 /** Whether a client at this address may begin a session, or the reply that turns it away. */
 export interface Admission {

@@ -32,4 +32,5 @@ export {
   type ReceiverSettings,
 } from './options.ts';
 export { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
-export { Session, type SessionFacts, type Wire } from './session.ts';
+export { Session } from './session.ts';
+export type { SessionFacts, Wire } from './state.ts';

@@ -11,60 +11,15 @@ import {
 } from '../smtp/index.ts';
 import type { ClientFacts, TlsFacts } from './ask.ts';
 import { Content } from './content.ts';
-import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
+import type { ReceiverParts } from './options.ts';
 import { faultReplies, replies } from './replies.ts';
+import type { SessionFacts, State, Wire } from './state.ts';
 import type { Hello, Transaction } from './transaction.ts';
 import { carryOut, type Outcome, type Step } from './verbs.ts';
-
-/** The wire of a session, as small as it can be faked. Everything takes effect in the order of the calls. */
-export interface Wire {
-  write(text: string): void;
-  /** Stops and begins again the calls of `receive`. */
-  pause(): void;
-  resume(): void;
-  /** Sends what was written, then closes. */
-  end(): void;
-  /** Begins the handshake; `secured` is called when it has succeeded. */
-  startTls(): void;
-}
-
-/** Where the dialogue stands. There is no place for a reverse-path before MAIL. */
-export type State =
-  | { readonly at: 'greeted' }
-  | { readonly at: 'identified'; readonly hello: Hello }
-  | { readonly at: 'transaction'; readonly hello: Hello; readonly transaction: Transaction }
-  /** The octets after DATA are arriving, or those of a BDAT chunk. */
-  | {
-      readonly at: 'content';
-      readonly hello: Hello;
-      readonly transaction: Transaction;
-      readonly content: Content;
-      readonly by: 'data' | 'bdat' | 'last-bdat';
-    }
-  /** Between two BDAT chunks. */
-  | {
-      readonly at: 'chunks';
-      readonly hello: Hello;
-      readonly transaction: Transaction;
-      readonly content: Content;
-    }
-  /** Swallowing a BDAT chunk that was refused; then `reply` and `next`. */
-  | { readonly at: 'discard'; readonly left: number; readonly reply: Reply; readonly next: State }
-  | { readonly at: 'closed' };
 
 /** Input that waits while an answer is worked out; above this the wire is paused. */
 const maxBufferedOctets = 64 * 1024;
 const nothing = Buffer.alloc(0);
-
-/** What identifies a session for its life. */
-export interface SessionFacts {
-  readonly id: string;
-  readonly listener: ListenerOptions;
-  readonly settings: ReceiverSettings;
-  readonly address: string;
-  readonly port: number;
-  readonly tls?: TlsFacts | undefined;
-}
 
 /**
  * One connection's dialogue. Octets come in by `receive`; replies leave through the wire, those of one

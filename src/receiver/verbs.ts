@@ -10,7 +10,8 @@ import {
 } from '../smtp/index.ts';
 import type { Decision } from './ask.ts';
 import { replies } from './replies.ts';
-import type { Session, State } from './session.ts';
+import type { Session } from './session.ts';
+import type { State } from './state.ts';
 import { Transaction } from './transaction.ts';
 import { xclient } from './xclient.ts';
 

@@ -1,0 +1,51 @@
+import type { Reply } from '../mail/index.ts';
+import type { TlsFacts } from './ask.ts';
+import type { Content } from './content.ts';
+import type { ListenerOptions, ReceiverSettings } from './options.ts';
+import type { Hello, Transaction } from './transaction.ts';
+
+/** The wire of a session, as small as it can be faked. Everything takes effect in the order of the calls. */
+export interface Wire {
+  write(text: string): void;
+  /** Stops and begins again the calls of `receive`. */
+  pause(): void;
+  resume(): void;
+  /** Sends what was written, then closes. */
+  end(): void;
+  /** Begins the handshake; `secured` is called when it has succeeded. */
+  startTls(): void;
+}
+
+/** Where the dialogue stands. There is no place for a reverse-path before MAIL. */
+export type State =
+  | { readonly at: 'greeted' }
+  | { readonly at: 'identified'; readonly hello: Hello }
+  | { readonly at: 'transaction'; readonly hello: Hello; readonly transaction: Transaction }
+  /** The octets after DATA are arriving, or those of a BDAT chunk. */
+  | {
+      readonly at: 'content';
+      readonly hello: Hello;
+      readonly transaction: Transaction;
+      readonly content: Content;
+      readonly by: 'data' | 'bdat' | 'last-bdat';
+    }
+  /** Between two BDAT chunks. */
+  | {
+      readonly at: 'chunks';
+      readonly hello: Hello;
+      readonly transaction: Transaction;
+      readonly content: Content;
+    }
+  /** Swallowing a BDAT chunk that was refused; then `reply` and `next`. */
+  | { readonly at: 'discard'; readonly left: number; readonly reply: Reply; readonly next: State }
+  | { readonly at: 'closed' };
+
+/** What identifies a session for its life. */
+export interface SessionFacts {
+  readonly id: string;
+  readonly listener: ListenerOptions;
+  readonly settings: ReceiverSettings;
+  readonly address: string;
+  readonly port: number;
+  readonly tls?: TlsFacts | undefined;
+}
