@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { glob } from 'node:fs/promises';
+import { basename, dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Which folder may import which. `values` are dependencies at run time and include types; `types` are
+ * `import type` only: mostly a folder that implements what another one declares. The direction is the
+ * contract: a new edge is a decision, and belongs here with the code that needs it.
+ */
+const edges: Readonly<
+  Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }>
+> = {
+  base: { values: [] },
+  mail: { values: ['base'] },
+  smtp: { values: ['mail', 'base'] },
+  dns: { values: ['base'] },
+  store: { values: ['base'] },
+  client: { values: ['smtp', 'mail', 'base'] },
+  spool: { values: ['store', 'mail', 'base'] },
+  dsn: { values: ['mail', 'base'] },
+  queue: { values: ['spool', 'dsn', 'mail', 'base'] },
+  // It implements the `Deliver` that the queue declares, over the octets that the spool keeps.
+  delivery: { values: ['client', 'dns', 'mail', 'base'], types: ['queue', 'spool'] },
+  // It implements the `Policy` that the receiver declares.
+  policy: { values: ['mail', 'base'], types: ['receiver'] },
+  receiver: { values: ['smtp', 'mail', 'base'] },
+  admin: { values: ['base'] },
+  // It parses addresses and networks as the modules do; of the modules it knows only their options.
+  config: { values: ['mail', 'base'], types: ['client', 'delivery', 'queue', 'receiver'] },
+  // The composition root.
+  relay: {
+    values: [
+      'admin',
+      'base',
+      'config',
+      'delivery',
+      'dns',
+      'dsn',
+      'mail',
+      'policy',
+      'queue',
+      'receiver',
+      'smtp',
+      'spool',
+    ],
+  },
+  // Each command knows the relay, the configuration and the folder that it is about.
+  cli: { values: ['relay', 'config', 'admin', 'client', 'smtp', 'spool', 'mail', 'base'] },
+};
+
+/** Nouns that say nothing (STYLE: a folder is a noun). */
+const emptyNames = ['utils', 'util', 'helpers', 'common', 'shared', 'misc', 'types', 'interfaces', 'lib'];
+const maxLines = 400;
+/** A file above the cap says why in a comment that begins like this. */
+const reasonForLength = /^\/\/ longer than 400 lines: \S/m;
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isType: boolean;
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const files = await sources();
+const imports = files.flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8')));
+
+async function sources(): Promise<string[]> {
+  const found: string[] = [];
+  for (const pattern of ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts']) {
+    for await (const file of glob(pattern, { cwd: root, exclude: ['**/.cache', '**/node_modules'] }))
+      found.push(file);
+  }
+  return found;
+}
+
+/** The relative imports of a text. One with braces full of types is a value import: it runs the module. */
+function importsOf(from: string, text: string): Import[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+  const statement = /^(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?'(\.[^']*)'/gm;
+  const dynamic = /\bimport\('(\.[^']*)'\)/g;
+  return [
+    ...code
+      .matchAll(statement)
+      .map(([, type, to = '']) => ({ from, to: target(from, to), isType: type !== undefined })),
+    ...code.matchAll(dynamic).map(([, to = '']) => ({ from, to: target(from, to), isType: false })),
+  ];
+}
+
+function target(from: string, to: string): string {
+  return normalize(join(dirname(from), to));
+}
+
+/** The folder under `src`, or the top folder for anything else. */
+function folderOf(file: string): string {
+  const [top = '', folder = ''] = file.split('/');
+  return top === 'src' ? folder : top;
+}
+
+/** Code that only tests use: it is not published, and may be imported past an `index.ts`. */
+function isForTests(file: string): boolean {
+  if (!file.startsWith('src/')) return true;
+  const name = basename(file);
+  return (
+    name.endsWith('.test.ts') ||
+    ['testing.ts', 'test-bench.ts', 'fuzz.ts', 'contract.ts'].includes(name) ||
+    /\/(?:contract|fault|testdata|golden)\//.test(file)
+  );
+}
+
+const between = imports.filter(({ from, to }) => from.startsWith('src/') && folderOf(from) !== folderOf(to));
+
+function shown(found: readonly Import[]): string[] {
+  return found.map(({ from, to, isType }) => `${from} imports ${isType ? 'type ' : ''}${to}`);
+}
+
+test('every folder of src is in the table, and the table has no others', () => {
+  const folders = new Set(files.filter((file) => file.startsWith('src/')).map(folderOf));
+  assert.deepEqual(folders, new Set(Object.keys(edges)));
+});
+
+test('folders import only the folders that the table allows', () => {
+  const wrong = between.filter(({ from, to, isType }) => {
+    const allowed = edges[folderOf(from)];
+    const names = [...(allowed?.values ?? []), ...(isType ? (allowed?.types ?? []) : [])];
+    return !to.startsWith('src/') || !names.includes(folderOf(to));
+  });
+  assert.deepEqual(shown(wrong), []);
+});
+
+test('every edge for types only is used', () => {
+  const isUsed = (from: string, to: string, isType: boolean) =>
+    between.some(
+      (edge) => folderOf(edge.from) === from && folderOf(edge.to) === to && edge.isType === isType,
+    );
+  const unused = Object.entries(edges).flatMap(([from, { types = [] }]) =>
+    types.filter((to) => !isUsed(from, to, true)).map((to) => `${from} → ${to}`),
+  );
+  assert.deepEqual(unused, []);
+});
+
+test('a folder is imported through its index.ts, other than the helpers of its tests', () => {
+  const wrong = imports.filter(
+    ({ from, to }) =>
+      to.startsWith('src/') &&
+      folderOf(from) !== folderOf(to) &&
+      basename(to) !== 'index.ts' &&
+      !(isForTests(from) && isForTests(to)) &&
+      from.startsWith('src/'),
+  );
+  assert.deepEqual(shown(wrong), []);
+});
+
+test('what is for tests is imported by tests only', () => {
+  const wrong = imports.filter(({ from, to }) => !isForTests(from) && isForTests(to));
+  assert.deepEqual(shown(wrong), []);
+});
+
+test('no folder depends on itself through others', () => {
+  const next = Map.groupBy(
+    between.filter(({ isType }) => !isType),
+    ({ from }) => folderOf(from),
+  );
+  const reach = (from: string, seen: Set<string>): Set<string> => {
+    for (const { to } of next.get(from) ?? []) {
+      const folder = folderOf(to);
+      if (!seen.has(folder)) reach(folder, seen.add(folder));
+    }
+    return seen;
+  };
+  const cyclic = [...next.keys()].filter((folder) => reach(folder, new Set()).has(folder));
+  assert.deepEqual(cyclic, []);
+});
+
+test('no file outgrows 400 lines without saying why', () => {
+  const long = files.flatMap((file) => {
+    const text = readFileSync(join(root, file), 'utf8');
+    const lines = text.split('\n').length - 1;
+    return lines > maxLines && !reasonForLength.test(text) ? [`${file}: ${lines} lines`] : [];
+  });
+  assert.deepEqual(long, []);
+});
+
+test('no folder has a name that says nothing', () => {
+  const folders = new Set(files.flatMap((file) => dirname(file).split('/')));
+  assert.deepEqual(
+    emptyNames.filter((name) => folders.has(name)),
+    [],
+  );
+});
+
+test('the index.ts of a folder opens with what the folder is for', () => {
+  const bare = files.filter(
+    (file) =>
+      /^src\/[^/]+\/index\.ts$/.test(file) && !readFileSync(join(root, file), 'utf8').startsWith('/**\n'),
+  );
+  assert.deepEqual(bare, []);
+});
+
+test('the reading of imports sees every form', () => {
+  const text = `import './a.ts';
+import type { A } from './b.ts';
+import {
+  type B,
+} from '../c/index.ts';
+export * from './d.ts';
+export type { C } from './e.ts';
+// import './no.ts';
+const f = await import('./f.ts');`;
+  assert.deepEqual(
+    importsOf('src/x/y.ts', text).map(({ to, isType }) => `${isType ? 'type ' : ''}${to}`),
+    ['src/x/a.ts', 'type src/x/b.ts', 'src/c/index.ts', 'src/x/d.ts', 'type src/x/e.ts', 'src/x/f.ts'],
+  );
+});
