@@ -115,8 +115,8 @@ describe('the spool, on a disk that is full', () => {
     }
     const path = await mkdtemp(join(tmpdir(), 'posthouse-limit-'));
     try {
-      const launcher: Launcher = ['prlimit', '--fsize=1000000'];
-      const ledger = await runWorkload({ path, rounds: 60, launcher });
+      const launcher: Launcher = ['prlimit', '--fsize=550000'];
+      const ledger = await runWorkload({ path, rounds: 14, launcher });
       full(ledger);
       await checkLedger(path, ledger);
     } finally {

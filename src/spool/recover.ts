@@ -113,12 +113,19 @@ class Recovery {
     if (repair.kind === 'keep') this.#keep(message, repair);
     else if (repair.kind === 'drop') this.#drop(rows);
     else {
-      const file = await quarantine({ path, rows, found: repair.found, large: this.#large.get(message.id) });
+      const whole = { ...rows, octets: this.#octetsOf(rows) };
+      const large = this.#large.get(message.id);
+      const file = await quarantine({ path, rows: whole, found: repair.found, large });
       this.#say(message.id, `set aside as ${JSON.stringify(file)}`);
       this.#drop(rows);
     }
     if (repair.kind !== 'drop') this.#large.delete(message.id);
     if (this.#operations.length >= operationsAtOnce) await this.#flush();
+  }
+
+  /** The octets themselves, which a check of the keys alone has left out. */
+  #octetsOf(rows: MessageRows): Row | undefined {
+    return rows.octets && this.#tables.octets.rows({ start: rows.octets.key, limit: 1 })[0];
   }
 
   #keep(message: FoundMessage, repair: Repair & { kind: 'keep' }): void {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Log } from '../base/index.ts';
+import { failureOf } from './environment.ts';
 import { StoreError } from './error.ts';
 import { examine } from './examine.ts';
 import { encodeFrame } from './frame.ts';
@@ -104,7 +105,7 @@ export class Store implements AsyncDisposable {
         if (!store.wasUnclean) recordClose(path);
       }
       lock.release();
-      throw error;
+      throw asStoreError(error);
     }
   }
 
@@ -202,6 +203,13 @@ function recordClose(path: string): void {
   } catch {
     // Without it the next start looks at the file first; a full disk must not keep us from closing.
   }
+}
+
+/** What the file system says at the start becomes a `StoreError`; a bug stays what it is. */
+function asStoreError(error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return error;
+  const { code, because } = failureOf(error);
+  return new StoreError(code, `the store cannot be opened: ${because}`, { cause: error });
 }
 
 /** Makes the names in a folder durable. */
