@@ -10,4 +10,5 @@ export { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from 
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
 export { harmlessText } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
+export { nearest } from './nearest.ts';
 export { packageVersion } from './version.ts';

@@ -16,7 +16,6 @@ import {
 import { silentLog } from '../base/index.ts';
 import { dispatch } from './dispatch.ts';
 import { type FakeIo, fakeIo } from './fake-io.ts';
-import { nearest } from './nearest.ts';
 import { formatSize, formatSpan } from './table.ts';
 
 async function ownFolder(t: TestContext): Promise<string> {
@@ -134,12 +133,6 @@ test('every command explains itself', async () => {
     assert.equal(help.code, 0);
     assert.match(help.out, new RegExp(`usage: posthouse ${name.join(' ')}`));
   }
-});
-
-test('the nearest command is found, and none where nothing is near', () => {
-  assert.equal(nearest('sned', ['send', 'start']), 'send');
-  assert.equal(nearest('sendmial', ['send', 'sendmail']), 'sendmail');
-  assert.equal(nearest('zzzzzz', ['send', 'start']), undefined);
 });
 
 test('sizes and spans are short', () => {

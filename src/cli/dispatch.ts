@@ -1,9 +1,8 @@
 import { ControlError, type ControlErrorCode } from '../admin/index.ts';
-import { packageVersion } from '../base/index.ts';
+import { nearest, packageVersion } from '../base/index.ts';
 import { type Command, runCommand } from './command.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
-import { nearest } from './nearest.ts';
 
 /** Each command is loaded only when it is called, because starting fast matters to `sendmail`. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {

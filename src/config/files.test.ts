@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAliases, parseRecipientList } from './files.ts';
-import { editDistance, formatPath, nearest, parsePath } from './problem.ts';
+import { formatPath, parsePath } from './problem.ts';
 
 test('aliases have continuation lines, comments, quotes and several targets', () => {
   const { value, faults } = parseAliases(
@@ -35,13 +35,6 @@ test('a recipient list has local parts and addresses in any letter case', () => 
     faults.map(({ line }) => line),
     [5],
   );
-});
-
-test('the nearest key is one slip of the hand away', () => {
-  assert.equal(nearest('postmastr', ['hostname', 'postmaster']), 'postmaster');
-  assert.equal(nearest('via', ['from', 'to']), undefined);
-  assert.equal(editDistance('abcd', 'acbd'), 1);
-  assert.equal(editDistance('', 'abc'), 3);
 });
 
 test('a path is written and read back', () => {

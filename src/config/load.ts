@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { z } from 'zod';
+import { nearest } from '../base/index.ts';
 import { crossCheck } from './checks.ts';
 import type { Config } from './config.ts';
 import { readYaml, type YamlText } from './document.ts';
 import { keysAt, type OptionNode, optionTree } from './options.ts';
-import { type Finding, formatPath, type KeyPath, nearest, type Problem, parsePath } from './problem.ts';
+import { type Finding, formatPath, type KeyPath, type Problem, parsePath } from './problem.ts';
 import { type Env, resolveConfig } from './resolve.ts';
 import { describe } from './scalar.ts';
 import { type Parsed, schema } from './schema.ts';

@@ -43,34 +43,3 @@ export function formatProblem({ file, line, column, path, message, hint }: Probl
   const where = path === '' ? '' : `${path}: `;
   return `${file}:${line}:${column}: ${where}${message}${hint === undefined ? '' : ` (${hint})`}`;
 }
-
-/** The candidate that is most like `text`, if one is like it at all. */
-export function nearest(text: string, candidates: Iterable<string>): string | undefined {
-  const limit = Math.max(1, Math.floor(text.length / 3));
-  let best: { name: string; distance: number } | undefined;
-  for (const name of candidates) {
-    const distance = editDistance(text.toLowerCase().slice(0, 60), name.toLowerCase());
-    if (distance <= limit && (best === undefined || distance < best.distance)) best = { name, distance };
-  }
-  return best?.name;
-}
-
-/** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment). */
-export function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      let distance = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
-      if (a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        distance = Math.min(distance, (beforeLast[j - 2] ?? 0) + 1);
-      }
-      row.push(distance);
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length] ?? 0;
-}

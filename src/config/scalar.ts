@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { type Cidr, canonicalIp, isPrivate, parseCidr } from '../base/index.ts';
+import { type Cidr, canonicalIp, isPrivate, nearest, parseCidr } from '../base/index.ts';
 import { type Address, type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
-import { nearest } from './problem.ts';
 
 /** Why a value was not taken. */
 class Fault {
