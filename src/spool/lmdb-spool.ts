@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { Background, type Clock, type Log, silentLog, systemClock } from '../base/index.ts';
 import { type Envelope, type QueueId, QueueIdSource, type RecipientStatus } from '../mail/index.ts';
-import { type Operation, prefixEnd, Store, StoreError } from '../store/index.ts';
+import { type Operation, payloadOf, prefixEnd, Store, StoreError } from '../store/index.ts';
 import { checkChange } from './change.ts';
 import { FreshMessages } from './fresh.ts';
 import { InFlight } from './in-flight.ts';
@@ -60,7 +60,10 @@ export interface LmdbSpoolOptions {
  * Opens the spool in `path`, repairs what can be derived, and says what it found. Throws `SpoolError`:
  * `locked`, `newer-version`, or `corrupt` when the file itself cannot be trusted (see `salvageSpool`).
  *
- * Measured on two cores of a shared machine, 20 writers, messages of 1.2 KB: see `test/soak/spool-cost.ts`.
+ * Measured (`test/soak/spool-cost.ts`, two shared cores, 200,000 messages of 1.2 KB, 100 writers, a disk in
+ * memory): accept and remove 28 µs of CPU, 19 of them on the main thread; a whole attempt with its two
+ * updates 70 µs; the checks at the start 17 µs for each message in the spool. With 20 writers on a disk that
+ * syncs 600 times a second the commits are smaller, and accept and remove cost 50 to 80 µs.
  */
 export async function openSpool(options: LmdbSpoolOptions): Promise<Spool> {
   return await LmdbSpool.open(options);
@@ -176,7 +179,7 @@ class LmdbSpool implements Spool {
     try {
       await asSpoolErrors(() => this.#store.write(operations));
       this.#count++;
-      if (place.in !== 'file') this.#fresh.add(id, numbered);
+      if (frame !== undefined) this.#fresh.add(id, numbered, payloadOf(frame, key));
     } catch (error) {
       // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
       if (place.in === 'file' && error instanceof SpoolError && error.code === 'full') this.#unlink(id);
@@ -197,7 +200,7 @@ class LmdbSpool implements Spool {
   }
 
   #inlineOctets(id: QueueId): StoredOctets {
-    const octets = this.#read(() => this.#tables.octets.get(idKey(id)));
+    const octets = this.#fresh.octets(id) ?? this.#read(() => this.#tables.octets.get(idKey(id)));
     if (octets === undefined) throw new SpoolError('missing', `the octets of ${id} are missing`);
     return wholeOctets(octets);
   }
@@ -245,10 +248,16 @@ class LmdbSpool implements Spool {
   #repair(id: QueueId): void {
     if (this.#repairing.has(id)) return;
     this.#repairing.add(id);
+    this.#background.run(
+      'repair-message',
+      this.#repaired(id).finally(() => this.#repairing.delete(id)),
+    );
+  }
+
+  async #repaired(id: QueueId): Promise<void> {
     const { path, clock = systemClock, log = silentLog } = this.#options;
-    const options = { store: this.#store, path, clock, log, checkOctets: true };
-    const repaired = recoverMessage(options, id).finally(() => this.#repairing.delete(id));
-    this.#background.run('repair-message', repaired);
+    const isKept = await recoverMessage({ store: this.#store, path, clock, log, checkOctets: true }, id);
+    if (!isKept) this.#count--;
   }
 
   #dropStale(key: Buffer): Promise<void> {

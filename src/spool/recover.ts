@@ -44,9 +44,9 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   return await new Recovery(options).run();
 }
 
-/** The same for one message, when damage shows while the spool is in use. */
-export async function recoverMessage(options: RecoverOptions, id: QueueId): Promise<void> {
-  await new Recovery(options).one(id);
+/** The same for one message, when damage shows while the spool is in use. True when the message stays. */
+export async function recoverMessage(options: RecoverOptions, id: QueueId): Promise<boolean> {
+  return await new Recovery(options).one(id);
 }
 
 const operationsAtOnce = 2000;
@@ -88,7 +88,7 @@ class Recovery {
     return { count: this.#count, newest: this.#newest, findings: this.#findings };
   }
 
-  async one(id: QueueId): Promise<void> {
+  async one(id: QueueId): Promise<boolean> {
     const file = largeFile(this.#options.path, id);
     if (existsSync(file)) this.#large.set(id, file);
     const start = idKey(id);
@@ -103,6 +103,7 @@ class Recovery {
       statuses: status.rows(range),
     });
     await this.#flush();
+    return this.#count > 0;
   }
 
   async #message(rows: MessageRows): Promise<void> {

@@ -27,6 +27,11 @@ export function payloadOffset(keyBytes: number): number {
   return fixedBytes + keyBytes;
 }
 
+/** The payload of a frame that was sealed here, as a view. */
+export function payloadOf(frame: Buffer, key: Uint8Array): Buffer {
+  return frame.subarray(payloadOffset(key.length), frame.length - crcBytes);
+}
+
 export interface FrameName {
   /** A number from 0 to 255 that stays the same for a table in all versions. */
   readonly kind: number;
