@@ -27,8 +27,6 @@ export type Lookup =
   | { readonly kind: 'unknown'; readonly because: string }
   | { readonly kind: 'ask'; readonly because: string };
 
-const maxAliasDepth = 16;
-
 /**
  * Looks a recipient up in its domain: alias, then the name itself, then the name without its tag, then
  * `postmaster` and `abuse` (RFC 5321 §4.5.1, RFC 2142), then the catch-all. The first that fits wins.
@@ -39,7 +37,8 @@ export function lookUpRecipient(
   options: { readonly postmaster: Address; readonly domains: ReadonlyMap<Domain, LocalDomain> },
 ): Lookup {
   const name = address.localPart.toLowerCase();
-  const untagged = withoutTag(name, domain.tagSeparators);
+  // A tag that hides a route (`user+x%there`) would reach the destination behind a name that we know.
+  const untagged = hidesRoute(address) ? name : withoutTag(name, domain.tagSeparators);
   for (const candidate of untagged === name ? [name] : [name, untagged]) {
     if (domain.aliases.has(candidate)) {
       const to = expandAlias(address, candidate, { domain, domains: options.domains });
@@ -85,26 +84,30 @@ interface AliasScope {
   readonly domains: ReadonlyMap<Domain, LocalDomain>;
 }
 
-/** Expands an alias through all our domains; each name is expanded once, so a loop ends at its members. */
+/**
+ * Expands an alias through all our domains. Each name is expanded once, so a loop ends at the members that
+ * it has besides itself; one that has none is the mailbox of the name that was asked for.
+ */
 function expandAlias(address: Address, name: string, scope: AliasScope): readonly Address[] {
-  const seen = new Set<string>();
   const found = new Map<string, Address>();
-  const visit = (key: string, local: string, domain: LocalDomain, depth: number): void => {
-    if (seen.has(key) || depth > maxAliasDepth) return;
+  const seen = new Set<string>();
+  const waiting = [{ local: name, domain: scope.domain }];
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const { local, domain } = next;
+    const key = `${local}@${domain.name}`;
+    if (seen.has(key)) continue;
     seen.add(key);
-    for (const target of domain.aliases.get(local) ?? []) {
-      const text = target.includes('@') ? target : `${target}@${domain.name}`;
-      const next = parseMailbox(text, { smtputf8: true });
-      if (next === undefined) continue;
-      const nextDomain = scope.domains.get(next.domain);
-      const nextName = next.localPart.toLowerCase();
-      const nextKey = `${nextName}@${next.domain}`;
+    for (const text of domain.aliases.get(local) ?? []) {
+      const target = parseMailbox(text.includes('@') ? text : `${text}@${domain.name}`, { smtputf8: true });
+      if (target === undefined) continue;
+      const targetName = target.localPart.toLowerCase();
+      const targetKey = `${targetName}@${target.domain}`;
+      const targetDomain = scope.domains.get(target.domain);
       // An alias that names itself (`user: user, copy@…`) keeps the mailbox of that name.
-      if (nextKey !== key && nextDomain?.aliases.has(nextName))
-        visit(nextKey, nextName, nextDomain, depth + 1);
-      else found.set(nextKey, next);
+      if (targetKey !== key && targetDomain?.aliases.has(targetName)) {
+        waiting.push({ local: targetName, domain: targetDomain });
+      } else found.set(targetKey, target);
     }
-  };
-  visit(`${name}@${scope.domain.name}`, name, scope.domain, 0);
+  }
   return found.size > 0 ? [...found.values()] : [address];
 }
