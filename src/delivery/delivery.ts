@@ -177,9 +177,7 @@ class Deliveries implements Delivery {
       ...(timeouts === undefined ? {} : { timeouts }),
     });
     const pool = new SessionPool(limits, this.#clock, this.#background);
-    const { maildirOwner: owner } = options;
-    const maildir = { now, ...(owner === undefined ? {} : { owner }) };
-    return { router, remote: { pool, dialer, targets, limits, log: this.#log, now }, maildir };
+    return { router, remote: { pool, dialer, targets, limits, log: this.#log, now }, maildir: { now } };
   }
 
   /** The same folder keeps its inbox: two of them would not know of each other's messages. */

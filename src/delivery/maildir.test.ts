@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { deliverToMaildir, mailboxPath } from './maildir.ts';
 import { type AttemptChanges, attemptFor, recipientOf } from './testing.ts';
@@ -160,6 +171,74 @@ test('a link in place of the temporary folder is followed only to a folder, neve
   await symlink(`${root}/victim`, `${root}/m/tmp`);
   assert.deepEqual((await deliver(`${root}/m`, 'A: b\r\n\r\n', ['a@dest.test'])).fates, ['pending 451 3.0']);
   assert.equal(await readFile(`${root}/victim`, 'utf8'), 'precious');
+});
+
+/** Files and folders below `path` with the user and group that own them. */
+async function owners(path: string): Promise<string[]> {
+  const names = await readdir(path, { recursive: true });
+  return Promise.all(
+    names.toSorted(compareText).map(async (name) => {
+      const { uid, gid } = await stat(join(path, name));
+      return `${/^[0-9]+\./.test(basename(name)) ? join(dirname(name), 'MESSAGE') : name} ${uid}:${gid}`;
+    }),
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : 1;
+}
+
+async function deliverAs(owner: { uid: number; gid: number }, template: string) {
+  const transport = { kind: 'maildir', lane: 'x', template, owner } as const;
+  const attempt = attemptFor('A: b\r\n\r\n', ['a@dest.test']);
+  return (await deliverToMaildir(attempt, transport, { now }, signal)).statuses.get(0);
+}
+
+test('with root everything that is made belongs to the owner, and what was there stays as it is', {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
+  const root = await folder(t);
+  assert.equal((await deliverAs({ uid: 4321, gid: 8765 }, `${root}/{domain}/{local}`))?.status, 'delivered');
+  assert.deepEqual(await owners(root), [
+    'dest.test 4321:8765',
+    'dest.test/a 4321:8765',
+    'dest.test/a/cur 4321:8765',
+    'dest.test/a/new 4321:8765',
+    'dest.test/a/new/MESSAGE 4321:8765',
+    'dest.test/a/tmp 4321:8765',
+  ]);
+  await mkdir(`${root}/theirs/new`, { recursive: true });
+  for (const path of ['theirs', 'theirs/new']) await chown(`${root}/${path}`, 77, 77);
+  await deliverAs({ uid: 4321, gid: 8765 }, `${root}/theirs`);
+  assert.deepEqual(await owners(`${root}/theirs`), [
+    'cur 4321:8765',
+    'new 77:77',
+    'new/MESSAGE 4321:8765',
+    'tmp 4321:8765',
+  ]);
+});
+
+test('a link among the folders of a Maildir gives nothing outside away', {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
+  const root = await folder(t);
+  await mkdir(`${root}/victim`, { mode: 0o755 });
+  await mkdir(`${root}/m`);
+  await symlink(`${root}/victim`, `${root}/m/cur`);
+  assert.equal((await deliverAs({ uid: 4321, gid: 8765 }, `${root}/m`))?.status, 'pending');
+  const { uid, mode } = await stat(`${root}/victim`);
+  assert.deepEqual({ uid, mode: mode & 0o777 }, { uid: 0, mode: 0o755 });
+});
+
+test('without root an owner that is somebody else is transient, and oneself is delivered to', {
+  skip: process.getuid?.() === 0,
+}, async (t) => {
+  const root = await folder(t);
+  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  assert.equal((await deliverAs(self, `${root}/{local}`))?.status, 'delivered');
+  const other = await deliverAs({ uid: self.uid + 1, gid: self.gid }, `${root}/other`);
+  assert.equal(other?.status, 'pending');
+  assert.match(other?.reply.lines[0] ?? '', /EPERM/);
 });
 
 test('an abort leaves the message pending and nothing behind', async (t) => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, chown, type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import {
@@ -12,11 +12,11 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
+import type { MaildirOwner } from './options.ts';
 import type { MaildirTransport } from './transport.ts';
 
 export interface MaildirParts {
   readonly now: () => number;
-  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /** Mailboxes written at the same time by one attempt. */
@@ -47,7 +47,7 @@ export async function deliverToMaildir(
     const outcome =
       path === undefined
         ? reply(550, '1.3', 'The address has no mailbox name')
-        : await writeMessage(path, recipient.address, { attempt, parts, signal });
+        : await writeMessage(path, recipient.address, { attempt, parts, signal, owner: transport.owner });
     if (outcome.code === 452) health = { kind: 'dead', reply: outcome };
     statuses.set(index, statusOf(outcome, parts.now(), path));
   };
@@ -93,17 +93,18 @@ interface Writing {
   readonly attempt: Attempt;
   readonly parts: MaildirParts;
   readonly signal: AbortSignal;
+  readonly owner: MaildirOwner | undefined;
 }
 
 async function writeMessage(path: string, address: Address, writing: Writing): Promise<Reply> {
   const name = uniqueName(writing.parts.now());
   const temporary = join(path, 'tmp', name);
   try {
-    const file = await openTemporary(path, temporary, writing.parts.owner);
+    const { owner } = writing;
+    const file = await openTemporary(path, temporary, owner);
     try {
       await writeOctets(file, address, writing);
-      if (writing.parts.owner !== undefined)
-        await file.chown(writing.parts.owner.uid, writing.parts.owner.gid);
+      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
       await file.sync();
     } finally {
       await file.close();
@@ -127,7 +128,7 @@ function uniqueName(now: number): string {
 async function openTemporary(
   path: string,
   temporary: string,
-  owner: MaildirParts['owner'],
+  owner: MaildirOwner | undefined,
 ): Promise<FileHandle> {
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
   try {
@@ -139,18 +140,37 @@ async function openTemporary(
   return open(temporary, flags, 0o600);
 }
 
-async function makeMaildir(path: string, owner: MaildirParts['owner']): Promise<void> {
+/** `tmp` is made last: a Maildir without it is one that is not finished. */
+async function makeMaildir(path: string, owner: MaildirOwner | undefined): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  for (const folder of [path, join(path, 'tmp'), join(path, 'new'), join(path, 'cur')]) {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chmod(folder, 0o700);
-    if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
+  const made = first === undefined ? [path] : foldersBetween(first, path);
+  for (const name of ['cur', 'new', 'tmp']) {
+    await mkdir(join(path, name), { recursive: true, mode: 0o700 });
+    made.push(join(path, name));
   }
+  if (owner !== undefined) for (const folder of made) await giveFolder(folder, owner);
   await syncFolder(path);
+  if (first === undefined) return;
   // Folders above it that were made too have to last as well.
-  for (let at = path; first !== undefined && at.length >= first.length; at = dirname(at)) {
-    await syncFolder(dirname(at));
-    if (at === dirname(at)) break;
+  for (const folder of foldersBetween(first, path)) await syncFolder(dirname(folder));
+}
+
+/** Both ends and what lies between them, from the top. */
+function foldersBetween(top: string, path: string): string[] {
+  return path.length <= top.length ? [path] : [...foldersBetween(top, dirname(path)), path];
+}
+
+/**
+ * Gives a folder that the process made to its owner. Never by its path, and never one of somebody else:
+ * who owns the folder above could have put a link to any place there in the meantime.
+ */
+async function giveFolder(path: string, { uid, gid }: MaildirOwner): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const found = await folder.stat();
+    if (found.uid === process.geteuid?.()) await folder.chown(uid, gid);
+  } finally {
+    await folder.close();
   }
 }
 

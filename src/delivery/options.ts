@@ -1,5 +1,11 @@
 import type { ClientTimeouts } from '../client/index.ts';
 
+/** Numbers of a user and a group of this machine. */
+export interface MaildirOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** One domain of ours, as far as delivery cares. A domain with neither key is routed like any other. */
 export interface DeliveryDomain {
   readonly name: string;
@@ -7,6 +13,8 @@ export interface DeliveryDomain {
   readonly deliver?: string;
   /** We are its backup MX: onwards by MX, to exchangers better than us only. */
   readonly backup?: boolean;
+  /** Owner of its Maildirs and their files; default: the process. Another one needs privileges. */
+  readonly owner?: MaildirOwner;
 }
 
 /** A static route. The first whose `to` and `from` match is taken. */
@@ -90,8 +98,6 @@ export interface DeliveryOptions {
   readonly refusePrivateMx?: boolean;
   /** The port of mail exchangers; default 25. Others are for laboratories. */
   readonly mxPort?: number;
-  /** Owner of Maildirs and their files; default: the process. Changing it needs privileges. */
-  readonly maildirOwner?: { readonly uid: number; readonly gid: number };
   /** Where `capture` writes; required when a route or domain uses it. */
   readonly capture?: { readonly folder: string; readonly maxMessages?: number; readonly maxBytes?: number };
   readonly limits?: Partial<DeliveryLimits>;

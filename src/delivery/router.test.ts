@@ -46,6 +46,28 @@ test('our domains come before routes and go where they are delivered', () => {
   assert.equal(laneOf(options, 'a@plain.test'), 'smtp:smart.test:25');
 });
 
+test('each domain gives its Maildirs to its own owner, and a route to nobody', () => {
+  const router = new Router({
+    ...base,
+    domains: [
+      { name: 'one.test', deliver: 'maildir:/var/mail/{domain}/{local}', owner: { uid: 8, gid: 12 } },
+      { name: 'two.test', deliver: 'maildir:/var/mail/{domain}/{local}', owner: { uid: 9, gid: 13 } },
+      { name: 'plain.test', deliver: 'maildir:/var/mail/{domain}/{local}' },
+    ],
+    routes: [{ to: '*', via: 'maildir:/var/mail/all' }],
+  });
+  const ownerAt = (domain: string) => {
+    const transport = router.transportFor(recipientOf(`a@${domain}`).address);
+    assert.equal(transport.kind, 'maildir');
+    assert.equal(router.resolveLane(transport.lane), transport);
+    return transport.owner;
+  };
+  assert.deepEqual(ownerAt('one.test'), { uid: 8, gid: 12 });
+  assert.deepEqual(ownerAt('two.test'), { uid: 9, gid: 13 });
+  assert.equal(ownerAt('plain.test'), undefined);
+  assert.equal(ownerAt('other.test'), undefined);
+});
+
 test('a backup domain goes by MX past a catch-all route, but not past one that names it', () => {
   const domains = [{ name: 'backup.test', backup: true }];
   const all = { to: '*', via: 'smtp://smart.test' };

@@ -133,7 +133,7 @@ export class Router {
     if (via === undefined || (via.kind === 'mx' && via.domain === undefined)) return;
     for (let number = 1; ; number++) {
       const suffix = number === 1 ? rule.suffix : `${rule.suffix}~${number}`;
-      const transport = makeTransport(rule.vias, rule.policy, suffix, rule.domain);
+      const transport = makeTransport({ ...rule, suffix }, rule.domain);
       if (transport === undefined) return;
       const other = this.#byLane.get(transport.lane);
       if (other === undefined || isSame(other, transport)) {
@@ -147,7 +147,7 @@ export class Router {
 
 /** The transport of a rule whose lane is one per recipient domain. */
 function transportOf(rule: Rule, domain: Domain): Transport | undefined {
-  return makeTransport(rule.vias, rule.policy, rule.suffix, domain);
+  return makeTransport(rule, domain);
 }
 
 function isSame(a: Transport, b: Transport): boolean {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { type Domain, parseDomain } from '../mail/index.ts';
-import type { DeliveryDomain, DeliveryOptions, DeliveryRoute } from './options.ts';
+import type { DeliveryDomain, DeliveryOptions, DeliveryRoute, MaildirOwner } from './options.ts';
 import { type Pattern, parsePattern } from './pattern.ts';
 import { type ConnectionPolicy, defaultPolicy, discriminator, policyOf } from './transport.ts';
 import { parseVia, type Via } from './via.ts';
@@ -15,6 +15,8 @@ export interface Rule {
   readonly suffix: string;
   /** The domain of ours that the rule is about: its Maildirs are a lane of their own. */
   readonly domain?: Domain;
+  /** Who gets the files of its Maildirs. */
+  readonly owner?: MaildirOwner;
 }
 
 /** Something in the configuration that cannot be used. */
@@ -79,7 +81,10 @@ function compileDomain(
         path: `domains[${index}].deliver`,
         message: 'credentials need a route, with its password',
       });
-    } else return [{ ...byMx, to, vias: [via], domain }];
+    } else {
+      const owner = options.owner === undefined ? {} : { owner: options.owner };
+      return [{ ...byMx, to, vias: [via], domain, ...owner }];
+    }
     return [];
   }
   if (options.backup !== true) return [];

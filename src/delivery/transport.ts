@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Domain } from '../mail/index.ts';
 import type { LaneName } from '../spool/index.ts';
-import type { DeliveryRoute } from './options.ts';
+import type { DeliveryRoute, MaildirOwner } from './options.ts';
 import type { Via } from './via.ts';
 
 /** How a lane is carried out. One value per lane; what differs between two of them is in the lane's name. */
@@ -41,6 +41,8 @@ export interface MaildirTransport {
   readonly kind: 'maildir';
   readonly lane: LaneName;
   readonly template: string;
+  /** Absent: the process. */
+  readonly owner?: MaildirOwner;
 }
 
 export interface CaptureTransport {
@@ -96,11 +98,17 @@ export function formatHostPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Makes the transport of parsed vias (one, or a list of smtp). `mx` without a domain takes `domain`. */
+/** What a transport is made of: parsed vias (one, or a list of smtp), and what is said about them. */
+export interface TransportParts {
+  readonly vias: readonly Via[];
+  readonly policy: ConnectionPolicy;
+  readonly suffix: string;
+  readonly owner?: MaildirOwner;
+}
+
+/** Makes the transport of a rule. `mx` without a domain takes `domain`. */
 export function makeTransport(
-  vias: readonly Via[],
-  policy: ConnectionPolicy,
-  suffix: string,
+  { vias, policy, suffix, owner }: TransportParts,
   domain?: Domain,
 ): Transport | undefined {
   const [first] = vias;
@@ -120,7 +128,12 @@ export function makeTransport(
     case 'capture':
       return { kind: 'capture', lane: 'capture' };
     case 'maildir':
-      return { kind: 'maildir', lane: `maildir:${domain ?? first.template}`, template: first.template };
+      return {
+        kind: 'maildir',
+        lane: `maildir:${domain ?? first.template}`,
+        template: first.template,
+        ...(owner === undefined ? {} : { owner }),
+      };
     case 'lmtp-socket':
       return remote(`lmtp:${first.path}`, 'lmtp', { kind: 'socket', path: first.path });
     case 'lmtp': {

@@ -2,28 +2,39 @@ import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { IpSet } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
-import type { DeliveryOptions } from '../delivery/index.ts';
+import type { DeliveryDomain, DeliveryOptions } from '../delivery/index.ts';
 import { createPolicy, type LocalDomain, type PolicyOptions, type VerifyRecipient } from '../policy/index.ts';
 import type { QueueOptions } from '../queue/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
 import { findAccount } from './accounts.ts';
 
-/** The options of delivery that a configuration comes to. */
-export function deliveryOptions(config: Config): DeliveryOptions {
-  const { delivery } = config;
+/** The part of the options of delivery that says where mail goes. */
+export function routingOptions({ domains, routes, capture }: Config) {
   return {
-    hostname: config.hostname,
-    ownNames: delivery.ownNames,
-    domains: config.domains.map(({ name, deliver, isBackup, owner }) => ({
+    domains: domains.map(({ name, deliver, isBackup }) => ({
       name,
       backup: isBackup,
       ...(deliver === undefined ? {} : { deliver }),
-      ...(owner === undefined ? {} : { owner: findAccount(owner) }),
     })),
-    routes: config.routes,
+    routes,
+    capture,
+  } satisfies Partial<DeliveryOptions>;
+}
+
+/** The options of delivery that a configuration comes to. Throws `UnknownAccountError`. */
+export function deliveryOptions(config: Config): DeliveryOptions {
+  const { delivery } = config;
+  const routing = routingOptions(config);
+  return {
+    ...routing,
+    domains: routing.domains.map((domain, index): DeliveryDomain => {
+      const owner = config.domains[index]?.owner;
+      return owner === undefined ? domain : { ...domain, owner: findAccount(owner) };
+    }),
+    hostname: config.hostname,
+    ownNames: delivery.ownNames,
     refusePrivateMx: config.dns.refusePrivateMx,
     mxPort: delivery.mxPort,
-    capture: config.capture,
     limits: delivery.limits,
     timeouts: delivery.timeouts,
     ...(delivery.ownAddresses === undefined ? {} : { ownAddresses: delivery.ownAddresses }),
