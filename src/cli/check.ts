@@ -1,4 +1,5 @@
 import type { Config } from '../config/index.ts';
+import { configChecks } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
@@ -14,7 +15,7 @@ export const check: Command = {
   async run(args, io) {
     const file = findConfigFile(io, args.text('config'));
     try {
-      const config = loadConfiguration(io, file);
+      const config = loadConfiguration(io, file, configChecks);
       const summary = summaryOf(config);
       if (args.has('json')) await io.out(`${JSON.stringify({ ok: true, file, ...summary })}\n`);
       else await io.out(`configuration is good: ${file ?? 'local profile'}\n${formatSummary(summary)}`);

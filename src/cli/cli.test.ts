@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -14,15 +14,8 @@ import {
   type QueueItem,
 } from '../admin/index.ts';
 import { silentLog } from '../base/index.ts';
-import { dispatch } from './dispatch.ts';
-import { type FakeIo, fakeIo } from './fake-io.ts';
 import { formatSize, formatSpan } from './table.ts';
-
-async function ownFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'posthouse-cli-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { fakeIo, ownFolder, run } from './testing.ts';
 
 const item = (id: string, over: Partial<QueueItem> = {}): QueueItem => ({
   id,
@@ -89,14 +82,6 @@ async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
   return { data, asked };
 }
 
-async function run(
-  argv: string[],
-  io: FakeIo = fakeIo(),
-): Promise<{ code: number; out: string; err: string }> {
-  const code = await dispatch(argv, io);
-  return { code, ...io.text };
-}
-
 const mistakes: [string[], RegExp][] = [
   [['strat'], /did you mean "posthouse start"/],
   [['queue', 'relase', 'X'], /did you mean "posthouse queue release"/],
@@ -151,38 +136,6 @@ test('sizes and spans are short', () => {
     '2h',
     '3d',
   ]);
-});
-
-test('check prints every problem with its line and exits 78', async (t) => {
-  const folder = await ownFolder(t);
-  await writeFile(join(folder, 'p.yaml'), 'hostnam: x.example\nlisteners: 5\n');
-  const { code, out } = await run(['check', '--config', 'p.yaml'], fakeIo({ folder }));
-  assert.equal(code, 78);
-  assert.match(out, /p\.yaml:1:\d+: .*hostnam/);
-  assert.match(out, /p\.yaml:2:\d+: /);
-  const json = await run(['check', '--json', '--config', 'p.yaml'], fakeIo({ folder }));
-  assert.equal(JSON.parse(json.out).ok, false);
-});
-
-test('check of nothing describes the local profile; a named file that is missing is 78', async (t) => {
-  const folder = await ownFolder(t);
-  const good = await run(['check'], fakeIo({ folder }));
-  assert.equal(good.code, 0);
-  assert.match(good.out, /^configuration is good/);
-  assert.match(good.out, /listeners {4}mx 127\.0\.0\.1:2525/);
-  assert.equal((await run(['check', '-c', 'none.yaml'], fakeIo({ folder }))).code, 78);
-});
-
-test('init writes a file once, and replaces it only when told to', async (t) => {
-  const folder = await ownFolder(t);
-  assert.equal((await run(['init', 'local'], fakeIo({ folder }))).code, 0);
-  const text = await readFile(join(folder, 'posthouse.yaml'), 'utf8');
-  const again = await run(['init', 'local'], fakeIo({ folder }));
-  assert.equal(again.code, 73);
-  assert.match(again.err, /--force/);
-  assert.equal((await run(['init', 'local', '--force'], fakeIo({ folder }))).code, 0);
-  assert.equal((await run(['init', 'local', '-o', '-'], fakeIo({ folder }))).out, text);
-  assert.equal((await run(['check'], fakeIo({ folder }))).code, 0);
 });
 
 test('queue list is a table of harmless text, or JSON', async (t) => {

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 
 import {
   type Config,
+  type ConfigCheck,
   findConfig,
   formatProblem,
   type LoadResult,
@@ -49,9 +50,13 @@ export function findConfigFile(io: Io, named: string | undefined): string | unde
   }
 }
 
-/** Loads the whole configuration, or the local profile when `file` is `undefined`. Throws `ConfigProblems`. */
-export function loadConfiguration(io: Io, file: string | undefined): Config {
-  return file === undefined ? localProfile({ cwd: io.folder }) : configOf(loadConfigFile(file));
+/**
+ * Loads the whole configuration, or the local profile when `file` is `undefined`. `checks` are those of the
+ * relay: they are passed in because `sendmail`, which uses this file too, must not load all of it. Throws
+ * `ConfigProblems`.
+ */
+export function loadConfiguration(io: Io, file: string | undefined, checks: readonly ConfigCheck[]): Config {
+  return file === undefined ? localProfile({ cwd: io.folder }) : configOf(loadConfigFile(file, { checks }));
 }
 
 /** What local users' commands need: it must not depend on files that only the relay may read. */

@@ -7,11 +7,11 @@ import { type TestContext, test } from 'node:test';
 import { prepareMaildrop } from '../admin/index.ts';
 import { parseAddressList } from './address-list.ts';
 import { CliError } from './exit-code.ts';
-import { fakeIo } from './fake-io.ts';
 import { foldLongLine } from './input-line.ts';
 import { runSendmail, type SendmailSite } from './sendmail.ts';
 import { parseSendmail } from './sendmail-options.ts';
 import { encodeWords, formatMailbox } from './submission.ts';
+import { fakeIo } from './testing.ts';
 
 const lists: [string, string[]][] = [
   ['a@b.example', ['a@b.example']],

@@ -9,8 +9,8 @@ import { type TestContext, test } from 'node:test';
 import type { Control } from '../admin/index.ts';
 import { memoryLog } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
-import { fakeIo } from './fake-io.ts';
 import { runStart, type StartParts } from './start.ts';
+import { fakeIo } from './testing.ts';
 
 async function setUp(t: TestContext, over: Partial<StartParts> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-start-'));

@@ -1,6 +1,7 @@
 import type { Control } from '../admin/index.ts';
 import { type Log, type LogFormat, openLog } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
+import { configChecks, startRelay } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -32,10 +33,7 @@ const drainMs = 30_000;
 /** A second signal within this time is the same one: npm passes on what the terminal sent already. */
 const sameSignalMs = 500;
 
-const realParts: StartParts = {
-  openLog,
-  startRelay: async (options) => (await import('../relay/index.ts')).startRelay(options),
-};
+const realParts: StartParts = { openLog, startRelay };
 
 /** `posthouse start`. */
 export const start: Command = {
@@ -54,16 +52,17 @@ profile: it listens on the loopback only, and what it takes ends in the capture 
 
 /** Runs until it is told to end. `configFile` is `undefined` for the local profile. */
 export async function runStart(configFile: string | undefined, io: Io, parts: StartParts): Promise<number> {
-  const config = loadConfiguration(io, configFile);
+  const load = () => loadConfiguration(io, configFile, configChecks);
+  const config = load();
   await using log = parts.openLog({ format: config.logs.format });
   const stopped = stopSignals(io, log);
   await using relay = await startOrExplain(parts, {
     config,
     log,
-    reload: async () => loadConfiguration(io, configFile),
+    reload: async () => load(),
     ...(configFile === undefined ? {} : { configFile }),
   });
-  using _ = reloadOnSignal({ io, log, relay, load: () => loadConfiguration(io, configFile) });
+  using _ = reloadOnSignal({ io, log, relay, load });
   const listeners = relay.addresses.map(({ name, role, address }) => ({ name, role, address }));
   await io.out(`${JSON.stringify({ event: 'ready', pid: process.pid, data: config.data, listeners })}\n`);
   if (configFile === undefined && io.isTerminal.stderr) io.err(localHint(relay, config));

@@ -8,8 +8,8 @@ import { silentLog } from '../base/index.ts';
 import { type Address, type Envelope, parseMailbox, reply } from '../mail/index.ts';
 import { openSpool, type Spool } from '../spool/index.ts';
 import { dispatch } from './dispatch.ts';
-import { fakeIo } from './fake-io.ts';
 import { matches, queueItem } from './stopped-queue.ts';
+import { fakeIo } from './testing.ts';
 
 function address(text: string): Address {
   const parsed = parseMailbox(text, { smtputf8: false });

@@ -10,4 +10,5 @@
  * nothing; a drain ends what is under way and leaves the rest in the spool.
  */
 export { UnknownAccountError } from './accounts.ts';
+export { configChecks } from './checks.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';

@@ -1,5 +1,10 @@
 import { EventEmitter } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 
+import { dispatch } from './dispatch.ts';
 import type { Io } from './io.ts';
 
 /** Surroundings for tests: input from text, output into strings. */
@@ -36,4 +41,20 @@ export function fakeIo(over: Partial<Omit<Io, 'stdin'>> & { readonly stdin?: str
     },
     ...rest,
   };
+}
+
+/** A folder of a test, removed at its end. */
+export async function ownFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-cli-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Runs the words after `posthouse`. */
+export async function run(
+  argv: string[],
+  io: FakeIo = fakeIo(),
+): Promise<{ code: number; out: string; err: string }> {
+  const code = await dispatch(argv, io);
+  return { code, ...io.text };
 }

@@ -1,0 +1,37 @@
+import type { Config, ConfigCheck } from '../config/index.ts';
+import { compileRules } from '../delivery/index.ts';
+import { type Account, findAccount, UnknownAccountError } from './accounts.ts';
+import { routingOptions } from './settings.ts';
+
+type Finding = ReturnType<ConfigCheck>[number];
+
+/** What the configuration by itself cannot judge: whether routes can be used, and who exists on this machine. */
+export const configChecks: readonly ConfigCheck[] = [
+  (config) => compileRules(routingOptions(config)).problems,
+  accountProblems,
+];
+
+function accountProblems({ user, domains }: Config): readonly Finding[] {
+  const findings: Finding[] = [];
+  const find = (path: string, name: string | undefined): Account | undefined => {
+    if (name === undefined) return undefined;
+    try {
+      return findAccount(name);
+    } catch (error) {
+      if (!(error instanceof UnknownAccountError)) throw error;
+      findings.push({ path, message: error.message });
+      return undefined;
+    }
+  };
+  const relay = find('user', user);
+  for (const [index, domain] of domains.entries()) {
+    const path = `domains[${index}].owner`;
+    const owner = find(path, domain.owner);
+    if (owner === undefined || relay === undefined) continue;
+    // Privileges are given up for good, and with them the right to give files away.
+    if (owner.uid !== relay.uid || owner.gid !== relay.gid) {
+      findings.push({ path, message: `once the relay has become "${user}" it can write as nobody else` });
+    }
+  }
+  return findings;
+}
