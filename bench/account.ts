@@ -163,7 +163,8 @@ export function watchMemory(account: Account, everyMs: number): { stop(): Memory
       processes: Math.max(peak.processes, seen.processes),
     };
   };
-  const timer = setInterval(look, everyMs);
+  // A measurement that fails leaves its watch behind, which must not keep the program alive.
+  const timer = setInterval(look, everyMs).unref();
   return {
     stop: () => {
       clearInterval(timer);

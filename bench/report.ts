@@ -65,8 +65,7 @@ function summarise(measurements: readonly Measurement[]): Summary | undefined {
 export class Results {
   readonly file: string;
 
-  constructor(what: Case, facts: Machine) {
-    const folder = join(import.meta.dirname, 'results');
+  constructor(folder: string, what: Case, facts: Machine) {
     mkdirSync(folder, { recursive: true });
     this.file = join(folder, `${facts.date.slice(0, 16).replaceAll(':', '')}-${what.name}.jsonl`);
     writeFileSync(this.file, `${JSON.stringify({ kind: 'machine', case: what, ...facts })}\n`);

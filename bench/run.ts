@@ -3,7 +3,7 @@
  * several rounds, each with a fresh start, an empty spool and warm-up messages. Medians count.
  *
  *   npm run bench -- [--only postfix,posthouse] [--cases k1-s20-many,…] [--rounds 3] [--messages N] [--warmup N]
- *                    [--directory FOLDER] [--quick]
+ *                    [--directory FOLDER] [--results FOLDER] [--quick]
  *   npm run bench -- memory
  *
  * The sink's count of messages and recipients has to equal what was accepted, or the run fails with exit code 1.
@@ -25,7 +25,10 @@ interface Plan {
   readonly cases: readonly Case[];
   readonly rounds: number;
   readonly warmup: number;
+  /** Where the relays keep their spools: one file system for all. */
   readonly directory: string;
+  /** Where the raw results go. */
+  readonly results: string;
 }
 
 function plan(args: readonly string[]): Plan {
@@ -38,6 +41,7 @@ function plan(args: readonly string[]): Plan {
       messages: { type: 'string' },
       warmup: { type: 'string' },
       directory: { type: 'string' },
+      results: { type: 'string' },
       quick: { type: 'boolean', default: false },
     },
   });
@@ -55,6 +59,7 @@ function plan(args: readonly string[]): Plan {
     cases: names.map((name) => parseCase(name, messages)),
     rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
     warmup: Number(values.warmup ?? (values.quick ? 100 : 300)),
+    results: values.results ?? join(import.meta.dirname, 'results'),
     directory: values.directory ?? join(import.meta.dirname, '.cache'),
   };
 }
@@ -74,7 +79,7 @@ async function prepare(wanted: readonly Relay[], facts: Machine): Promise<readon
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const { cases, rounds, warmup, directory, relays: wanted } = plan(args);
+  const { cases, rounds, warmup, directory, results: folderOfResults, relays: wanted } = plan(args);
   mkdirSync(directory, { recursive: true });
   const folder = await relayFolder(directory, 'run');
   let broken = 0;
@@ -91,7 +96,7 @@ async function main(args: readonly string[]): Promise<number> {
         .join(', '),
     );
     for (const what of cases) {
-      const results = new Results(what, facts);
+      const results = new Results(folderOfResults, what, facts);
       const measurements: Measurement[] = [];
       for (let round = 1; round <= rounds; round++) {
         for (const relay of ready) {
