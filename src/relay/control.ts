@@ -10,16 +10,10 @@ import {
   shapeMinutes,
 } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
-import {
-  type Address,
-  type Domain,
-  formatReplyText,
-  parseMailbox,
-  parseQueueId,
-  type QueueId,
-} from '../mail/index.ts';
-import { type Operated, type Operator, statusWord } from '../queue/index.ts';
+import { parseMailbox, parseQueueId, type QueueId } from '../mail/index.ts';
+import type { Operated, Operator } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
+import { matches, queueItem } from './queue-view.ts';
 import { type SubmitParts, submit } from './submit.ts';
 
 /** What the control socket is answered from. */
@@ -41,7 +35,7 @@ export function createControl(parts: ControlParts): Control {
     reload: () => parts.reload(),
     async *list(selector) {
       for await (const id of select(spool, selector)) {
-        const item = describe(spool, id);
+        const item = queueItem(spool, id);
         if (item !== undefined) yield item;
       }
     },
@@ -62,7 +56,7 @@ export function createControl(parts: ControlParts): Control {
     async *shape(selector): AsyncIterable<ShapeRow> {
       const rows = new Map<string, number[]>();
       for await (const id of select(spool, selector))
-        countByAge(rows, describe(spool, id), parts.clock.now());
+        countByAge(rows, queueItem(spool, id), parts.clock.now());
       for (const [destination, counts] of rows) yield { destination, counts };
     },
     submit: (submission, octets, signal) => submit(parts, { submission, octets, signal }),
@@ -83,66 +77,6 @@ async function* select(spool: Spool, selector: Selector): AsyncIterable<QueueId>
     if (matches(spool, id, selector.match)) yield id;
     if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
-}
-
-type Match = Extract<Selector, { readonly match: unknown }>['match'];
-
-function matches(spool: Spool, id: QueueId, match: Match): boolean {
-  if (match.held !== undefined) {
-    const isHeld = spool.entries(id).some((entry) => entry.held !== undefined);
-    if (isHeld !== match.held) return false;
-  }
-  if (match.from === undefined && match.to === undefined) return true;
-  const envelope = spool.envelope(id);
-  if (envelope === undefined) return false;
-  if (match.from !== undefined && !isMeant(envelope.reversePath, match.from)) return false;
-  const { to } = match;
-  return to === undefined || envelope.recipients.some(({ address }) => isMeant(address, to));
-}
-
-/** `wanted` is an address, a domain, or `<>`. */
-function isMeant(address: Address | null, wanted: string): boolean {
-  if (address === null) return wanted === '<>' || wanted === '';
-  const lower = wanted.toLowerCase();
-  return wanted.includes('@') ? address.text.toLowerCase() === lower : address.domain === (lower as Domain);
-}
-
-/** A message as it stands in the spool; `undefined` when it is gone. One that cannot be read says so. */
-function describe(spool: Spool, id: QueueId): QueueItem | undefined {
-  const envelope = spool.envelope(id);
-  if (envelope === undefined) return undefined;
-  const statuses = spool.statuses(id);
-  const entries = spool.entries(id);
-  return {
-    id,
-    from: envelope.reversePath === null ? '' : envelope.reversePath.text,
-    size: envelope.content.size,
-    receivedAt: envelope.receivedAt,
-    client: envelope.origin.client,
-    ground: envelope.origin.ground,
-    recipients: envelope.recipients.flatMap(({ address }, index) => {
-      const status = statuses.get(index);
-      const entry = entries.find((e) => e.recipients === 'all' || e.recipients.includes(index));
-      // A recipient without entry and status was replaced by a redirect.
-      if (entry === undefined && status === undefined) return [];
-      const word = status === undefined ? 'pending' : statusWord(status);
-      return [
-        {
-          to: address.text,
-          status: entry?.held !== undefined ? ('held' as const) : word,
-          ...(entry === undefined
-            ? {}
-            : {
-                lane: entry.lane,
-                attempts: entry.attempts,
-                ...(entry.held === undefined ? { nextAt: entry.dueAt } : { held: entry.held }),
-              }),
-          ...(status === undefined ? {} : { at: status.at, reply: formatReplyText(status.reply) }),
-          ...(status?.relay === undefined ? {} : { relay: status.relay }),
-        },
-      ];
-    }),
-  };
 }
 
 function operate(operator: Operator, change: QueueChange, id: QueueId): Promise<Operated> {

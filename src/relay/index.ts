@@ -11,4 +11,5 @@
  */
 export { UnknownAccountError } from './accounts.ts';
 export { configChecks } from './checks.ts';
+export { matches, queueItem } from './queue-view.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';
