@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LocalDomain, lookUpRecipient } from './index.ts';
-import { address, domain, localDomain, tableOf } from './testing.ts';
+import { address, localDomain, tableOf } from './testing.ts';
 
 /** What a recipient comes to, in a few words. */
 function lookUp(text: string, ...domains: readonly LocalDomain[]): string {

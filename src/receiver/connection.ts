@@ -39,6 +39,10 @@ export class Connection implements Wire {
   #session: Session | undefined;
   #leave: (() => void) | undefined;
   #header: Buffer = Buffer.alloc(0);
+  #cancelDeadline: () => void = () => {};
+  /** Input stops while the session asks for it, and while replies wait for a peer that does not read. */
+  #isHeld = false;
+  #isFull = false;
   readonly #since: number;
 
   constructor(facts: ConnectionFacts, parts: ReceiverParts, socket: Socket) {
@@ -47,8 +51,8 @@ export class Connection implements Wire {
     this.#raw = socket;
     this.#socket = socket;
     this.#since = parts.clock.now();
-    socket.setNoDelay(true);
-    socket.setTimeout(facts.settings.limits.openingMs, () => this.#timeOut());
+    socket.setTimeout(facts.settings.limits.openingMs);
+    socket.on('timeout', () => this.#timeOut());
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#closed());
   }
@@ -64,11 +68,14 @@ export class Connection implements Wire {
       this.#begin(peer, this.#raw.remotePort ?? 0);
       return;
     }
+    this.#setDeadline(this.#facts.settings.limits.openingMs);
     const read = (octets: Buffer) => {
       this.#header = Buffer.concat([this.#header, octets]);
       const header = readProxyHeader(this.#header);
       if (header.kind === 'incomplete') return;
       this.#raw.off('data', read);
+      // Stopped until somebody listens again, or what comes behind the header would go nowhere.
+      this.#raw.pause();
       if (header.kind === 'invalid') {
         this.#log('proxy-header-invalid', { client: peer });
         this.#raw.destroy();
@@ -93,22 +100,38 @@ export class Connection implements Wire {
   }
 
   write(text: string): void {
-    if (!this.#socket.destroyed) this.#socket.write(text, 'latin1');
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) return;
+    if (socket.write(text, 'latin1') || this.#isFull) return;
+    // A peer that asks on and on and reads no answer would fill our memory with them.
+    this.#isFull = true;
+    socket.pause();
+    socket.once('drain', () => {
+      this.#isFull = false;
+      if (!this.#isHeld) socket.resume();
+    });
   }
 
   pause(): void {
+    this.#isHeld = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#isHeld = false;
+    if (!this.#isFull) this.#socket.resume();
   }
 
   end(): void {
     this.#socket.end();
-    // A peer that does not close is not waited for longer than this.
-    this.#raw.setTimeout(lingerMs, () => this.#raw.destroy());
+    this.#setDeadline(lingerMs);
     this.#socket.resume();
+  }
+
+  /** Cuts the connection off after this time, whatever the peer sends meanwhile; a new one takes its place. */
+  #setDeadline(afterMs: number): void {
+    this.#cancelDeadline();
+    this.#cancelDeadline = this.#parts.clock.after(afterMs, () => this.#raw.destroy());
   }
 
   startTls(): void {
@@ -126,6 +149,8 @@ export class Connection implements Wire {
         reply: formatReply(admitted.reply).trimEnd(),
       });
       this.#raw.end(formatReply(admitted.reply));
+      this.#setDeadline(lingerMs);
+      this.#raw.resume();
       return;
     }
     this.#leave = admitted.leave;
@@ -141,6 +166,7 @@ export class Connection implements Wire {
   #start(address: string, port: number, tls: TlsFacts | undefined): void {
     const { id, listener, settings } = this.#facts;
     this.#session = new Session({ id, listener, settings, address, port, tls }, this.#parts, this);
+    this.#cancelDeadline();
     this.#raw.setTimeout(settings.limits.idleMs);
     this.#listen();
     this.#session.greet();
@@ -148,7 +174,10 @@ export class Connection implements Wire {
 
   #listen(): void {
     this.#socket.on('data', (octets: Buffer) => this.#session?.receive(octets));
-    this.#socket.on('end', () => this.#socket.end());
+    this.#socket.on('end', () => {
+      if (!this.#socket.writableEnded) this.#socket.end();
+    });
+    this.#socket.resume();
   }
 
   /**
@@ -159,7 +188,9 @@ export class Connection implements Wire {
     const isRunning = this.#session !== undefined;
     this.#raw.removeAllListeners('data');
     this.#raw.removeAllListeners('end');
-    this.#raw.setTimeout(this.#facts.settings.limits.openingMs);
+    this.#raw.setTimeout(0);
+    this.#setDeadline(this.#facts.settings.limits.openingMs);
+    this.#isFull = false;
     const secured = new TLSSocket(this.#raw, { isServer: true, secureContext });
     this.#socket = secured;
     secured.on('error', (error) => {
@@ -167,6 +198,8 @@ export class Connection implements Wire {
       this.#raw.destroy();
     });
     secured.on('secure', () => {
+      // A session that was told to end meanwhile keeps the deadline of its end.
+      if (!secured.writableEnded) this.#cancelDeadline();
       this.#raw.setTimeout(this.#facts.settings.limits.idleMs);
       const { standardName } = secured.getCipher();
       then({ version: secured.getProtocol() ?? 'unknown', cipher: standardName });
@@ -181,6 +214,7 @@ export class Connection implements Wire {
 
   #closed(): void {
     const session = this.#session;
+    this.#cancelDeadline();
     if (this.#socket !== this.#raw) this.#socket.destroy();
     this.#leave?.();
     this.#leave = undefined;

@@ -1,21 +1,35 @@
-import { type ContentFacts, countReceived, findField, headerEnd } from '../mail/index.ts';
+import { type ContentFacts, countReceived, findField } from '../mail/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
 import type { IncomingMessage } from './ask.ts';
 
 /** How much of a message is looked at for its header. */
 const headerOctets = 64 * 1024;
+/** A peer that sends octet by octet must not make us keep a buffer for each. */
+const maxPieces = 64;
+const headerEnd = Buffer.from('\r\n\r\n');
 
 /** The beginning of a message, kept until its header is known. */
 class Head {
   #pieces: Buffer[] = [];
   #size = 0;
+  /** The octets before those that come next; a header may be empty. */
+  #last: Buffer = Buffer.from('\r\n');
   #isComplete = false;
 
   push(octets: Buffer): void {
     if (this.#isComplete) return;
     this.#pieces.push(octets);
+    if (this.#pieces.length > maxPieces) this.#pieces = [Buffer.concat(this.#pieces)];
     this.#size += octets.length;
-    this.#isComplete = this.#size >= headerOctets || headerEnd(octets) < octets.length;
+    this.#isComplete = this.#size >= headerOctets || octets.includes(headerEnd) || this.#endsAcross(octets);
+  }
+
+  /** Whether the empty line lies across the end of the last piece and the beginning of this one. */
+  #endsAcross(octets: Buffer): boolean {
+    const joint = Buffer.concat([this.#last, octets.subarray(0, 3)]);
+    const end = octets.length < 3 ? joint : octets;
+    this.#last = Buffer.from(end.subarray(-3));
+    return joint.includes(headerEnd);
   }
 
   octets(): Buffer {

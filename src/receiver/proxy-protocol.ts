@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { canonicalIp } from '../base/index.ts';
 
 /** What a PROXY header comes to. `octets` is its length: what follows belongs to the client. */
@@ -35,10 +36,10 @@ function readText(octets: Buffer): ProxyHeader {
   if (words[1] === 'UNKNOWN') return { kind: 'local', octets: end + 2 };
   const [, family, source = '', destination = '', port = '', destinationPort = ''] = words;
   const address = canonicalIp(source);
+  const version = family === 'TCP4' ? 4 : 6;
   const isFamily = family === 'TCP4' || family === 'TCP6';
-  if (words.length !== 6 || !isFamily || address === undefined || canonicalIp(destination) === undefined) {
-    return invalid;
-  }
+  const isMatch = isIP(source) === version && isIP(destination) === version;
+  if (words.length !== 6 || !isFamily || !isMatch || address === undefined) return invalid;
   if (!isPort(port) || !isPort(destinationPort)) return invalid;
   return { kind: 'client', address, port: Number(port), octets: end + 2 };
 }

@@ -11,6 +11,7 @@ import {
 } from '../smtp/index.ts';
 import type { ClientFacts, TlsFacts } from './ask.ts';
 import { Content } from './content.ts';
+import { offerTo } from './offer.ts';
 import type { ReceiverParts } from './options.ts';
 import { faultReplies, replies } from './replies.ts';
 import type { SessionFacts, State, Wire } from './state.ts';
@@ -42,6 +43,7 @@ export class Session {
   transactions = 0;
   accepted = 0;
   #contentSince = 0;
+  #answeredAt = 0;
 
   constructor(facts: SessionFacts, parts: ReceiverParts, wire: Wire) {
     this.facts = facts;
@@ -76,22 +78,7 @@ export class Session {
 
   /** What EHLO offers now, and what parameters are taken. */
   get extensions(): Extensions {
-    const { settings, listener } = this.facts;
-    return {
-      size: settings.limits.messageBytes,
-      pipelining: true,
-      eightBitMime: true,
-      smtputf8: true,
-      chunking: true,
-      binaryMime: true,
-      dsn: true,
-      enhancedStatusCodes: true,
-      startTls:
-        listener.tls === 'starttls' && settings.secureContext !== undefined && this.client.tls === undefined,
-      auth: [],
-      limits: { rcptMax: settings.limits.recipients, mailMax: settings.limits.transactions },
-      ...(this.mayXclient ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),
-    };
+    return offerTo(this.client, this.facts);
   }
 
   get mayXclient(): boolean {
@@ -107,14 +94,24 @@ export class Session {
     if (this.#state.at === 'closed') return;
     this.#input.push(octets);
     this.#pump();
+    if (!this.#isBusy && this.#isOverdue()) this.close(replies.timeout);
     if (this.#isBusy && !this.#isPaused && this.#input.buffered > maxBufferedOctets) {
       this.#isPaused = true;
       this.#wire.pause();
     }
   }
 
+  /** A peer that sends an octet now and then would otherwise hold its session for ever. */
+  #isOverdue(): boolean {
+    const { at } = this.#state;
+    const { idleMs, contentMs } = this.facts.settings.limits;
+    const since = at === 'content' ? this.#contentSince : this.#answeredAt;
+    return this.parts.clock.now() - since > (at === 'content' || at === 'discard' ? contentMs : idleMs);
+  }
+
   /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
   secured(tls: TlsFacts): void {
+    if (this.#state.at === 'closed') return;
     this.client = { ...this.client, helo: '', tls };
     this.#state = { at: 'greeted' };
   }
@@ -190,8 +187,7 @@ export class Session {
   #fail(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.parts.log.error('session-failed', { session: this.facts.id, error: text });
-    this.#answer(replies.localError);
-    this.#end();
+    this.close(replies.localError);
   }
 
   /** Takes one thing from the input; false when more has to come. */
@@ -230,12 +226,13 @@ export class Session {
     if (octets === undefined) return false;
     const { end, wait } = state.content.read(octets);
     if (end >= 0 && end < octets.length) this.#input.push(octets.subarray(end));
-    const isOverdue = this.parts.clock.now() - this.#contentSince > this.facts.settings.limits.contentMs;
-    if (end < 0 && isOverdue) {
+    if (end < 0 && this.#isOverdue()) {
       this.close(replies.timeout);
       return false;
     }
-    if (wait !== undefined) this.#take(wait.then(() => (end < 0 ? undefined : this.#endContent(state))));
+    // While it waits the peer may go away, and then the message was thrown away already.
+    const isOver = () => end < 0 || this.#state !== state;
+    if (wait !== undefined) this.#take(wait.then(() => (isOver() ? undefined : this.#endContent(state))));
     else if (end >= 0) this.#take(this.#endContent(state));
     return end >= 0;
   }
@@ -379,7 +376,8 @@ export class Session {
 
   #checkLimits(answer: Reply): void {
     const { limits } = this.facts.settings;
-    if (answer.code >= 500 && ++this.#errors > limits.commandErrors) this.close(replies.tooManyErrors);
+    if (answer.code === 421) this.#end();
+    else if (answer.code >= 500 && ++this.#errors > limits.commandErrors) this.close(replies.tooManyErrors);
     else if (this.#idleCommands > limits.idleCommands) this.close(replies.tooManyCommands);
     else if (this.#isShuttingDown && this.isIdle) this.close(replies.shuttingDown);
   }
@@ -394,6 +392,7 @@ export class Session {
     if (this.#output === '') return;
     const text = this.#output;
     this.#output = '';
+    this.#answeredAt = this.parts.clock.now();
     this.#wire.write(text);
   }
 }

@@ -63,7 +63,8 @@ export function carryOut(session: Session, command: Command | CommandError): Ste
     if (command.of === 'mail' || command.of === 'rcpt') {
       session.logRefused({ stage: command.of, reply: command.reply });
     }
-    return command.reply;
+    // Where the octets of a chunk end is not known, so what follows cannot be told from commands.
+    return command.of === 'bdat' ? { reply: command.reply, next: 'close' } : command.reply;
   }
   const rule = legal[command.verb];
   if (!rule.in.includes(session.state.at)) return notNow(session, command.verb, rule.else);

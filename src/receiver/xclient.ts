@@ -4,6 +4,7 @@ import type { Session } from './session.ts';
 import type { Step } from './verbs.ts';
 
 const refused = reply(550, '7.0', 'not authorised to say for whom you speak');
+const noAddress = reply(550, '7.0', 'a client without an address is not served');
 const badAddress = reply(501, '5.4', 'bad value of an XCLIENT attribute');
 const notNow = reply(503, '5.1', 'XCLIENT is not possible now');
 
@@ -25,11 +26,15 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
     return value === undefined || unavailable.has(value.toUpperCase()) ? undefined : value;
   };
   const addr = stated('ADDR');
+  // Without an address of its own the client would be taken for the proxy, which may relay.
+  if (addr === undefined && attributes.has('ADDR')) {
+    session.logRefused({ stage: 'xclient', reply: noAddress });
+    return noAddress;
+  }
   const address = addr === undefined ? undefined : canonicalIp(addr.replace(/^IPV6:/i, ''));
   const port = stated('PORT');
-  if ((addr !== undefined && address === undefined) || (port !== undefined && !/^\d{1,5}$/.test(port))) {
-    return badAddress;
-  }
+  const isPort = port === undefined || (/^\d{1,5}$/.test(port) && Number(port) <= 65535);
+  if ((addr !== undefined && address === undefined) || !isPort) return badAddress;
   const name = stated('NAME');
   session.impersonate({
     ...(address === undefined ? {} : { address }),

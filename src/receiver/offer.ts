@@ -1,0 +1,22 @@
+import type { Extensions } from '../smtp/index.ts';
+import type { ClientFacts } from './ask.ts';
+import type { SessionFacts } from './state.ts';
+
+/** What EHLO offers to this client now, and what parameters are taken from it. */
+export function offerTo(client: ClientFacts, { settings, listener, address }: SessionFacts): Extensions {
+  const { limits, secureContext } = settings;
+  return {
+    size: limits.messageBytes,
+    pipelining: true,
+    eightBitMime: true,
+    smtputf8: true,
+    chunking: true,
+    binaryMime: true,
+    dsn: true,
+    enhancedStatusCodes: true,
+    startTls: listener.tls === 'starttls' && secureContext !== undefined && client.tls === undefined,
+    auth: [],
+    limits: { rcptMax: limits.recipients, mailMax: limits.transactions },
+    ...(settings.xclientFrom.has(address) ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),
+  };
+}

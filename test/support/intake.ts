@@ -1,0 +1,63 @@
+import { type Envelope, QueueIdSource, type Reply, reply } from '../../src/mail/index.ts';
+import type { IncomingMessage, Intake } from '../../src/receiver/index.ts';
+
+/** A message that was committed. */
+export interface KeptMessage {
+  readonly envelope: Envelope;
+  /** With our Received field. */
+  readonly octets: Buffer;
+  /** Without it: what the peer sent. */
+  readonly sent: Buffer;
+}
+
+/** An intake that keeps messages in memory and can be told to be slow, or to refuse. */
+export class MemoryIntake implements Intake {
+  readonly messages: KeptMessage[] = [];
+  begun = 0;
+  /** Messages that were begun and neither committed nor discarded. */
+  open = 0;
+  /** What `refusal` answers. */
+  refuses: Reply | undefined;
+  /** What `commit` and `write` wait for. */
+  hold: { commit?: Promise<void>; write?: Promise<void> } = {};
+  /** Called when a commit begins. */
+  onCommit: () => void = () => {};
+  readonly #ids = new QueueIdSource({ shard: 0, now: () => 1 });
+
+  refusal(): Reply | undefined {
+    return this.refuses;
+  }
+
+  begin(): IncomingMessage {
+    const id = this.#ids.next();
+    const parts: Uint8Array[] = [];
+    let isOver = false;
+    this.begun++;
+    this.open++;
+    const finish = () => {
+      if (isOver) return;
+      isOver = true;
+      this.open--;
+    };
+    return {
+      id,
+      write: (octets) => {
+        if (isOver) throw new Error('written after its end');
+        parts.push(octets);
+        // The first write is our own Received field.
+        return parts.length > 1 ? this.hold.write : undefined;
+      },
+      commit: async (envelope) => {
+        if (isOver) throw new Error('committed after its end');
+        this.onCommit();
+        await this.hold.commit;
+        finish();
+        const [received = Buffer.alloc(0), ...rest] = parts;
+        const sent = Buffer.concat(rest);
+        this.messages.push({ envelope, octets: Buffer.concat([received, sent]), sent });
+        return reply(250, '0.0', `queued as ${id}`);
+      },
+      discard: finish,
+    };
+  }
+}
