@@ -55,14 +55,17 @@ export interface DraftOptions {
 }
 
 const keyBytes = 10;
-const headBytes = payloadOffset(keyBytes);
-/** Small enough to come from Node's pool of buffers: an allocation of its own costs some 5 µs with its end. */
-const firstBytes = 2048;
+/** More pieces than this are joined, so that a message that trickles in costs its octets and not their number. */
+const maxPieces = 32;
 const filePieceBytes = 32 * 1024;
 
-/** Where the octets are gathered. In memory they lie in what becomes their frame, so they are copied once. */
+/**
+ * Where the octets are gathered. In memory the pieces are kept as they came and copied once, into their frame:
+ * a buffer that grows would cost twice the octets again, and what lies outside the heap of the language drives
+ * its garbage collection (measured: a third of the time of a message of 100 KB).
+ */
 type DraftState =
-  | { readonly in: 'memory'; buffer: Buffer }
+  | { readonly in: 'memory'; pieces: Buffer[] }
   | { readonly in: 'file'; readonly file: Promise<LargeFileWriter>; buffer: Buffer; filled: number }
   | { readonly in: 'nowhere' };
 
@@ -76,7 +79,7 @@ export class LmdbDraft implements Draft {
 
   constructor(options: DraftOptions) {
     this.#options = options;
-    this.#state = { in: 'memory', buffer: Buffer.alloc(0) };
+    this.#state = { in: 'memory', pieces: [] };
   }
 
   get id(): QueueId {
@@ -91,37 +94,26 @@ export class LmdbDraft implements Draft {
     if (this.#state.in === 'nowhere') throw finished();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#state.in === 'file') return this.#writeToFile(chunk);
-    if (this.#makeRoom(this.#state, chunk.length)) {
-      this.#state.buffer.set(chunk, headBytes + this.#size);
-      this.#size += chunk.length;
-      return undefined;
-    }
-    this.#moveToFile(this.#state.buffer);
+    if (this.#keep(this.#state, chunk)) return undefined;
+    this.#moveToFile(this.#state.pieces);
     return this.#writeToFile(chunk) ?? this.#written;
   }
 
-  /** Grows the buffer for `bytes` more; false when they are too many for memory. */
-  #makeRoom(state: { buffer: Buffer }, bytes: number): boolean {
-    const size = this.#size + bytes;
-    if (size > this.#options.inlineMaxBytes) return false;
-    const needed = size + frameOverhead(keyBytes);
-    const { length } = state.buffer;
-    if (needed <= length) return true;
-    const most = this.#options.inlineMaxBytes + frameOverhead(keyBytes);
-    const grown = Math.min(Math.max(needed, length * 2, firstBytes), most);
-    if (!this.#options.memory.take(grown - length)) return false;
-    const buffer = Buffer.allocUnsafe(grown);
-    buffer.set(state.buffer.subarray(headBytes, headBytes + this.#size), headBytes);
-    state.buffer = buffer;
+  /** Keeps the chunk in memory; false when that would be too much. */
+  #keep(state: { pieces: Buffer[] }, chunk: Uint8Array): boolean {
+    if (this.#size + chunk.length > this.#options.inlineMaxBytes) return false;
+    if (!this.#options.memory.take(chunk.length)) return false;
+    this.#size += chunk.length;
+    state.pieces.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+    if (state.pieces.length > maxPieces) state.pieces = [Buffer.concat(state.pieces)];
     return true;
   }
 
-  #moveToFile(buffer: Buffer): void {
+  #moveToFile(pieces: readonly Buffer[]): void {
     const file = LargeFileWriter.create(this.#options.path, this.id);
     this.#state = { in: 'file', file, buffer: Buffer.allocUnsafeSlow(filePieceBytes), filled: 0 };
-    const gathered = buffer.subarray(headBytes, headBytes + this.#size);
-    this.#options.memory.give(buffer.length);
-    this.#append(file, gathered);
+    this.#options.memory.give(this.#size);
+    for (const piece of pieces) this.#append(file, piece);
   }
 
   /** Gathers small chunks; a promise when a piece is on its way to the disk. */
@@ -170,16 +162,19 @@ export class LmdbDraft implements Draft {
       await this.#options.accept({ id: this.id, envelope, entries, ...octets });
       return this.id;
     } finally {
-      if (state.in === 'memory') this.#options.memory.give(state.buffer.length);
+      if (state.in === 'memory') this.#options.memory.give(this.#size);
       if (this.#state.in === 'memory') this.#state = { in: 'nowhere' };
       await this[Symbol.asyncDispose]();
     }
   }
 
-  #seal(state: DraftState & { in: 'memory' }) {
-    if (state.buffer.length === 0) this.#makeRoom(state, 0);
-    const buffer = state.buffer.length === 0 ? Buffer.alloc(frameOverhead(keyBytes)) : state.buffer;
-    const frame = buffer.subarray(0, frameOverhead(keyBytes) + this.#size);
+  #seal({ pieces }: DraftState & { in: 'memory' }) {
+    const frame = Buffer.allocUnsafe(frameOverhead(keyBytes) + this.#size);
+    let at = payloadOffset(keyBytes);
+    for (const piece of pieces) {
+      frame.set(piece, at);
+      at += piece.length;
+    }
     sealFrame(frame, { kind: tables.octets.kind, key: idKey(this.id) }, this.#size);
     return { place: { in: 'store', size: this.#size } as const, frame };
   }
@@ -194,7 +189,7 @@ export class LmdbDraft implements Draft {
     const state = this.#state;
     this.#state = { in: 'nowhere' };
     this.#options.onEnd(this);
-    if (state.in === 'memory') this.#options.memory.give(state.buffer.length);
+    if (state.in === 'memory') this.#options.memory.give(this.#size);
     if (state.in !== 'file') return;
     await this.#written.catch(() => {});
     const file = await state.file.catch(() => undefined);

@@ -192,6 +192,7 @@ class LmdbSpool implements Spool {
   }
 
   octets(id: QueueId): StoredOctets | undefined {
+    this.#checkOpen();
     if (this.#fresh.has(id)) return this.#inlineOctets(id);
     const record = this.#record(id);
     if (record === undefined) return undefined;
@@ -248,6 +249,8 @@ class LmdbSpool implements Spool {
   #repair(id: QueueId): void {
     if (this.#repairing.has(id)) return;
     this.#repairing.add(id);
+    // Its entries are not going to be what was accepted.
+    this.#fresh.take(id);
     this.#background.run(
       'repair-message',
       this.#repaired(id).finally(() => this.#repairing.delete(id)),

@@ -73,7 +73,7 @@ export interface Draft extends AsyncDisposable {
   /** Octets written so far. */
   readonly size: number;
   /**
-   * Appends octets. The chunk may be used again by the caller after the call returns (it is copied).
+   * Appends octets. The chunk belongs to the draft from then on: the caller does not change it any more.
    * Returns a promise when the caller should wait before writing more (the octets go to a file, or the
    * memory for drafts is used up), else `undefined`.
    */

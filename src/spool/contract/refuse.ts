@@ -43,6 +43,7 @@ export const refuseCases: Cases = {
     await spool[Symbol.asyncDispose]();
     assert.throws(() => spool.begin(), { code: 'closed' });
     assert.throws(() => spool.envelope(id), { code: 'closed' });
+    assert.throws(() => spool.octets(id), { code: 'closed' });
     await assert.rejects(spool.update([{ kind: 'remove', id }]), { code: 'closed' });
     await spool[Symbol.asyncDispose]();
   },
