@@ -19,6 +19,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'queue bounce': async () => (await import('./queue-change.ts')).queueChange('bounce'),
   'queue redirect': async () => (await import('./queue-change.ts')).queueChange('redirect'),
   'queue shape': async () => (await import('./queue-shape.ts')).queueShape,
+  'queue verify': async () => (await import('./queue-repair.ts')).queueVerify,
+  'queue salvage': async () => (await import('./queue-repair.ts')).queueSalvage,
 };
 
 /** Links by which other programs call us. */

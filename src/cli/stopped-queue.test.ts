@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -126,4 +126,52 @@ test('each recipient is shown with what is known of it', async (t) => {
     assert.equal(matches(spool, id, { to: '@D.example', from: 'S@b.example' }), true);
     assert.equal(matches(spool, id, { from: 'example' }), false);
   });
+});
+
+async function call(...argv: string[]) {
+  const io = fakeIo();
+  const code = await dispatch(argv, io);
+  return { code, ...io.text };
+}
+
+test('a sound queue is verified, and salvaged into one with the same messages', async (t) => {
+  const ids: string[] = [];
+  const data = await withSpool(t, async (spool) => {
+    ids.push(await add(spool, envelopeOf('s@b.example', ['a@d.example'])));
+    ids.push(await add(spool, envelopeOf('', ['b@d.example'])));
+  });
+  const verified = await call('queue', 'verify', '--data', data);
+  assert.deepEqual([verified.code, verified.out], [0, `2 messages in ${data}/spool: sound\n`], verified.err);
+  const salvaged = await call('queue', 'salvage', join(data, 'new', 'spool'), '--data', data, '--json');
+  assert.equal(salvaged.code, 0, salvaged.err);
+  assert.equal(JSON.parse(salvaged.out).salvaged, 2);
+  const listed = await call('queue', 'list', '--json', '--data', join(data, 'new'));
+  assert.deepEqual(
+    listed.out.match(/"id":"([^"]+)"/g)?.map((found) => found.slice(6, -1)),
+    ids,
+  );
+  const again = await call('queue', 'salvage', join(data, 'new', 'spool'), '--data', data);
+  assert.deepEqual([again.code, again.err.includes('has a spool already')], [73, true]);
+});
+
+test('a damaged queue is 65 and says where', async (t) => {
+  const data = await withSpool(t, async (spool) => {
+    for (let i = 0; i < 50; i++) await add(spool, envelopeOf('s@b.example', [`a${i}@d.example`]));
+  });
+  const [name = ''] = (await readdir(join(data, 'spool'))).filter((file) => file.endsWith('.mdb'));
+  const file = join(data, 'spool', name);
+  // Every copy: older pages have some that nothing reads any more.
+  const octets = await readFile(file, 'latin1');
+  await writeFile(file, octets.replaceAll('body\r\n', 'XXXX\r\n'), 'latin1');
+  const { code, out } = await call('queue', 'verify', '--data', data);
+  assert.equal(code, 65);
+  assert.match(out, /message: .*\n[\s\S]*damaged/);
+});
+
+test('a queue in use and one that is not there are told apart', async (t) => {
+  const data = await withSpool(t, async () => {});
+  assert.equal((await call('queue', 'verify', '--data', join(data, 'nothing'))).code, 66);
+  await using _ = await openSpool({ path: join(data, 'spool'), log: silentLog });
+  const { code, err } = await call('queue', 'verify', '--data', data);
+  assert.deepEqual([code, err], [69, 'posthouse: the relay is running: stop it first\n']);
 });
