@@ -97,7 +97,7 @@ export async function measure(job: Job): Promise<Measurement> {
       ...(problem === undefined ? {} : { problem }),
     };
   } catch (error) {
-    throw new Error(`${relay.name} ${what.name}\n${await tailOfLogs(directory)}`, { cause: error });
+    throw new Error(`${String(error)}\n${await tailOfLogs(directory)}`, { cause: error });
   } finally {
     await running?.stop();
     await account.close();

@@ -101,13 +101,16 @@ async function main(args: readonly string[]): Promise<number> {
       for (let round = 1; round <= rounds; round++) {
         for (const relay of ready) {
           process.stderr.write(`${what.name} ${relay.name} ${round}/${rounds}\n`);
-          const measurement = await measure({ relay, what, round, warmup, folder });
-          measurements.push(measurement);
-          results.add(measurement);
-          if (measurement.problem !== undefined) {
+          // A relay that breaks down fails the run, and leaves the figures of the others.
+          const outcome = await measure({ relay, what, round, warmup, folder }).catch(String);
+          const problem = typeof outcome === 'string' ? outcome : outcome.problem;
+          if (problem !== undefined) {
             broken++;
-            console.log(`${what.name} ${relay.name} round ${round}: ${measurement.problem}`);
+            console.log(`${what.name} ${relay.name} round ${round}: ${problem}`);
           }
+          if (typeof outcome === 'string') continue;
+          measurements.push(outcome);
+          results.add(outcome);
         }
       }
       printCase(what, results.finish(measurements));
