@@ -12,7 +12,9 @@ const retry = z.strictObject({
   bounceMaxAge: duration({ min: '1s' })
     .prefault('5d')
     .describe('The same for notifications, which have a null reverse-path.'),
-  warnAfter: duration().prefault('4h').describe('When the sender is told of a delay. `0s`: never.'),
+  warnAfter: duration()
+    .prefault('0s')
+    .describe('When the sender is told of a delay, such as `4h`. `0s`: never.'),
 });
 
 const lanes = z.strictObject({

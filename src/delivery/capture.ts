@@ -11,11 +11,13 @@ import {
 } from '../mail/index.ts';
 import type { Attempt, AttemptResult } from '../queue/index.ts';
 
+/** How much a capture inbox keeps. */
+export const defaultCapture = { maxMessages: 10_000, maxBytes: 1_000_000_000 } as const;
+
 export interface CaptureOptions {
   readonly folder: string;
-  /** Default 1000. */
   readonly maxMessages?: number;
-  /** Octets of all messages together; default 1 GB. */
+  /** Octets of all messages together. */
   readonly maxBytes?: number;
   readonly now: () => number;
 }
@@ -53,8 +55,8 @@ export class Capture {
 
   constructor(options: CaptureOptions) {
     this.#folder = options.folder;
-    this.#maxMessages = options.maxMessages ?? 1000;
-    this.#maxBytes = options.maxBytes ?? 1_000_000_000;
+    this.#maxMessages = options.maxMessages ?? defaultCapture.maxMessages;
+    this.#maxBytes = options.maxBytes ?? defaultCapture.maxBytes;
     this.#now = options.now;
   }
 

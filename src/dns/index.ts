@@ -15,5 +15,5 @@
  */
 export type { LookupResult, LookupType, MxRecord, RecordTypes } from './record.ts';
 export { parseResolvConf, systemServers } from './resolv-conf.ts';
-export { createResolver, type Resolver, type ResolverOptions } from './resolver.ts';
+export { createResolver, defaultTimeoutMs, type Resolver, type ResolverOptions } from './resolver.ts';
 export { reverseLabels, reverseName } from './reverse-name.ts';

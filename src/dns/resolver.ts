@@ -13,11 +13,14 @@ import { systemServers } from './resolv-conf.ts';
 import { TtlCache } from './ttl-cache.ts';
 import type { Response } from './wire.ts';
 
+/** How long one server is waited for. */
+export const defaultTimeoutMs = 5_000;
+
 /** How to resolve. Every part has a default. */
 export interface ResolverOptions {
   /** `127.0.0.1:53`, `[::1]:53`, `::1`; default: the `nameserver` lines of /etc/resolv.conf. */
   readonly servers?: readonly string[];
-  /** How long one server is waited for; default 3000. */
+  /** How long one server is waited for; `defaultTimeoutMs` when absent. */
   readonly timeoutMs?: number;
   /** Rounds over all servers before giving up; default 2. */
   readonly attempts?: number;
@@ -86,7 +89,7 @@ class StubResolver implements Resolver {
       if (server === undefined) throw new RangeError(`not a DNS server address: "${text}"`);
       return server;
     });
-    this.#timeoutMs = options.timeoutMs ?? 3000;
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     this.#attempts = options.attempts ?? 2;
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;

@@ -37,6 +37,9 @@ import {
 import { type SpoolTables, spoolTables } from './tables.ts';
 import { UpdateTranslator } from './update.ts';
 
+/** Room for the messages that are under way when the disk is nearly full. */
+export const defaultFloorBytes = 200_000_000;
+
 export interface LmdbSpoolOptions {
   /** A folder for this spool alone; made when it is missing. */
   readonly path: string;
@@ -44,7 +47,7 @@ export interface LmdbSpoolOptions {
   readonly shard?: number;
   readonly clock?: Clock;
   readonly log?: Log;
-  /** Free octets below which the spool is `low`; below half of it drafts are refused. 256 MiB when absent. */
+  /** Free octets below which the spool is `low`; below half of it drafts are refused. `defaultFloorBytes`. */
   readonly floorBytes?: number;
   /** Free octets of the file system; a test passes its own. */
   readonly freeBytes?: () => number;
@@ -116,7 +119,7 @@ class LmdbSpool implements Spool {
   }
 
   static async open(options: LmdbSpoolOptions): Promise<LmdbSpool> {
-    const { path, clock = systemClock, log = silentLog, floorBytes = 256 * 2 ** 20, freeBytes } = options;
+    const { path, clock = systemClock, log = silentLog, floorBytes = defaultFloorBytes, freeBytes } = options;
     const store = await asSpoolErrors(() =>
       Store.open({
         path,

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultTimeouts } from '../src/client/index.ts';
+import { type Config, loadConfig } from '../src/config/index.ts';
+import { defaultCapture, defaultLimits as defaultDeliveryLimits } from '../src/delivery/index.ts';
+import { defaultTimeoutMs } from '../src/dns/index.ts';
+import { maxReturnedBytes } from '../src/dsn/index.ts';
+import { defaultLanes, defaultRetry } from '../src/queue/index.ts';
+import { defaultLimits } from '../src/receiver/index.ts';
+import { defaultFloorBytes } from '../src/spool/index.ts';
+
+// The schema writes its defaults as people do (`5m`), the modules as numbers: nothing but this test keeps
+// the two from drifting apart.
+
+function defaults(): Config {
+  const result = loadConfig('', { file: '/posthouse.yaml', env: { hostname: 'relay.example' } });
+  assert.ok(result.ok);
+  return result.config;
+}
+
+test('the defaults of the configuration are those of the modules', () => {
+  const { capture, delivery, dns, limits, notifications, queue, spool } = defaults();
+  assert.deepEqual(limits, defaultLimits);
+  assert.deepEqual(queue, { retry: defaultRetry, lanes: defaultLanes });
+  assert.deepEqual(delivery.limits, defaultDeliveryLimits);
+  assert.deepEqual(delivery.timeouts, defaultTimeouts);
+  assert.equal(dns.timeoutMs, defaultTimeoutMs);
+  assert.equal(notifications.maxReturnedBytes, maxReturnedBytes);
+  assert.equal(spool.floorBytes, defaultFloorBytes);
+  assert.deepEqual({ maxMessages: capture.maxMessages, maxBytes: capture.maxBytes }, defaultCapture);
+});
+
+test('nobody is told of delays, and nobody may relay, unless the configuration says so', () => {
+  const { queue, relay, domains, xclientFrom } = defaults();
+  assert.equal(queue.retry.warnAfterMs, 0);
+  assert.deepEqual([relay.networks, domains, xclientFrom], [[], [], []]);
+});
