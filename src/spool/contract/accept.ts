@@ -12,7 +12,7 @@ export const acceptCases: Cases = {
     const id = await accept(spool, { envelope, octets });
     assert.deepEqual(spool.envelope(id), envelope);
     assert.equal(spool.octets(id)?.size, 5000);
-    assert.deepEqual(await allOctets(spool.octets(id)), octets);
+    assert.ok((await allOctets(spool.octets(id))).equals(octets));
     assert.deepEqual(spool.entries(id), [{ ...newEntry('mx:example.org'), id, number: 0 }]);
     assert.equal(spool.statuses(id).size, 0);
     assert.equal(spool.count(), 1);
@@ -26,18 +26,21 @@ export const acceptCases: Cases = {
     assert.deepEqual(fixture.spool.envelope(id), envelope);
   },
 
-  'copies the chunks, so that the caller may use its buffer again': async (fixture) => {
-    await using draft = fixture.spool.begin();
-    const buffer = Buffer.alloc(1000);
-    const expected: Buffer[] = [];
-    for (let i = 0; i < 300; i++) {
-      buffer.fill(i);
-      expected.push(Buffer.from(buffer));
-      await draft.write(buffer);
+  'keeps many chunks in their order, small ones and ones of every size': async (fixture) => {
+    for (const sizes of [
+      Array<number>(300).fill(1000),
+      Array<number>(3000).fill(1),
+      [1, 5000, 0, 70_000, 3],
+    ]) {
+      await using draft = fixture.spool.begin();
+      const chunks = sizes.map((size, n) => Buffer.alloc(size, n));
+      for (const chunk of chunks) await draft.write(chunk);
+      const expected = Buffer.concat(chunks);
+      assert.equal(draft.size, expected.length);
+      const id = await draft.commit(sampleEnvelope(), [newEntry('a')]);
+      // Not deepEqual: to print how two long buffers differ takes minutes.
+      assert.ok((await allOctets(fixture.spool.octets(id))).equals(expected));
     }
-    assert.equal(draft.size, 300_000);
-    const id = await draft.commit(sampleEnvelope(), [newEntry('a')]);
-    assert.deepEqual(await allOctets(fixture.spool.octets(id)), Buffer.concat(expected));
   },
 
   'keeps a message of no octets': async (fixture) => {
