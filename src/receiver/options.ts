@@ -56,8 +56,8 @@ export interface ReceiverSettings {
   readonly xclientFrom: IpSet;
   /** Keys and certificates; without it there is no STARTTLS. */
   readonly secureContext?: SecureContext;
-  /** Finds the confirmed name of an address; never rejects. */
-  readonly clientName?: (address: string) => Promise<string | undefined>;
+  /** Finds the confirmed name of an address; `undefined` when there is nobody to ask. Never rejects. */
+  readonly clientName?: (address: string) => Promise<string | undefined> | undefined;
 }
 
 /** One address to listen on. */

@@ -149,13 +149,11 @@ export class Session {
   }
 
   #learnName(): void {
-    const { clientName } = this.facts.settings;
-    if (clientName === undefined) return;
     const { address } = this.client;
-    const found = clientName(address).then((name) => {
+    const found = this.facts.settings.clientName?.(address)?.then((name) => {
       if (this.client.address === address) this.client = { ...this.client, name };
     });
-    this.parts.background.run('client name', found);
+    if (found !== undefined) this.parts.background.run('client name', found);
   }
 
   #end(): void {

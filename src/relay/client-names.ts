@@ -8,9 +8,8 @@ import { type Resolver, reverseName } from '../dns/index.ts';
 export function createClientNames(
   resolver: Resolver,
   timeoutMs: number,
-): (address: string) => Promise<string | undefined> {
-  return async (address) => {
-    if (isPrivate(address)) return undefined;
+): (address: string) => Promise<string | undefined> | undefined {
+  const ask = async (address: string) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const pointer = reverseName(address);
     if (pointer === undefined) return undefined;
@@ -23,4 +22,5 @@ export function createClientNames(
     }
     return undefined;
   };
+  return (address) => (isPrivate(address) ? undefined : ask(address));
 }
