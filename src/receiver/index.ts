@@ -32,5 +32,6 @@ export {
   type ReceiverSettings,
 } from './options.ts';
 export { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
+export { faultReplies } from './replies.ts';
 export { Session } from './session.ts';
 export type { SessionFacts, Wire } from './state.ts';

@@ -10,7 +10,13 @@ import {
   type Reply,
   type ReversePath,
 } from '../mail/index.ts';
-import type { Decision, Intake, Policy } from '../receiver/index.ts';
+import {
+  type Decision,
+  faultReplies,
+  type IncomingMessage,
+  type Intake,
+  type Policy,
+} from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 
 /** A message of somebody on this machine: from the maildrop, or by the control socket. */
@@ -22,13 +28,26 @@ export interface LocalMessage {
   readonly octets: AsyncIterable<Uint8Array>;
   readonly envid?: string;
   readonly ret?: 'full' | 'hdrs';
+  /** Recipients that do not exist here are left out; else one of them refuses the message. */
+  readonly leavesOutUnknown?: boolean;
   /** Told the id before anything can happen to the message. */
   readonly onBegun?: (id: QueueId) => void;
 }
 
+/** A recipient that does not exist here. */
+export interface UnknownRecipient {
+  readonly recipient: Recipient;
+  readonly reply: Reply;
+}
+
 /** What became of it. */
 export type LocalOutcome =
-  | { readonly kind: 'accepted'; readonly id: QueueId; readonly recipients: number }
+  | {
+      readonly kind: 'accepted';
+      readonly id: QueueId;
+      readonly recipients: number;
+      readonly leftOut: readonly UnknownRecipient[];
+    }
   | { readonly kind: 'refused'; readonly reply: Reply; readonly to?: Address };
 
 /** What taking in local messages works with. */
@@ -46,20 +65,24 @@ const loopbackClient = '127.0.0.1';
 async function recipientsOf(
   parts: LocalParts,
   message: LocalMessage,
-): Promise<readonly Recipient[] | { readonly reply: Reply; readonly to: Address }> {
+): Promise<{ readonly known: readonly Recipient[]; readonly unknown: readonly UnknownRecipient[] }> {
   const found = new Map<string, Recipient>();
+  const unknown: UnknownRecipient[] = [];
   for (const recipient of message.recipients) {
     const decision = await parts.policy().decide({
       client: { address: loopbackClient, port: 0, helo: 'localhost', listener: 'local' },
       reversePath: message.reversePath,
       recipient: recipient.address,
     });
+    if (isUnknownHere(decision)) {
+      unknown.push({ recipient, reply: decision.reply });
+      continue;
+    }
     for (const address of destinations(recipient.address, decision)) {
       found.set(`${address.localPart}@${address.domain}`, { ...recipient, address });
     }
-    if (isUnknownHere(decision)) return { reply: decision.reply, to: recipient.address };
   }
-  return [...found.values()];
+  return { known: [...found.values()], unknown };
 }
 
 function isUnknownHere(decision: Decision): decision is Decision & { kind: 'refusal' } {
@@ -74,10 +97,28 @@ function destinations(named: Address, decision: Decision): readonly Address[] {
 export async function acceptLocal(parts: LocalParts, message: LocalMessage): Promise<LocalOutcome> {
   const refusal = parts.intake.refusal();
   if (refusal !== undefined) return { kind: 'refused', reply: refusal };
-  const recipients = await recipientsOf(parts, message);
-  if ('reply' in recipients) return { kind: 'refused', ...recipients };
+  const { known, unknown } = await recipientsOf(parts, message);
+  const [first] = unknown;
+  if (first !== undefined && (known.length === 0 || message.leavesOutUnknown !== true))
+    return { kind: 'refused', reply: first.reply, to: first.recipient.address };
   const incoming = parts.intake.begin();
-  message.onBegun?.(incoming.id);
+  try {
+    message.onBegun?.(incoming.id);
+    const reply = await take(parts, message, { incoming, recipients: known });
+    return reply.code >= 400
+      ? { kind: 'refused', reply }
+      : { kind: 'accepted', id: incoming.id, recipients: known.length, leftOut: unknown };
+  } catch (error) {
+    incoming.discard();
+    throw error;
+  }
+}
+
+async function take(
+  parts: LocalParts,
+  message: LocalMessage,
+  { incoming, recipients }: { readonly incoming: IncomingMessage; readonly recipients: readonly Recipient[] },
+): Promise<Reply> {
   const now = parts.clock.now();
   await incoming.write(Buffer.from(trace(parts, message, { id: incoming.id, recipients, now })));
   const reader = new BdatReader({ maxOctets: parts.maxMessageBytes() });
@@ -91,13 +132,9 @@ export async function acceptLocal(parts: LocalParts, message: LocalMessage): Pro
   }
   if (reader.fault !== undefined) {
     incoming.discard();
-    const text = reader.fault === 'too-big' ? 'message too big' : `bad content: ${reader.fault}`;
-    return { kind: 'refused', reply: { code: 552, detail: '3.4', lines: [text] } };
+    return faultReplies[reader.fault];
   }
-  const reply = await incoming.commit(envelopeOf(message, { recipients, content: reader.facts, now }));
-  return reply.code >= 400
-    ? { kind: 'refused', reply }
-    : { kind: 'accepted', id: incoming.id, recipients: recipients.length };
+  return await incoming.commit(envelopeOf(message, { recipients, content: reader.facts, now }));
 }
 
 function trace(
@@ -119,15 +156,19 @@ function trace(
   });
 }
 
-function isWide({ reversePath }: LocalMessage, recipients: readonly Recipient[]): boolean {
+function isWide(
+  { reversePath }: Pick<LocalMessage, 'reversePath'>,
+  recipients: readonly Recipient[],
+): boolean {
   return (
     (reversePath !== null && needsSmtputf8(reversePath)) ||
     recipients.some(({ address }) => needsSmtputf8(address))
   );
 }
 
-function envelopeOf(
-  message: LocalMessage,
+/** The envelope of a message of somebody here. */
+export function envelopeOf(
+  message: Omit<LocalMessage, 'octets'>,
   of: { readonly recipients: readonly Recipient[]; readonly content: ContentFacts; readonly now: number },
 ): Envelope {
   return {

@@ -2,7 +2,6 @@ import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Control,
-  type DropIntake,
   openControlSocket,
   type RelayStatus,
   type ReloadOutcome,
@@ -12,7 +11,6 @@ import { Background, type Clock, type Log, packageVersion, systemClock } from '.
 import { type Config, diffConfig } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
-import { formatReplyText, parseMailbox } from '../mail/index.ts';
 import { cacheVerification, type VerifyRecipient } from '../policy/index.ts';
 import { Operator, Queue, type QueueParts, sweep } from '../queue/index.ts';
 import { type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
@@ -22,7 +20,8 @@ import { createClientNames } from './client-names.ts';
 import { createControl } from './control.ts';
 import { Followers } from './followers.ts';
 import { createIntake } from './intake.ts';
-import { acceptLocal, type LocalParts } from './local-message.ts';
+import { createLetterIntake } from './letter.ts';
+import type { LocalParts } from './local-message.ts';
 import { createNotifier } from './notifier.ts';
 import { deliveryOptions, listenerOptions, queueOptions, receiverSettings } from './settings.ts';
 
@@ -152,9 +151,8 @@ export class Relay implements AsyncDisposable {
     this.#disposables.use(await openControlSocket({ path, control: this.control, log: this.#log }));
     const { maildrop: folder, maxMessageBytes } = this.#config.sendmail;
     const [log, clock] = [this.#log, this.#clock];
-    this.#disposables.use(
-      await watchMaildrop({ folder, maxMessageBytes, log, clock, intake: this.#takeLetter }),
-    );
+    const intake = createLetterIntake({ local: this.#local, queue: this.#queueParts });
+    this.#disposables.use(await watchMaildrop({ folder, maxMessageBytes, log, clock, intake }));
     await this.#queue.start();
     this.#sweepLater();
     for (const { name, role, address } of addresses)
@@ -253,26 +251,6 @@ export class Relay implements AsyncDisposable {
     });
     if (this.#drained !== undefined) cancel();
   }
-
-  readonly #takeLetter: DropIntake = async (letter) => {
-    const { from, to, notify, ret, envid } = letter.envelope;
-    const reversePath = from === '' ? null : parseMailbox(from, { smtputf8: true });
-    const recipients = to.flatMap((text) => parseMailbox(text, { smtputf8: true }) ?? []);
-    if (reversePath === undefined || recipients.length < to.length) {
-      return { kind: 'refused', because: 'an address is not one' };
-    }
-    const outcome = await acceptLocal(this.#local, {
-      reversePath,
-      recipients: recipients.map((address) => ({ address, ...(notify === undefined ? {} : { notify }) })),
-      user: userName(letter.uid),
-      octets: letter.octets(),
-      ...(ret === undefined ? {} : { ret }),
-      ...(envid === undefined ? {} : { envid }),
-    });
-    if (outcome.kind === 'accepted') return { kind: 'taken', queueId: outcome.id };
-    const because = formatReplyText(outcome.reply);
-    return outcome.reply.code < 500 ? { kind: 'later', because } : { kind: 'refused', because };
-  };
 
   #status(): RelayStatus {
     const health = this.#spool.health();

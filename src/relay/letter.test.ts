@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type DropEnvelope, dropMail } from '../admin/index.ts';
+import type { Log, LogFields } from '../base/index.ts';
+import { loadConfig } from '../config/index.ts';
+import { startRelay } from './relay.ts';
+
+const text = `
+hostname: relay.test
+postmaster: keeper@relay.test
+listeners: { role: mx, address: "127.0.0.1:0" }
+domains: { name: ours.test, deliver: capture, recipients: [ann] }
+routes: { to: "*", via: capture }
+limits: { messageSize: 64KB }
+spool: { floor: 1KB }
+`;
+
+/** A relay that captures everything, and what it logs. */
+async function capturing(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-letter-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const loaded = loadConfig(`${text}data: ${folder}\n`, { file: join(folder, 'c.yaml') });
+  assert.ok(loaded.ok, JSON.stringify(loaded));
+  const lines: LogFields[] = [];
+  const events = new EventEmitter();
+  const write = (event: string, fields: LogFields = {}) => {
+    lines.push({ event, ...fields });
+    events.emit('line');
+  };
+  const log: Log = { isVerbose: false, info: write, warn: write, error: write };
+  const { config } = loaded;
+  const relay = await startRelay({ config, log, reload: async () => config });
+  t.after(() => relay[Symbol.asyncDispose]());
+  /** The lines of an event, once there are that many. */
+  const logged = async (event: string, count: number): Promise<LogFields[]> => {
+    for (;;) {
+      const found = lines.filter((line) => line.event === event);
+      if (found.length >= count) return found;
+      await once(events, 'line');
+    }
+  };
+  /** The messages that were delivered, by recipient. */
+  const deliveries = async (count: number): Promise<ReadonlyMap<string, string>> => {
+    const found = await logged('delivered', count);
+    const read = ({ queueId }: LogFields) =>
+      readFile(join(config.capture.folder, `${queueId}.eml`), 'latin1');
+    return new Map(
+      await Promise.all(found.map(async (line) => [String(line.to), await read(line)] as const)),
+    );
+  };
+  const maildrop = config.sendmail.maildrop;
+  return { logged, deliveries, maildrop, bad: () => readdir(join(maildrop, 'bad')) };
+}
+
+function drop(maildrop: string, envelope: Partial<DropEnvelope>, body = 'hello\r\n'): Promise<string> {
+  const full: DropEnvelope = { version: 1, from: '', to: [], body: '7bit', ...envelope };
+  return dropMail(maildrop, full, [Buffer.from(`Subject: letter\r\n\r\n${body}`)]);
+}
+
+test('a letter reaches those who exist, and its sender hears of those who do not', async (t) => {
+  const { deliveries, maildrop, bad } = await capturing(t);
+  await drop(maildrop, { from: 'me@away.test', to: ['ann@ours.test', 'nobody@ours.test', 'x@else.test'] });
+  const got = await deliveries(3);
+  assert.deepEqual(new Set(got.keys()), new Set(['ann@ours.test', 'me@away.test', 'x@else.test']));
+  const dsn = got.get('me@away.test') ?? '';
+  assert.match(dsn, /^Content-Type: multipart\/report/m);
+  assert.match(dsn, /^Final-Recipient: rfc822; nobody@ours\.test\r\nAction: failed\r\nStatus: 5\.1\.1/m);
+  assert.doesNotMatch(dsn, /Final-Recipient: rfc822; ann/);
+  assert.match(dsn, /Subject: letter\r\n\r\nhello/);
+  assert.deepEqual(await bad(), []);
+});
+
+test('a letter that can never be taken comes back to its sender, and is kept aside', async (t) => {
+  const { logged, deliveries, maildrop, bad } = await capturing(t);
+  await drop(maildrop, { from: 'me@away.test', to: ['nobody@ours.test'] });
+  const dsn = (await deliveries(1)).get('me@away.test') ?? '';
+  assert.match(dsn, /Final-Recipient: rfc822; nobody@ours\.test/);
+  assert.equal((await logged('maildrop-refused', 1)).length, 1);
+  await drop(maildrop, { from: 'you@away.test', to: ['x@else.test'] }, 'bare\nline\r\n');
+  assert.match((await deliveries(2)).get('you@away.test') ?? '', /\r\nStatus: 5\.5\.2\r\n/);
+  await logged('maildrop-refused', 2);
+  assert.equal((await bad()).length, 2);
+});
+
+test('the postmaster hears of a letter from nobody that can never be taken', async (t) => {
+  const { deliveries, maildrop } = await capturing(t);
+  await drop(maildrop, { from: '', to: ['nobody@ours.test'] });
+  assert.match((await deliveries(1)).get('keeper@relay.test') ?? '', /nobody@ours\.test/);
+});
+
+test('a sender who wants no notices gets none', async (t) => {
+  const { logged, deliveries, maildrop } = await capturing(t);
+  const to = ['nobody@ours.test', 'ann@ours.test'];
+  await drop(maildrop, { from: 'me@away.test', to, notify: 'never' });
+  await drop(maildrop, { from: 'me@away.test', to: ['last@else.test'] });
+  assert.deepEqual(new Set((await deliveries(2)).keys()), new Set(['ann@ours.test', 'last@else.test']));
+  await logged('bounce-dropped', 1);
+});

@@ -1,0 +1,90 @@
+import type { DropIntake, DropOutcome, Letter } from '../admin/index.ts';
+import { formatReplyText, parseMailbox, type RecipientStatus, type Reply } from '../mail/index.ts';
+import type { QueueParts } from '../queue/index.ts';
+import { userName } from './accounts.ts';
+import { acceptLocal, envelopeOf, type LocalMessage, type LocalParts } from './local-message.ts';
+
+/** What taking in letters works with. */
+export interface LetterParts {
+  readonly local: LocalParts;
+  readonly queue: Pick<QueueParts, 'spool' | 'notify' | 'clock' | 'log'>;
+}
+
+/** A recipient of a letter that it will not reach, and why. */
+interface Failure {
+  readonly recipient: LocalMessage['recipients'][number];
+  readonly reply: Reply;
+}
+
+/**
+ * Takes in what local users dropped. Nobody waits for an answer as an SMTP client does: recipients that do
+ * not exist are left out, and the sender hears of them, and of a letter that cannot be taken at all, by a DSN.
+ */
+export function createLetterIntake(parts: LetterParts): DropIntake {
+  return async (letter) => {
+    const message = readLetter(letter);
+    // Only a hand-made letter is like this: our sendmail looks at the addresses first.
+    if (message === undefined) return { kind: 'refused', because: 'an address is not one' };
+    const outcome = await acceptLocal(parts.local, message);
+    if (outcome.kind === 'accepted') {
+      await tellSender(parts, letter, { message, failures: outcome.leftOut });
+      return { kind: 'taken', queueId: outcome.id };
+    }
+    const because = formatReplyText(outcome.reply);
+    if (outcome.reply.code < 500) return { kind: 'later', because };
+    const failures = message.recipients.map((recipient) => ({ recipient, reply: outcome.reply }));
+    await tellSender(parts, letter, { message, failures });
+    return { kind: 'refused', because } satisfies DropOutcome;
+  };
+}
+
+function readLetter(letter: Letter): LocalMessage | undefined {
+  const { from, to, notify, ret, envid } = letter.envelope;
+  const reversePath = from === '' ? null : parseMailbox(from, { smtputf8: true });
+  const recipients = to.flatMap((text) => parseMailbox(text, { smtputf8: true }) ?? []);
+  if (reversePath === undefined || recipients.length < to.length) return undefined;
+  return {
+    reversePath,
+    recipients: recipients.map((address) => ({ address, ...(notify === undefined ? {} : { notify }) })),
+    leavesOutUnknown: true,
+    user: userName(letter.uid),
+    octets: letter.octets(),
+    ...(ret === undefined ? {} : { ret }),
+    ...(envid === undefined ? {} : { envid }),
+  };
+}
+
+/**
+ * Spools the DSN. When that fails the letter must not be tried again because of it, for its other recipients
+ * have it already: the log then is where the failure is told.
+ */
+async function tellSender(
+  { queue }: LetterParts,
+  letter: Letter,
+  { message, failures }: { readonly message: LocalMessage; readonly failures: readonly Failure[] },
+): Promise<void> {
+  if (failures.length === 0) return;
+  const now = queue.clock.now();
+  // The letter that was refused never got a queue id: one is taken for the report alone.
+  await using draft = queue.spool.begin();
+  const recipients = failures.map(({ recipient }) => recipient);
+  const content = { size: letter.size, hasEightBit: false, hasLeadingDot: false, endsWithCrlf: true };
+  const statuses = failures.map(({ reply }): RecipientStatus => ({ status: 'failed', at: now, reply }));
+  try {
+    await queue.notify({
+      id: draft.id,
+      envelope: envelopeOf(message, { recipients, content: { ...content, isBinary: false }, now }),
+      octets: { size: letter.size, whole: undefined, chunks: () => buffers(letter.octets()) },
+      statuses: new Map(statuses.entries()),
+      kind: 'ended',
+      retryUntil: now,
+    });
+  } catch (error) {
+    const to = recipients.map(({ address }) => address.text);
+    queue.log.error('letter-refusal-untold', { uid: letter.uid, to, because: String(error) });
+  }
+}
+
+async function* buffers(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  for await (const piece of octets) yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+}
