@@ -26,7 +26,7 @@ export class Receiver implements AsyncDisposable {
   #sessions = 0;
   #serial = 0;
   readonly #epoch: string;
-  #whenEmpty: (() => void) | undefined;
+  readonly #whenEmpty: (() => void)[] = [];
 
   constructor(parts: ReceiverParts, settings: ReceiverSettings) {
     this.#parts = parts;
@@ -96,7 +96,7 @@ export class Receiver implements AsyncDisposable {
       for (const connection of this.#connections) connection.destroy();
     };
     const empty = new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve;
+      this.#whenEmpty.push(resolve);
     });
     signal.addEventListener('abort', cut);
     if (signal.aborted) cut();
@@ -110,7 +110,8 @@ export class Receiver implements AsyncDisposable {
 
   #left(connection: Connection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#whenEmpty?.();
+    if (this.#connections.size > 0) return;
+    for (const tell of this.#whenEmpty.splice(0)) tell();
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import {
   Background,
@@ -125,6 +126,11 @@ export class TestServer implements AsyncDisposable {
   /** The fields of each line of that event. */
   logged(event: string): readonly Readonly<Record<string, unknown>>[] {
     return this.log.lines.filter((line) => line.event === event).map(({ fields }) => fields);
+  }
+
+  /** Waits until no connection is left. */
+  async empty(): Promise<void> {
+    while (this.receiver.sessionCount > 0) await setImmediate();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MemoryPeer } from './support/peer.ts';
+import { networks, testPolicy } from './support/server.ts';
+
+/** A proxy at 127.0.0.1 that may say who its clients are, and whose own address may relay. */
+const listed = {
+  settings: { xclientFrom: networks('127.0.0.1'), policy: testPolicy(['127.0.0.0/8', '10.0.0.0/8']) },
+};
+
+async function proxy(options: ConstructorParameters<typeof MemoryPeer>[0] = listed): Promise<MemoryPeer> {
+  const peer = new MemoryPeer(options);
+  await peer.reply();
+  await peer.expect(['EHLO proxy.example', 250]);
+  return peer;
+}
+
+/** Whether the client may relay. */
+async function relays(peer: MemoryPeer): Promise<boolean> {
+  await peer.expect(['EHLO client.example', 250], ['MAIL FROM:<a@b.example>', 250]);
+  return (await peer.command('RCPT TO:<u@third.example>')).startsWith('250');
+}
+
+test('it is offered to listed peers alone', async () => {
+  await using peer = await proxy();
+  peer.send('EHLO proxy.example\r\n');
+  const lines: string[] = [];
+  for (let line = await peer.line(); ; line = await peer.line()) {
+    lines.push(line.slice(4));
+    if (line[3] === ' ') break;
+  }
+  assert.equal(lines.at(-1), 'XCLIENT NAME ADDR PORT PROTO HELO');
+  for (const xclientFrom of [networks(), networks('192.0.2.0/24')]) {
+    await using other = await proxy({ settings: { xclientFrom } });
+    await other.expect(['XCLIENT ADDR=10.0.0.1', 550]);
+    assert.equal(other.session.client.address, '127.0.0.1');
+  }
+});
+
+test('the client is who the proxy says, and nothing of the proxy is left', async () => {
+  await using peer = await proxy();
+  assert.ok(await relays(peer), 'the proxy itself may relay');
+  await peer.expect(['RSET', 250], ['XCLIENT NAME=client.example ADDR=198.51.100.7 PORT=4711', 220]);
+  assert.deepEqual(
+    { ...peer.session.client, tls: undefined },
+    { address: '198.51.100.7', port: 4711, name: 'client.example', helo: '', listener: 'mx', tls: undefined },
+  );
+  await peer.expect(['MAIL FROM:<a@b.example>', 503]);
+  assert.ok(!(await relays(peer)));
+});
+
+test('addresses come in every spelling', async () => {
+  for (const [stated, address] of [
+    ['IPV6:2001:DB8::9', '2001:db8::9'],
+    ['ipv6:2001:db8::9', '2001:db8::9'],
+    ['IPv6:::ffff:198.51.100.7', '198.51.100.7'],
+    ['198.51.100.7', '198.51.100.7'],
+    ['198.51.100+2E7', '198.51.100.7'],
+  ] as const) {
+    await using peer = await proxy();
+    await peer.expect([`XCLIENT ADDR=${stated}`, 220]);
+    assert.equal(peer.session.client.address, address);
+  }
+});
+
+test('a client without an address does not get that of the proxy', async () => {
+  for (const addr of ['[UNAVAILABLE]', '[TEMPUNAVAIL]', '[unavailable]']) {
+    await using peer = await proxy();
+    await peer.expect([`XCLIENT ADDR=${addr} NAME=client.example`, 550]);
+    assert.equal(peer.session.client.address, '127.0.0.1', 'refused, so nothing has changed');
+  }
+});
+
+test('bad values change nothing', async () => {
+  await using peer = await proxy();
+  const before = peer.session.client;
+  for (const attributes of [
+    'ADDR=',
+    'ADDR=client.example',
+    'ADDR=198.51.100.7%eth0x ADDR=10.0.0.1',
+    'ADDR=10.0.0.1 ADDR=10.0.0.2',
+    'ADDR=10.0.0.1 PORT=99999',
+    'ADDR=10.0.0.1 PORT=x',
+    'ADDR',
+    '',
+    'ADDR=+zz',
+  ]) {
+    assert.match(await peer.command(`XCLIENT ${attributes}`), /^501/, attributes);
+    assert.equal(peer.session.client, before);
+  }
+});
+
+test('a name that is none is left out', async () => {
+  for (const name of ['[UNAVAILABLE]', '[TEMPUNAVAIL]', 'a+0D+0Ab', 'a+20b', 'a;b']) {
+    await using peer = await proxy();
+    await peer.expect([`XCLIENT ADDR=198.51.100.7 NAME=${name}`, 220]);
+    assert.equal(peer.session.client.name, undefined);
+  }
+});
+
+test('it is refused in a transaction and before more commands', async () => {
+  await using peer = await proxy();
+  await peer.expect(['MAIL FROM:<a@b.example>', 250], ['XCLIENT ADDR=10.0.0.1', 503], ['RSET', 250]);
+  peer.send('XCLIENT ADDR=10.0.0.1\r\nNOOP\r\n');
+  assert.match(await peer.reply(), /^503/);
+  assert.match(await peer.reply(), /^250/);
+  assert.equal(peer.session.client.address, '127.0.0.1');
+});
+
+test('the name of the new address is looked up, never that of the proxy', async () => {
+  const asked: string[] = [];
+  const clientName = async (address: string) => {
+    asked.push(address);
+    return address === '127.0.0.1' ? 'proxy.example' : 'found.example';
+  };
+  await using peer = await proxy({ settings: { ...listed.settings, clientName } });
+  await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
+  await peer.background.drain();
+  assert.deepEqual(asked, ['127.0.0.1', '198.51.100.7']);
+  assert.equal(peer.session.client.name, 'found.example');
+});
