@@ -51,13 +51,19 @@ const table: Readonly<Record<string, (fields: LogFields) => readonly Part[]>> = 
   released: (f) => [['postsuper', `${id(f)}: released from hold`]],
   removed: (f) => [['qmgr', `${id(f)}: removed`]],
   'bounce-sent': (f) => [
-    ['bounce', `${id(f)}: sender non-delivery notification: ${fieldText(f.bounceId ?? f.dsnId)}`],
+    [
+      'bounce',
+      `${word(f.about)}: sender ${bounceKinds[word(f.kind)] ?? 'non-delivery'} notification: ${id(f)}`,
+    ],
   ],
 };
 
+/** What Postfix calls a notification; any other kind is one of non-delivery. */
+const bounceKinds: Readonly<Record<string, string>> = { delayed: 'delay', expanded: 'delivery status' };
+
 function refusedText(f: LogFields): string {
   const address = f.to === undefined ? f.from : f.to;
-  const command = word(f.command ?? (f.to === undefined ? 'MAIL' : 'RCPT'));
+  const command = word(f.stage ?? (f.to === undefined ? 'mail' : 'rcpt')).toUpperCase();
   const { code, dsn, text } = splitReply(f.reply, '5');
   const about = text.includes('<') ? text : `${path(address)}: ${text}`;
   const to = f.to === undefined ? '' : ` to=${path(f.to)}`;
@@ -68,7 +74,10 @@ function refusedText(f: LogFields): string {
 function acceptedLines(f: LogFields): readonly Part[] {
   const user =
     f.user === undefined ? '' : `, sasl_method=${word(f.mechanism)}, sasl_username=${fieldText(f.user)}`;
-  const lines: Part[] = [['smtpd', `${id(f)}: client=${client(f)}${user}`]];
+  const lines: Part[] =
+    f.ground === 'local'
+      ? [['pickup', `${id(f)}: uid=${word(f.user)} from=${path(f.from)}`]]
+      : [['smtpd', `${id(f)}: client=${client(f)}${user}`]];
   if (f.messageId !== undefined) lines.push(['cleanup', `${id(f)}: message-id=${path(f.messageId)}`]);
   const count = fieldText(f.recipients ?? 1);
   lines.push([
@@ -101,7 +110,7 @@ function general({ level, event, fields }: LogRecord): string {
 
 /** Names come from reverse DNS, so only what a host name may have is shown: `[` would mislead fail2ban. */
 function client(f: LogFields): string {
-  const name = fieldText(f.clientName);
+  const name = fieldText(f.name);
   const address = fieldText(f.client).replace(/[^0-9A-Za-z.:%]/g, '');
   return `${/^[A-Za-z0-9._-]+$/.test(name) ? name : 'unknown'}[${address || 'unknown'}]`;
 }

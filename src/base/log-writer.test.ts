@@ -82,7 +82,7 @@ const postfixCases: [string, Record<string, unknown>, string[]][] = [
     {
       queueId: '0A',
       client: '192.0.2.1',
-      clientName: 'a.example',
+      name: 'a.example',
       from: 'a@b.example',
       size: 512,
       recipients: 2,
@@ -93,6 +93,24 @@ const postfixCases: [string, Record<string, unknown>, string[]][] = [
       'postfix/cleanup[7]: 0A: message-id=<m@b.example>',
       'postfix/qmgr[7]: 0A: from=<a@b.example>, size=512, nrcpt=2 (queue active)',
     ],
+  ],
+  [
+    'accepted',
+    { queueId: '0B', ground: 'local', user: 'jane', from: 'jane@b.example', size: 99, recipients: 1 },
+    [
+      'postfix/pickup[7]: 0B: uid=jane from=<jane@b.example>',
+      'postfix/qmgr[7]: 0B: from=<jane@b.example>, size=99, nrcpt=1 (queue active)',
+    ],
+  ],
+  [
+    'bounce-sent',
+    { queueId: '0C', about: '0A', kind: 'ended', to: 'a@b.example' },
+    ['postfix/bounce[7]: 0A: sender non-delivery notification: 0C'],
+  ],
+  [
+    'bounce-sent',
+    { queueId: '0C', about: '0A', kind: 'delayed', to: 'a@b.example' },
+    ['postfix/bounce[7]: 0A: sender delay notification: 0C'],
   ],
   [
     'delivered',
@@ -138,8 +156,21 @@ const postfixCases: [string, Record<string, unknown>, string[]][] = [
   [
     'refused',
     {
+      stage: 'data',
       client: '192.0.2.1',
-      clientName: '[127.0.0.1]',
+      helo: 'x',
+      from: 'a@b.example',
+      reply: '552 5.3.4 message too big',
+    },
+    [
+      'postfix/smtpd[7]: NOQUEUE: reject: DATA from unknown[192.0.2.1]: 552 5.3.4 <a@b.example>: message too big; from=<a@b.example> proto=ESMTP helo=<x>',
+    ],
+  ],
+  [
+    'refused',
+    {
+      client: '192.0.2.1',
+      name: '[127.0.0.1]',
       helo: 'x',
       from: 'a@b.example',
       reply: '550 5.1.8 no such domain',

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/index.ts';
+import type { Clock, Log } from '../base/index.ts';
 import {
   type Address,
   type ContentFacts,
@@ -54,6 +54,7 @@ export type LocalOutcome =
 export interface LocalParts {
   readonly intake: Intake;
   readonly clock: Clock;
+  readonly log: Log;
   readonly policy: () => Policy;
   readonly hostname: () => string;
   readonly maxMessageBytes: () => number;
@@ -105,9 +106,8 @@ export async function acceptLocal(parts: LocalParts, message: LocalMessage): Pro
   try {
     message.onBegun?.(incoming.id);
     const reply = await take(parts, message, { incoming, recipients: known });
-    return reply.code >= 400
-      ? { kind: 'refused', reply }
-      : { kind: 'accepted', id: incoming.id, recipients: known.length, leftOut: unknown };
+    if (reply.code >= 400) return { kind: 'refused', reply };
+    return { kind: 'accepted', id: incoming.id, recipients: known.length, leftOut: unknown };
   } catch (error) {
     incoming.discard();
     throw error;
@@ -134,7 +134,19 @@ async function take(
     incoming.discard();
     return faultReplies[reader.fault];
   }
-  return await incoming.commit(envelopeOf(message, { recipients, content: reader.facts, now }));
+  const { facts } = reader;
+  const reply = await incoming.commit(envelopeOf(message, { recipients, content: facts, now }));
+  if (reply.code < 400) {
+    parts.log.info('accepted', {
+      queueId: incoming.id,
+      user: message.user,
+      from: message.reversePath?.text ?? '',
+      size: facts.size,
+      recipients: recipients.length,
+      ground: 'local',
+    });
+  }
+  return reply;
 }
 
 function trace(

@@ -95,6 +95,7 @@ export class Relay implements AsyncDisposable {
     const local: LocalParts = {
       intake,
       clock,
+      log,
       policy: () => this.#receiver.settings.policy,
       hostname: () => this.#config.hostname,
       maxMessageBytes: () => this.#config.limits.messageBytes,
