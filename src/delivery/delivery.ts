@@ -83,7 +83,7 @@ class Deliveries implements Delivery {
       if (transport === undefined) return this.#complete(attempt, await this.#deliverAnew(attempt, signal));
       return this.#complete(attempt, await this.#carryOut(attempt, transport, signal));
     } catch (error) {
-      this.#log.error('attempt-failed', { id: attempt.id, lane: attempt.lane, error: String(error) });
+      this.#log.error('attempt-failed', { queueId: attempt.id, lane: attempt.lane, error: String(error) });
       return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } });
     }
   };

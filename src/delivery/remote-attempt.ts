@@ -126,7 +126,7 @@ class RemoteAttempt {
     if (failure.isOver) this.#isOver = true;
     else targets.memory.failed(target.key);
     log.info('host-failed', {
-      id: this.#attempt.id,
+      queueId: this.#attempt.id,
       lane: this.#transport.lane,
       relay: target.relay,
       because: formatReplyText(failure.reply),

@@ -190,7 +190,7 @@ class Recovery {
 
   #say(id: QueueId | undefined, detail: string): void {
     this.#findings++;
-    this.#options.log.error('spool-finding', { ...(id !== undefined && { id }), detail });
+    this.#options.log.error('spool-finding', { ...(id !== undefined && { queueId: id }), detail });
   }
 }
 
