@@ -22,6 +22,11 @@ export class DueHeap {
     return true;
   }
 
+  /** When the key is due. */
+  at(key: string): number | undefined {
+    return this.#due.get(key);
+  }
+
   delete(key: string): void {
     this.#due.delete(key);
   }

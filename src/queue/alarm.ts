@@ -1,63 +1,104 @@
-import { type Clock, DueHeap } from '../base/index.ts';
+import { type Clock, DueHeap, type Log } from '../base/index.ts';
 import type { LaneName, Spool } from '../spool/index.ts';
 
 const maxSleepers = 10_000;
+/** Lanes that there was no place for are read again, which is a seek for every lane: not more often. */
+const rescanMs = 10_000;
+
+/** What the alarm works with. */
+export interface AlarmParts {
+  readonly clock: Clock;
+  readonly spool: Spool;
+  readonly log: Log;
+  /** Whether a lane that is woken could claim anything now. */
+  readonly hasRoom: () => boolean;
+  readonly ring: (lane: LaneName) => void;
+}
 
 /**
- * Wakes lanes when their first entry on disk falls due. Keeps a bounded number of lanes in memory; when
- * there are more, it reads them again from the spool at the time of the first that it had to leave out.
+ * Wakes lanes when their first entry on disk falls due, the longest due first, and only while there is room
+ * to claim it. Keeps a bounded number of lanes in memory; when there are more, it reads them again from the
+ * spool when the first that it had to leave out is due.
  */
 export class Alarm {
-  readonly #clock: Clock;
-  readonly #spool: Spool;
-  readonly #ring: (lane: LaneName) => void;
+  readonly #parts: AlarmParts;
   readonly #sleepers = new DueHeap(maxSleepers);
   #rescanAt = Number.POSITIVE_INFINITY;
   #armedFor = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;
-  #isStopped = false;
+  #state: 'running' | 'waiting-for-room' | 'stopped' = 'running';
 
-  constructor(parts: { readonly clock: Clock; readonly spool: Spool }, ring: (lane: LaneName) => void) {
-    this.#clock = parts.clock;
-    this.#spool = parts.spool;
-    this.#ring = ring;
+  constructor(parts: AlarmParts) {
+    this.#parts = parts;
   }
 
   /** Wakes the lane at `dueAt`, or earlier when that was asked before. */
   set(lane: LaneName, dueAt: number): void {
-    if (!this.#sleepers.set(lane, dueAt)) this.#rescanAt = Math.min(this.#rescanAt, dueAt);
-    this.#arm();
-  }
-
-  /** Sets an alarm for every lane that has something on disk. */
-  scan(): void {
-    this.#rescanAt = Number.POSITIVE_INFINITY;
-    for (const { lane, dueAt } of this.#spool.lanes()) {
-      if (!this.#sleepers.set(lane, dueAt)) this.#rescanAt = Math.min(this.#rescanAt, dueAt);
+    const known = this.#sleepers.at(lane);
+    if (known !== undefined && known <= dueAt) return;
+    if (!this.#sleepers.set(lane, dueAt)) {
+      this.#rescanAt = Math.min(this.#rescanAt, Math.max(dueAt, this.#parts.clock.now() + rescanMs));
     }
     this.#arm();
   }
 
+  /** Wakes every lane that has something due on disk, and sets an alarm for the others. */
+  scan(): void {
+    this.#rescanAt = Number.POSITIVE_INFINITY;
+    const now = this.#parts.clock.now();
+    for (const { lane, dueAt } of this.#parts.spool.lanes()) {
+      if (dueAt <= now && this.#parts.hasRoom()) this.#parts.ring(lane);
+      else this.set(lane, dueAt);
+    }
+    this.#arm();
+  }
+
+  /** There is room again: wakes the lanes that were due and had to wait for it. */
+  poke(): void {
+    if (this.#state !== 'waiting-for-room') return;
+    this.#state = 'running';
+    this.#ringAll();
+  }
+
   stop(): void {
-    this.#isStopped = true;
+    this.#state = 'stopped';
     this.#cancel?.();
   }
 
   #arm(): void {
     const at = Math.min(this.#sleepers.peek() ?? Number.POSITIVE_INFINITY, this.#rescanAt);
-    if (this.#isStopped || at >= this.#armedFor) return;
+    if (this.#state !== 'running' || at >= this.#armedFor) return;
     this.#cancel?.();
     this.#armedFor = at;
-    this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#ringAll());
+    const { clock } = this.#parts;
+    this.#cancel = clock.after(Math.max(0, at - clock.now()), () => {
+      this.#armedFor = Number.POSITIVE_INFINITY;
+      this.#ringAll();
+    });
   }
 
   #ringAll(): void {
-    this.#armedFor = Number.POSITIVE_INFINITY;
-    const now = this.#clock.now();
-    if (this.#rescanAt <= now) this.scan();
-    for (let lane = this.#sleepers.take(now); lane !== undefined; lane = this.#sleepers.take(now)) {
-      this.#ring(lane);
+    const { clock, hasRoom, ring } = this.#parts;
+    const now = clock.now();
+    if (this.#rescanAt <= now) this.#rescan();
+    while (this.#state === 'running' && (this.#sleepers.peek() ?? Number.POSITIVE_INFINITY) <= now) {
+      if (!hasRoom()) {
+        this.#state = 'waiting-for-room';
+        return;
+      }
+      const lane = this.#sleepers.take(now);
+      if (lane !== undefined) ring(lane);
     }
     this.#arm();
+  }
+
+  /** Nobody waits for a timer, so a spool that cannot be read now is said here and tried again. */
+  #rescan(): void {
+    try {
+      this.scan();
+    } catch (error) {
+      this.#parts.log.error('lanes-unreadable', { because: String(error) });
+      this.#rescanAt = this.#parts.clock.now() + rescanMs;
+    }
   }
 }

@@ -6,7 +6,7 @@ import type { Lane, Task } from './lane.ts';
 export interface ClaimLimits {
   /** Entries of one lane. */
   readonly perLane: number;
-  /** Entries of all lanes; letters of people may exceed it fourfold before they wait on disk too. */
+  /** Entries of all lanes; new letters of people may exceed it fourfold before they wait on disk too. */
   readonly total: number;
 }
 
@@ -15,36 +15,72 @@ const mailingRecipients = 20;
 /** A reverse-path with more claimed entries than this is sending a mailing, one message at a time. */
 const mailingClaims = 100;
 
-/** The entries that this process has claimed, and by whom they were sent. */
+/**
+ * The entries that this process has claimed, and by whom they were sent. An entry stays claimed until what
+ * became of it is durable, so that nobody finds it on disk meanwhile and takes it for untried.
+ */
 export class Claims {
   readonly #limits: ClaimLimits;
-  readonly #tasks = new Map<string, Task>();
+  readonly #messages = new Map<QueueId, Task[]>();
   readonly #senders = new Map<string, number>();
+  readonly #seized = new Set<QueueId>();
+  #size = 0;
 
   constructor(limits: ClaimLimits) {
     this.#limits = limits;
   }
 
   get size(): number {
-    return this.#tasks.size;
+    return this.#size;
   }
 
   get(id: QueueId, number: number): Task | undefined {
-    return this.#tasks.get(keyOf(id, number));
+    return this.#messages.get(id)?.find((task) => task.entry.number === number);
+  }
+
+  /** The claimed entries of a message. */
+  of(id: QueueId): readonly Task[] {
+    return this.#messages.get(id) ?? [];
   }
 
   add(task: Task): void {
-    this.#tasks.set(keyOf(task.entry.id, task.entry.number), task);
+    const { id } = task.entry;
+    const tasks = this.#messages.get(id);
+    if (tasks === undefined) this.#messages.set(id, [task]);
+    else tasks.push(task);
+    this.#size++;
     const sender = senderOf(task.envelope);
     this.#senders.set(sender, (this.#senders.get(sender) ?? 0) + 1);
   }
 
   remove(task: Task): void {
-    if (!this.#tasks.delete(keyOf(task.entry.id, task.entry.number))) return;
+    const { id } = task.entry;
+    const tasks = this.#messages.get(id);
+    const at = tasks?.indexOf(task) ?? -1;
+    if (tasks === undefined || at < 0) return;
+    if (tasks.length === 1) this.#messages.delete(id);
+    else tasks.splice(at, 1);
+    this.#size--;
     const sender = senderOf(task.envelope);
     const left = (this.#senders.get(sender) ?? 1) - 1;
     if (left <= 0) this.#senders.delete(sender);
     else this.#senders.set(sender, left);
+  }
+
+  /** Keeps the entries of a message from being claimed; false when somebody else does so already. */
+  seize(id: QueueId): boolean {
+    if (this.#seized.has(id)) return false;
+    this.#seized.add(id);
+    return true;
+  }
+
+  letGo(id: QueueId): void {
+    this.#seized.delete(id);
+  }
+
+  /** Whether an entry that was found on disk is not to be claimed. */
+  excludes(entry: LaneEntry): boolean {
+    return this.#seized.has(entry.id) || this.get(entry.id, entry.number) !== undefined;
   }
 
   isMailing(envelope: Envelope): boolean {
@@ -54,26 +90,26 @@ export class Claims {
     );
   }
 
-  /** Whether one more entry for the lane may be claimed. */
+  /** Whether one more entry of a new message may be claimed for the lane. */
   admits(lane: Lane, isMailing: boolean): boolean {
-    const inLane = lane.waiting + lane.active + lane.reserved;
     const total = isMailing ? this.#limits.total : 4 * this.#limits.total;
-    return inLane < this.#limits.perLane && this.#tasks.size < total;
+    return this.laneRoom(lane) > 0 && this.#size < total;
   }
 
-  /** How many entries to fetch for the lane from disk. */
-  room(lane: Lane): number {
-    const inLane = lane.waiting + lane.active + lane.reserved;
-    return Math.max(0, Math.min(this.#limits.perLane - inLane, 4 * this.#limits.total - this.#tasks.size));
+  /** How many entries more the lane may have in memory. */
+  laneRoom(lane: Lane): number {
+    return Math.max(0, this.#limits.perLane - lane.claimed);
   }
 
-  has(entry: LaneEntry): boolean {
-    return this.#tasks.has(keyOf(entry.id, entry.number));
+  /** How many entries more may be fetched from disk. */
+  get room(): number {
+    return Math.max(0, this.#limits.total - this.#size);
   }
-}
 
-function keyOf(id: QueueId, number: number): string {
-  return number === 0 ? id : `${id}/${number}`;
+  /** Whether it is worth waking lanes that wait for room: a few at a time would be a commit for each. */
+  get isRoomy(): boolean {
+    return this.#size * 4 <= this.#limits.total * 3;
+  }
 }
 
 function senderOf(envelope: Envelope): string {

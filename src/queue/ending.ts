@@ -1,9 +1,10 @@
 import type { QueueId, RecipientStatus } from '../mail/index.ts';
-import type { Change, LaneEntry, StoredOctets } from '../spool/index.ts';
+import { type Change, type LaneEntry, SpoolError, type StoredOctets } from '../spool/index.ts';
+import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
 import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
-import { pendingOf, rescheduled, statusChanges } from './settle.ts';
+import { pendingOf, rescheduled, statusChanges, unclaimed } from './settle.ts';
 
 /** What settling needs to know of time. */
 export interface Times {
@@ -11,91 +12,207 @@ export interface Times {
   readonly retryUntil: number;
 }
 
-/** Records how attempts ended: log, notifications, then the spool, in this order. */
+/** Entries of one message that came to their end, with the statuses that are to be written. */
+export interface Ended {
+  readonly id: QueueId;
+  readonly entries: readonly LaneEntry[];
+  readonly statuses: ReadonlyMap<number, RecipientStatus>;
+}
+
+const firstPauseMs = 1000;
+const lastPauseMs = 60_000;
+
+/**
+ * Records how attempts ended: log, notifications, then the spool, in this order. While the spool takes no
+ * writes the record is kept and tried again, and the entry stays claimed: what was delivered must not be
+ * delivered again and again for want of a record.
+ */
 export class Endings {
   readonly #parts: QueueParts;
-  /** Lanes of a message that ended but whose removal the spool does not show yet. */
+  readonly #claims: Claims;
+  /** Entries that ended but whose removal the spool does not show yet, by their numbers. */
   readonly #ending = new Map<QueueId, Set<number>>();
+  readonly #pauses = new Set<() => void>();
+  #state: 'patient' | 'hasty' = 'patient';
 
-  constructor(parts: QueueParts) {
+  constructor(parts: QueueParts, claims: Claims) {
     this.#parts = parts;
+    this.#claims = claims;
   }
 
-  /** Returns the time at which the entry is due again, or `undefined` when it is done or held. */
+  /** What is not recorded by now is tried once more; then its lease stands and it is attempted again. */
+  hurry(): void {
+    this.#state = 'hasty';
+    for (const wake of this.#pauses) wake();
+  }
+
+  /**
+   * Resolves when it is recorded, with the time at which the entry is due again, or `undefined` when it is
+   * done or held.
+   */
   async settle(
     task: Task,
     result: { readonly octets: StoredOctets; readonly statuses: ReadonlyMap<number, RecipientStatus> },
     times: Times,
   ): Promise<number | undefined> {
-    const { spool, log, clock, background } = this.#parts;
+    const { log, clock } = this.#parts;
     const { entry, envelope } = task;
-    const { statuses } = result;
-    const now = clock.now();
-    logStatuses(log, { id: entry.id, envelope, statuses, now });
-    if (isNews(task, statuses)) {
-      const { retryUntil } = times;
-      await this.#parts.notify({ id: entry.id, envelope, ...result, kind: 'ended', retryUntil });
-    }
+    logStatuses(log, { id: entry.id, envelope, statuses: result.statuses, now: clock.now() });
+    const statuses = await this.#notify(task, result, times.retryUntil);
     if (![...statuses.values()].some(({ status }) => status === 'pending')) {
-      // A crash before the removal is durable delivers again; waiting for it would cost each delivery a sync.
-      background.run(`finish ${entry.id}`, this.#finish(task, statuses));
+      await this.finish({ id: entry.id, entries: [entry], statuses });
       return undefined;
     }
-    const next = rescheduled(entry, times.dueAt, now);
-    const to = task.holdBecause === undefined ? next : { ...next, held: task.holdBecause };
-    await spool.update([...statusChanges(entry, statuses), { kind: 'reschedule', from: entry, to }]);
-    return to.held === undefined ? times.dueAt : undefined;
+    const to = rescheduled(entry, times.dueAt, clock.now());
+    await this.#reschedule(entry, held(to, task), statusChanges(entry.id, statuses));
+    if (task.holdBecause === undefined) return times.dueAt;
+    // An operator may have said so while it was being written.
+    await this.#reschedule(entry, held(to, task), []);
+    log.info('held', { queueId: entry.id, status: 'held', because: task.holdBecause });
+    return undefined;
   }
 
-  /** Ends one lane of a message, and the message with its last lane. */
-  async #finish(task: Task, statuses: ReadonlyMap<number, RecipientStatus>): Promise<void> {
-    const { spool, log } = this.#parts;
-    const { id, number } = task.entry;
-    if (task.laneCount === 1 || !this.#hasOthers(id, number)) {
-      log.info('removed', { queueId: id });
-      await spool.update([{ kind: 'remove', id }]);
-      this.#ending.delete(id);
-      return;
+  /**
+   * Has the sender told. A notification that cannot be made leaves its recipients pending, so that nobody
+   * fails unheard; one that cannot be spooled now is waited for.
+   */
+  async #notify(
+    task: Task,
+    result: { readonly octets: StoredOctets; readonly statuses: ReadonlyMap<number, RecipientStatus> },
+    retryUntil: number,
+  ): Promise<ReadonlyMap<number, RecipientStatus>> {
+    if (!isNews(task, result.statuses)) return result.statuses;
+    const { id } = task.entry;
+    const event = { id, envelope: task.envelope, ...result, kind: 'ended', retryUntil } as const;
+    try {
+      await this.#persist(id, () => this.#parts.notify(event));
+      return result.statuses;
+    } catch (error) {
+      if (error instanceof SpoolError) throw error;
+      this.#parts.log.error('notification-failed', { queueId: id, because: String(error) });
+      return new Map([...result.statuses].map(([index, status]) => [index, pendingInstead(status)]));
     }
-    const ending = this.#ending.get(id) ?? new Set<number>();
-    this.#ending.set(id, ending.add(number));
-    await spool.update([...statusChanges(task.entry, statuses), { kind: 'finish', entry: task.entry }]);
-    // The spool shows the end now; what still counts on this set began before and is in it too.
-    ending.delete(number);
-    if (ending.size === 0) this.#ending.delete(id);
   }
 
-  #hasOthers(id: QueueId, number: number): boolean {
-    const ending = this.#ending.get(id);
-    return this.#parts.spool.entries(id).some((e) => e.number !== number && ending?.has(e.number) !== true);
+  /**
+   * Ends entries of a message, and the message with its last one. A crash before that is durable delivers
+   * again; no delivery waits for it.
+   */
+  async finish({ id, entries, statuses }: Ended): Promise<void> {
+    const ending = this.#ending.get(id) ?? new Set<number>();
+    this.#ending.set(id, ending);
+    for (const { number } of entries) ending.add(number);
+    try {
+      const isLast = await this.#persist(id, async () => {
+        const isAlone = entries.some(({ recipients }) => recipients === 'all');
+        const ends = isAlone || !this.#hasOthers(id, ending);
+        await this.#parts.spool.update(ends ? [{ kind: 'remove', id }] : finishes({ id, entries, statuses }));
+        return ends;
+      });
+      if (isLast) this.#parts.log.info('removed', { queueId: id });
+    } finally {
+      // The spool shows the end now; what still counts on this set began before and is in it too.
+      for (const { number } of entries) ending.delete(number);
+      if (ending.size === 0) this.#ending.delete(id);
+    }
+  }
+
+  #hasOthers(id: QueueId, ending: ReadonlySet<number>): boolean {
+    if (this.#claims.of(id).some(({ entry }) => !ending.has(entry.number))) return true;
+    return this.#parts.spool.entries(id).some(({ number }) => !ending.has(number));
+  }
+
+  #reschedule(from: LaneEntry, to: LaneEntry, more: readonly Change[]): Promise<void> {
+    return this.update(from.id, [...more, { kind: 'reschedule', from, to }]);
+  }
+
+  /** Writes what must not be forgotten: tried again until it works, or until a drain is in a hurry. */
+  update(id: QueueId, changes: readonly Change[]): Promise<void> {
+    return this.#persist(id, () => this.#parts.spool.update(changes));
+  }
+
+  async #persist<T>(id: QueueId, write: () => Promise<T>): Promise<T> {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(lastPauseMs, 2 * pauseMs)) {
+      try {
+        return await write();
+      } catch (error) {
+        const willPass = error instanceof SpoolError && (error.code === 'full' || error.code === 'io');
+        if (!willPass || this.#state === 'hasty') throw error;
+        if (pauseMs === firstPauseMs) {
+          this.#parts.log.error('end-not-recorded', { queueId: id, because: error.message });
+        }
+        await this.#pause(pauseMs);
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        cancel();
+        this.#pauses.delete(wake);
+        resolve();
+      };
+      const cancel = this.#parts.clock.after(ms, wake);
+      this.#pauses.add(wake);
+    });
+  }
+
+  /** The attempt could not begin; returns when it is to be tried again. */
+  async giveBack(entry: LaneEntry, dueAt: number): Promise<number> {
+    await this.#reschedule(entry, unclaimed(entry, dueAt), []);
+    return dueAt;
   }
 
   /** Octets that cannot be read hold the message, loudly: an operator has to look at it. */
   async holdUnreadable(entry: LaneEntry, error: unknown): Promise<void> {
-    const because = `unreadable: ${error instanceof Error ? error.message : String(error)}`;
+    const because = unreadableBecause(error);
     this.#parts.log.error('held', { queueId: entry.id, status: 'held', because });
     const { begun: _, ...rest } = entry;
-    await this.#parts.spool.update([{ kind: 'reschedule', from: entry, to: { ...rest, held: because } }]);
+    await this.#reschedule(entry, { ...rest, held: because }, []);
   }
 
-  /** The routes changed since the entry was written: its recipients get the lanes of today. */
+  /**
+   * The routes changed since the entry was written: its recipients get the lanes of today. The message must be
+   * seized, for the numbers of its entries are given out here. Returns the new entries.
+   */
   async reassign(task: Task): Promise<readonly LaneEntry[]> {
     const { spool, routing, clock } = this.#parts;
     const { entry, envelope } = task;
-    const mine = new Set(pendingOf(entry, envelope, spool.statuses(entry.id)));
-    let number = Math.max(entry.number, ...spool.entries(entry.id).map((other) => other.number));
+    const { id, warned } = entry;
+    const mine = new Set(pendingOf(entry, envelope, spool.statuses(id)));
+    let number = Math.max(...spool.entries(id).map((other) => other.number), entry.number);
     const added = routing.assignLanes(envelope).flatMap(({ lane, recipients }): LaneEntry[] => {
       const chosen = pendingOf({ recipients }, envelope, new Map()).filter((index) => mine.has(index));
       if (chosen.length === 0) return [];
-      number++;
-      return [{ id: entry.id, number, lane, recipients: chosen, attempts: 0, dueAt: clock.now() }];
+      const name = { id, number: ++number, lane };
+      return [{ ...name, recipients: chosen, attempts: 0, dueAt: clock.now(), ...(warned && { warned }) }];
     });
-    await spool.update([
-      ...added.map((to): Change => ({ kind: 'add', entry: to })),
-      { kind: 'finish', entry },
-    ]);
+    if (added.length === 0) await this.finish({ id, entries: [entry], statuses: new Map() });
+    else {
+      const adds = added.map((to): Change => ({ kind: 'add', entry: to }));
+      await this.update(id, [...adds, { kind: 'finish', entry }]);
+    }
     return added;
   }
+}
+
+function finishes({ id, entries, statuses }: Ended): readonly Change[] {
+  const ends = entries.map((entry): Change => ({ kind: 'finish', entry }));
+  return [...statusChanges(id, statuses), ...ends];
+}
+
+function held(entry: LaneEntry, { holdBecause }: Task): LaneEntry {
+  return holdBecause === undefined ? entry : { ...entry, held: holdBecause };
+}
+
+function pendingInstead(status: RecipientStatus): RecipientStatus {
+  return status.status === 'failed' ? { status: 'pending', at: status.at, reply: status.reply } : status;
+}
+
+/** Why a message is held whose octets or envelope cannot be read. */
+export function unreadableBecause(error: unknown): string {
+  return `unreadable: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 /** Whether somebody may want to hear of this: a failure, or a success that was asked for. */

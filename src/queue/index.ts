@@ -6,9 +6,10 @@
  * only when every recipient has come to its end and every notification about that is itself spooled; what
  * is not due soon is on disk only, so memory does not grow with the queue.
  *
- * On failure: an interrupted attempt is tried again when its lease ends, at once after a restart; a
- * message that cannot be read is held and said loudly; a destination that does not answer is suspended
- * and probed with one message before more follow.
+ * On failure: an attempt that a crash interrupted is due at once after the restart; a message that cannot
+ * be read is held and said loudly; a destination that does not answer is suspended and probed with one
+ * message before more follow. While the spool takes no writes nothing is begun, and what has ended stays
+ * claimed until it is recorded: it is delivered again only when the process dies first.
  *
  * RFC 5321 §4.5.4 (retries), RFC 3461 §5 (notifications).
  */

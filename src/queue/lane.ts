@@ -9,11 +9,13 @@ export interface Task {
   entry: LaneEntry;
   readonly envelope: Envelope;
   readonly isMailing: boolean;
-  /** How many lanes the message had when it was claimed. */
-  readonly laneCount: number;
-  state: 'waiting' | 'under-way' | 'dropped';
-  /** An operator held the message while it was under way. */
-  holdBecause?: string;
+  /**
+   * `claiming` while the claim is on its way to disk; `under-way` until what came of the attempt is there;
+   * `dropped` when the claim was given up before the attempt began.
+   */
+  state: 'claiming' | 'waiting' | 'under-way' | 'dropped';
+  /** What is left after the attempt is to be held: an operator said so, or the octets are unreadable. */
+  holdBecause?: string | undefined;
 }
 
 /**
@@ -38,7 +40,6 @@ export class Lane {
   readonly #letters = new Fifo<Task>();
   readonly #mailings = new Fifo<Task>();
   #window: number;
-  #turn = 0;
   #failures = 0;
   #suspensions = 0;
   #health: LaneHealth = { kind: 'alive' };
@@ -48,8 +49,8 @@ export class Lane {
   /** Entries that are due may be on disk. */
   hasMore = false;
   isLoading = false;
-  /** An operator asked to try everything that was not attempted since then. */
-  flushAt: number | undefined;
+  /** An operator asked to try everything that was not attempted since then; seen so far up to `after`. */
+  flush: { readonly since: number; after?: LaneEntry } | undefined;
 
   constructor(name: LaneName, maxWindow: number) {
     this.name = name;
@@ -69,8 +70,20 @@ export class Lane {
     return this.#letters.length + this.#mailings.length;
   }
 
-  get isIdle(): boolean {
-    return this.waiting === 0 && this.active === 0 && this.reserved === 0 && !this.hasMore && !this.isLoading;
+  /** Entries in memory. */
+  get claimed(): number {
+    return this.waiting + this.active + this.reserved;
+  }
+
+  /** Whether nothing is lost when the lane is forgotten. */
+  isIdle(now: number): boolean {
+    if (this.claimed > 0 || this.hasMore || this.isLoading) return false;
+    return this.flush === undefined && !this.isSuspended(now);
+  }
+
+  /** Whether the destination is left alone. A suspension that is over ends when the lane is next woken. */
+  isSuspended(now: number): boolean {
+    return this.#health.kind === 'suspended' && this.#health.until > now;
   }
 
   /** Whether another attempt may begin now with a task of this kind. */
@@ -83,11 +96,8 @@ export class Lane {
     (task.isMailing ? this.#mailings : this.#letters).push(task);
   }
 
-  /** Takes a task of the kind asked for. Letters go first, but every fourth turn is a mailing's. */
   take(kind: 'letter' | 'mailing'): Task | undefined {
-    const yields = kind === 'letter' && ++this.#turn % 4 === 0;
-    const first = yields ? this.#mailings : kind === 'letter' ? this.#letters : this.#mailings;
-    return first.shift() ?? this.#letters.shift() ?? this.#mailings.shift();
+    return (kind === 'letter' ? this.#letters : this.#mailings).shift();
   }
 
   takeAll(): Task[] {
@@ -113,6 +123,7 @@ export class Lane {
 
   suspend(until: number, because: Reply): void {
     this.#health = { kind: 'suspended', until, because };
+    this.flush = undefined;
   }
 
   /** Ends a suspension: one attempt probes the destination before more follow. */

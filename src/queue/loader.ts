@@ -1,4 +1,4 @@
-import type { Change, LaneEntry } from '../spool/index.ts';
+import { type Change, type LaneEntry, type LaneName, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import type { Lane, Task } from './lane.ts';
 import type { QueueParts } from './options.ts';
@@ -6,16 +6,20 @@ import { claimed } from './settle.ts';
 
 /** A lane with fewer waiting tasks than this fetches more from disk. */
 const refillBelow = 100;
+const batchSize = 2 * refillBelow;
+/** When a spool that could not be read or written is asked again. */
+const retryMs = 1000;
 
 /** What the loader tells the queue. */
 export interface LoaderEvents {
   /** How long the claim of an attempt with this number is leased. */
   leaseMs(attempts: number): number;
   claimed(lane: Lane, task: Task): void;
-  /** Everything that was due is claimed; the next entry falls due then. */
-  drained(lane: Lane, nextDueAt: number | undefined): void;
-  /** A batch was claimed. */
+  /** The lane has nothing to claim before then: it sleeps. */
+  sleeps(lane: Lane, until: number): void;
+  /** A batch was claimed, or could not be. */
   loaded(lane: Lane): void;
+  unreadable(entry: LaneEntry, error: unknown): void;
 }
 
 /**
@@ -33,73 +37,129 @@ export class Loader {
     this.#events = events;
   }
 
-  /** Fetches more for the lane when it runs low and may have more on disk. */
+  /** Fetches more for the lane when it runs low and may have more on disk. Never throws. */
   refill(lane: Lane): void {
+    const now = this.#parts.clock.now();
     if (!lane.hasMore || lane.isLoading || lane.health.kind === 'suspended') return;
-    if (lane.waiting >= refillBelow) return;
-    const room = this.#claims.room(lane);
-    if (room === 0) return;
-    const entries = this.#readDue(lane, Math.min(room, refillBelow * 2));
-    if (entries.length === 0) {
-      lane.hasMore = false;
-      lane.flushAt = undefined;
-      this.#events.drained(lane, this.#parts.spool.laneDue(lane.name));
+    if (lane.waiting >= refillBelow || this.#claims.laneRoom(lane) === 0) return;
+    // Due already, so it is woken as soon as there is room.
+    if (this.#claims.room === 0) {
+      this.#sleep(lane, now);
       return;
     }
-    lane.isLoading = true;
-    this.#parts.background.run(`claim ${lane.name}`, this.#claim(lane, entries));
-  }
-
-  /**
-   * Entries that may be claimed now. Passed over are those whose lease ran out while they wait here, and in
-   * a flush those that it has tried already.
-   */
-  #readDue(lane: Lane, limit: number): readonly LaneEntry[] {
-    const { flushAt } = lane;
-    const until = flushAt === undefined ? this.#parts.clock.now() : Number.MAX_SAFE_INTEGER;
-    const found: LaneEntry[] = [];
-    let batch: readonly LaneEntry[];
-    let after: LaneEntry | undefined;
-    do {
-      const place = after === undefined ? { until, limit } : { until, limit, after };
-      batch = this.#parts.spool.due(lane.name, place);
-      for (const entry of batch) {
-        const isTried = flushAt !== undefined && (entry.attemptedAt ?? 0) >= flushAt;
-        if (!isTried && !this.#claims.has(entry)) found.push(entry);
-      }
-      after = batch.at(-1);
-    } while (batch.length === limit && found.length < limit);
-    return found;
-  }
-
-  async #claim(lane: Lane, entries: readonly LaneEntry[]): Promise<void> {
-    const { spool, clock } = this.#parts;
-    const now = clock.now();
-    lane.reserved += entries.length;
+    const tasks: Task[] = [];
     try {
-      const claims = entries.map((from) => ({
-        from,
-        to: claimed(from, now + this.#events.leaseMs(from.attempts + 1), now),
-      }));
-      await spool.update(claims.map(({ from, to }): Change => ({ kind: 'reschedule', from, to })));
-      for (const { to } of claims) this.#enter(lane, to);
+      this.#collect(lane, tasks);
+      if (tasks.length > 0) {
+        this.#parts.background.run(`claim ${lane.name}`, this.#claim(lane, tasks));
+        return;
+      }
+      lane.flush = undefined;
+      const next = this.#unclaimed(lane.name, { until: Number.MAX_SAFE_INTEGER }).next();
+      if (next.done !== true) this.#sleep(lane, next.value.dueAt);
+      else lane.hasMore = false;
+    } catch (error) {
+      for (const task of tasks) this.#claims.remove(task);
+      this.#failed(lane, error);
+    }
+  }
+
+  #sleep(lane: Lane, until: number): void {
+    lane.hasMore = false;
+    this.#events.sleeps(lane, until);
+  }
+
+  #failed(lane: Lane, error: unknown): void {
+    this.#parts.log.error('claim-failed', { relay: lane.name, because: String(error) });
+    lane.flush = undefined;
+    this.#sleep(lane, this.#parts.clock.now() + retryMs);
+  }
+
+  /** Makes tasks for what is to be claimed next; they count as claimed from now on. */
+  #collect(lane: Lane, tasks: Task[]): void {
+    const limit = Math.min(this.#claims.laneRoom(lane), this.#claims.room, batchSize);
+    for (const entry of this.#due(lane)) {
+      const task = this.#take(lane, entry);
+      if (task === undefined) continue;
+      this.#claims.add(task);
+      if (tasks.push(task) === limit) return;
+    }
+  }
+
+  /** Entries that may be claimed now; in a flush, all those that it has not tried already. */
+  *#due(lane: Lane): Generator<LaneEntry> {
+    const { flush } = lane;
+    const until = flush === undefined ? this.#parts.clock.now() : Number.MAX_SAFE_INTEGER;
+    // What a flush has tried comes back behind the place it has read up to.
+    for (const entry of this.#unclaimed(lane.name, { until, after: flush?.after })) {
+      if (flush !== undefined) {
+        flush.after = entry;
+        if ((entry.attemptedAt ?? 0) >= flush.since) continue;
+      }
+      yield entry;
+    }
+  }
+
+  /** Passed over are those whose lease ran out while they are claimed here. */
+  *#unclaimed(
+    lane: LaneName,
+    place: { readonly until: number; readonly after?: LaneEntry | undefined },
+  ): Generator<LaneEntry> {
+    let { after } = place;
+    for (;;) {
+      const batch = this.#parts.spool.due(lane, {
+        until: place.until,
+        limit: batchSize,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const entry of batch) if (!this.#claims.excludes(entry)) yield entry;
+      if (batch.length < batchSize) return;
+      after = batch.at(-1);
+    }
+  }
+
+  /** `undefined` when the message is gone or cannot be read. Throws when nothing can be read. */
+  #take(lane: Lane, entry: LaneEntry): Task | undefined {
+    const envelope = this.#envelope(entry);
+    if (envelope === undefined) return undefined;
+    const { clock } = this.#parts;
+    const leaseUntil = clock.now() + this.#events.leaseMs(entry.attempts + 1);
+    return {
+      lane: lane.name,
+      entry: claimed(entry, leaseUntil, clock.now()),
+      envelope,
+      isMailing: this.#claims.isMailing(envelope),
+      state: 'claiming',
+    };
+  }
+
+  /** One value for all claimed entries of a message: an envelope of thousands is large. */
+  #envelope(entry: LaneEntry) {
+    const [sibling] = this.#claims.of(entry.id);
+    if (sibling !== undefined) return sibling.envelope;
+    try {
+      return this.#parts.spool.envelope(entry.id);
+    } catch (error) {
+      if (!(error instanceof SpoolError && error.code === 'corrupt')) throw error;
+      this.#events.unreadable(entry, error);
+      return undefined;
+    }
+  }
+
+  async #claim(lane: Lane, tasks: readonly Task[]): Promise<void> {
+    lane.isLoading = true;
+    lane.reserved += tasks.length;
+    try {
+      const changes = tasks.map(({ entry }): Change => ({ kind: 'reschedule', from: entry, to: entry }));
+      await this.#parts.spool.update(changes);
+      for (const task of tasks) if (task.state === 'claiming') this.#events.claimed(lane, task);
+    } catch (error) {
+      for (const task of tasks) this.#claims.remove(task);
+      this.#failed(lane, error);
     } finally {
-      lane.reserved -= entries.length;
+      lane.reserved -= tasks.length;
       lane.isLoading = false;
       this.#events.loaded(lane);
     }
-  }
-
-  #enter(lane: Lane, entry: LaneEntry): void {
-    const envelope = this.#parts.spool.envelope(entry.id);
-    if (envelope === undefined) return;
-    this.#events.claimed(lane, {
-      lane: lane.name,
-      entry,
-      envelope,
-      laneCount: this.#parts.spool.entries(entry.id).length,
-      isMailing: this.#claims.isMailing(envelope),
-      state: 'waiting',
-    });
   }
 }

@@ -1,7 +1,15 @@
-import { type Address, type Envelope, type QueueId, reply } from '../mail/index.ts';
+import {
+  type Address,
+  type Envelope,
+  type QueueId,
+  type Recipient,
+  type RecipientStatus,
+  reply,
+} from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
 import type { QueueParts } from './options.ts';
 import type { Queue } from './queue.ts';
+import { pendingOf, statusChanges } from './settle.ts';
 import { endPending } from './sweep.ts';
 
 /** What an operation did to one message. */
@@ -32,6 +40,9 @@ export class Operator {
   }
 
   async release(id: QueueId): Promise<Operated> {
+    for (const entry of this.#parts.spool.entries(id)) {
+      this.#queue.holdAfterAttempt(id, entry.number, undefined);
+    }
     const done = await this.#retryNow(id, (entry) => entry.held !== undefined);
     if (done === 'done') this.#parts.log.info('released', { queueId: id });
     return done;
@@ -51,9 +62,10 @@ export class Operator {
   /** Removes the message without telling anybody. */
   async remove(id: QueueId): Promise<Operated> {
     const { spool, log } = this.#parts;
-    const taken = this.#take(id);
-    if (taken.all.length === 0 && spool.envelope(id) === undefined) return 'unknown';
-    if (taken.idle.length < taken.all.length) return 'under-way';
+    using seizure = this.#queue.seize(id);
+    const entries = this.#idleEntries(id);
+    if (seizure === undefined || entries === undefined) return 'under-way';
+    if (entries.length === 0 && spool.envelope(id) === undefined) return 'unknown';
     await spool.update([{ kind: 'remove', id }]);
     log.info('removed', { queueId: id, because: 'by the operator' });
     return 'done';
@@ -75,36 +87,45 @@ export class Operator {
   /** Sends the message to somebody else: the recipients that still wait are replaced by one. */
   async redirect(id: QueueId, to: Address): Promise<Operated> {
     const { spool, routing, clock, log } = this.#parts;
+    using seizure = this.#queue.seize(id);
     const envelope = spool.envelope(id);
-    const taken = this.#take(id);
-    if (envelope === undefined || taken.all.length === 0) return 'unknown';
-    if (taken.idle.length < taken.all.length) return 'under-way';
+    const entries = this.#idleEntries(id);
+    if (seizure === undefined || entries === undefined) return 'under-way';
+    if (envelope === undefined || entries.length === 0) return 'unknown';
+    const statuses = spool.statuses(id);
+    const replaced = entries.flatMap((entry) => pendingOf(entry, envelope, statuses));
     const lane = routing.assignLanes({ ...envelope, recipients: [{ address: to }] })[0]?.lane;
     if (lane === undefined) return 'nothing-to-do';
+    const notify = envelope.recipients[replaced[0] ?? 0]?.notify;
+    const recipient: Recipient = { address: to, ...(notify && { notify }) };
     // The new recipient goes to the end, so that the indices of earlier statuses keep their meaning.
-    const next: Envelope = { ...envelope, recipients: [...envelope.recipients, { address: to }] };
+    const next: Envelope = { ...envelope, recipients: [...envelope.recipients, recipient] };
     const entry: LaneEntry = {
       id,
-      number: Math.max(...taken.all.map(({ number }) => number)) + 1,
+      number: Math.max(...entries.map(({ number }) => number)) + 1,
       lane,
       recipients: [next.recipients.length - 1],
       attempts: 0,
       dueAt: clock.now(),
     };
+    // Nobody is told of those that were replaced, and nothing is to be tried for them any more.
+    const status = redirectedTo(to, clock.now());
     await spool.update([
       { kind: 'envelope', id, envelope: next },
       { kind: 'add', entry },
-      ...taken.all.map((old): Change => ({ kind: 'finish', entry: old })),
+      ...statusChanges(id, new Map(replaced.map((index) => [index, status]))),
+      ...entries.map((old): Change => ({ kind: 'finish', entry: old })),
     ]);
-    this.#queue.wake(lane, { all: false });
     log.info('redirected', { queueId: id, to: to.text });
     return 'done';
   }
 
-  /** The entries of a message, and those of them that are not under way and not claimed any more. */
-  #take(id: QueueId): { readonly all: readonly LaneEntry[]; readonly idle: readonly LaneEntry[] } {
-    const all = this.#parts.spool.entries(id);
-    return { all, idle: all.filter((entry) => this.#queue.drop(id, entry.number)) };
+  /** The entries of a message, none of them claimed any more; `undefined` when some attempt is under way. */
+  #idleEntries(id: QueueId): readonly LaneEntry[] | undefined {
+    const entries = this.#parts.spool.entries(id);
+    if (entries.some(({ number }) => this.#queue.isUnderWay(id, number))) return undefined;
+    for (const { number } of entries) this.#queue.drop(id, number);
+    return entries;
   }
 
   async #retryNow(id: QueueId, applies: (entry: LaneEntry) => boolean): Promise<Operated> {
@@ -120,15 +141,27 @@ export class Operator {
     return done;
   }
 
+  /** Replaces the entries that `change` gives something for; those under way are left as they are. */
   async #reschedule(id: QueueId, change: (entry: LaneEntry) => LaneEntry | undefined): Promise<Operated> {
-    const { all, idle } = this.#take(id);
-    if (all.length === 0) return 'unknown';
-    const changes = idle.flatMap((from): Change[] => {
+    using seizure = this.#queue.seize(id);
+    if (seizure === undefined) return 'under-way';
+    const entries = this.#parts.spool.entries(id);
+    if (entries.length === 0) return 'unknown';
+    const changes: Change[] = [];
+    for (const from of entries) {
+      if (this.#queue.isUnderWay(id, from.number)) continue;
       const to = change(from);
-      return to === undefined ? [] : [{ kind: 'reschedule', from, to }];
-    });
-    if (changes.length === 0) return idle.length < all.length ? 'under-way' : 'nothing-to-do';
-    await this.#parts.spool.update(changes);
-    return 'done';
+      if (to === undefined) continue;
+      this.#queue.drop(id, from.number);
+      changes.push({ kind: 'reschedule', from, to });
+    }
+    if (changes.length > 0) await this.#parts.spool.update(changes);
+    else if (entries.some(({ number }) => this.#queue.isUnderWay(id, number))) return 'under-way';
+    return changes.length > 0 ? 'done' : 'nothing-to-do';
   }
+}
+
+function redirectedTo(to: Address, at: number): RecipientStatus {
+  const text = reply(250, '1.5', `redirected to ${to.text} by the postmaster`);
+  return { status: 'delivered', at, relay: 'redirect', reply: text };
 }

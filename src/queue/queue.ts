@@ -1,11 +1,11 @@
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus, reply } from '../mail/index.ts';
 import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry, StoredOctets } from '../spool/index.ts';
-import { SpoolError } from '../spool/index.ts';
 import { Alarm } from './alarm.ts';
 import { Claims } from './claims.ts';
 import type { AttemptResult } from './deliver.ts';
-import { Endings } from './ending.ts';
-import { Lane, type Task } from './lane.ts';
+import { type Ended, Endings, unreadableBecause } from './ending.ts';
+import type { Lane, Task } from './lane.ts';
+import { LaneTable } from './lane-table.ts';
 import { Loader } from './loader.ts';
 import type { QueueOptions, QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
@@ -13,8 +13,10 @@ import { recoverInterrupted } from './recover.ts';
 import { retryDelay } from './retry.ts';
 import { Scheduler } from './scheduler.ts';
 import { pendingOf, unclaimed } from './settle.ts';
+import { isUnreadable, watchOctets } from './unreadable.ts';
 
-const maxIdleLanes = 10_000;
+/** When a spool that takes no writes is looked at again. */
+const pauseMs = 1000;
 const untried: ReadonlyMap<number, RecipientStatus> = new Map();
 
 /**
@@ -24,31 +26,33 @@ const untried: ReadonlyMap<number, RecipientStatus> = new Map();
 export class Queue {
   readonly #parts: QueueParts;
   #options: QueueOptions;
-  readonly #lanes = new Map<LaneName, Lane>();
+  readonly #lanes: LaneTable;
   readonly #claims: Claims;
   readonly #scheduler: Scheduler;
   readonly #alarm: Alarm;
   readonly #loader: Loader;
   readonly #endings: Endings;
   readonly #abort = new AbortController();
+  #isPaused = false;
   #state: 'running' | 'draining' = 'running';
   #whenIdle: (() => void) | undefined;
 
   constructor(parts: QueueParts, options: QueueOptions) {
     this.#parts = parts;
     this.#options = options;
+    const { spool, clock, log } = parts;
+    this.#lanes = new LaneTable(clock, options.lanes.concurrency);
     this.#claims = new Claims({ perLane: options.lanes.claimsPerLane, total: options.lanes.claims });
     this.#scheduler = new Scheduler(options.lanes);
-    this.#alarm = new Alarm(parts, (name) => this.#ring(name));
-    this.#endings = new Endings(parts);
+    this.#endings = new Endings(parts, this.#claims);
+    const hasRoom = () => this.#claims.room > 0;
+    this.#alarm = new Alarm({ spool, clock, log, hasRoom, ring: (name) => this.#ring(name) });
     this.#loader = new Loader(parts, this.#claims, {
       leaseMs: (attempts) => this.#delay(attempts),
       claimed: (lane, task) => this.#enqueue(lane, task),
-      drained: (lane, nextDueAt) => {
-        if (nextDueAt !== undefined) this.#alarm.set(lane.name, nextDueAt);
-      },
+      sleeps: (lane, until) => this.#alarm.set(lane.name, until),
+      unreadable: (entry, error) => this.#holdUnreadable(entry, error),
       loaded: (lane) => {
-        if (this.#state === 'draining') this.#giveBack(lane.takeAll(), this.#parts.clock.now());
         this.#dispatch();
         this.#refill(lane);
       },
@@ -59,8 +63,8 @@ export class Queue {
     return this.#options;
   }
 
-  get lanes(): ReadonlyMap<LaneName, Lane> {
-    return this.#lanes;
+  get lanes(): Iterable<Lane> {
+    return this.#lanes.all();
   }
 
   /** Retry times change at once; the size of lanes at the next start. */
@@ -71,7 +75,8 @@ export class Queue {
   /** Makes attempts that a crash interrupted due again, then finds the lanes that have something. */
   async start(): Promise<void> {
     const { spool, clock, log } = this.#parts;
-    const recovered = await recoverInterrupted(spool, clock.now());
+    const isClaimed = (entry: LaneEntry) => this.isClaimed(entry);
+    const recovered = await recoverInterrupted(spool, { now: clock.now(), isClaimed });
     if (recovered > 0) log.warn('attempts-interrupted', { count: recovered });
     this.#alarm.scan();
   }
@@ -82,63 +87,101 @@ export class Queue {
    */
   async accept(draft: Draft, envelope: Envelope): Promise<QueueId> {
     const isMailing = this.#claims.isMailing(envelope);
-    const planned = this.#parts.routing.assignLanes(envelope).map(({ lane: name, recipients }) => {
-      const lane = this.#lane(name);
+    // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
+    const planned = this.#parts.routing.assignLanes(envelope).map(({ lane: name, recipients }, number) => {
+      const lane = this.#lanes.get(name);
       const isClaimed = this.#admits(lane, isMailing);
-      if (isClaimed) lane.reserved++;
-      return { lane, isClaimed, entry: this.#newEntry(lane, recipients, isClaimed) };
+      const entry = { id: draft.id, number, ...this.#newEntry(lane, recipients, isClaimed) };
+      if (!isClaimed) return { lane, entry };
+      const task: Task = { lane: name, entry, envelope, isMailing, state: 'claiming' };
+      this.#claims.add(task);
+      lane.reserved++;
+      return { lane, entry, task };
     });
-    const entries = planned.map(({ entry }) => entry);
     try {
-      const id = await draft.commit(envelope, entries);
-      planned.forEach(({ lane, isClaimed, entry: planned }, number) => {
-        const entry: LaneEntry = { ...planned, id, number };
-        const laneCount = entries.length;
-        if (!isClaimed) this.#leaveOnDisk(lane, entry, envelope);
-        else
-          this.#enqueue(lane, { lane: lane.name, entry, envelope, isMailing, laneCount, state: 'waiting' });
-      });
+      const id = await draft.commit(
+        envelope,
+        planned.map(({ entry }) => entry),
+      );
+      for (const { lane, entry, task } of planned) {
+        if (task === undefined) this.#leaveOnDisk(lane, entry, envelope);
+        else if (task.state === 'claiming') this.#enqueue(lane, task);
+      }
       return id;
+    } catch (error) {
+      for (const { task } of planned) if (task !== undefined) this.#claims.remove(task);
+      throw error;
     } finally {
-      for (const { lane, isClaimed } of planned) if (isClaimed) lane.reserved--;
+      for (const { lane, task } of planned) if (task !== undefined) lane.reserved--;
       this.#dispatch();
     }
   }
 
-  /** Stops beginning attempts and waits for those under way; aborts them when `signal` does. */
+  /**
+   * Stops beginning attempts and waits for those under way; aborts them when `signal` does. What came of them
+   * is recorded by the `background` of the parts.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     this.#state = 'draining';
     this.#alarm.stop();
     const now = this.#parts.clock.now();
-    for (const lane of this.#lanes.values()) this.#giveBack(lane.takeAll(), now);
-    if (this.#scheduler.active === 0) return;
-    const idle = new Promise<void>((resolve) => {
-      this.#whenIdle = resolve;
-    });
-    const cut = () => this.#abort.abort();
-    signal.addEventListener('abort', cut);
-    if (signal.aborted) cut();
-    await idle;
-    signal.removeEventListener('abort', cut);
+    for (const lane of this.#lanes.all()) this.#giveBack(lane.takeAll(), now);
+    if (this.#scheduler.active > 0) {
+      const idle = new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+      const cut = () => this.#abort.abort();
+      signal.addEventListener('abort', cut);
+      if (signal.aborted) cut();
+      await idle;
+      signal.removeEventListener('abort', cut);
+    }
+    this.#endings.hurry();
   }
 
-  /** Tries the lane again now. With `all`, everything in it is tried once, whatever its due time. */
+  /** Tries the lane again now, also a suspended one. With `all`, everything in it once, whatever its due time. */
   wake(name: LaneName, options: { readonly all: boolean }): void {
-    const lane = this.#lane(name);
+    const lane = this.#lanes.get(name);
     lane.resume();
     lane.hasMore = true;
-    if (options.all) lane.flushAt = this.#parts.clock.now();
+    if (options.all) lane.flush = { since: this.#parts.clock.now() };
     this.#refill(lane);
     this.#scheduler.refresh(lane);
     this.#dispatch();
   }
 
-  /** Whether the entry waits in its lane or is under way. */
-  isClaimed(id: QueueId, number: number): boolean {
-    return this.#claims.get(id, number) !== undefined;
+  /**
+   * Keeps the entries of a message from being claimed while somebody changes them. `undefined` when somebody
+   * else does so. An attempt that is under way goes on.
+   */
+  seize(id: QueueId): Disposable | undefined {
+    if (!this.#claims.seize(id)) return undefined;
+    return { [Symbol.dispose]: () => this.#letGo(id) };
   }
 
-  /** Forgets a claim that has not begun; false when its attempt is under way. */
+  #letGo(id: QueueId): void {
+    this.#claims.letGo(id);
+    try {
+      for (const entry of this.#parts.spool.entries(id)) {
+        if (entry.held === undefined && !this.#claims.excludes(entry))
+          this.#alarm.set(entry.lane, entry.dueAt);
+      }
+    } catch (error) {
+      this.#parts.log.error('entries-unreadable', { queueId: id, because: String(error) });
+    }
+  }
+
+  /** Whether the entry waits in its lane, is under way, or somebody is changing its message. */
+  isClaimed(entry: LaneEntry): boolean {
+    return this.#claims.excludes(entry);
+  }
+
+  /** Whether an attempt at the entry is under way, or what came of it is not on disk yet. */
+  isUnderWay(id: QueueId, number: number): boolean {
+    return this.#claims.get(id, number)?.state === 'under-way';
+  }
+
+  /** Forgets a claim that has not begun; false when its attempt is under way. The message must be seized. */
   drop(id: QueueId, number: number): boolean {
     const task = this.#claims.get(id, number);
     if (task === undefined) return true;
@@ -148,25 +191,15 @@ export class Queue {
     return true;
   }
 
-  /** Holds what is left of the entry when the attempt that is under way has ended. */
-  holdAfterAttempt(id: QueueId, number: number, because: string): void {
+  /** Holds what is left of the entry when the attempt that is under way has ended; `undefined`: does not. */
+  holdAfterAttempt(id: QueueId, number: number, because: string | undefined): void {
     const task = this.#claims.get(id, number);
     if (task?.state === 'under-way') task.holdBecause = because;
   }
 
-  #lane(name: LaneName): Lane {
-    const known = this.#lanes.get(name);
-    if (known !== undefined) return known;
-    if (this.#lanes.size >= maxIdleLanes) this.#forgetIdleLanes();
-    const lane = new Lane(name, this.#options.lanes.concurrency);
-    this.#lanes.set(name, lane);
-    return lane;
-  }
-
-  #forgetIdleLanes(): void {
-    for (const [name, lane] of this.#lanes) {
-      if (lane.isIdle && lane.health.kind === 'alive') this.#lanes.delete(name);
-    }
+  /** Ends entries, and their message with the last one. Resolves when that is durable. */
+  finish(ended: Ended): Promise<void> {
+    return this.#endings.finish(ended);
   }
 
   #admits(lane: Lane, isMailing: boolean): boolean {
@@ -180,30 +213,41 @@ export class Queue {
       const dueAt = now + this.#delay(1);
       return { lane: lane.name, recipients, attempts: 1, dueAt, begun: true, attemptedAt: now };
     }
-    const dueAt = lane.health.kind === 'suspended' ? lane.health.until : now;
+    const dueAt = lane.health.kind === 'suspended' ? Math.max(now, lane.health.until) : now;
     return { lane: lane.name, recipients, attempts: 0, dueAt };
   }
 
+  /** Puts a claim in line, or back on disk when it came too late. */
   #enqueue(lane: Lane, task: Task): void {
-    this.#claims.add(task);
-    lane.push(task);
-    this.#scheduler.refresh(lane);
+    task.state = 'waiting';
+    const now = this.#parts.clock.now();
+    const until = lane.health.kind === 'suspended' ? Math.max(now, lane.health.until) : now;
+    if (this.#state === 'draining' || lane.health.kind === 'suspended') this.#giveBack([task], until);
+    else {
+      lane.push(task);
+      this.#scheduler.refresh(lane);
+    }
   }
 
   #leaveOnDisk(lane: Lane, entry: LaneEntry, envelope: Envelope): void {
-    if (lane.health.kind === 'suspended') {
-      const { log, clock } = this.#parts;
-      const status: RecipientStatus = { status: 'pending', at: clock.now(), reply: lane.health.because };
-      const statuses = new Map(pendingOf(entry, envelope, untried).map((index) => [index, status]));
-      logStatuses(log, { id: entry.id, envelope, statuses, now: clock.now() });
-      this.#alarm.set(lane.name, entry.dueAt);
+    if (lane.health.kind === 'alive') {
+      lane.hasMore = true;
+      this.#refill(lane);
       return;
     }
-    lane.hasMore = true;
-    this.#refill(lane);
+    const { log, clock } = this.#parts;
+    const status: RecipientStatus = { status: 'pending', at: clock.now(), reply: lane.health.because };
+    const statuses = new Map(pendingOf(entry, envelope, untried).map((index) => [index, status]));
+    logStatuses(log, { id: entry.id, envelope, statuses, now: clock.now() });
+    this.#alarm.set(lane.name, entry.dueAt);
   }
 
   #dispatch(): void {
+    // What ends now could not be recorded: better not begun.
+    if (this.#parts.spool.health().state === 'failing') {
+      this.#pause();
+      return;
+    }
     while (this.#state === 'running') {
       const next = this.#scheduler.next();
       if (next === undefined) return;
@@ -212,49 +256,92 @@ export class Queue {
     }
   }
 
-  async #attempt(lane: Lane, task: Task): Promise<void> {
-    try {
-      const result = await this.#try(task);
-      if (result !== undefined) this.#judge(lane, result);
-    } finally {
-      this.#claims.remove(task);
-      this.#scheduler.done(lane, task);
-      this.#refill(lane);
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#parts.clock.after(pauseMs, () => {
+      this.#isPaused = false;
       this.#dispatch();
-      if (this.#scheduler.active === 0) this.#whenIdle?.();
+    });
+  }
+
+  /** One attempt. Its place is free as soon as it is over; its claim stays until what came of it is recorded. */
+  async #attempt(lane: Lane, task: Task): Promise<void> {
+    // Without a record the lease stands.
+    let again: number | undefined = task.entry.dueAt;
+    try {
+      const record = await this.#try(lane, task).finally(() => this.#over(lane, task));
+      again = await record();
+    } finally {
+      this.#release(task);
+      if (again !== undefined) this.#alarm.set(lane.name, again);
+      this.#refill(lane);
     }
   }
 
-  /** Carries out one attempt and records its end. `undefined` when there was nothing to try. */
-  async #try(task: Task): Promise<AttemptResult | undefined> {
-    const { spool, routing, deliver, clock } = this.#parts;
-    const { entry, envelope, lane } = task;
-    if (!routing.hasLane(lane)) {
-      for (const added of await this.#endings.reassign(task)) this.wake(added.lane, { all: false });
-      return undefined;
-    }
-    let octets: StoredOctets | undefined;
+  #over(lane: Lane, task: Task): void {
+    this.#scheduler.done(lane, task);
+    this.#dispatch();
+    if (this.#scheduler.active === 0) this.#whenIdle?.();
+  }
+
+  #release(task: Task): void {
+    this.#claims.remove(task);
+    if (this.#claims.isRoomy) this.#alarm.poke();
+  }
+
+  /** Carries out one attempt; gives what records its end and tells when the entry is due again. */
+  async #try(lane: Lane, task: Task): Promise<() => Promise<number | undefined>> {
+    const { spool, routing, clock } = this.#parts;
+    const { entry, envelope } = task;
+    if (!routing.hasLane(lane.name)) return () => this.#reassign(task);
+    let octets: StoredOctets;
     try {
-      octets = spool.octets(entry.id);
-      if (octets === undefined) throw new SpoolError('missing', 'the octets are gone');
+      octets = watchOctets(spool.octets(entry.id), (error) => this.#onUnreadable(task, error));
     } catch (error) {
-      await this.#endings.holdUnreadable(entry, error);
-      return undefined;
+      if (isUnreadable(error)) return () => this.#endings.holdUnreadable(entry, error).then(() => undefined);
+      // Nothing can be read now.
+      return () => this.#endings.giveBack(entry, clock.now() + pauseMs);
     }
-    const known = entry.attempts > 1 || task.laneCount > 1 ? spool.statuses(entry.id) : untried;
+    const known = entry.attempts > 1 ? spool.statuses(entry.id) : untried;
     const recipients = pendingOf(entry, envelope, known);
-    const attempt = { id: entry.id, lane, envelope, recipients, octets, number: entry.attempts };
-    const result = await deliver(attempt, this.#abort.signal);
-    const again = await this.#endings.settle(
-      task,
-      { octets, statuses: result.statuses },
-      {
-        dueAt: clock.now() + this.#delay(entry.attempts),
-        retryUntil: envelope.receivedAt + this.#options.retry.maxAgeMs,
-      },
-    );
-    if (again !== undefined) this.#alarm.set(lane, again);
-    return result;
+    const attempt = { id: entry.id, lane: lane.name, envelope, recipients, octets, number: entry.attempts };
+    const result = await this.#parts.deliver(attempt, this.#abort.signal);
+    this.#judge(lane, result);
+    // What our own end has cut off is due at once when we are back.
+    const delayMs = this.#abort.signal.aborted ? 0 : this.#delay(entry.attempts);
+    const { statuses } = result;
+    return () =>
+      this.#endings.settle(
+        task,
+        { octets, statuses },
+        {
+          dueAt: clock.now() + delayMs,
+          retryUntil: envelope.receivedAt + this.#options.retry.maxAgeMs,
+        },
+      );
+  }
+
+  #onUnreadable(task: Task, error: unknown): void {
+    const because = unreadableBecause(error);
+    this.#parts.log.error('unreadable', { queueId: task.entry.id, because });
+    task.holdBecause = because;
+  }
+
+  /** Gives the recipients of an entry the lanes of today; later, when somebody is changing the message. */
+  async #reassign(task: Task): Promise<number | undefined> {
+    const { id } = task.entry;
+    using seizure = this.seize(id);
+    if (seizure === undefined) return this.#endings.giveBack(task.entry, this.#parts.clock.now() + pauseMs);
+    await this.#endings.reassign(task);
+    return undefined;
+  }
+
+  #holdUnreadable(entry: LaneEntry, error: unknown): void {
+    const seizure = this.seize(entry.id);
+    if (seizure === undefined) return;
+    const held = this.#endings.holdUnreadable(entry, error).finally(() => seizure[Symbol.dispose]());
+    this.#parts.background.run(`hold ${entry.id}`, held);
   }
 
   /** Opens, narrows or suspends the lane by how the destination did. */
@@ -277,14 +364,17 @@ export class Queue {
   #giveBack(claims: readonly Task[], dueAt: number): void {
     const tasks = claims.filter((task) => task.state === 'waiting');
     if (tasks.length === 0) return;
-    for (const task of tasks) {
-      task.state = 'dropped';
-      this.#claims.remove(task);
-    }
+    for (const task of tasks) task.state = 'dropped';
     const changes = tasks.map(
       ({ entry }): Change => ({ kind: 'reschedule', from: entry, to: unclaimed(entry, dueAt) }),
     );
-    this.#parts.background.run('give back', this.#parts.spool.update(changes));
+    const given = this.#parts.spool.update(changes).finally(() => {
+      for (const task of tasks) {
+        this.#release(task);
+        this.#alarm.set(task.lane, Math.min(dueAt, task.entry.dueAt));
+      }
+    });
+    this.#parts.background.run('give back', given);
   }
 
   #refill(lane: Lane): void {
@@ -297,12 +387,10 @@ export class Queue {
 
   #ring(name: LaneName): void {
     if (this.#state === 'draining') return;
-    const lane = this.#lane(name);
+    const lane = this.#lanes.get(name);
     const { health } = lane;
-    if (health.kind === 'suspended' && health.until > this.#parts.clock.now()) {
+    if (health.kind === 'suspended' && lane.isSuspended(this.#parts.clock.now()))
       this.#alarm.set(name, health.until);
-      return;
-    }
-    this.wake(name, { all: false });
+    else this.wake(name, { all: false });
   }
 }

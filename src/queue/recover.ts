@@ -6,9 +6,14 @@ const trustedInterruptions = 3;
 
 /**
  * Finds the attempts that were begun and never recorded as ended (the process died) and makes them due
- * now. Reads every scheduled entry once, in batches between which other work goes on. Returns how many.
+ * now. Passes over what this process has claimed itself: it takes mail already. Reads every scheduled entry
+ * once, in batches between which other work goes on. Returns how many.
  */
-export async function recoverInterrupted(spool: Spool, now: number): Promise<number> {
+export async function recoverInterrupted(
+  spool: Spool,
+  options: { readonly now: number; readonly isClaimed: (entry: LaneEntry) => boolean },
+): Promise<number> {
+  const { now, isClaimed } = options;
   let found = 0;
   for (const { lane } of spool.lanes()) {
     let after: LaneEntry | undefined;
@@ -18,10 +23,12 @@ export async function recoverInterrupted(spool: Spool, now: number): Promise<num
         limit: batchSize,
         ...(after === undefined ? {} : { after }),
       });
-      const changes = batch.filter(isInterrupted).map((from): Change => {
-        const { begun: _, ...rest } = from;
-        return { kind: 'reschedule', from, to: { ...rest, dueAt: Math.min(now, from.dueAt) } };
-      });
+      const changes = batch
+        .filter((entry) => isInterrupted(entry) && !isClaimed(entry))
+        .map((from): Change => {
+          const { begun: _, ...rest } = from;
+          return { kind: 'reschedule', from, to: { ...rest, dueAt: Math.min(now, from.dueAt) } };
+        });
       found += changes.length;
       if (changes.length > 0) await spool.update(changes);
       after = batch.length < batchSize ? undefined : batch.at(-1);

@@ -1,4 +1,4 @@
-import type { Envelope, RecipientStatus } from '../mail/index.ts';
+import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
 
 /** The recipients of an entry, as indices into the envelope. */
@@ -19,10 +19,10 @@ export function pendingOf(
 
 /** One `status` change for each recipient of a result. */
 export function statusChanges(
-  entry: LaneEntry,
+  id: QueueId,
   statuses: ReadonlyMap<number, RecipientStatus>,
 ): readonly Change[] {
-  return [...statuses].map(([recipient, status]) => ({ kind: 'status', id: entry.id, recipient, status }));
+  return [...statuses].map(([recipient, status]) => ({ kind: 'status', id, recipient, status }));
 }
 
 /** The entry after an attempt that left recipients pending. */
@@ -38,6 +38,6 @@ export function claimed(entry: LaneEntry, leaseUntil: number, now: number): Lane
 
 /** A claim given back: the attempt never began. */
 export function unclaimed(entry: LaneEntry, dueAt: number): LaneEntry {
-  const { begun: _, ...rest } = entry;
+  const { begun: _begun, attemptedAt: _attemptedAt, ...rest } = entry;
   return { ...rest, attempts: Math.max(0, entry.attempts - 1), dueAt };
 }

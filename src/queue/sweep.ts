@@ -3,7 +3,7 @@ import type { Change, LaneEntry } from '../spool/index.ts';
 import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import type { Queue } from './queue.ts';
-import { pendingOf, statusChanges } from './settle.ts';
+import { pendingOf } from './settle.ts';
 
 const expiredReply = reply(551, '4.7', 'delivery time expired');
 const untriedReply = reply(451, '4.7', 'not delivered yet');
@@ -17,22 +17,31 @@ export async function sweep(queue: Queue, parts: QueueParts): Promise<void> {
   const { retry } = queue.options;
   const now = parts.clock.now();
   const oldest = Math.min(retry.maxAgeMs, retry.bounceMaxAgeMs);
-  const ids = parts.spool.walk({ until: queueIdBound(Math.max(0, now - oldest)) });
-  await eachInTurns(ids, async (id) => {
+  const ids = parts.spool.walk({ until: queueIdBound(Math.max(0, now - oldest + 1)) });
+  await eachInTurns(parts, ids, async (id) => {
     const envelope = readEnvelope(parts, id);
     if (envelope === undefined) return;
     const maxAge = envelope.reversePath === null ? retry.bounceMaxAgeMs : retry.maxAgeMs;
     if (now - envelope.receivedAt >= maxAge) await expire(queue, parts, id);
   });
   if (retry.warnAfterMs === 0) return;
-  const late = parts.spool.walk({ until: queueIdBound(Math.max(0, now - retry.warnAfterMs)) });
-  await eachInTurns(late, (id) => warn(queue, parts, id));
+  const late = parts.spool.walk({ until: queueIdBound(Math.max(0, now - retry.warnAfterMs + 1)) });
+  await eachInTurns(parts, late, (id) => warn(queue, parts, id));
 }
 
-async function eachInTurns(ids: Iterable<QueueId>, visit: (id: QueueId) => Promise<void>): Promise<void> {
+/** What one message does to its visit is said and does not keep the others from theirs. */
+async function eachInTurns(
+  { log }: QueueParts,
+  ids: Iterable<QueueId>,
+  visit: (id: QueueId) => Promise<void>,
+): Promise<void> {
   let count = 0;
   for (const id of ids) {
-    await visit(id);
+    try {
+      await visit(id);
+    } catch (error) {
+      log.error('sweep-failed', { queueId: id, because: String(error) });
+    }
     if (++count % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
@@ -75,67 +84,40 @@ export interface EndPending {
 export async function endPending(queue: Queue, parts: QueueParts, end: EndPending): Promise<boolean> {
   const { spool, log, clock } = parts;
   const { id } = end;
+  using seizure = queue.seize(id);
   const envelope = spool.envelope(id);
   const octets = spool.octets(id);
-  if (envelope === undefined || octets === undefined) return false;
+  if (seizure === undefined || envelope === undefined || octets === undefined) return false;
   const all = spool.entries(id);
   const entries = all.filter((entry) => end.heldToo === true || entry.held === undefined);
   const ended = entries.filter((entry) => queue.drop(id, entry.number));
+  if (ended.length === 0) return false;
   const known = spool.statuses(id);
-  const statuses = new Map<number, RecipientStatus>();
-  for (const entry of ended) {
-    for (const index of pendingOf(entry, envelope, known)) statuses.set(index, end.status(known.get(index)));
-  }
-  if (statuses.size > 0) {
-    logStatuses(log, { id, envelope, statuses, now: clock.now() });
-    await parts.notify({ id, envelope, octets, statuses, kind: 'ended', retryUntil: clock.now() });
-  }
-  if (ended.length === all.length) {
-    log.info('removed', { queueId: id });
-    await spool.update([{ kind: 'remove', id }]);
-    return true;
-  }
-  await spool.update(
-    ended.flatMap((entry): Change[] => [
-      ...statusChanges(entry, pick(statuses, pendingOf(entry, envelope, known))),
-      { kind: 'finish', entry },
-    ]),
-  );
-  return false;
-}
-
-function pick<T>(from: ReadonlyMap<number, T>, keys: readonly number[]): Map<number, T> {
-  return new Map(
-    keys.flatMap((key): [number, T][] => {
-      const value = from.get(key);
-      return value === undefined ? [] : [[key, value]];
-    }),
-  );
+  const pending = ended.flatMap((entry) => pendingOf(entry, envelope, known));
+  const statuses = new Map(pending.map((index) => [index, end.status(known.get(index))]));
+  logStatuses(log, { id, envelope, statuses, now: clock.now() });
+  await parts.notify({ id, envelope, octets, statuses, kind: 'ended', retryUntil: clock.now() });
+  await queue.finish({ id, entries: ended, statuses });
+  return ended.length === all.length;
 }
 
 /** Tells the sender once that recipients are still waiting (RFC 3461 §4.1, DELAY). */
 async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<void> {
   const { spool, clock } = parts;
-  const waiting = spool
-    .entries(id)
-    .filter((e): e is LaneEntry => e.warned === undefined && e.held === undefined);
-  const idle = waiting.filter((entry) => !queue.isClaimed(id, entry.number));
-  if (idle.length === 0) return;
+  const isLate = (entry: LaneEntry) => entry.warned === undefined && entry.held === undefined;
+  const waiting = spool.entries(id).filter((entry) => isLate(entry) && !queue.isClaimed(entry));
+  if (waiting.length === 0) return;
+  using seizure = queue.seize(id);
   const envelope = readEnvelope(parts, id);
   const octets = spool.octets(id);
-  if (envelope === undefined || octets === undefined) return;
+  if (seizure === undefined || envelope === undefined || octets === undefined) return;
   const known = spool.statuses(id);
-  const statuses = new Map<number, RecipientStatus>();
-  for (const entry of idle) {
-    for (const index of pendingOf(entry, envelope, known)) {
-      statuses.set(index, known.get(index) ?? { status: 'pending', at: clock.now(), reply: untriedReply });
-    }
-  }
+  const untried: RecipientStatus = { status: 'pending', at: clock.now(), reply: untriedReply };
+  const pending = waiting.flatMap((entry) => pendingOf(entry, envelope, known));
+  const statuses = new Map(pending.map((index) => [index, known.get(index) ?? untried]));
   const retryUntil = envelope.receivedAt + queue.options.retry.maxAgeMs;
   await parts.notify({ id, envelope, octets, statuses, kind: 'delayed', retryUntil });
   await spool.update(
-    idle
-      .filter((entry) => !queue.isClaimed(id, entry.number))
-      .map((from): Change => ({ kind: 'reschedule', from, to: { ...from, warned: true } })),
+    waiting.map((from): Change => ({ kind: 'reschedule', from, to: { ...from, warned: true } })),
   );
 }
