@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --external-memory-accounted-in-global-limit --max-semi-space-size=8
 import { basename } from 'node:path';
 
 import { dispatch } from './dispatch.ts';

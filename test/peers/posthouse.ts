@@ -1,6 +1,7 @@
 /** A Posthouse of our own: the real command, a generated configuration, its data in a temporary directory. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import packageFacts from '../../package.json' with { type: 'json' };
 import { Program, run } from './program.ts';
 
 /** The configuration as a value; JSON is YAML, so it is written as it is. */
@@ -21,6 +22,8 @@ export interface PosthouseOptions {
 export type LogLine = Readonly<Record<string, unknown>>;
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
+/** The flags that people start it with. */
+const flags = packageFacts.scripts.posthouse.split(' ').filter((word) => word.startsWith('--'));
 
 /** True for a value with keys. */
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -118,7 +121,7 @@ export async function startPosthouse(options: PosthouseOptions): Promise<Posthou
     ...options.configuration,
   };
   await writeFile(configFile, `${JSON.stringify(configuration, null, 2)}\n`);
-  const command = [process.execPath, ...(options.nodeArguments ?? []), main, 'start', '--config', configFile];
+  const command = [process.execPath, ...flags, ...(options.nodeArguments ?? []), main, 'start', '--config', configFile];
   const [program = '', ...args] = [...(options.under ?? []), ...command];
   const posthouse = new Posthouse(new Program(program, args, { cwd: directory }), directory, configFile);
   try {
