@@ -1,0 +1,25 @@
+import { fuzzTargets as admin } from '../../src/admin/fuzz.ts';
+import { fuzzTargets as client } from '../../src/client/fuzz.ts';
+import { fuzzTargets as config } from '../../src/config/fuzz.ts';
+import { fuzzTargets as dns } from '../../src/dns/fuzz.ts';
+import { fuzzTargets as dsn } from '../../src/dsn/fuzz.ts';
+import { fuzzTargets as mail } from '../../src/mail/fuzz.ts';
+import { fuzzTargets as receiver } from '../../src/receiver/fuzz.ts';
+import { fuzzTargets as smtp } from '../../src/smtp/fuzz.ts';
+
+/** Takes any octets and throws (or rejects) when an invariant is broken. */
+export interface FuzzTarget {
+  readonly name: string;
+  run(input: Uint8Array): Promise<void> | void;
+}
+
+export const targets: readonly FuzzTarget[] = [
+  ...mail,
+  ...smtp,
+  ...dns,
+  ...client,
+  ...receiver,
+  ...dsn,
+  ...config,
+  ...admin,
+];
