@@ -134,13 +134,22 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   const command = ['postfix', '-c', config, 'start-fg'];
   const [program = '', ...args] = wrapper === undefined ? command : [wrapper, ...wrapperArgs, ...command];
   const script = new Program(program, args, { env: { MAIL_CONFIG: config, PATH: searchPath() } });
-  await until(`Postfix on port ${port}`, async () => {
-    if (script.ended !== undefined) {
-      throw new Error(`postfix: ${script.ended}\n${[...script.stdout, ...script.stderr].join('\n')}`);
-    }
-    return await greets(port);
-  });
-  return new RunningPostfix(script, config, options);
+  const running = new RunningPostfix(script, config, options);
+  try {
+    await until(
+      `Postfix on port ${port}`,
+      async () => {
+        if (script.ended !== undefined) throw new Error(`postfix: ${script.ended}`);
+        return await greets(port);
+      },
+      60_000,
+    );
+  } catch (error) {
+    const said = [...script.stdout, ...script.stderr, await running.log()].join('\n');
+    await running.stop().catch(() => {});
+    throw new Error(`Postfix did not start; it said: ${said}`, { cause: error });
+  }
+  return running;
 }
 
 class RunningPostfix implements Postfix {
