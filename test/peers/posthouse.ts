@@ -121,7 +121,15 @@ export async function startPosthouse(options: PosthouseOptions): Promise<Posthou
     ...options.configuration,
   };
   await writeFile(configFile, `${JSON.stringify(configuration, null, 2)}\n`);
-  const command = [process.execPath, ...flags, ...(options.nodeArguments ?? []), main, 'start', '--config', configFile];
+  const command = [
+    process.execPath,
+    ...flags,
+    ...(options.nodeArguments ?? []),
+    main,
+    'start',
+    '--config',
+    configFile,
+  ];
   const [program = '', ...args] = [...(options.under ?? []), ...command];
   const posthouse = new Posthouse(new Program(program, args, { cwd: directory }), directory, configFile);
   try {
