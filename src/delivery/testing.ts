@@ -57,6 +57,8 @@ export interface Sink extends AsyncDisposable {
   readonly commands: string[];
   /** Connections so far. */
   readonly sessions: number;
+  /** Connections now. */
+  readonly open: number;
   /** Closes every connection; those that come later are served. */
   dropAll(): void;
 }
@@ -87,6 +89,9 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     commands,
     get sessions() {
       return sessions;
+    },
+    get open() {
+      return sockets.size;
     },
     dropAll() {
       for (const socket of sockets) socket.destroy();
