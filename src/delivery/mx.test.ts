@@ -209,6 +209,10 @@ test('a static host is looked up by address and private ones are allowed; failur
     kind: 'hosts',
     hosts: [{ host: '10.0.0.7', address: '10.0.0.7' }],
   });
+  assert.deepEqual(await find('localhost'), {
+    kind: 'hosts',
+    hosts: ['127.0.0.1', '::1'].map((address) => ({ host: 'localhost', address })),
+  });
   const gone = await find('gone.test');
   assert.equal(gone.kind === 'failed' && gone.reply.code, 451);
   const broken = await find('broken.test');

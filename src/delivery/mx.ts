@@ -59,7 +59,9 @@ export async function findHost(
   signal: AbortSignal,
 ): Promise<HostList> {
   if (isIP(host) !== 0) return { kind: 'hosts', hosts: [{ host, address: host }] };
-  const { addresses, isUncertain } = await lookUpHost(host, options, signal);
+  const { addresses, isUncertain } = isLocalhost(host)
+    ? { addresses: localhostAddresses(options.families), isUncertain: false }
+    : await lookUpHost(host, options, signal);
   if (addresses.length > 0) {
     return {
       kind: 'hosts',
@@ -68,6 +70,17 @@ export async function findHost(
   }
   // A smart host without an address is a mistake of ours or of the moment, never the sender's.
   return failed(reply(451, isUncertain ? '4.3' : '4.4', `No address found for relay ${host}`));
+}
+
+/** Never asked of the DNS (RFC 6761 §6.3). */
+function isLocalhost(host: string): boolean {
+  return /^(?:.+\.)?localhost\.?$/i.test(host);
+}
+
+function localhostAddresses(families: MxOptions['families']): readonly string[] {
+  return ['127.0.0.1', '::1'].filter(
+    (address) => families === 'any' || isIP(address) === (families === 'ipv4' ? 4 : 6),
+  );
 }
 
 function exchangersOf(domain: Domain, found: LookupResult<'MX'>): readonly MxRecord[] | Reply {

@@ -87,11 +87,13 @@ function askUdp(
       if (response === 'malformed') settle({ rcode: 'no-answer', because: 'malformed answer' });
       else if (response !== 'unrelated') settle(response);
     });
-    socket.connect(server.port, server.host, () => {
+    // Not as a callback of `connect`, which is called for its failure too: `send` would then throw.
+    socket.on('connect', () => {
       socket.send(encodeQuery(question, id, edns), (error) => {
         if (error !== null) onError(error);
       });
     });
+    socket.connect(server.port, server.host);
     return () => socket.close();
   });
 }

@@ -292,3 +292,10 @@ test('a server that is not an address is refused at once', () => {
     assert.throws(() => createResolver({ servers: [server] }), RangeError);
   }
 });
+
+test('a server that no packet can be sent to makes the answer unavailable', async () => {
+  // The kernel refuses to connect a socket to the broadcast address.
+  await using resolver = createResolver({ servers: ['255.255.255.255:53'], attempts: 1 });
+  const answer = await resolver.lookup('example.org', 'A');
+  assert.equal(answer.kind, 'unavailable');
+});

@@ -112,6 +112,8 @@ test('RCPT parameters become what the envelope holds', () => {
   assert.deepEqual(rcpt('ORCPT=rfc822;U+2Bx@d'), { originalRecipient: { type: 'rfc822', address: 'U+x@d' } });
   assert.deepEqual(rcpt('ORCPT=UTF-8;\\x{FC}@d'), { originalRecipient: { type: 'utf-8', address: 'ü@d' } });
   assert.deepEqual(rcpt('ORCPT=utf-8;ü@d'), { originalRecipient: { type: 'utf-8', address: 'ü@d' } });
+  // What Postfix sends for an internationalised address.
+  assert.deepEqual(rcpt('ORCPT=rfc822;+C3+BC@d'), { originalRecipient: { type: 'utf-8', address: 'ü@d' } });
 });
 
 test('a bad value of a RCPT parameter is 501', () => {
@@ -126,6 +128,7 @@ test('a bad value of a RCPT parameter is 501', () => {
     'ORCPT=rfc822;',
     'ORCPT=rfc822;u+0D+0ABcc:x',
     'ORCPT=rfc822;+FC',
+    'ORCPT=rfc822;+C2+85',
     'ORCPT=utf-8;\\x{0A}',
     'ORCPT=utf-8;\\x{D800}',
     'ORCPT=utf-8;\\x{110000}',

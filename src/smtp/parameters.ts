@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import {
   type Body,
   type Notify,
@@ -186,7 +187,18 @@ export function decodeOriginalRecipient(value: string): OriginalRecipient | unde
   const rest = value.slice(semicolon + 1);
   const address = type === 'utf-8' ? decodeUtf8Xtext(rest) : decodeXtext(rest);
   if (address === undefined || address === '') return undefined;
-  return type === 'utf-8' || isPrintable(address) ? { type, address } : undefined;
+  if (type === 'utf-8' || isPrintable(address)) return { type, address };
+  return utf8Original(address);
+}
+
+/**
+ * Octets of UTF-8 under another type, as Postfix sends them: `rfc822;+CE+B4@example.org`. They are what
+ * RFC 6533 has the type `utf-8` for, so they go on under it. `octets` has one character per octet.
+ */
+function utf8Original(octets: string): OriginalRecipient | undefined {
+  const raw = Buffer.from(octets, 'latin1');
+  const address = raw.toString('utf8');
+  return isUtf8(raw) && /^[ -~\u00a0-\u{10ffff}]+$/u.test(address) ? { type: 'utf-8', address } : undefined;
 }
 
 /** Encodes the value of ORCPT so that it needs no SMTPUTF8 on the way. */
