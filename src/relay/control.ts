@@ -46,11 +46,12 @@ export function createControl(parts: ControlParts): Control {
       yield* octets.chunks();
     },
     async *change(change, selector) {
-      if (change.verb === 'flush' && !('ids' in selector) && Object.keys(selector.match).length === 0) {
-        parts.operator.flushLane();
-      }
-      for await (const id of select(spool, selector)) {
-        if ((await operate(parts.operator, change, id)) === 'done') yield id;
+      // Everything at once is a matter of lanes, not of one message after the other.
+      const isFlushOfAll =
+        change.verb === 'flush' && 'match' in selector && Object.keys(selector.match).length === 0;
+      if (isFlushOfAll) parts.operator.flushLane();
+      for await (const id of select(spool, isFlushOfAll ? { match: { held: false } } : selector)) {
+        if (isFlushOfAll || (await operate(parts.operator, change, id)) === 'done') yield id;
       }
     },
     async *shape(selector): AsyncIterable<ShapeRow> {

@@ -32,6 +32,8 @@ export interface RelayOptions {
   readonly clock?: Clock;
   /** Reads the configuration anew, for a reload by the control socket. Rejects with what is wrong with it. */
   readonly reload: () => Promise<Config>;
+  /** Free octets where the spool is; a test passes its own. */
+  readonly freeBytes?: () => number;
 }
 
 const sweepMs = 60_000;
@@ -90,7 +92,7 @@ export class Relay implements AsyncDisposable {
     });
     this.#receiver = new Receiver(
       { intake, clock, log, background: this.#background },
-      this.#receiverSettings(),
+      this.#receiverSettings(options.config, this.#resolver),
     );
     const local: LocalParts = {
       intake,
@@ -125,6 +127,7 @@ export class Relay implements AsyncDisposable {
       log,
       floorBytes: config.spool.floorBytes,
       ...(options.clock === undefined ? {} : { clock: options.clock }),
+      ...(options.freeBytes === undefined ? {} : { freeBytes: options.freeBytes }),
     });
     let relay: Relay | undefined;
     try {
@@ -166,12 +169,21 @@ export class Relay implements AsyncDisposable {
    */
   async reload(config: Config): Promise<void> {
     const before = this.#config;
+    const next = { ...config, data: before.data, listeners: before.listeners, spool: before.spool };
     const resolver = openResolver(config, this.#log);
-    this.#delivery.reload(deliveryOptions(config), { resolver });
+    let settings: ReceiverSettings;
+    try {
+      settings = this.#receiverSettings(next, resolver);
+      this.#delivery.reload(deliveryOptions(config), { resolver });
+    } catch (error) {
+      await resolver[Symbol.asyncDispose]();
+      throw error;
+    }
+    // Nothing fails from here on.
     const old = this.#resolver;
     this.#resolver = resolver;
-    this.#config = { ...config, data: before.data, listeners: before.listeners, spool: before.spool };
-    this.#receiver.settings = this.#receiverSettings();
+    this.#config = next;
+    this.#receiver.settings = settings;
     this.#queue.reload(queueOptions(config));
     await old[Symbol.asyncDispose]();
     this.#log.info('reloaded', { changes: describeChanges(before, config) });
@@ -239,16 +251,16 @@ export class Relay implements AsyncDisposable {
     };
   }
 
-  #receiverSettings(): ReceiverSettings {
-    const clientName = createClientNames(this.#resolver, callerNameMs);
-    return receiverSettings(this.#config, { verify: this.#verify, clientName });
+  #receiverSettings(config: Config, resolver: Resolver): ReceiverSettings {
+    const clientName = createClientNames(resolver, callerNameMs);
+    return receiverSettings(config, { verify: this.#verify, clientName });
   }
 
   #sweepLater(): void {
     const cancel = this.#clock.after(sweepMs, () => {
       if (this.#drained !== undefined) return;
-      this.#background.run('sweep', sweep(this.#queue, this.#queueParts));
-      this.#sweepLater();
+      const swept = sweep(this.#queue, this.#queueParts).finally(() => this.#sweepLater());
+      this.#background.run('sweep', swept);
     });
     if (this.#drained !== undefined) cancel();
   }
