@@ -2,6 +2,7 @@
  * What every other folder stands on and that knows nothing of mail: clock, log, background work,
  * addresses of the Internet, back-off, limits.
  */
+
 export { Background } from './background.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
 export { DueHeap } from './due-heap.ts';
@@ -11,4 +12,5 @@ export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
 export { harmlessText } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
 export { nearest } from './nearest.ts';
+export { Reclaimer } from './reclaim.ts';
 export { packageVersion } from './version.ts';

@@ -76,8 +76,18 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /** The octets in a large file. Each `chunks` opens it anew, so that a removal does not cut a reader off. */
-export function largeOctets(file: string, place: OctetsPlace): StoredOctets {
-  return { size: place.size, whole: undefined, chunks: (from = 0) => readLarge(file, place, from) };
+export function largeOctets(
+  file: string,
+  place: OctetsPlace,
+  onRead: (bytes: number) => void = () => {},
+): StoredOctets {
+  const chunks = async function* (from = 0) {
+    for await (const piece of readLarge(file, place, from)) {
+      yield piece;
+      onRead(piece.length);
+    }
+  };
+  return { size: place.size, whole: undefined, chunks };
 }
 
 async function* readLarge(file: string, place: OctetsPlace, from: number): AsyncGenerator<Buffer> {

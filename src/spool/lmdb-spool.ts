@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { Background, type Clock, type Log, silentLog, systemClock } from '../base/index.ts';
+import { Background, type Clock, type Log, Reclaimer, silentLog, systemClock } from '../base/index.ts';
 import { type Envelope, type QueueId, QueueIdSource, type RecipientStatus } from '../mail/index.ts';
 import { type Operation, payloadOf, prefixEnd, Store, StoreError } from '../store/index.ts';
 import { checkChange } from './change.ts';
@@ -81,6 +81,7 @@ class LmdbSpool implements Spool {
   readonly #drafts = new Set<Draft>();
   readonly #inFlight = new InFlight();
   readonly #fresh = new FreshMessages();
+  readonly #reclaimer = new Reclaimer();
   readonly #repairing = new Set<QueueId>();
   readonly #keys = new ScheduleKeys();
   readonly #translator: UpdateTranslator;
@@ -149,7 +150,11 @@ class LmdbSpool implements Spool {
       memory: this.#memory,
       inlineMaxBytes: this.#inlineMaxBytes,
       checkRoom: () => this.#checkRoom(),
-      onFileWrite: (bytes) => this.#store.spend(bytes),
+      onFileWrite: (bytes) => {
+        this.#store.spend(bytes);
+        // Each octet came in a buffer of the network and was gathered in one of the file.
+        this.#reclaimer.passed(2 * bytes);
+      },
       accept: (message) => this.#accept(message),
       onEnd: (ended) => this.#drafts.delete(ended),
     });
@@ -199,7 +204,10 @@ class LmdbSpool implements Spool {
     if (this.#fresh.has(id)) return this.#inlineOctets(id);
     const record = this.#record(id);
     if (record === undefined) return undefined;
-    if (record.octets.in === 'file') return largeOctets(largeFile(this.#options.path, id), record.octets);
+    if (record.octets.in === 'file') {
+      const file = largeFile(this.#options.path, id);
+      return largeOctets(file, record.octets, (bytes) => this.#reclaimer.passed(bytes));
+    }
     return this.#inlineOctets(id);
   }
 
