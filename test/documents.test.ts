@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type Config, formatProblem, loadConfig } from '../src/config/index.ts';
+import { compileRules } from '../src/delivery/index.ts';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const documents = [
+  ...globSync(['*.md', 'docs/**/*.md'], { cwd: root }),
+  'bench/README.md',
+  'test/peers/README.md',
+];
+
+function text(document: string): string {
+  return readFileSync(join(root, document), 'utf8');
+}
+
+/** The code blocks of a language. */
+function blocks(document: string, language: string): string[] {
+  const pattern = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm');
+  return [...text(document).matchAll(pattern)].map(([, block = '']) => block);
+}
+
+/** The files that the examples name. */
+function read(path: string): string {
+  const certificates: Readonly<Record<string, string>> = {
+    'fullchain.pem': 'cert.pem',
+    'privkey.pem': 'key.pem',
+  };
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const certificate = certificates[name];
+  if (certificate !== undefined)
+    return readFileSync(join(root, 'src/delivery/testdata', certificate), 'utf8');
+  return name === 'smart.secret' ? 'secret\n' : 'alice\nbob\n';
+}
+
+/** Accounts are those of the machine, so only the routes are looked at. */
+function routeProblems({ domains, routes, capture }: Config) {
+  const ours = domains.map(({ owner: _, ...domain }) => domain);
+  return compileRules({ domains: ours, routes, capture }).problems;
+}
+
+for (const document of documents) {
+  for (const [index, block] of blocks(document, 'yaml').entries()) {
+    test(`configuration ${index + 1} in ${document} loads, and its routes can be used`, () => {
+      const result = loadConfig(block, {
+        file: '/etc/posthouse/posthouse.yaml',
+        env: { hostname: 'box.example', read },
+        checks: [routeProblems],
+      });
+      assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+    });
+  }
+}
+
+test('every link between documents leads somewhere', () => {
+  const broken = documents.flatMap((document) =>
+    [...text(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !existsSync(join(root, dirname(document), target)))
+      .map((target) => `${document}: ${target}`),
+  );
+  assert.deepEqual(broken, []);
+});
+
+test('every file of the sources that a document names is there', () => {
+  const missing = documents.flatMap((document) =>
+    [...text(document).matchAll(/`((?:src|test|bench|examples|docs)\/[\w./-]+)`/g)]
+      .map(([, path = '']) => path)
+      .filter((path) => !path.startsWith('bench/.cache') && !existsSync(join(root, path)))
+      .map((path) => `${document}: ${path}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test('every event of the log is in docs/operations.md', () => {
+  const events = globSync('src/**/*.ts', { cwd: root, exclude: ['**/*.test.ts', '**/testing.ts'] }).flatMap(
+    (file) =>
+      [
+        ...readFileSync(join(root, file), 'utf8').matchAll(
+          /\b(?:log|#log)\??\.?(?:info|warn|error)?\(\s*'([a-z]+(?:-[a-z]+)*)'/g,
+        ),
+      ].map(([, event = '']) => event),
+  );
+  const operations = text('docs/operations.md');
+  const untold = new Set(events.filter((event) => !operations.includes(`\`${event}\``)));
+  assert.ok(events.length > 30, 'the pattern finds the events');
+  assert.deepEqual([...untold], []);
+});
