@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { SocketPeer } from './support/peer.ts';
-import { networks, TestServer } from './support/server.ts';
+import { networks, TestServer, until } from './support/server.ts';
 
 const never = () => new AbortController().signal;
 
@@ -111,7 +111,7 @@ test('connections that have not begun a session are cut off', async () => {
   await using shaking = await TestServer.start({ listener: { tls: 'implicit' } });
   for (const server of [waiting, shaking]) {
     await using peer = await SocketPeer.connect(server.port);
-    while (server.receiver.sessionCount === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => server.receiver.sessionCount > 0);
     await server.receiver.drain(never());
     await peer.over();
   }

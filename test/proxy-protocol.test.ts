@@ -149,6 +149,7 @@ test('a client hello behind the header in one segment begins TLS', async () => {
   peer.socket.on('data', (octets: Buffer) => pipe.push(octets));
   const secured = connectTls({ socket: pipe, rejectUnauthorized: false });
   secured.on('error', reject);
+  peer.socket.setTimeout(5000, () => reject(new Error('no greeting came')));
   secured.once('data', (octets: Buffer) => resolve(octets.toString('latin1')));
   assert.match(await promise, /^220 /);
   assert.ok(hello.length > 0);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { manualClock } from '../src/base/index.ts';
 import { reply } from '../src/mail/index.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
-import { networks, TestServer } from './support/server.ts';
+import { networks, TestServer, until } from './support/server.ts';
 
 /** In memory, after the greeting and EHLO. */
 async function identified(options: ConstructorParameters<typeof MemoryPeer>[0] = {}): Promise<MemoryPeer> {
@@ -22,7 +22,7 @@ test('sessions above the limit are told 421, and one that ends makes room', asyn
   await third.over();
   await first.expect(['QUIT', 221]);
   await first.over();
-  while (server.receiver.sessionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => server.receiver.sessionCount <= 1);
   await using fourth = await SocketPeer.connect(server.port);
   assert.match(await fourth.reply(), /^220/);
   await second.expect(['NOOP', 250]);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { manualClock } from '../src/base/index.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
-import { TestServer } from './support/server.ts';
+import { TestServer, until } from './support/server.ts';
 
 test('a command that comes octet by octet has as long as one that does not come', async () => {
   const clock = manualClock();
@@ -96,7 +96,7 @@ test('a handshake that does not come to its end is waited for only so long', asy
       await peer.expect(['EHLO client.example', 250], ['STARTTLS', 220]);
     }
     // The beginning of a record, octet by octet.
-    while (server.receiver.sessionCount === 0) await setImmediate();
+    await until(() => server.receiver.sessionCount > 0);
     for (const octet of [22, 3, 1, 2, 0, 1, 0, 1, 252, 3]) {
       peer.send(Buffer.from([octet]));
       await setImmediate();
@@ -120,7 +120,7 @@ test('a peer that leaves while its message is written leaves nothing behind', as
       ['DATA', 354],
     );
     peer.send('x\r\n.\r\n');
-    while (server.intake.open === 0) await setImmediate();
+    await until(() => server.intake.open > 0);
   }
   await server.empty();
   resolve();

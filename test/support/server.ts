@@ -41,6 +41,15 @@ export function networks(...texts: readonly string[]): IpSet {
   return new IpSet(texts.flatMap((text) => parseCidr(text) ?? []));
 }
 
+/** Waits, but not for ever, for something that no event tells of. */
+export async function until(isSo: () => boolean): Promise<void> {
+  const last = performance.now() + 5000;
+  while (!isSo()) {
+    if (performance.now() > last) throw new Error(`waited in vain until ${isSo}`);
+    await setImmediate();
+  }
+}
+
 /** What of the server a test wants otherwise. */
 export interface ServerOptions {
   readonly limits?: Partial<ReceiverLimits>;
@@ -130,7 +139,7 @@ export class TestServer implements AsyncDisposable {
 
   /** Waits until no connection is left. */
   async empty(): Promise<void> {
-    while (this.receiver.sessionCount > 0) await setImmediate();
+    await until(() => this.receiver.sessionCount === 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
