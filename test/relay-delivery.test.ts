@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Sink, type SinkOptions, startSink } from '../src/delivery/testing.ts';
 import { type FakeZone, startFakeDns } from '../src/dns/testing.ts';
-import { openRelay, testFolder } from './support/relay.ts';
+import { endings, openRelay, testFolder } from './support/relay.ts';
 
 async function sinkFor(t: TestContext, options: SinkOptions = {}): Promise<Sink> {
   const sink = await startSink(options);
-  t.after(() => sink[Symbol.asyncDispose]());
+  endings(t).use(sink);
   return sink;
 }
 
 /** Keys with which MX records of the zone lead to a sink. */
 async function internet(t: TestContext, zone: FakeZone, sink: Sink) {
   const dns = await startFakeDns(zone);
-  t.after(() => dns[Symbol.asyncDispose]());
+  endings(t).use(dns);
   return {
     dns: { servers: [dns.address], refusePrivateMx: false },
     delivery: { mxPort: sink.port, ownAddresses: '192.0.2.99' },

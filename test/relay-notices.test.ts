@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { type ManualClock, manualClock } from '../src/base/index.ts';
 import { type Sink, type SinkOptions, startSink } from '../src/delivery/testing.ts';
 import { type ParsedDsn, parseDsn } from '../src/dsn/index.ts';
-import { openRelay, type TestRelay } from './support/relay.ts';
+import { endings, openRelay, type TestRelay } from './support/relay.ts';
 
 /** A relay whose mail to `x.test` goes to one sink, and that to anybody else to another. */
 async function openPair(
@@ -12,7 +12,7 @@ async function openPair(
 ) {
   const { keys, clock, ...sinkOptions } = options;
   const [theirs, senders] = [await startSink(sinkOptions), await startSink()];
-  for (const sink of [theirs, senders]) t.after(() => sink[Symbol.asyncDispose]());
+  for (const sink of [theirs, senders]) endings(t).use(sink);
   const routes = [
     { to: 'x.test', via: `smtp://127.0.0.1:${theirs.port}`, tls: 'none' },
     { via: `smtp://127.0.0.1:${senders.port}`, tls: 'none' },

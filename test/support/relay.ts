@@ -16,6 +16,8 @@ export interface TestRelayOptions {
   readonly freeBytes?: RelayOptions['freeBytes'];
   /** Where a relay before this one kept its data. */
   readonly folder?: string;
+  /** Instead of what the keys come to. */
+  readonly config?: Config;
 }
 
 /** A log that tells of each line as it is written. */
@@ -139,7 +141,7 @@ export async function openRelay(
   options: TestRelayOptions = {},
 ): Promise<TestRelay> {
   const folder = options.folder ?? (await testFolder(t));
-  const config = testConfig(folder, keys);
+  const config = options.config ?? testConfig(folder, keys);
   const log = new WatchedLog();
   const relay = await startRelay({
     config,
@@ -152,13 +154,25 @@ export async function openRelay(
     },
   });
   const test = new TestRelay(relay, folder, { log, config });
-  t.after(() => test[Symbol.asyncDispose]());
+  endings(t).use(test);
   return test;
 }
 
 /** A folder that is gone after the test. */
 export async function testFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-relay-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  endings(t).defer(() => rm(folder, { recursive: true, force: true }));
   return folder;
+}
+
+const stacks = new WeakMap<TestContext, AsyncDisposableStack>();
+
+/** What ends with the test, the last first: `after` would remove a folder from under its relay. */
+export function endings(t: TestContext): AsyncDisposableStack {
+  const known = stacks.get(t);
+  if (known !== undefined) return known;
+  const stack = new AsyncDisposableStack();
+  stacks.set(t, stack);
+  t.after(() => stack.disposeAsync());
+  return stack;
 }
