@@ -122,7 +122,12 @@ export class Connection implements Wire {
     if (!this.#isFull) this.#socket.resume();
   }
 
-  end(): void {
+  end(options?: { readonly isAgreed: boolean }): void {
+    // After QUIT nothing more comes, and what is written is with the kernel: no end has to be waited for.
+    if (options?.isAgreed && this.#socket === this.#raw && this.#raw.writableLength === 0) {
+      this.#raw.destroy();
+      return;
+    }
     this.#socket.end();
     this.#setDeadline(lingerMs);
     this.#socket.resume();

@@ -156,11 +156,11 @@ export class Session {
     if (found !== undefined) this.parts.background.run('client name', found);
   }
 
-  #end(): void {
+  #end(options?: { readonly isAgreed: boolean }): void {
     this.#discardContent();
     this.#state = { at: 'closed' };
     this.#flush();
-    this.#wire.end();
+    this.#wire.end(options);
   }
 
   #discardContent(): void {
@@ -361,7 +361,7 @@ export class Session {
       return;
     }
     this.#answer(step.reply);
-    if (step.next === 'close') this.#end();
+    if (step.next === 'close') this.#end({ isAgreed: step.reply.code === 221 && !this.hasBufferedInput });
     else {
       this.#flush();
       this.#wire.startTls();

@@ -10,8 +10,8 @@ export interface Wire {
   /** Stops and begins again the calls of `receive`. */
   pause(): void;
   resume(): void;
-  /** Sends what was written, then closes. */
-  end(): void;
+  /** Sends what was written, then closes; `isAgreed` when the peer asked for it and sends no more. */
+  end(options?: { readonly isAgreed: boolean }): void;
   /** Begins the handshake; `secured` is called when it has succeeded. */
   startTls(): void;
 }
