@@ -112,7 +112,8 @@ test('a connection that breaks off in the transaction is transient with 4.4.2', 
   const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
   const result = await b.send(to);
   assert.deepEqual(fates(result), ['pending 451 4.2']);
-  assert.equal(result.health.kind, 'dead');
+  // It may be for this message alone, so the lane goes on, more slowly.
+  assert.equal(result.health.kind, 'throttled');
 });
 
 test('LMTP has an answer for each recipient, over TCP and over a unix socket', async (t) => {

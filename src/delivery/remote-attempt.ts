@@ -248,7 +248,8 @@ class RemoteAttempt {
         const { code, message } = ending.error;
         // Our own octets, or our own shutdown: no other host will do better, and none is to blame.
         if (code === 'content' || code === 'aborted' || code === 'busy') this.#isOver = true;
-        else this.#health = { kind: 'dead', reply: reply(451, '4.2', message) };
+        // It had greeted us, so what broke off may be for this message alone: that never suspends the lane.
+        else this.#health = { kind: 'throttled', reply: reply(451, '4.2', message) };
         return;
       }
       default:

@@ -27,7 +27,7 @@ test('a message expires after the longest time, with what was said about it last
   assert.equal(bench.notified.length, 1);
   const status = bench.notified[0]?.statuses.get(1);
   assert.ok(status?.status === 'failed' && status.expired === true);
-  assert.deepEqual([status.reply.code, status.reply.lines], [551, ['later']]);
+  assert.deepEqual([status.reply.code, status.reply.lines], [451, ['later']]);
   assert.equal(bench.events('expired').length, 2);
 });
 

@@ -59,13 +59,11 @@ function readEnvelope({ spool }: QueueParts, id: QueueId): Envelope | undefined 
 async function expire(queue: Queue, parts: QueueParts, id: QueueId): Promise<void> {
   await endPending(queue, parts, {
     id,
-    status: (last) => ({
-      status: 'failed',
-      at: parts.clock.now(),
-      reply:
-        last?.status === 'pending' ? { ...last.reply, code: 500 + (last.reply.code % 100) } : expiredReply,
-      expired: true,
-    }),
+    // What was said last stands as it was said, with its 4yz: nobody made it permanent but the time.
+    status: (last) =>
+      last?.status === 'pending'
+        ? { ...last, status: 'failed', expired: true }
+        : { status: 'failed', at: parts.clock.now(), reply: expiredReply, expired: true },
   });
 }
 
