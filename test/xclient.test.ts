@@ -30,9 +30,13 @@ test('it is offered to listed peers alone', async () => {
     if (line[3] === ' ') break;
   }
   assert.equal(lines.at(-1), 'XCLIENT NAME ADDR PORT PROTO HELO');
+  peer.send('HELP\r\n');
+  assert.match(await peer.line(), / XCLIENT$/);
   for (const xclientFrom of [networks(), networks('192.0.2.0/24')]) {
     await using other = await proxy({ settings: { xclientFrom } });
     await other.expect(['XCLIENT ADDR=10.0.0.1', 550]);
+    other.send('HELP\r\n');
+    assert.doesNotMatch(await other.line(), /XCLIENT/);
     assert.equal(other.session.client.address, '127.0.0.1');
   }
 });

@@ -10,14 +10,6 @@ export const replies = {
   chunkOk: reply(250, '0.0', 'chunk received'),
   bye: reply(221, '0.0', 'bye'),
   startTls: reply(220, '0.0', 'ready to start TLS'),
-  help: {
-    code: 214,
-    detail: '0.0',
-    lines: [
-      'commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS QUIT',
-      'a person reads mail to postmaster',
-    ],
-  },
   cannotVrfy: reply(252, '1.5', 'cannot verify, but will take a message and try to deliver it'),
   noExpn: reply(502, '5.1', 'lists are not expanded here'),
   notImplemented: reply(502, '5.1', 'command not implemented'),

@@ -110,7 +110,7 @@ function act(session: Session, command: Command): Step {
     case 'expn':
       return replies.noExpn;
     case 'help':
-      return replies.help;
+      return help(session);
     case 'starttls':
       return startTls(session);
     case 'xclient':
@@ -147,6 +147,15 @@ function abandon(session: Session): void {
 function reset(session: Session): Step {
   abandon(session);
   return replies.ok;
+}
+
+/** Names the verbs that this session would take, so that nobody is led to one that is refused. */
+function help({ extensions }: Session): Step {
+  const verbs = ['EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT'];
+  if (extensions.startTls) verbs.push('STARTTLS');
+  if (extensions.xclient !== undefined) verbs.push('XCLIENT');
+  const lines = [`commands: ${verbs.join(' ')}`, 'a person reads mail to postmaster'];
+  return { code: 214, detail: '0.0', lines };
 }
 
 function startTls(session: Session): Step {
