@@ -41,13 +41,19 @@ class Head {
 /** The octets of one message on their way from the wire into the spool, by DATA or by BDAT. */
 export class Content {
   readonly message: IncomingMessage;
+  readonly begunAt: number;
   readonly #reader: DataReader | BdatReader;
   readonly #head = new Head();
   #waiting: Promise<void> | undefined;
 
-  constructor(message: IncomingMessage, reader: DataReader | BdatReader) {
-    this.message = message;
-    this.#reader = reader;
+  constructor(parts: {
+    readonly message: IncomingMessage;
+    readonly reader: DataReader | BdatReader;
+    readonly begunAt: number;
+  }) {
+    this.message = parts.message;
+    this.begunAt = parts.begunAt;
+    this.#reader = parts.reader;
   }
 
   get fault(): ContentFault | undefined {

@@ -1,21 +1,12 @@
-import { type Reply, replyClass } from '../mail/index.ts';
-import {
-  BdatReader,
-  type Command,
-  type CommandError,
-  CommandInput,
-  DataReader,
-  type Extensions,
-  formatReply,
-  parseCommand,
-} from '../smtp/index.ts';
+import type { Reply } from '../mail/index.ts';
+import { CommandInput, type Extensions, formatReply, parseCommand } from '../smtp/index.ts';
 import type { ClientFacts, TlsFacts } from './ask.ts';
-import { Content } from './content.ts';
+import { endContent } from './mail-data.ts';
 import { offerTo } from './offer.ts';
 import type { ReceiverParts } from './options.ts';
-import { faultReplies, replies } from './replies.ts';
+import { replies } from './replies.ts';
 import type { SessionFacts, State, Wire } from './state.ts';
-import type { Hello, Transaction } from './transaction.ts';
+import { Tally } from './tally.ts';
 import { carryOut, type Outcome, type Step } from './verbs.ts';
 
 /** Input that waits while an answer is worked out; above this the wire is paused. */
@@ -38,17 +29,16 @@ export class Session {
   #isBusy = false;
   #isPaused = false;
   #isShuttingDown = false;
-  #errors = 0;
-  #idleCommands = 0;
+  readonly #tally: Tally;
   transactions = 0;
   accepted = 0;
-  #contentSince = 0;
   #answeredAt = 0;
 
   constructor(facts: SessionFacts, parts: ReceiverParts, wire: Wire) {
     this.facts = facts;
     this.parts = parts;
     this.#wire = wire;
+    this.#tally = new Tally(facts.settings.limits);
     this.client = {
       address: facts.address,
       port: facts.port,
@@ -103,10 +93,11 @@ export class Session {
 
   /** A peer that sends an octet now and then would otherwise hold its session for ever. */
   #isOverdue(): boolean {
-    const { at } = this.#state;
+    const state = this.#state;
     const { idleMs, contentMs } = this.facts.settings.limits;
-    const since = at === 'content' ? this.#contentSince : this.#answeredAt;
-    return this.parts.clock.now() - since > (at === 'content' || at === 'discard' ? contentMs : idleMs);
+    const since = state.at === 'content' ? state.content.begunAt : this.#answeredAt;
+    const isContent = state.at === 'content' || state.at === 'discard';
+    return this.parts.clock.now() - since > (isContent ? contentMs : idleMs);
   }
 
   /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
@@ -117,7 +108,7 @@ export class Session {
   }
 
   /** XCLIENT: everything that is known of the client is what the proxy says now. */
-  impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name' | 'helo'>>): void {
+  impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): void {
     this.client = { ...this.client, name: undefined, helo: '', ...client };
     this.#state = { at: 'greeted' };
     if (client.address !== undefined && client.name === undefined) this.#learnName();
@@ -204,9 +195,12 @@ export class Session {
     const line = this.#input.takeLine();
     if (line === undefined) return false;
     switch (line.kind) {
-      case 'line':
-        this.#take(carryOut(this, parseCommand(line.text)));
+      case 'line': {
+        const command = parseCommand(line.text);
+        this.#tally.command(command.verb);
+        this.#take(carryOut(this, command));
         return true;
+      }
       case 'too-long':
         this.#take(replies.lineTooLong);
         return true;
@@ -230,92 +224,9 @@ export class Session {
     }
     // While it waits the peer may go away, and then the message was thrown away already.
     const isOver = () => end < 0 || this.#state !== state;
-    if (wait !== undefined) this.#take(wait.then(() => (isOver() ? undefined : this.#endContent(state))));
-    else if (end >= 0) this.#take(this.#endContent(state));
+    if (wait !== undefined) this.#take(wait.then(() => (isOver() ? undefined : endContent(this, state))));
+    else if (end >= 0) this.#take(endContent(this, state));
     return end >= 0;
-  }
-
-  /** The end of data, or of a chunk, has come. */
-  #endContent(state: State & { at: 'content' }): Step {
-    const { hello, transaction, content } = state;
-    if (state.by === 'bdat' && content.fault === undefined) {
-      this.#state = { at: 'chunks', hello, transaction, content };
-      return replies.chunkOk;
-    }
-    this.#state = { at: 'identified', hello };
-    const refusal = this.#contentRefusal(content);
-    if (refusal !== undefined) {
-      content.message.discard();
-      this.#logRefusal('data', refusal, transaction);
-      return refusal;
-    }
-    return this.#commit(state);
-  }
-
-  #contentRefusal(content: Content): Reply | undefined {
-    if (content.fault !== undefined) return faultReplies[content.fault];
-    return content.hops > this.facts.settings.limits.hops ? replies.tooManyHops : undefined;
-  }
-
-  async #commit({ hello, transaction, content }: State & { at: 'content' }): Promise<Outcome> {
-    const { parts, client, facts } = this;
-    const trace = { client, hello, session: facts.id, now: parts.clock.now() };
-    const envelope = transaction.envelope(trace, content.facts);
-    const answer = await content.message.commit(envelope);
-    if (replyClass(answer) === 2) {
-      this.accepted++;
-      parts.log.info('accepted', {
-        queueId: content.message.id,
-        session: facts.id,
-        client: client.address,
-        helo: hello.name,
-        from: envelope.reversePath === null ? '' : envelope.reversePath.text,
-        size: envelope.content.size,
-        recipients: envelope.recipients.length,
-        ground: envelope.origin.ground,
-        messageId: parts.log.isVerbose ? content.messageId : undefined,
-      });
-    } else {
-      this.#logRefusal('data', answer, transaction);
-    }
-    return answer;
-  }
-
-  #logRefusal(stage: string, answer: Reply, transaction: Transaction): void {
-    this.logRefused({
-      stage,
-      from: transaction.reversePath === null ? '' : transaction.reversePath.text,
-      reply: answer,
-    });
-  }
-
-  /** One line for each refusal, with what is needed to understand it later. */
-  logRefused(fields: { readonly reply: Reply } & Readonly<Record<string, unknown>>): void {
-    const { reply, ...rest } = fields;
-    this.parts.log.info('refused', {
-      session: this.facts.id,
-      client: this.client.address,
-      name: this.client.name,
-      helo: this.client.helo,
-      ...rest,
-      reply: formatReply(reply).trimEnd(),
-    });
-  }
-
-  /** Begins to read the octets of a message. */
-  beginContent(transaction: Transaction, hello: Hello, by: 'data' | 'bdat'): Content {
-    const { limits, hostname } = this.facts.settings;
-    const now = this.parts.clock.now();
-    this.#contentSince = now;
-    const message = this.parts.intake.begin();
-    const { client } = this;
-    const trace = { client, hello, session: this.facts.id, hostname, id: message.id, now };
-    const received = message.write(Buffer.from(transaction.received(trace), 'utf8'));
-    if (received !== undefined) this.parts.background.run('received', received);
-    const limit = { maxOctets: limits.messageBytes };
-    const isBinaryMime = transaction.parameters.body === 'binarymime';
-    const reader = by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime });
-    return new Content(message, reader);
   }
 
   #discardChunk(state: State & { at: 'discard' }): boolean {
@@ -357,7 +268,7 @@ export class Session {
     if (step === undefined) return;
     if ('code' in step) {
       this.#answer(step);
-      this.#checkLimits(step);
+      this.#goOn(step);
       return;
     }
     this.#answer(step.reply);
@@ -372,18 +283,15 @@ export class Session {
     this.#output += formatReply(answer);
   }
 
-  #checkLimits(answer: Reply): void {
-    const { limits } = this.facts.settings;
-    if (answer.code === 421) this.#end();
-    else if (answer.code >= 500 && ++this.#errors > limits.commandErrors) this.close(replies.tooManyErrors);
-    else if (this.#idleCommands > limits.idleCommands) this.close(replies.tooManyCommands);
-    else if (this.#isShuttingDown && this.isIdle) this.close(replies.shuttingDown);
-  }
-
-  /** Counts a command that carries no mail forward; one that does ends the count. */
-  countCommand(command: Command | CommandError): void {
-    const isForward = command.verb === 'rcpt' || command.verb === 'data' || command.verb === 'bdat';
-    this.#idleCommands = isForward ? 0 : this.#idleCommands + 1;
+  /** Ends the session after this reply where a limit or the end of the relay asks for it. */
+  #goOn(answer: Reply): void {
+    if (answer.code === 421) {
+      this.#end();
+      return;
+    }
+    const last =
+      this.#tally.reply(answer) ?? (this.#isShuttingDown && this.isIdle ? replies.shuttingDown : undefined);
+    if (last !== undefined) this.close(last);
   }
 
   #flush(): void {

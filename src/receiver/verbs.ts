@@ -1,4 +1,4 @@
-import { type Address, isAscii, parseMailbox, type Reply, reply } from '../mail/index.ts';
+import { type Address, isAscii, parseMailbox, type Reply } from '../mail/index.ts';
 import {
   type Command,
   type CommandError,
@@ -9,6 +9,8 @@ import {
   type RcptParameters,
 } from '../smtp/index.ts';
 import type { Decision } from './ask.ts';
+import { bdat, data } from './mail-data.ts';
+import { logRefusal } from './refusal.ts';
 import { replies } from './replies.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
@@ -57,11 +59,10 @@ const lastInGroup: ReadonlySet<string> = new Set(['ehlo', 'helo', 'data', 'start
 
 /** Carries out one command in the state the session is in. */
 export function carryOut(session: Session, command: Command | CommandError): Step {
-  session.countCommand(command);
   if (isOutOfStep(session, command)) return { reply: replies.outOfStep, next: 'close' };
   if (command.verb === 'error') {
     if (command.of === 'mail' || command.of === 'rcpt') {
-      session.logRefused({ stage: command.of, reply: command.reply });
+      logRefusal(session, { stage: command.of, reply: command.reply });
     }
     // Where the octets of a chunk end is not known, so what follows cannot be told from commands.
     return command.of === 'bdat' ? { reply: command.reply, next: 'close' } : command.reply;
@@ -177,8 +178,7 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
   const refusal = decoded.kind === 'refused' ? decoded.reply : session.parts.intake.refusal();
   if (decoded.kind === 'refused' || refusal !== undefined) {
     const answer = refusal ?? replies.localError;
-    const from = reversePath === null ? '' : reversePath.text;
-    session.logRefused({ stage: 'mail', from, reply: answer });
+    logRefusal(session, { stage: 'mail', reversePath, reply: answer });
     return answer;
   }
   session.transactions++;
@@ -228,58 +228,8 @@ function decided(
     transaction.add(recipient, decision, parameters);
     return replies.recipientOk;
   }
-  session.logRefused({
-    stage: 'rcpt',
-    from: transaction.reversePath === null ? '' : transaction.reversePath.text,
-    to: recipient.text,
-    reply: decision.reply,
-    because: decision.because,
-  });
-  return decision.reply;
-}
-
-function data(session: Session): Step {
-  const { state } = session;
-  if (state.at !== 'transaction') return replies.mailFirst;
-  const { hello, transaction } = state;
-  if (transaction.recipientCount === 0) return replies.noRecipients;
-  if (transaction.parameters.body === 'binarymime') return replies.dataForbidden;
-  const content = session.beginContent(transaction, hello, 'data');
-  session.state = { at: 'content', hello, transaction, content, by: 'data' };
-  return replies.startContent;
-}
-
-/** BDAT (RFC 3030 §2): a chunk that is refused is swallowed first, so that the dialogue stays in step. */
-function bdat(session: Session, { size, isLast }: CommandOf<'bdat'>): Step {
-  const { state } = session;
-  const { messageBytes } = session.facts.settings.limits;
-  if (size === 'too-big' || size > 2 * messageBytes + 1_000_000) {
-    // Nobody can wait for that many octets to pass.
-    return { reply: reply(552, '3.4', 'message too big'), next: 'close' };
-  }
-  const refusal = bdatRefusal(session);
-  if (refusal !== undefined) {
-    const next: State = state.at === 'greeted' || !('hello' in state) ? { at: 'greeted' } : state;
-    session.state = { at: 'discard', left: size, reply: refusal, next };
-    return undefined;
-  }
-  if (state.at !== 'transaction' && state.at !== 'chunks') return replies.mailFirst;
-  const { hello, transaction } = state;
-  const content = state.at === 'chunks' ? state.content : session.beginContent(transaction, hello, 'bdat');
-  content.begin(size, isLast);
-  session.state = { at: 'content', hello, transaction, content, by: isLast ? 'last-bdat' : 'bdat' };
-  return undefined;
-}
-
-function bdatRefusal({ state }: Session): Reply | undefined {
-  switch (state.at) {
-    case 'greeted':
-      return replies.helloFirst;
-    case 'transaction':
-      return state.transaction.recipientCount === 0 ? replies.noRecipients : undefined;
-    case 'chunks':
-      return undefined;
-    default:
-      return replies.chunkRefused;
-  }
+  const { reply, because } = decision;
+  const { reversePath } = transaction;
+  logRefusal(session, { stage: 'rcpt', reversePath, to: recipient.text, reply, because });
+  return reply;
 }

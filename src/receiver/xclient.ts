@@ -1,5 +1,6 @@
 import { canonicalIp } from '../base/index.ts';
 import { reply } from '../mail/index.ts';
+import { logRefusal } from './refusal.ts';
 import type { Session } from './session.ts';
 import type { Step } from './verbs.ts';
 
@@ -17,7 +18,7 @@ const unavailable: ReadonlySet<string> = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL
  */
 export function xclient(session: Session, attributes: ReadonlyMap<string, string>): Step {
   if (!session.mayXclient) {
-    session.logRefused({ stage: 'xclient', reply: refused });
+    logRefusal(session, { stage: 'xclient', reply: refused });
     return refused;
   }
   if (session.hasBufferedInput) return notNow;
@@ -28,7 +29,7 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
   const addr = stated('ADDR');
   // Without an address of its own the client would be taken for the proxy, which may relay.
   if (addr === undefined && attributes.has('ADDR')) {
-    session.logRefused({ stage: 'xclient', reply: noAddress });
+    logRefusal(session, { stage: 'xclient', reply: noAddress });
     return noAddress;
   }
   const address = addr === undefined ? undefined : canonicalIp(addr.replace(/^IPV6:/i, ''));
