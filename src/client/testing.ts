@@ -31,7 +31,7 @@ export interface FakeServer extends AsyncDisposable {
  * - `C.` reads content up to its final dot; `C# 12` reads so many octets; `C*` all that came, and at
  *   least one.
  * - `TLS` begins TLS; `TLS?` does, and shrugs when the client gives up; `END` closes; `RST` resets;
- *   `WAIT` waits for the client to close.
+ *   `WAIT` waits for the client to close, `WAIT*` takes whatever comes until then.
  */
 export async function fakeServer(
   script: string,
@@ -124,6 +124,11 @@ export function inPieces(message: OutgoingMessage, size: number): OutgoingMessag
   return { ...message, octets: { size: whole.length, whole: undefined, chunks: () => pieces(parts) } };
 }
 
+/** A message that tries to end itself early. */
+export const dots = testMessage('.first\r\n\r\n..\r\n.\r\nMAIL FROM:<evil@example>\r\n');
+/** Recipients of a message to more than one. */
+export const two = ['b@example.net', 'c@example.net'];
+
 /** A message for tests that do not care. */
 export const hello = testMessage('Subject: hello\r\n\r\nhello\r\n');
 
@@ -134,6 +139,29 @@ export function offering(...keywords: string[]): string {
   );
   return `S: 220 mx.example\nC: EHLO client.example\n${lines.join('\n')}\n`;
 }
+
+/** An envelope that is taken command by command, and its content. */
+export const stepwise = `
+  C: MAIL FROM:<a@example.org>
+  S: 250 ok
+  C: RCPT TO:<b@example.net>
+  S: 250 ok
+  C: DATA
+  S: 354 go
+  C.
+`;
+
+/** The same envelope in one group. */
+export const grouped = `
+  C: MAIL FROM:<a@example.org>
+  C: RCPT TO:<b@example.net>
+  C: DATA
+  S: 250 ok
+  S: 250 ok
+  S: 354 go
+  C.
+`;
+
 /** The end of a script whose client takes its leave. */
 export const quit = '\nC: QUIT\nS: 221 bye\nWAIT';
 /** Long enough for any test. */
@@ -209,6 +237,7 @@ class Player {
     else if (step === 'END') this.#stream.end();
     else if (step === 'RST') this.#socket().resetAndDestroy();
     else if (step === 'WAIT') await this.#over();
+    else if (step === 'WAIT*') while (!this.#isOver) await this.#change();
     else if (step === 'TLS' || step === 'TLS?') await this.#secure(step === 'TLS?');
     else throw new Error(`not a step: ${step}`);
   }

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClientSession, OutgoingMessage } from './index.ts';
-import { hello, inPieces, inShort, offering, play, quick, quit, testMessage } from './testing.ts';
-
-const dots = testMessage('.first\r\n\r\n..\r\n.\r\nMAIL FROM:<evil@example>\r\n');
-const two = ['b@example.net', 'c@example.net'];
+import {
+  dots,
+  grouped,
+  hello,
+  inPieces,
+  inShort,
+  offering,
+  play,
+  quick,
+  quit,
+  stepwise,
+  testMessage,
+  two,
+} from './testing.ts';
 
 interface Case {
   readonly name: string;
@@ -47,14 +57,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'dots are stuffed so that nothing in the content ends it',
-    script: `${offering()}
-      C: MAIL FROM:<a@example.org>
-      S: 250 ok
-      C: RCPT TO:<b@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go
-      C.
+    script: `${offering()}${stepwise}
       S: 250 queued${quit}`,
     message: dots,
     outcome: 'complete / 250 queued',
@@ -188,14 +191,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'a message in pieces is stuffed across their borders',
-    script: `${offering('PIPELINING')}
-      C: MAIL FROM:<a@example.org>
-      C: RCPT TO:<b@example.net>
-      C: DATA
-      S: 250 ok
-      S: 250 ok
-      S: 354 go
-      C.
+    script: `${offering('PIPELINING')}${grouped}
       S: 250 queued${quit}`,
     message: inPieces(dots, 1),
     outcome: 'complete / 250 queued',
@@ -217,14 +213,7 @@ const cases: readonly Case[] = [
   },
   {
     name: '421 to the end of data is a reply, not a loss',
-    script: `${offering()}
-      C: MAIL FROM:<a@example.org>
-      S: 250 ok
-      C: RCPT TO:<b@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go
-      C.
+    script: `${offering()}${stepwise}
       S: 421 4.3.2 going down
       END`,
     outcome: 'closing / 421 4.3.2 going down',
@@ -244,14 +233,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'a connection lost after the final dot is in doubt',
-    script: `${offering()}
-      C: MAIL FROM:<a@example.org>
-      S: 250 ok
-      C: RCPT TO:<b@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go
-      C.
+    script: `${offering()}${stepwise}
       END`,
     outcome: 'in-doubt / 451 4.4.2 the server closed the connection (end-of-data)',
   },
