@@ -5,14 +5,6 @@ import { reply } from '../src/mail/index.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
 import { networks, TestServer, until } from './support/server.ts';
 
-/** In memory, after the greeting and EHLO. */
-async function identified(options: ConstructorParameters<typeof MemoryPeer>[0] = {}): Promise<MemoryPeer> {
-  const peer = new MemoryPeer(options);
-  await peer.reply();
-  await peer.expect(['EHLO client.example', 250]);
-  return peer;
-}
-
 test('sessions above the limit are told 421, and one that ends makes room', async () => {
   await using server = await TestServer.start({ limits: { sessions: 2 } });
   await using first = await SocketPeer.greeted(server.port);
@@ -51,28 +43,28 @@ test('sessions of one client above its limit are told 421, those of others are n
 });
 
 test('errors above the limit end the session with 421', async () => {
-  await using peer = await identified({ limits: { commandErrors: 3 } });
+  await using peer = await MemoryPeer.identified({ limits: { commandErrors: 3 } });
   await peer.expect(['ONE', 500], ['MAIL', 501], ['DATA', 503], ['FOUR', 500]);
   assert.match(await peer.reply(), /^421 4\.7\.0/);
   await peer.over();
 });
 
 test('lines that cannot be read count as errors', async () => {
-  await using peer = await identified({ limits: { commandErrors: 2 } });
+  await using peer = await MemoryPeer.identified({ limits: { commandErrors: 2 } });
   peer.send('x\ny\r\n\0\r\nNOOP\xff\r\n');
   for (const code of [/^500/, /^500/, /^500/, /^421/]) assert.match(await peer.reply(), code);
   await peer.over();
 });
 
 test('transient refusals are no errors', async () => {
-  await using peer = await identified({ limits: { commandErrors: 1, recipients: 1 } });
+  await using peer = await MemoryPeer.identified({ limits: { commandErrors: 1, recipients: 1 } });
   await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250]);
   for (let i = 0; i < 10; i++) await peer.expect(['RCPT TO:<v@example.org>', 452]);
   await peer.expect(['NOOP', 250]);
 });
 
 test('commands that carry no mail are counted until one does', async () => {
-  await using peer = await identified({ limits: { idleCommands: 5 } });
+  await using peer = await MemoryPeer.identified({ limits: { idleCommands: 5 } });
   for (let i = 0; i < 3; i++) {
     for (const line of ['NOOP', 'RSET', 'EHLO again.example', 'MAIL FROM:<>']) await peer.expect([line, 250]);
     await peer.expect(['RCPT TO:<u@example.org>', 250]);
@@ -90,7 +82,7 @@ test('commands that carry no mail are counted until one does', async () => {
 });
 
 test('transactions above the limit end the session with one reply', async () => {
-  await using peer = await identified({ limits: { transactions: 2 } });
+  await using peer = await MemoryPeer.identified({ limits: { transactions: 2 } });
   await peer.expect(['MAIL FROM:<>', 250], ['RSET', 250], ['MAIL FROM:<>', 250], ['RSET', 250]);
   await peer.expect(['MAIL FROM:<>', 421]);
   await peer.over();
@@ -103,7 +95,7 @@ function received(hops: number): string {
 }
 
 test('hops above the limit are a loop, wherever the stream is cut', async () => {
-  await using peer = await identified({ limits: { hops: 3, commandErrors: 1e6 } });
+  await using peer = await MemoryPeer.identified({ limits: { hops: 3, commandErrors: 1e6 } });
   for (const [hops, code] of [
     [3, 250],
     [4, 554],
@@ -123,7 +115,7 @@ test('hops above the limit are a loop, wherever the stream is cut', async () => 
 });
 
 test('Received fields in the body of a message with an empty header are no hops', async () => {
-  await using peer = await identified({ limits: { hops: 3 } });
+  await using peer = await MemoryPeer.identified({ limits: { hops: 3 } });
   for (const size of [1, 1000]) {
     const content = Buffer.from(`\r\n${'Received: x\r\n'.repeat(10)}.\r\n`);
     await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250], ['DATA', 354]);
@@ -133,7 +125,7 @@ test('Received fields in the body of a message with an empty header are no hops'
 });
 
 test('an intake that takes nothing now is heard at MAIL', async () => {
-  await using peer = await identified();
+  await using peer = await MemoryPeer.identified();
   peer.intake.refuses = reply(452, '3.1', 'full');
   await peer.expect(['MAIL FROM:<a@b.example>', 452], ['RCPT TO:<u@example.org>', 503]);
   peer.intake.refuses = undefined;
@@ -162,7 +154,7 @@ test('a decision that breaks is 451 and ends the session', async () => {
 
 test('a message that takes longer than its time is given up, though octets keep coming', async () => {
   const clock = manualClock();
-  await using peer = await identified({ clock, limits: { contentMs: 10_000, idleMs: 5000 } });
+  await using peer = await MemoryPeer.identified({ clock, limits: { contentMs: 10_000, idleMs: 5000 } });
   await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250], ['DATA', 354]);
   for (let i = 0; i < 10; i++) {
     peer.send('x');

@@ -54,19 +54,13 @@ test('a silent peer is told 421 and cut off', async () => {
 });
 
 test('a peer that was silent while it waited for an answer is still timed afterwards', async () => {
-  const { promise, resolve } = Promise.withResolvers<void>();
   await using server = await TestServer.start({ limits: { idleMs: 500 } });
-  server.intake.hold = { commit: promise };
+  const commit = server.intake.holdCommit();
   await using peer = await SocketPeer.greeted(server.port);
-  await peer.expect(
-    ['EHLO client.example', 250],
-    ['MAIL FROM:<>', 250],
-    ['RCPT TO:<u@example.org>', 250],
-    ['DATA', 354],
-  );
+  await peer.upTo('DATA');
   peer.send('x\r\n.\r\n');
   // Longer than the limit of silence: the commit is what takes this long.
-  setTimeout(resolve, 700);
+  setTimeout(commit.release, 700);
   assert.match(await peer.reply(), /^250/);
   assert.match(await peer.reply(), /^421 4\.4\.2/);
   await peer.over();
@@ -113,12 +107,7 @@ test('a peer that leaves while its message is written leaves nothing behind', as
   server.intake.hold = { write: promise };
   {
     await using peer = await SocketPeer.greeted(server.port);
-    await peer.expect(
-      ['EHLO client.example', 250],
-      ['MAIL FROM:<>', 250],
-      ['RCPT TO:<u@example.org>', 250],
-      ['DATA', 354],
-    );
+    await peer.upTo('DATA');
     peer.send('x\r\n.\r\n');
     await until(() => server.intake.open > 0);
   }
@@ -130,24 +119,16 @@ test('a peer that leaves while its message is written leaves nothing behind', as
 });
 
 test('a peer that leaves while its message is committed does not undo it', async () => {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const begun = Promise.withResolvers<void>();
   await using server = await TestServer.start();
-  server.intake.hold = { commit: promise };
-  server.intake.onCommit = begun.resolve;
+  const commit = server.intake.holdCommit();
   {
     await using peer = await SocketPeer.greeted(server.port);
-    await peer.expect(
-      ['EHLO client.example', 250],
-      ['MAIL FROM:<>', 250],
-      ['RCPT TO:<u@example.org>', 250],
-      ['DATA', 354],
-    );
+    await peer.upTo('DATA');
     peer.send('x\r\n.\r\n');
-    await begun.promise;
+    await commit.begun;
   }
   await server.empty();
-  resolve();
+  commit.release();
   await server.background.drain();
   assert.equal(server.intake.messages.length, 1);
 });

@@ -41,29 +41,6 @@ for (const injected of injections) {
   });
 }
 
-test('what was said before TLS does not count after it', async () => {
-  await using server = await TestServer.start();
-  await using peer = await SocketPeer.greeted(server.port);
-  await peer.expect(
-    ['EHLO before.example', 250],
-    ['MAIL FROM:<a@b.example>', 250],
-    ['RSET', 250],
-    ['STARTTLS', 220],
-  );
-  await peer.startTls();
-  await peer.expect(
-    ['MAIL FROM:<a@b.example>', 503],
-    ['STARTTLS', 503],
-    ['EHLO after.example', 250],
-    ['STARTTLS', 503],
-    ['MAIL FROM:<a@b.example>', 250],
-    ['RCPT TO:<alice@example.org>', 250],
-    ['DATA', 354],
-    ['x\r\n.', 250],
-  );
-  assert.equal(server.intake.messages[0]?.envelope.origin.helo, 'after.example');
-});
-
 test('a handshake that fails ends the connection and is told in the log', async () => {
   await using server = await TestServer.start();
   await using peer = await SocketPeer.greeted(server.port);

@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryPeer } from './support/peer.ts';
-import { networks, testPolicy } from './support/server.ts';
+import { networks, type ServerOptions, testPolicy } from './support/server.ts';
 
 /** A proxy at 127.0.0.1 that may say who its clients are, and whose own address may relay. */
 const listed = {
   settings: { xclientFrom: networks('127.0.0.1'), policy: testPolicy(['127.0.0.0/8', '10.0.0.0/8']) },
 };
 
-async function proxy(options: ConstructorParameters<typeof MemoryPeer>[0] = listed): Promise<MemoryPeer> {
-  const peer = new MemoryPeer(options);
-  await peer.reply();
-  await peer.expect(['EHLO proxy.example', 250]);
-  return peer;
-}
+const proxy = (options: ServerOptions = listed) => MemoryPeer.identified(options);
 
 /** Whether the client may relay. */
 async function relays(peer: MemoryPeer): Promise<boolean> {

@@ -20,12 +20,20 @@ export class MemoryIntake implements Intake {
   refuses: Reply | undefined;
   /** What `commit` and `write` wait for. */
   hold: { commit?: Promise<void>; write?: Promise<void> } = {};
-  /** Called when a commit begins. */
-  onCommit: () => void = () => {};
+  #onCommit: () => void = () => {};
   readonly #ids = new QueueIdSource({ shard: 0, now: () => 1 });
 
   refusal(): Reply | undefined {
     return this.refuses;
+  }
+
+  /** Lets no commit come to its end before `release`; `begun` when one has begun. */
+  holdCommit(): { readonly begun: Promise<void>; readonly release: () => void } {
+    const begun = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    this.#onCommit = begun.resolve;
+    this.hold = { commit: released.promise };
+    return { begun: begun.promise, release: released.resolve };
   }
 
   begin(): IncomingMessage {
@@ -49,7 +57,7 @@ export class MemoryIntake implements Intake {
       },
       commit: async (envelope) => {
         if (isOver) throw new Error('committed after its end');
-        this.onCommit();
+        this.#onCommit();
         await this.hold.commit;
         finish();
         const [received = Buffer.alloc(0), ...rest] = parts;

@@ -9,6 +9,13 @@ import { type ServerOptions, testListener, testSettings } from './server.ts';
 /** How long a reply may take before a test fails. */
 const patienceMs = 5_000;
 
+const opening = [
+  ['EHLO client.example', 250],
+  ['MAIL FROM:<>', 250],
+  ['RCPT TO:<u@example.org>', 250],
+  ['DATA', 354],
+] as const;
+
 /** The other side of a session: what it says is octets, what it hears is lines. */
 export abstract class Peer {
   #heard = '';
@@ -59,6 +66,14 @@ export abstract class Peer {
     for (const [line, code] of steps) {
       const reply = await this.command(line);
       if (!reply.startsWith(`${code} `)) throw new Error(`${line}: wanted ${code}, got ${reply}`);
+    }
+  }
+
+  /** From EHLO to this command of a plain transaction. */
+  async upTo(last: 'EHLO' | 'MAIL' | 'RCPT' | 'DATA'): Promise<void> {
+    for (const [line, code] of opening) {
+      await this.expect([line, code]);
+      if (line.startsWith(last)) return;
     }
   }
 
@@ -152,13 +167,18 @@ export class MemoryPeer extends Peer implements AsyncDisposable {
   readonly log = memoryLog();
   readonly background = new Background(this.log);
   readonly session: Session;
+  /** How often the session has written. */
+  writes = 0;
   #isPaused = false;
   #waiting: Buffer[] = [];
 
   constructor(options: ServerOptions & { readonly address?: string } = {}) {
     super();
     const wire: Wire = {
-      write: (text) => this.hear(text),
+      write: (text) => {
+        this.writes++;
+        this.hear(text);
+      },
       pause: () => {
         this.#isPaused = true;
       },
@@ -180,6 +200,14 @@ export class MemoryPeer extends Peer implements AsyncDisposable {
     const parts = { intake, clock: options.clock ?? systemClock, log: options.log ?? log, background };
     this.session = new Session(facts, parts, wire);
     this.session.greet();
+  }
+
+  /** After the greeting and EHLO. */
+  static async identified(options: ServerOptions = {}): Promise<MemoryPeer> {
+    const peer = new MemoryPeer(options);
+    await peer.reply();
+    await peer.upTo('EHLO');
+    return peer;
   }
 
   send(octets: string | Uint8Array): void {
