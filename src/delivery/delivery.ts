@@ -1,9 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { type Address, type RecipientStatus, reply } from '../mail/index.ts';
+import { type Address, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
-import type { LaneName } from '../spool/index.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
 import { HostMemory } from './host-memory.ts';
@@ -28,8 +27,8 @@ export interface DeliveryParts {
 export interface Delivery extends AsyncDisposable {
   readonly deliver: Deliver;
   readonly assignLanes: AssignLanes;
-  /** How a lane is carried out now; `undefined` when its recipients have to be assigned anew. */
-  resolveLane(lane: LaneName): Transport | undefined;
+  /** How often the routes were swapped: a lane that was assigned at this number can be carried out. */
+  readonly generation: number;
   /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
   verify(recipient: Address): Promise<Verification>;
   /** The capture inbox, when a folder for it is set. */
@@ -48,6 +47,7 @@ export function createDelivery(options: DeliveryOptions, parts: DeliveryParts): 
 
 /** What one configuration comes to. */
 interface Generation {
+  readonly number: number;
   readonly router: Router;
   readonly remote: RemoteParts;
   readonly maildir: Parameters<typeof deliverToMaildir>[2];
@@ -67,7 +67,7 @@ class Deliveries implements Delivery {
     this.#clock = parts.clock ?? systemClock;
     this.#log = parts.log ?? silentLog;
     this.#background = new Background(this.#log);
-    this.#generation = this.#build(options, parts.resolver);
+    this.#generation = this.#build(options, parts.resolver, 0);
     this.#openCapture(options);
   }
 
@@ -79,8 +79,8 @@ class Deliveries implements Delivery {
 
   readonly deliver: Deliver = async (attempt, signal) => {
     try {
-      const transport = this.resolveLane(attempt.lane);
-      if (transport === undefined) return this.#complete(attempt, await this.#deliverAnew(attempt, signal));
+      const transport = this.#generation.router.resolveLane(attempt.lane);
+      if (transport === undefined) throw new Error('no route leads to this lane');
       return this.#complete(attempt, await this.#carryOut(attempt, transport, signal));
     } catch (error) {
       this.#log.error('attempt-failed', { queueId: attempt.id, lane: attempt.lane, error: String(error) });
@@ -94,13 +94,14 @@ class Deliveries implements Delivery {
     return transport.kind === 'remote' ? await verifyAt(transport, recipient, remote) : 'known';
   }
 
-  resolveLane(lane: LaneName): Transport | undefined {
-    return this.#generation.router.resolveLane(lane);
+  get generation(): number {
+    return this.#generation.number;
   }
 
   reload(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): void {
     const old = this.#generation;
-    this.#generation = this.#build(options, parts.resolver ?? old.remote.targets.resolver);
+    const resolver = parts.resolver ?? old.remote.targets.resolver;
+    this.#generation = this.#build(options, resolver, old.number + 1);
     this.#openCapture(options);
     old.remote.pool.close();
   }
@@ -122,25 +123,6 @@ class Deliveries implements Delivery {
     }
   }
 
-  /** The routes have changed since the message was spooled: its recipients go where they go now. */
-  async #deliverAnew(attempt: Attempt, signal: AbortSignal): Promise<AttemptResult> {
-    const { envelope } = attempt;
-    const recipients = attempt.recipients.flatMap((index) => envelope.recipients[index] ?? []);
-    const statuses = new Map<number, RecipientStatus>();
-    let health: AttemptResult['health'] = { kind: 'alive' };
-    for (const assigned of this.assignLanes({ ...envelope, recipients })) {
-      const transport = this.resolveLane(assigned.lane);
-      if (transport === undefined) continue;
-      const places = assigned.recipients === 'all' ? recipients.keys() : assigned.recipients;
-      const indices = [...places].flatMap((place) => attempt.recipients[place] ?? []);
-      const part: Attempt = { ...attempt, lane: assigned.lane, recipients: indices };
-      const result = await this.#carryOut(part, transport, signal);
-      for (const [index, status] of result.statuses) statuses.set(index, status);
-      health = result.health;
-    }
-    return { statuses, health };
-  }
-
   /** One status for each recipient asked about, whatever happened. */
   #complete(attempt: Attempt, result: AttemptResult): AttemptResult {
     if (result.statuses.size === attempt.recipients.length) return result;
@@ -152,7 +134,7 @@ class Deliveries implements Delivery {
     return { statuses, health: result.health };
   }
 
-  #build(options: DeliveryOptions, resolver: Resolver): Generation {
+  #build(options: DeliveryOptions, resolver: Resolver, number: number): Generation {
     const limits = { ...defaultLimits, ...options.limits };
     const router = new Router(options);
     const now = () => this.#clock.now();
@@ -177,7 +159,12 @@ class Deliveries implements Delivery {
       ...(timeouts === undefined ? {} : { timeouts }),
     });
     const pool = new SessionPool(limits, this.#clock, this.#background);
-    return { router, remote: { pool, dialer, targets, limits, log: this.#log, now }, maildir: { now } };
+    return {
+      number,
+      router,
+      remote: { pool, dialer, targets, limits, log: this.#log, now },
+      maildir: { now },
+    };
   }
 
   /** The same folder keeps its inbox: two of them would not know of each other's messages. */

@@ -151,12 +151,11 @@ test('an abort leaves everything pending, at once', async (t) => {
   assert.deepEqual(fates(await pending), ['pending 451 3.2']);
 });
 
-test('a lane that no route leads to any more goes where its recipients go now', async (t) => {
-  const sink = await sinkFor(t);
-  const b = await bench(t, { routes: [{ to: 'dest.test', via: `smtp://127.0.0.1:${sink.port}` }] });
+test('a lane that no route leads to any more leaves everything pending', async (t) => {
+  const b = await bench(t, { routes: [{ to: 'dest.test', via: 'smtp://127.0.0.1:1' }] });
   const result = await b.send(['a@dest.test', 'b@dest.test'], { lane: 'smtp:old.test:25', only: [1] });
   assert.deepEqual([...result.statuses.keys()], [1]);
-  assert.deepEqual(sink.messages[0]?.rcpts, ['b@dest.test']);
+  assert.deepEqual(fates(result), ['pending 451 3.0']);
 });
 
 test('a reload swaps routes and closes kept sessions; a bad one changes nothing', async (t) => {

@@ -271,36 +271,6 @@ test('octets found damaged while they are sent hold the message', async () => {
   assert.match(bench.spool.entries(id)[0]?.held ?? '', /^unreadable: /);
 });
 
-test('when the routes have changed recipients go where they go now, once each', async () => {
-  const bench = await openBench({ deliver: gate().deliver, lanes: { total: 1 } });
-  bench.laneOf = ({ domain }) => (domain === 'new.test' ? 'smtp:new' : 'smtp:old');
-  const id = await bench.spooled({ to: ['a@1.test', 'b@2.test', 'c@new.test'] });
-  bench.closedLanes.add('smtp:old');
-  bench.laneOf = ({ domain }) => `mx:${domain}`;
-  bench.deliver = (attempt) => result(attempt);
-  await bench.queue.start();
-  await bench.settle();
-  assert.deepEqual(bench.dialled.toSorted(), ['a@1.test', 'b@2.test', 'c@new.test']);
-  assert.deepEqual(
-    new Set(bench.attempts.map(({ lane }) => lane)),
-    new Set(['mx:1.test', 'mx:2.test', 'smtp:new']),
-  );
-  assert.deepEqual(bench.spool.entries(id), []);
-  assert.equal(bench.spool.count(), 0);
-});
-
-test('two lanes of a message that are routed anew at once lose none of their recipients', async () => {
-  const bench = await openBench();
-  const to = Array.from({ length: 6 }, (_, i) => `u${i}@${i}.test`);
-  await bench.spooled({ to });
-  for (let i = 0; i < 6; i++) bench.closedLanes.add(`mx:${i}.test`);
-  bench.laneOf = ({ domain }) => `smtp:${domain}`;
-  await bench.queue.start();
-  await bench.pass(10_000, 1000);
-  assert.deepEqual(bench.dialled.toSorted(), to);
-  assert.equal(bench.spool.count(), 0);
-});
-
 async function drain(bench: Bench, signal: AbortSignal): Promise<void> {
   await bench.queue.drain(signal);
   await bench.background.drain();

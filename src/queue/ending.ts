@@ -4,7 +4,7 @@ import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
 import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
-import { pendingOf, rescheduled, statusChanges, unclaimed } from './settle.ts';
+import { rescheduled, statusChanges, unclaimed } from './settle.ts';
 
 /** What settling needs to know of time. */
 export interface Times {
@@ -170,30 +170,6 @@ export class Endings {
     this.#parts.log.error('held', { queueId: entry.id, status: 'held', because });
     const { begun: _, ...rest } = entry;
     await this.#reschedule(entry, { ...rest, held: because }, []);
-  }
-
-  /**
-   * The routes changed since the entry was written: its recipients get the lanes of today. The message must be
-   * seized, for the numbers of its entries are given out here. Returns the new entries.
-   */
-  async reassign(task: Task): Promise<readonly LaneEntry[]> {
-    const { spool, routing, clock } = this.#parts;
-    const { entry, envelope } = task;
-    const { id, warned } = entry;
-    const mine = new Set(pendingOf(entry, envelope, spool.statuses(id)));
-    let number = Math.max(...spool.entries(id).map((other) => other.number), entry.number);
-    const added = routing.assignLanes(envelope).flatMap(({ lane, recipients }): LaneEntry[] => {
-      const chosen = pendingOf({ recipients }, envelope, new Map()).filter((index) => mine.has(index));
-      if (chosen.length === 0) return [];
-      const name = { id, number: ++number, lane };
-      return [{ ...name, recipients: chosen, attempts: 0, dueAt: clock.now(), ...(warned && { warned }) }];
-    });
-    if (added.length === 0) await this.finish({ id, entries: [entry], statuses: new Map() });
-    else {
-      const adds = added.map((to): Change => ({ kind: 'add', entry: to }));
-      await this.update(id, [...adds, { kind: 'finish', entry }]);
-    }
-    return added;
   }
 }
 

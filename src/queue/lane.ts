@@ -9,6 +9,8 @@ export interface Task {
   entry: LaneEntry;
   readonly envelope: Envelope;
   readonly isMailing: boolean;
+  /** The generation of the routes that chose its lane; `undefined` for what comes from disk. */
+  readonly routes: number | undefined;
   /**
    * `claiming` while the claim is on its way to disk; `under-way` until what came of the attempt is there;
    * `dropped` when the claim was given up before the attempt began.

@@ -129,6 +129,7 @@ export class Loader {
       entry: claimed(entry, leaseUntil, clock.now()),
       envelope,
       isMailing: this.#claims.isMailing(envelope),
+      routes: undefined,
       state: 'claiming',
     };
   }

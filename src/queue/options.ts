@@ -1,6 +1,6 @@
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
-import type { LaneName, Spool, StoredOctets } from '../spool/index.ts';
+import type { Spool, StoredOctets } from '../spool/index.ts';
 import type { AssignLanes, Deliver } from './deliver.ts';
 import type { RetryOptions } from './retry.ts';
 
@@ -32,10 +32,11 @@ export interface NotifyEvent {
 /** Tells the sender. Resolves when the notification, if one is due, is itself durable in the spool. */
 export type Notify = (event: NotifyEvent) => Promise<void>;
 
-/** How the queue learns where recipients go. `hasLane` is false for a lane that no route leads to now. */
+/** How the queue learns where recipients go. */
 export interface Routing {
   readonly assignLanes: AssignLanes;
-  hasLane(lane: LaneName): boolean;
+  /** Another number after each change of the routes: what was assigned at this one needs no second look. */
+  readonly generation: number;
 }
 
 /** What the queue works with. */

@@ -10,6 +10,7 @@ import { Loader } from './loader.ts';
 import type { QueueOptions, QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import { recoverInterrupted } from './recover.ts';
+import { isRerouted, rerouted } from './reroute.ts';
 import { retryDelay } from './retry.ts';
 import { Scheduler } from './scheduler.ts';
 import { pendingOf, unclaimed } from './settle.ts';
@@ -88,12 +89,13 @@ export class Queue {
   async accept(draft: Draft, envelope: Envelope): Promise<QueueId> {
     const isMailing = this.#claims.isMailing(envelope);
     // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
-    const planned = this.#parts.routing.assignLanes(envelope).map(({ lane: name, recipients }, number) => {
+    const { assignLanes, generation: routes } = this.#parts.routing;
+    const planned = assignLanes(envelope).map(({ lane: name, recipients }, number) => {
       const lane = this.#lanes.get(name);
       const isClaimed = this.#admits(lane, isMailing);
       const entry = { id: draft.id, number, ...this.#newEntry(lane, recipients, isClaimed) };
       if (!isClaimed) return { lane, entry };
-      const task: Task = { lane: name, entry, envelope, isMailing, state: 'claiming' };
+      const task: Task = { lane: name, entry, envelope, isMailing, routes, state: 'claiming' };
       this.#claims.add(task);
       lane.reserved++;
       return { lane, entry, task };
@@ -294,7 +296,9 @@ export class Queue {
   async #try(lane: Lane, task: Task): Promise<() => Promise<number | undefined>> {
     const { spool, routing, clock } = this.#parts;
     const { entry, envelope } = task;
-    if (!routing.hasLane(lane.name)) return () => this.#reassign(task);
+    const known = entry.attempts > 1 ? spool.statuses(entry.id) : untried;
+    const recipients = pendingOf(entry, envelope, known);
+    if (isRerouted(routing, task, recipients)) return () => this.#reroute(task);
     let octets: StoredOctets;
     try {
       octets = watchOctets(spool.octets(entry.id), (error) => this.#onUnreadable(task, error));
@@ -303,8 +307,6 @@ export class Queue {
       // Nothing can be read now.
       return () => this.#endings.giveBack(entry, clock.now() + pauseMs);
     }
-    const known = entry.attempts > 1 ? spool.statuses(entry.id) : untried;
-    const recipients = pendingOf(entry, envelope, known);
     const attempt = { id: entry.id, lane: lane.name, envelope, recipients, octets, number: entry.attempts };
     const result = await this.#parts.deliver(attempt, this.#abort.signal);
     this.#judge(lane, result);
@@ -329,11 +331,13 @@ export class Queue {
   }
 
   /** Gives the recipients of an entry the lanes of today; later, when somebody is changing the message. */
-  async #reassign(task: Task): Promise<number | undefined> {
-    const { id } = task.entry;
+  async #reroute(task: Task): Promise<number | undefined> {
+    const { id, lane } = task.entry;
     using seizure = this.seize(id);
     if (seizure === undefined) return this.#endings.giveBack(task.entry, this.#parts.clock.now() + pauseMs);
-    await this.#endings.reassign(task);
+    const { lanes, changes } = rerouted(this.#parts, task);
+    await this.#endings.update(id, changes);
+    this.#parts.log.info('rerouted', { queueId: id, relay: lane, lanes });
     return undefined;
   }
 

@@ -153,8 +153,7 @@ export class Bench {
   readonly queue: Queue;
   readonly operator: Operator;
   readonly parts: QueueParts;
-  /** Lanes that no route leads to any more. */
-  readonly closedLanes = new Set<string>();
+  #generation = 0;
   laneOf: (address: Address) => string;
   deliver: NonNullable<BenchOptions['deliver']>;
   notify: (event: NotifyEvent) => Promise<void> = async () => {};
@@ -182,10 +181,7 @@ export class Bench {
           this.active--;
         }
       },
-      routing: {
-        assignLanes: (envelope) => this.#assign(envelope),
-        hasLane: (lane) => !this.closedLanes.has(lane) && lane !== 'recover:',
-      },
+      routing: routingOf(this),
       notify: async (event) => {
         await this.notify(event);
         this.notified.push(event);
@@ -196,7 +192,18 @@ export class Bench {
     this.operator = new Operator(this.queue, this.parts);
   }
 
-  #assign({ recipients }: Envelope) {
+  /** How often the routes have changed. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Changes the routes. */
+  reroute(laneOf: (address: Address) => string): void {
+    this.laneOf = laneOf;
+    this.#generation++;
+  }
+
+  assign({ recipients }: Envelope) {
     const lanes = Map.groupBy(recipients.keys(), (index) => {
       const recipient = recipients[index];
       return recipient === undefined ? '' : this.laneOf(recipient.address);
@@ -230,7 +237,7 @@ export class Bench {
     await using draft = this.spool.begin();
     await draft.write(Buffer.from('a: b\r\n\r\n.'));
     const envelope = this.envelope(mail);
-    const entries = this.#assign(envelope).map((lane) => ({
+    const entries = this.assign(envelope).map((lane) => ({
       ...lane,
       attempts: 0,
       dueAt: this.clock.now(),
@@ -265,6 +272,15 @@ export class Bench {
   events(name: string): readonly Readonly<Record<string, unknown>>[] {
     return this.log.lines.filter(({ event }) => event === name).map(({ fields }) => fields);
   }
+}
+
+function routingOf(bench: Bench): QueueParts['routing'] {
+  return {
+    assignLanes: (envelope) => bench.assign(envelope),
+    get generation() {
+      return bench.generation;
+    },
+  };
 }
 
 /** A started queue. */

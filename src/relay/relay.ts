@@ -233,10 +233,7 @@ export class Relay implements AsyncDisposable {
       background: this.#background,
       random: Math.random,
       deliver: this.#delivery.deliver,
-      routing: {
-        assignLanes: this.#delivery.assignLanes,
-        hasLane: (lane) => this.#delivery.resolveLane(lane) !== undefined,
-      },
+      routing: this.#delivery,
       notify: createNotifier({
         spool,
         clock,
