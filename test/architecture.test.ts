@@ -48,7 +48,7 @@ const edges: Readonly<
     ],
   },
   // Each command knows the relay, the configuration and the folder that it is about.
-  cli: { values: ['relay', 'config', 'admin', 'client', 'smtp', 'spool', 'mail', 'base'] },
+  cli: { values: ['relay', 'config', 'admin', 'receiver', 'client', 'spool', 'mail', 'base'] },
 };
 
 /** Nouns that say nothing (STYLE: a folder is a noun). */

@@ -96,8 +96,8 @@ test('a submitted message is followed until each recipient has its fate', async 
 
 test('a letter in the maildrop is sent', async (t) => {
   const relay = await openRelay(t, { routes: { to: '*', via: 'capture' } });
-  const envelope = { version: 1, from: 'me@origin.test', to: ['ann@x.test'], body: '7bit' } as const;
-  await dropMail(join(relay.folder, 'maildrop'), { ...envelope, to: ['ann@x.test'] }, [
+  const envelope = { version: 1, from: 'me@origin.test', body: '7bit' } as const;
+  await dropMail(join(relay.folder, 'maildrop'), { ...envelope, to: [{ address: 'ann@x.test' }] }, [
     Buffer.from('Subject: dropped\r\n\r\n.\r\n'),
   ]);
   await relay.log.logged('delivered', { to: 'ann@x.test' });

@@ -4,6 +4,23 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
+const address = z.string().max(2048);
+
+/** One recipient, with what the sender wants to hear about it (RFC 3461). */
+const dropRecipientShape = z.strictObject({
+  address,
+  notify: z
+    .union([
+      z.literal('never'),
+      z
+        .array(z.enum(['success', 'failure', 'delay']))
+        .max(3)
+        .readonly(),
+    ])
+    .exactOptional(),
+  originalRecipient: z.strictObject({ type: z.string().max(40), address }).exactOptional(),
+});
+
 /**
  * A file of the maildrop: one line of JSON (this envelope), LF, then the octets of the message with CRLF
  * line ends, to the end of the file. Addresses are text here: the relay parses them, the writer is not
@@ -12,13 +29,11 @@ import { z } from 'zod';
 export const dropEnvelopeShape = z.strictObject({
   version: z.literal(1),
   /** Empty for the null reverse-path. */
-  from: z.string().max(2048),
-  to: z.array(z.string().max(2048)).min(1).max(10_000),
-  body: z.enum(['7bit', '8bitmime']),
-  /** RFC 3461: what the sender wants to hear about, the same for every recipient. */
-  notify: z
-    .union([z.literal('never'), z.array(z.enum(['success', 'failure', 'delay'])).max(3)])
-    .exactOptional(),
+  from: address,
+  to: z.array(dropRecipientShape).min(1).max(10_000).readonly(),
+  body: z.enum(['7bit', '8bitmime', 'binarymime']),
+  /** RFC 6531: header or addresses may be beyond ASCII. Those addresses count also where this is absent. */
+  smtputf8: z.boolean().exactOptional(),
   ret: z.enum(['full', 'hdrs']).exactOptional(),
   envid: z.string().max(100).exactOptional(),
 });

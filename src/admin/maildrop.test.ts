@@ -23,7 +23,12 @@ import { manualClock, memoryLog } from '../base/index.ts';
 import { type DropIntake, type MaildropOptions, watchMaildrop } from './maildrop.ts';
 import { type DropEnvelope, dropMail, maxEnvelopeOctets } from './maildrop-file.ts';
 
-const envelope: DropEnvelope = { version: 1, from: 'a@b.example', to: ['c@d.example'], body: '8bitmime' };
+const envelope: DropEnvelope = {
+  version: 1,
+  from: 'a@b.example',
+  to: [{ address: 'c@d.example' }],
+  body: '8bitmime',
+};
 const line = JSON.stringify(envelope);
 
 async function start(t: TestContext, over: Partial<MaildropOptions> = {}) {

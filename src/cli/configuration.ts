@@ -59,10 +59,10 @@ export function loadConfiguration(io: Io, file: string | undefined, checks: read
   return file === undefined ? localProfile({ cwd: io.folder }) : configOf(loadConfigFile(file, { checks }));
 }
 
-/** What local users' commands need: it must not depend on files that only the relay may read. */
-export type Site = Pick<Config, 'hostname' | 'data' | 'sendmail' | 'limits'>;
+const siteKeys = ['hostname', 'postmaster', 'data', 'sendmail', 'limits'] as const;
 
-const siteKeys = ['hostname', 'data', 'sendmail', 'limits'];
+/** What local users' commands need: it must not depend on files that only the relay may read. */
+export type Site = Pick<Config, (typeof siteKeys)[number]>;
 
 /**
  * Loads the few keys that say where the relay is. The others are not looked at: a mistake in a route must
@@ -74,7 +74,7 @@ export function loadSite(io: Io, named: string | undefined): Site {
   try {
     const value: unknown = parse(readFileSync(file, 'utf8'));
     const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
-    const kept = Object.fromEntries(entries.filter(([key]) => siteKeys.includes(key)));
+    const kept = Object.fromEntries(entries.filter(([key]) => siteKeys.some((wanted) => wanted === key)));
     return configOf(loadConfig(JSON.stringify(kept), { file }));
   } catch (error) {
     if (error instanceof CliError) throw error;

@@ -42,7 +42,8 @@ export async function sendmailCommand(argv: readonly string[], io: Io): Promise<
         hostname: site.hostname,
         maildrop: site.sendmail.maildrop,
         maxMessageBytes: site.sendmail.maxMessageBytes,
-        maxRecipients: site.limits.recipients,
+        limits: site.limits,
+        postmasterDomain: site.postmaster.domain,
       };
     },
     listQueue: async (configFile) => {

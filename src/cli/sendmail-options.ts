@@ -1,3 +1,4 @@
+import type { Notify } from '../mail/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** What one call of sendmail(1) asks for. */
@@ -12,7 +13,7 @@ export interface SendmailOptions {
   readonly from?: string;
   readonly fullName?: string;
   readonly body: '7bit' | '8bitmime';
-  readonly notify?: 'never' | readonly ('success' | 'failure' | 'delay')[];
+  readonly notify?: Notify;
   readonly ret?: 'full' | 'hdrs';
   readonly envid?: string;
   readonly isVerbose: boolean;

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { userInfo } from 'node:os';
 import { type TestContext, test } from 'node:test';
 
-import { prepareMaildrop } from '../admin/index.ts';
 import { parseAddressList } from './address-list.ts';
 import { CliError } from './exit-code.ts';
 import { foldLongLine } from './input-line.ts';
-import { runSendmail, type SendmailSite } from './sendmail.ts';
+import { runSendmail } from './sendmail.ts';
 import { parseSendmail } from './sendmail-options.ts';
 import { encodeWords, formatMailbox } from './submission.ts';
-import { fakeIo } from './testing.ts';
+import { dropped, fakeIo, maildropSite } from './testing.ts';
 
 const lists: [string, string[]][] = [
   ['a@b.example', ['a@b.example']],
@@ -81,32 +78,8 @@ for (const argv of [
   });
 }
 
-async function site(t: TestContext): Promise<SendmailSite> {
-  const base = await mkdtemp(join(tmpdir(), 'posthouse-sendmail-'));
-  t.after(() => rm(base, { recursive: true, force: true }));
-  await prepareMaildrop(join(base, 'maildrop'));
-  return {
-    hostname: 'h.example',
-    maildrop: join(base, 'maildrop'),
-    maxMessageBytes: 100_000,
-    maxRecipients: 3,
-  };
-}
-
-async function dropped(of: SendmailSite) {
-  const names = (await readdir(of.maildrop)).filter((name) => name !== 'bad');
-  assert.ok(names.every((name) => name.endsWith('.mail')));
-  return Promise.all(
-    names.map(async (name) => {
-      const text = await readFile(join(of.maildrop, name), 'latin1');
-      const end = text.indexOf('\n');
-      return { envelope: JSON.parse(text.slice(0, end)), message: text.slice(end + 1) };
-    }),
-  );
-}
-
 async function run(t: TestContext, argv: string[], stdin: string | Buffer) {
-  const at = await site(t);
+  const at = await maildropSite(t);
   const io = fakeIo({ stdin });
   const none = async () => assert.fail();
   let code: number;
@@ -191,7 +164,10 @@ for (const [what, argv, input, expected, recipients] of conversions) {
     const { code, message, envelope } = await run(t, argv, input);
     assert.equal(code, 0);
     assert.equal(message, expected);
-    assert.deepEqual(envelope.to, recipients);
+    assert.deepEqual(
+      envelope.to,
+      recipients.map((address) => ({ address })),
+    );
   });
 }
 
@@ -209,9 +185,8 @@ test('the envelope carries what the options say', async (t) => {
   assert.deepEqual(envelope, {
     version: 1,
     from: '',
-    to: ['x@y.example'],
+    to: [{ address: 'x@y.example', notify: ['failure'] }],
     body: '7bit',
-    notify: ['failure'],
     ret: 'full',
     envid: 'e1',
   });
@@ -237,7 +212,7 @@ for (const [what, argv, input, expected] of failures) {
 }
 
 test('no maildrop is "try again later"', async (t) => {
-  const at = { ...(await site(t)), maildrop: '/nowhere/maildrop' };
+  const at = { ...(await maildropSite(t)), maildrop: '/nowhere/maildrop' };
   const parts = { site: async () => at, listQueue: async () => 0, flushQueue: async () => 0 };
   await assert.rejects(runSendmail(['x@y.example'], fakeIo({ stdin: head }), parts), { code: 75 });
 });
@@ -261,97 +236,3 @@ test('names are quoted or encoded as RFC 5322 and RFC 2047 have it', () => {
       .every((word) => word.length <= 75),
   );
 });
-
-async function speak(t: TestContext, input: string) {
-  const { io, found, code } = await run(t, ['-bs'], input);
-  return {
-    replies: io.text.out,
-    codes: [...io.text.out.matchAll(/^(\d{3}) /gm)].map(([, c]) => c),
-    found,
-    code,
-  };
-}
-
-test('sendmail -bs takes messages by SMTP, also from a program that writes LF', async (t) => {
-  const dialogue = [
-    'EHLO x',
-    'MAIL FROM:<a@b.example> BODY=8BITMIME',
-    'RCPT TO:<c@d.example>',
-    'RCPT TO:<Postmaster>',
-    'DATA',
-    'Subject: x',
-    '',
-    '..dot',
-    '.',
-    'MAIL FROM:<>',
-    'RCPT TO:<e@f.example>',
-    'DATA',
-    'second',
-    '.',
-    'QUIT',
-    '',
-  ].join('\n');
-  const { codes, found, code } = await speak(t, dialogue);
-  assert.equal(code, 0);
-  assert.deepEqual(codes, [
-    '220',
-    '250',
-    '250',
-    '250',
-    '250',
-    '354',
-    '250',
-    '250',
-    '250',
-    '354',
-    '250',
-    '221',
-  ]);
-  const messages = found.map(({ envelope, message }) => [envelope.from, envelope.to, envelope.body, message]);
-  assert.deepEqual(
-    messages.sort((a, b) => String(b[0]).length - String(a[0]).length),
-    [
-      ['a@b.example', ['c@d.example', 'postmaster@h.example'], '8bitmime', 'Subject: x\r\n\r\n.dot\r\n'],
-      ['', ['e@f.example'], '7bit', 'second\r\n'],
-    ],
-  );
-});
-
-const smtpFaults: [string, string, string[], number][] = [
-  [
-    'commands out of order',
-    'RCPT TO:<a@b>\nDATA\nMAIL FROM:<>\nMAIL FROM:<>\nDATA\nQUIT\n',
-    ['220', '503', '503', '250', '503', '503', '221'],
-    0,
-  ],
-  [
-    'nonsense',
-    'GET / HTTP/1.0\nXYZ\nSTARTTLS\nMAIL FROM:a\nQUIT\n',
-    ['220', '500', '500', '502', '501', '221'],
-    0,
-  ],
-  [
-    'a message that breaks off',
-    'MAIL FROM:<>\nRCPT TO:<a@b>\nDATA\nhalf a mess',
-    ['220', '250', '250', '354', '451'],
-    0,
-  ],
-  [
-    'a message that is too big, with commands after it',
-    `MAIL FROM:<>\nRCPT TO:<a@b>\nDATA\n${'x\n'.repeat(60_000)}.\nNOOP\nQUIT\n`,
-    ['220', '250', '250', '354', '552', '250', '221'],
-    0,
-  ],
-  [
-    'too many recipients',
-    `MAIL FROM:<>\n${'RCPT TO:<a@b>\n'.repeat(4)}RSET\nDATA\nQUIT\n`,
-    ['220', '250', '250', '250', '250', '452', '250', '503', '221'],
-    0,
-  ],
-];
-for (const [what, input, expected, messages] of smtpFaults) {
-  test(`sendmail -bs answers ${what} and stays in step`, async (t) => {
-    const { codes, found } = await speak(t, input);
-    assert.deepEqual([codes, found.length], [expected, messages]);
-  });
-}

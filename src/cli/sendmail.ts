@@ -1,11 +1,12 @@
 import { userInfo } from 'node:os';
 
-import { type DropEnvelope, dropMail } from '../admin/index.ts';
-import { type Address, parseMailbox, type Reply, reply } from '../mail/index.ts';
+import type { DropEnvelope } from '../admin/index.ts';
+import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
+import type { ReceiverLimits } from '../receiver/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
+import { drop } from './sendmail-drop.ts';
 import { parseSendmail, type SendmailOptions } from './sendmail-options.ts';
-import { speakSmtp } from './sendmail-smtp.ts';
 import { prepareMessage } from './submission.ts';
 
 /** What sendmail has to know of the relay's configuration. */
@@ -14,7 +15,9 @@ export interface SendmailSite {
   /** The folder of the maildrop. */
   readonly maildrop: string;
   readonly maxMessageBytes: number;
-  readonly maxRecipients: number;
+  readonly limits: ReceiverLimits;
+  /** Where `<Postmaster>` is. */
+  readonly postmasterDomain: Domain;
 }
 
 /** What sendmail asks for besides the maildrop. */
@@ -39,8 +42,11 @@ export async function runSendmail(argv: readonly string[], io: Io, parts: Sendma
       return parts.listQueue(options.configFile);
     case 'flush-queue':
       return parts.flushQueue(options.configFile);
-    case 'smtp':
-      return runSmtp(io, await parts.site(options.configFile));
+    case 'smtp': {
+      const { speakSmtp } = await import('./sendmail-session.ts');
+      await speakSmtp(io, await parts.site(options.configFile));
+      return exitCode.ok;
+    }
     case 'deliver':
       return deliver(options, io, await parts.site(options.configFile));
   }
@@ -67,51 +73,31 @@ async function deliver(options: SendmailOptions, io: Io, site: SendmailSite): Pr
     : [];
   const to = [...new Set([...named, ...ofHeader])];
   if (to.length === 0) throw new CliError(exitCode.dataErr, 'the header names no recipients');
-  if (to.length > site.maxRecipients) {
+  if (to.length > site.limits.recipients) {
     throw new CliError(
       exitCode.dataErr,
-      `${to.length} recipients are more than the ${site.maxRecipients} allowed`,
+      `${to.length} recipients are more than the ${site.limits.recipients} allowed`,
     );
   }
-  const name = await drop(site, envelopeOf(options, from, to), bounded(message.octets, site.maxMessageBytes));
+  const name = await drop(
+    site.maildrop,
+    envelopeOf(options, from, to),
+    bounded(message.octets, site.maxMessageBytes),
+  );
   if (options.isVerbose) io.err(`queued as ${name} for ${to.join(', ')}\n`);
   return exitCode.ok;
 }
 
 function envelopeOf(options: SendmailOptions, from: string, to: readonly string[]): DropEnvelope {
+  const { body, notify, ret, envid } = options;
   return {
     version: 1,
     from,
-    to: [...to],
-    body: options.body,
-    ...(options.notify === undefined ? {} : { notify: notifyOf(options.notify) }),
-    ...(options.ret === undefined ? {} : { ret: options.ret }),
-    ...(options.envid === undefined ? {} : { envid: options.envid }),
+    to: to.map((address) => ({ address, ...(notify === undefined ? {} : { notify }) })),
+    body,
+    ...(ret === undefined ? {} : { ret }),
+    ...(envid === undefined ? {} : { envid }),
   };
-}
-
-function notifyOf(notify: Exclude<SendmailOptions['notify'], undefined>): DropEnvelope['notify'] & {} {
-  return notify === 'never' ? notify : [...notify];
-}
-
-async function runSmtp(io: Io, site: SendmailSite): Promise<number> {
-  await speakSmtp({
-    input: io.stdin,
-    write: (text) => io.out(text),
-    hostname: site.hostname,
-    maxMessageBytes: site.maxMessageBytes,
-    maxRecipients: site.maxRecipients,
-    submit: async ({ reversePath, recipients, body }, octets): Promise<Reply> => {
-      const to = recipients.map(({ address }) => address.text);
-      const name = await dropMail(
-        site.maildrop,
-        { version: 1, from: reversePath?.text ?? '', to, body },
-        octets,
-      );
-      return reply(250, '0.0', `queued as ${name}`);
-    },
-  });
-  return exitCode.ok;
 }
 
 /** Adds our host name to a name without a domain, as local programs write it. */
@@ -145,33 +131,4 @@ async function* bounded(octets: AsyncIterable<Buffer>, maxBytes: number): AsyncG
     }
     yield chunk;
   }
-}
-
-async function drop(
-  site: SendmailSite,
-  envelope: DropEnvelope,
-  octets: AsyncIterable<Buffer>,
-): Promise<string> {
-  try {
-    return await dropMail(site.maildrop, envelope, octets);
-  } catch (error) {
-    throw error instanceof CliError ? error : dropError(error, site.maildrop);
-  }
-}
-
-/** Everything but a missing permission may be better later, so the caller is told to try again. */
-function dropError(error: unknown, folder: string): CliError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const cause = { cause: error };
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new CliError(exitCode.noPerm, `not allowed to write to the maildrop "${folder}"`, cause);
-  }
-  if (code === 'ENOENT') {
-    return new CliError(
-      exitCode.tempFail,
-      `there is no maildrop "${folder}": has the relay ever run?`,
-      cause,
-    );
-  }
-  return new CliError(exitCode.tempFail, `the message could not be kept: ${String(error)}`, cause);
 }

@@ -54,7 +54,7 @@ export interface Policy {
 /** A message on its way in. Nothing is kept of it unless `commit` resolves with a 250. */
 export interface IncomingMessage {
   readonly id: QueueId;
-  /** Takes octets; a promise asks the session to stop reading until it resolves. */
+  /** Takes octets, our trace field first; a promise asks the session to stop reading until it resolves. */
   write(octets: Uint8Array): Promise<void> | undefined;
   /** Makes it durable. The reply is what the peer is told; it never rejects. */
   commit(envelope: Envelope): Promise<Reply>;

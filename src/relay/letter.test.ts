@@ -52,13 +52,25 @@ async function capturing(t: TestContext) {
       await Promise.all(found.map(async (line) => [String(line.to), await read(line)] as const)),
     );
   };
+  /** The envelope of a message that was delivered, as the capture inbox has it. */
+  const captured = async (to: string) => {
+    const line = (await logged('delivered', 1)).find((fields) => fields.to === to);
+    return JSON.parse(await readFile(join(config.capture.folder, `${line?.queueId}.json`), 'utf8'));
+  };
   const maildrop = config.sendmail.maildrop;
-  return { logged, deliveries, maildrop, bad: () => readdir(join(maildrop, 'bad')) };
+  return { logged, deliveries, captured, maildrop, bad: () => readdir(join(maildrop, 'bad')) };
 }
 
-function drop(maildrop: string, envelope: Partial<DropEnvelope>, body = 'hello\r\n'): Promise<string> {
-  const full: DropEnvelope = { version: 1, from: '', to: [], body: '7bit', ...envelope };
-  return dropMail(maildrop, full, [Buffer.from(`Subject: letter\r\n\r\n${body}`)]);
+interface Dropped extends Partial<Omit<DropEnvelope, 'to'>> {
+  readonly to: readonly string[];
+  readonly text?: string;
+  readonly notify?: 'never';
+}
+
+function drop(maildrop: string, { to, text = 'hello\r\n', notify, ...over }: Dropped): Promise<string> {
+  const recipients = to.map((address) => ({ address, ...(notify === undefined ? {} : { notify }) }));
+  const envelope: DropEnvelope = { version: 1, from: '', body: '7bit', ...over, to: recipients };
+  return dropMail(maildrop, envelope, [Buffer.from(`Subject: letter\r\n\r\n${text}`)]);
 }
 
 test('a letter reaches those who exist, and its sender hears of those who do not', async (t) => {
@@ -80,7 +92,7 @@ test('a letter that can never be taken comes back to its sender, and is kept asi
   const dsn = (await deliveries(1)).get('me@away.test') ?? '';
   assert.match(dsn, /Final-Recipient: rfc822; nobody@ours\.test/);
   assert.equal((await logged('maildrop-refused', 1)).length, 1);
-  await drop(maildrop, { from: 'you@away.test', to: ['x@else.test'] }, 'bare\nline\r\n');
+  await drop(maildrop, { from: 'you@away.test', to: ['x@else.test'], text: 'bare\nline\r\n' });
   assert.match((await deliveries(2)).get('you@away.test') ?? '', /\r\nStatus: 5\.5\.2\r\n/);
   await logged('maildrop-refused', 2);
   assert.equal((await bad()).length, 2);
@@ -99,4 +111,27 @@ test('a sender who wants no notices gets none', async (t) => {
   await drop(maildrop, { from: 'me@away.test', to: ['last@else.test'] });
   assert.deepEqual(new Set((await deliveries(2)).keys()), new Set(['ann@ours.test', 'last@else.test']));
   await logged('bounce-dropped', 1);
+});
+
+test('what was said of each recipient and of the message stays with a letter', async (t) => {
+  const { deliveries, captured, maildrop } = await capturing(t);
+  const octets = [Buffer.from('Subject: binary\r\n\r\nbare\nline\r\n')];
+  const originalRecipient = { type: 'rfc822', address: 'old@away.test' };
+  const to = [{ address: 'a@else.test', notify: ['success' as const], originalRecipient }];
+  const said = {
+    from: 'me@away.test',
+    body: 'binarymime',
+    smtputf8: true,
+    ret: 'hdrs',
+    envid: 'e1',
+  } as const;
+  await dropMail(maildrop, { version: 1, ...said, to: [...to, { address: 'b@else.test' }] }, octets);
+  const got = await deliveries(3);
+  assert.match(got.get('b@else.test') ?? '', /\r\n\r\nbare\nline\r\n$/);
+  const dsn = got.get('me@away.test') ?? '';
+  assert.match(dsn, /^Original-Envelope-Id: e1\r\n/m);
+  assert.match(dsn, /^Original-Recipient: rfc822; old@away\.test\r\nFinal-Recipient: \S+ a@else/m);
+  assert.doesNotMatch(dsn, /b@else\.test|bare/);
+  const { body, smtputf8 } = await captured('b@else.test');
+  assert.deepEqual([body, smtputf8], ['binarymime', true]);
 });

@@ -39,14 +39,19 @@ export function createLetterIntake(parts: LetterParts): DropIntake {
 }
 
 function readLetter(letter: Letter): LocalMessage | undefined {
-  const { from, to, notify, ret, envid } = letter.envelope;
+  const { from, to, body, smtputf8, ret, envid } = letter.envelope;
   const reversePath = from === '' ? null : parseMailbox(from, { smtputf8: true });
-  const recipients = to.flatMap((text) => parseMailbox(text, { smtputf8: true }) ?? []);
+  const recipients = to.flatMap(({ address: text, ...parameters }) => {
+    const address = parseMailbox(text, { smtputf8: true });
+    return address === undefined ? [] : [{ address, ...parameters }];
+  });
   if (reversePath === undefined || recipients.length < to.length) return undefined;
   return {
     reversePath,
-    recipients: recipients.map((address) => ({ address, ...(notify === undefined ? {} : { notify }) })),
+    recipients,
     leavesOutUnknown: true,
+    isBinaryMime: body === 'binarymime',
+    ...(smtputf8 === undefined ? {} : { smtputf8 }),
     user: userName(letter.uid),
     octets: letter.octets(),
     ...(ret === undefined ? {} : { ret }),

@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../base/index.ts';
 import {
   type Address,
+  type Body,
   type ContentFacts,
   type Envelope,
   formatReceived,
@@ -26,6 +27,10 @@ export interface LocalMessage {
   /** Whom the trace names as the sender: the proven local user. */
   readonly user: string;
   readonly octets: AsyncIterable<Uint8Array>;
+  /** Bare line ends and long lines are meant (RFC 3030). */
+  readonly isBinaryMime?: boolean;
+  /** Beyond the addresses, which count anyway: the header may be UTF-8. */
+  readonly smtputf8?: boolean;
   readonly envid?: string;
   readonly ret?: 'full' | 'hdrs';
   /** Recipients that do not exist here are left out; else one of them refuses the message. */
@@ -121,7 +126,10 @@ async function take(
 ): Promise<Reply> {
   const now = parts.clock.now();
   await incoming.write(Buffer.from(trace(parts, message, { id: incoming.id, recipients, now })));
-  const reader = new BdatReader({ maxOctets: parts.maxMessageBytes() });
+  const reader = new BdatReader({
+    maxOctets: parts.maxMessageBytes(),
+    isBinaryMime: message.isBinaryMime ?? false,
+  });
   for await (const chunk of message.octets) {
     const octets = Buffer.from(chunk);
     const waits: (Promise<void> | undefined)[] = [];
@@ -169,13 +177,20 @@ function trace(
 }
 
 function isWide(
-  { reversePath }: Pick<LocalMessage, 'reversePath'>,
+  { reversePath, smtputf8 }: Pick<LocalMessage, 'reversePath' | 'smtputf8'>,
   recipients: readonly Recipient[],
 ): boolean {
   return (
+    smtputf8 === true ||
     (reversePath !== null && needsSmtputf8(reversePath)) ||
     recipients.some(({ address }) => needsSmtputf8(address))
   );
+}
+
+/** What the octets need, whatever was said of them. */
+function bodyOf({ isBinary, hasEightBit }: ContentFacts): Body {
+  if (isBinary) return 'binarymime';
+  return hasEightBit ? '8bitmime' : '7bit';
 }
 
 /** The envelope of a message of somebody here. */
@@ -186,7 +201,7 @@ export function envelopeOf(
   return {
     reversePath: message.reversePath,
     recipients: of.recipients,
-    body: of.content.hasEightBit ? '8bitmime' : '7bit',
+    body: bodyOf(of.content),
     smtputf8: isWide(message, of.recipients),
     content: of.content,
     origin: {

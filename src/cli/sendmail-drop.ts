@@ -1,0 +1,29 @@
+import { type DropEnvelope, dropMail } from '../admin/index.ts';
+import { CliError, exitCode } from './exit-code.ts';
+
+/** Puts a message into the maildrop and returns its name there. Throws `CliError`, whatever went wrong. */
+export async function drop(
+  folder: string,
+  envelope: DropEnvelope,
+  octets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<string> {
+  try {
+    return await dropMail(folder, envelope, octets);
+  } catch (error) {
+    throw error instanceof CliError ? error : explain(error, folder);
+  }
+}
+
+/** Everything but a missing permission may be better later, so the caller is told to try again. */
+function explain(error: unknown, folder: string): CliError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const cause = { cause: error };
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new CliError(exitCode.noPerm, `not allowed to write to the maildrop "${folder}"`, cause);
+  }
+  if (code === 'ENOENT') {
+    const problem = `there is no maildrop "${folder}": has the relay ever run?`;
+    return new CliError(exitCode.tempFail, problem, cause);
+  }
+  return new CliError(exitCode.tempFail, `the message could not be kept: ${String(error)}`, cause);
+}

@@ -1,0 +1,188 @@
+import type { DropEnvelope } from '../admin/index.ts';
+import { Background, IpSet, type Log, systemClock } from '../base/index.ts';
+import { type Envelope, QueueIdSource, type Reply, reply } from '../mail/index.ts';
+import {
+  type IncomingMessage,
+  type Policy,
+  Session,
+  type SessionFacts,
+  type Wire,
+} from '../receiver/index.ts';
+import { CliError } from './exit-code.ts';
+import type { Io } from './io.ts';
+import type { SendmailSite } from './sendmail.ts';
+import { drop } from './sendmail-drop.ts';
+
+const lf = 0x0a;
+const cr = 0x0d;
+const crlf = Buffer.from('\r\n');
+const blockOctets = 64 * 1024;
+
+/**
+ * `sendmail -bs`: the receiver's session over standard input and output, for programs that speak only SMTP
+ * to a mailer. Messages go into the maildrop; whether a recipient exists is for the relay to say when it
+ * takes them in, and it knows the user who wrote them. Resolves after QUIT or at the end of input; a message
+ * whose input ends early is dropped.
+ *
+ * The session is given one line at a time, each when the one before was answered, so that a whole dialogue
+ * can be piped in: nobody here could use commands that came too early. Between commands and within DATA a
+ * line may end with LF, as programs write it; the octets of BDAT are counted and stay as they are.
+ */
+export async function speakSmtp(io: Io, site: SendmailSite): Promise<void> {
+  const log = faultLog(io);
+  const background = new Background(log);
+  const wire = new StdioWire(io);
+  const ids = new QueueIdSource({ shard: 0, now: Date.now });
+  const intake = {
+    refusal: () => undefined,
+    begin: () => new DroppedMessage(ids.next(), { folder: site.maildrop, io }),
+  };
+  const session = new Session(factsOf(site), { intake, clock: systemClock, log, background }, wire);
+  session.greet();
+  let last = 0;
+  for await (const line of lines(io.stdin)) {
+    session.receive(isCounted(session) ? line : withCrlf(line, last));
+    last = line.at(-1) ?? last;
+    await background.drain();
+    await wire.written;
+    if (session.state.at === 'closed') break;
+  }
+  session.closed();
+  await wire.written;
+}
+
+/** Anybody on this machine may send to anybody; the relay looks at each recipient later. */
+const policy: Policy = {
+  decide: ({ recipient }) => ({ kind: 'grant', ground: 'local', because: 'a local user', to: [recipient] }),
+};
+
+/** No certificate and no trusted proxy: STARTTLS, AUTH and XCLIENT are not offered. */
+function factsOf({ hostname, postmasterDomain, limits, maxMessageBytes }: SendmailSite): SessionFacts {
+  const nobody = new IpSet([]);
+  return {
+    id: 'stdio',
+    listener: { name: 'stdio', role: 'local', host: '', port: 0, tls: 'none', proxyProtocolFrom: nobody },
+    address: '127.0.0.1',
+    port: 0,
+    settings: {
+      hostname,
+      postmasterDomain,
+      limits: { ...limits, messageBytes: maxMessageBytes },
+      policy,
+      xclientFrom: nobody,
+    },
+  };
+}
+
+/** Standard error is for what broke; refusals are in the dialogue. */
+function faultLog(io: Io): Log {
+  const error: Log['error'] = (event, fields) => io.err(`${event}: ${JSON.stringify(fields)}\n`);
+  return { isVerbose: false, info() {}, warn() {}, error };
+}
+
+/** The octets that come next are a chunk of BDAT. */
+function isCounted({ state }: Session): boolean {
+  return state.at === 'discard' || (state.at === 'content' && state.by !== 'data');
+}
+
+/** Pieces that end after a LF, or where the input does for now: a chunk of BDAT has no line end to wait for. */
+async function* lines(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, void> {
+  for await (const chunk of octets) {
+    const piece = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    for (let begin = 0; begin < piece.length; ) {
+      const end = piece.indexOf(lf, begin) + 1 || piece.length;
+      yield piece.subarray(begin, end);
+      begin = end;
+    }
+  }
+}
+
+/** `last` is the octet before the line. */
+function withCrlf(line: Buffer, last: number): Buffer {
+  if (line.at(-1) !== lf || (line.length > 1 ? line.at(-2) : last) === cr) return line;
+  return Buffer.concat([line.subarray(0, -1), crlf]);
+}
+
+class StdioWire implements Wire {
+  readonly #io: Io;
+  /** Resolves when the reader of what was written is not behind. */
+  written: Promise<void> = Promise.resolve();
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  write(text: string): void {
+    this.written = this.written.then(() => this.#io.out(text));
+  }
+
+  // One line is given at a time, and the end of the dialogue is seen by the state of the session.
+  pause(): void {}
+  resume(): void {}
+  end(): void {}
+  startTls(): void {}
+}
+
+/** A message on its way into the maildrop, where the envelope, known last, comes first: it waits in memory. */
+class DroppedMessage implements IncomingMessage {
+  readonly id: IncomingMessage['id'];
+  readonly #to: { readonly folder: string; readonly io: Io };
+  #blocks: Buffer[] = [];
+  #block: Uint8Array[] = [];
+  #blockSize = 0;
+  #hasTrace = false;
+
+  constructor(id: IncomingMessage['id'], to: { readonly folder: string; readonly io: Io }) {
+    this.id = id;
+    this.#to = to;
+  }
+
+  /** The trace field, which comes first, is left to the relay: it knows the user and the queue id. */
+  write(octets: Uint8Array): undefined {
+    if (this.#hasTrace) this.#push(octets);
+    this.#hasTrace = true;
+  }
+
+  #push(octets: Uint8Array): void {
+    this.#block.push(octets);
+    this.#blockSize += octets.length;
+    if (this.#blockSize < blockOctets) return;
+    this.#blocks.push(Buffer.concat(this.#block));
+    this.#block = [];
+    this.#blockSize = 0;
+  }
+
+  async commit(envelope: Envelope): Promise<Reply> {
+    try {
+      const name = await drop(this.#to.folder, dropEnvelope(envelope), [...this.#blocks, ...this.#block]);
+      return reply(250, '0.0', `queued as ${name}`);
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      this.#to.io.err(`sendmail: ${error.message}\n`);
+      return reply(451, '3.0', 'the message could not be kept');
+    } finally {
+      this.discard();
+    }
+  }
+
+  discard(): void {
+    this.#blocks = [];
+    this.#block = [];
+  }
+}
+
+function dropEnvelope({ reversePath, recipients, body, smtputf8, ret, envid }: Envelope): DropEnvelope {
+  return {
+    version: 1,
+    from: reversePath?.text ?? '',
+    to: recipients.map(({ address, notify, originalRecipient }) => ({
+      address: address.text,
+      ...(notify === undefined ? {} : { notify }),
+      ...(originalRecipient === undefined ? {} : { originalRecipient }),
+    })),
+    body,
+    smtputf8,
+    ...(ret === undefined ? {} : { ret }),
+    ...(envid === undefined ? {} : { envid }),
+  };
+}
