@@ -12,17 +12,23 @@ const groups = {
   schedules: scheduleCases,
   changes: changeCases,
   refuses: refuseCases,
-  survives: surviveCases,
 };
 
-/** Declares the tests that every `Spool` has to pass. `open` makes a new, empty spool each time. */
-export function describeSpool(name: string, open: OpenFixture): void {
-  for (const [verb, cases] of Object.entries(groups)) {
+/**
+ * Declares the tests that every `Spool` has to pass, and those of one that outlives a close. `open` makes a
+ * new, empty spool each time.
+ */
+export function describeSpool(
+  { name, isDurable }: { readonly name: string; readonly isDurable: boolean },
+  open: OpenFixture,
+): void {
+  const all = isDurable ? { ...groups, survives: surviveCases } : groups;
+  for (const [verb, cases] of Object.entries(all)) {
     describe(`the ${name} spool ${verb}`, () => {
       for (const [sentence, body] of Object.entries(cases)) {
-        it(sentence, async (t) => {
+        it(sentence, async () => {
           await using fixture = await open();
-          await body(fixture, t);
+          await body(fixture);
         });
       }
     });

@@ -4,7 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { lacks } from '../base/testing.ts';
 import { canInject, checkLedger, type Launcher, type Ledger, runWorkload, straced } from './fault/ledger.ts';
+import { smallDisk } from './fault/small-disk.ts';
 
 /**
  * Every test runs the workload in a child process, lets one of its system calls fail or kills it there, and
@@ -39,10 +41,11 @@ function inject(call: Call, what: string, when: number | string): Launcher {
   return straced(['-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${when}`]);
 }
 
-function skipWithoutStrace(t: TestContext): boolean {
-  const isSkipped = !canInject();
-  if (isSkipped) t.skip('strace cannot inject faults here');
-  return isSkipped;
+const isInjecting = canInject();
+
+function lacksStrace(t: TestContext): boolean {
+  if (!isInjecting) lacks(t, 'strace cannot inject faults here');
+  return !isInjecting;
 }
 
 describe('the spool, killed', { concurrency: 2 }, () => {
@@ -54,7 +57,7 @@ describe('the spool, killed', { concurrency: 2 }, () => {
   ] as const) {
     for (const when of spread(call, count)) {
       it(`at ${call} ${when} loses nothing that it accepted`, async (t) => {
-        if (skipWithoutStrace(t)) return;
+        if (lacksStrace(t)) return;
         await faulty(inject(call, 'signal=KILL', when), ({ end }) => assert.equal(end, 'killed'));
       });
     }
@@ -70,7 +73,7 @@ describe('the spool, on a disk that fails once', { concurrency: 2 }, () => {
   ] as const) {
     for (const when of spread(call, count)) {
       it(`with ${error} at ${call} ${when} refuses, recovers and loses nothing`, async (t) => {
-        if (skipWithoutStrace(t)) return;
+        if (lacksStrace(t)) return;
         await faulty(inject(call, `error=${error}`, when), ({ end, stderr }) => {
           // A failed write of a page makes the LMDB library overrun its own memory (see reserve.ts), so this
           // one may end the process. A full disk does not come so far.
@@ -92,16 +95,12 @@ describe('the spool, on a disk that is full', () => {
   it('refuses, goes on with removals, accepts again when there is room, and loses nothing', async (t) => {
     const path = await mkdtemp(join(tmpdir(), 'posthouse-full-'));
     try {
-      const mounted =
-        'mount -t tmpfs -o size=3m posthouse "$0" || exit 77; mkdir "$0/spool"; "$@"; cp -a "$0/spool" "$0.copy"';
-      const launcher: Launcher = ['unshare', '-m', 'sh', '-c', mounted, path];
-      if (spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs -o size=1m x "$0"', path]).status !== 0) {
-        t.skip('no file system can be mounted here');
-        return;
-      }
-      const ledger = await runWorkload({ path: join(path, 'spool'), rounds: 30, launcher });
+      const copy = `${path}.copy`;
+      const disk = await smallDisk(path, copy);
+      if (disk === undefined) return lacks(t, 'nothing may be mounted here, and /dev/shm is no small disk');
+      const ledger = await runWorkload({ path: disk.spool, rounds: 30, launcher: disk.launcher });
       full(ledger);
-      await checkLedger(`${path}.copy`, ledger);
+      await checkLedger(copy, ledger);
     } finally {
       await rm(path, { recursive: true });
       await rm(`${path}.copy`, { recursive: true, force: true });
@@ -109,10 +108,7 @@ describe('the spool, on a disk that is full', () => {
   });
 
   it('does so as well when a limit on the size of files is what stops it', async (t) => {
-    if (spawnSync('prlimit', ['--version']).status !== 0) {
-      t.skip('prlimit is not installed');
-      return;
-    }
+    if (spawnSync('prlimit', ['--version']).status !== 0) return lacks(t, 'prlimit is not installed');
     const path = await mkdtemp(join(tmpdir(), 'posthouse-limit-'));
     try {
       const launcher: Launcher = ['prlimit', '--fsize=550000'];

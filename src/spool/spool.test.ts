@@ -8,7 +8,7 @@ import { openMemorySpool } from './memory-spool.ts';
 
 const floorBytes = 1_000_000;
 
-describeSpool('memory', async () => {
+describeSpool({ name: 'memory', isDurable: false }, async () => {
   const clock = manualClock();
   let freeBytes = 100 * floorBytes;
   const spool = await openMemorySpool({ clock, floorBytes, freeBytes: () => freeBytes });
@@ -28,7 +28,7 @@ for (const [name, limits] of [
   ['LMDB (everything in files)', { inlineMaxBytes: 0 }],
   ['LMDB (drafts without memory)', { draftMemoryBytes: 6000 }],
 ] as const) {
-  describeSpool(name, async () => {
+  describeSpool({ name, isDurable: true }, async () => {
     const path = await mkdtemp(join(tmpdir(), 'posthouse-spool-'));
     const clock = manualClock();
     let freeBytes = 100 * floorBytes;

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { manualClock, memoryLog, silentLog, systemClock } from '../base/index.ts';
+import { lacks } from '../base/testing.ts';
 import { decodeFrame, encodeFrame, findFrame, readFrame } from './frame.ts';
 import { lockProcess } from './lock.ts';
 import { PageFile } from './page-file.ts';
@@ -344,10 +345,7 @@ describe('the file of the store', () => {
   });
 
   it('is durable when a write resolves: fdatasync of the pages, then the meta page through O_DSYNC', async (t) => {
-    if (spawnSync('strace', ['-V']).error !== undefined) {
-      t.skip('strace is not installed');
-      return;
-    }
+    if (spawnSync('strace', ['-V']).error !== undefined) return lacks(t, 'strace is not installed');
     await using place = await folder();
     const trace = join(place.path, 'trace');
     const url = (name: string) => JSON.stringify(new URL(name, import.meta.url).href);
@@ -367,10 +365,7 @@ describe('the file of the store', () => {
     const calls = 'trace=openat,write,pwrite64,fdatasync';
     const args = ['-f', '-e', calls, '-o', trace, process.execPath, '--input-type=module', '-e', script];
     const run = spawnSync('strace', args, { encoding: 'utf8' });
-    if (/ptrace|PTRACE/.test(run.stderr)) {
-      t.skip('strace may not trace here');
-      return;
-    }
+    if (/ptrace|PTRACE/.test(run.stderr)) return lacks(t, 'strace may not trace here');
     assert.equal(run.status, 0, run.stderr);
     const lines = readFileSync(trace, 'utf8').split('\n');
     const meta = lines.find((line) => /store\.mdb".*O_DSYNC/.test(line))?.match(/= (\d+)$/)?.[1];

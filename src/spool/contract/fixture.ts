@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { TestContext } from 'node:test';
 import type { ManualClock } from '../../base/index.ts';
 import type { Envelope, QueueId, RecipientStatus } from '../../mail/index.ts';
 import type { LaneEntry, NewLaneEntry, Spool } from '../spool.ts';
@@ -20,7 +19,7 @@ export interface SpoolFixture extends AsyncDisposable {
 export type OpenFixture = () => Promise<SpoolFixture>;
 
 /** Tests by the sentence each proves. */
-export type Cases = Readonly<Record<string, (fixture: SpoolFixture, t: TestContext) => Promise<void>>>;
+export type Cases = Readonly<Record<string, (fixture: SpoolFixture) => Promise<void>>>;
 
 /** When the clock of a fixture begins. */
 export const startAt = Date.UTC(2026, 0, 1);

@@ -1,0 +1,28 @@
+import type { TestContext } from 'node:test';
+
+/** Nobody's user and group on every system of ours. */
+const nobody = 65_534;
+
+/** Passes over a test for what the machine lacks. Where CI is set nothing may be lacking, so there it fails. */
+export function lacks(t: TestContext, what: string): void {
+  if (process.env.CI === 'true') throw new Error(`this test has to run here: ${what}`);
+  t.skip(what);
+}
+
+/** Whether the test may go on with the rights of root; else it is passed over. */
+export function hasRoot(t: TestContext): boolean {
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot) lacks(t, 'needs root');
+  return isRoot;
+}
+
+/** Goes on without the rights of root until the test ends. Files that are made meanwhile are nobody's. */
+export function dropRoot(t: TestContext): void {
+  if (process.geteuid?.() !== 0) return;
+  process.setegid?.(nobody);
+  process.seteuid?.(nobody);
+  t.after(() => {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  });
+}
