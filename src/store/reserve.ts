@@ -17,6 +17,9 @@ const zeros = Buffer.alloc(256 * 1024);
 export class FileReserve {
   readonly #fd: number;
   #fileBytes: number;
+  /** What commits may still use of the file before its meta page has to be read again. */
+  #unused = 0;
+  #pageBytes = 4096;
 
   constructor(file: string) {
     this.#fd = openSync(file, 'r+');
@@ -26,18 +29,23 @@ export class FileReserve {
   /**
    * Makes room for a commit of these operations and keeps some to spare: on a full disk the removals that
    * free space can still be written. No other commit may be under way. Returns by how much the file grew.
+   * The meta page is read only when the commits since may have used what it left.
    * Throws the error of the file system (`ENOSPC` …) when there is not even room for the commit itself.
    */
   ensure(operations: readonly Operation[]): number {
+    this.#unused -= mostBytes(operations, this.#pageBytes);
+    if (this.#unused >= spareBytes) return 0;
     const meta = newestMeta(this.#fd);
     if (meta === undefined) return 0;
+    this.#pageBytes = meta.pageBytes;
     const before = this.#fileBytes;
-    const needed = (meta.lastPage + 1) * meta.pageBytes + mostBytes(operations, meta.pageBytes);
-    if (before >= needed + spareBytes) return 0;
+    const needed = (meta.lastPage + 1) * meta.pageBytes + mostBytes(operations, this.#pageBytes);
     try {
-      while (this.#fileBytes < needed + 2 * spareBytes) this.#append();
+      if (before < needed + spareBytes) while (this.#fileBytes < needed + 2 * spareBytes) this.#append();
     } catch (error) {
       if (this.#fileBytes < needed) throw error;
+    } finally {
+      this.#unused = this.#fileBytes - needed;
     }
     return this.#fileBytes - before;
   }
