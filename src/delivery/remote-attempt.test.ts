@@ -113,7 +113,7 @@ test('a connection that breaks off in the transaction is transient with 4.4.2', 
   const result = await b.send(to);
   assert.deepEqual(fates(result), ['pending 451 4.2']);
   // It may be for this message alone, so the lane goes on, more slowly.
-  assert.equal(result.health.kind, 'throttled');
+  assert.equal(result.health.kind, 'broken-off');
 });
 
 test('LMTP has an answer for each recipient, over TCP and over a unix socket', async (t) => {

@@ -248,8 +248,7 @@ class RemoteAttempt {
         const { code, message } = ending.error;
         // Our own octets, or our own shutdown: no other host will do better, and none is to blame.
         if (code === 'content' || code === 'aborted' || code === 'busy') this.#isOver = true;
-        // It had greeted us, so what broke off may be for this message alone: that never suspends the lane.
-        else this.#health = { kind: 'throttled', reply: reply(451, '4.2', message) };
+        else this.#health = { kind: 'broken-off', reply: reply(451, '4.2', message) };
         return;
       }
       default:

@@ -19,6 +19,8 @@ export type Health =
   | { readonly kind: 'alive' }
   /** It asked for less: 421, or 4yz at greeting or EHLO, or a limit on connections. */
   | { readonly kind: 'throttled'; readonly reply: Reply }
+  /** It took the session and broke off in a transaction: perhaps because of this message alone. */
+  | { readonly kind: 'broken-off'; readonly reply: Reply }
   /** It could not be reached or broke off: nothing about this message. */
   | { readonly kind: 'dead'; readonly reply: Reply };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Bench, dead, gate, openBench, result, throttled } from './test-bench.ts';
+import { type Bench, brokenOff, dead, gate, openBench, result, throttled } from './test-bench.ts';
 
 const minute = 60_000;
 
@@ -73,6 +73,40 @@ test('the window halves when the destination asks for less, down to one and no l
   }
   assert.deepEqual(windows, [2, 1, 1, 1]);
   assert.equal(lane(bench).health.kind, 'alive');
+});
+
+test('sessions lost to messages narrow a lane to its first window, and never suspend it', async () => {
+  const { deliver, waiting, end } = gate();
+  const bench = await openBench({ deliver });
+  await sendMany(bench, 80);
+  await bench.settle();
+  for (let i = 0; i < 30; i++) {
+    end();
+    await bench.settle();
+  }
+  assert.equal(lane(bench).window, 20);
+  const windows: number[] = [];
+  for (let i = 0; i < 8; i++) {
+    const [next] = waiting.splice(0, 1);
+    assert.ok(next !== undefined);
+    next.end(brokenOff(next.attempt));
+    await bench.settle();
+    windows.push(lane(bench).window);
+  }
+  assert.deepEqual(windows, [10, 5, 5, 5, 5, 5, 5, 5]);
+  assert.equal(lane(bench).health.kind, 'alive');
+});
+
+test('a session lost by the probe of a lane neither opens nor suspends it', async () => {
+  const bench = await openBench({ deliver: dead });
+  await sendMany(bench, 10);
+  await bench.settle();
+  bench.deliver = (attempt) =>
+    attempt.envelope.recipients[0]?.address.text === 'good@x.test' ? result(attempt) : brokenOff(attempt);
+  await bench.spooled({ to: 'good@x.test' });
+  await bench.pass(5 * minute, minute);
+  assert.deepEqual(bench.events('lane-suspended').length, 1);
+  assert.equal(bench.spool.count(), 10);
 });
 
 test('three failures in a row suspend a destination; nothing is dialled while it is suspended', async () => {

@@ -30,6 +30,8 @@ export type LaneHealth =
 
 /** So many connection failures in a row, none of them contradicted by a success, suspend a lane. */
 const failuresToSuspend = 3;
+/** Attempts at once to a destination that nothing is known of yet. */
+const firstWindow = 5;
 
 /**
  * One destination: the tasks that wait for it and how many attempts it bears at once. The window opens by
@@ -57,7 +59,7 @@ export class Lane {
   constructor(name: LaneName, maxWindow: number) {
     this.name = name;
     this.#maxWindow = maxWindow;
-    this.#window = Math.min(5, maxWindow);
+    this.#window = Math.min(firstWindow, maxWindow);
   }
 
   get health(): LaneHealth {
@@ -114,6 +116,11 @@ export class Lane {
 
   throttled(): void {
     this.#window = Math.max(1, Math.floor(this.#window / 2));
+  }
+
+  /** Narrows no further than a new lane: messages that each cost a session must not hold up the others. */
+  brokenOff(): void {
+    this.#window = Math.min(this.#window, Math.max(firstWindow, Math.floor(this.#window / 2)));
   }
 
   /** Returns how many times in a row the lane has now been given up, 0 when it goes on. */

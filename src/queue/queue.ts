@@ -352,6 +352,7 @@ export class Queue {
   #judge(lane: Lane, { health }: AttemptResult): void {
     if (health.kind === 'alive') lane.succeeded();
     if (health.kind === 'throttled') lane.throttled();
+    if (health.kind === 'broken-off') lane.brokenOff();
     const times = health.kind === 'dead' ? lane.failed() : 0;
     if (health.kind !== 'dead' || times === 0) return;
     const { clock, log } = this.#parts;

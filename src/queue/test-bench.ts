@@ -58,6 +58,8 @@ const refused = reply(451, '4.1', 'connection refused');
 export const dead = (attempt: Attempt) => result(attempt, 'pending', { kind: 'dead', reply: refused });
 export const throttled = (attempt: Attempt) =>
   result(attempt, 'pending', { kind: 'throttled', reply: refused });
+export const brokenOff = (attempt: Attempt) =>
+  result(attempt, 'pending', { kind: 'broken-off', reply: refused });
 
 /** Which calls of the spool fail, by their name. */
 export type Faults = Map<'update' | 'commit' | 'octets' | 'envelope' | 'due' | 'lanes', SpoolError>;
