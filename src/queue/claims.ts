@@ -21,13 +21,16 @@ const mailingClaims = 100;
  */
 export class Claims {
   readonly #limits: ClaimLimits;
+  readonly #onLetGo: (id: QueueId) => void;
   readonly #messages = new Map<QueueId, Task[]>();
   readonly #senders = new Map<string, number>();
   readonly #seized = new Set<QueueId>();
   #size = 0;
 
-  constructor(limits: ClaimLimits) {
+  /** `onLetGo` is told of each message that was seized and may be claimed again. */
+  constructor(limits: ClaimLimits, onLetGo: (id: QueueId) => void) {
     this.#limits = limits;
+    this.#onLetGo = onLetGo;
   }
 
   get size(): number {
@@ -67,20 +70,45 @@ export class Claims {
     else this.#senders.set(sender, left);
   }
 
-  /** Keeps the entries of a message from being claimed; false when somebody else does so already. */
-  seize(id: QueueId): boolean {
-    if (this.#seized.has(id)) return false;
+  /**
+   * Keeps the entries of a message from being claimed while somebody changes them. `undefined` when somebody
+   * else does so. An attempt that is under way goes on.
+   */
+  seize(id: QueueId): Disposable | undefined {
+    if (this.#seized.has(id)) return undefined;
     this.#seized.add(id);
-    return true;
-  }
-
-  letGo(id: QueueId): void {
-    this.#seized.delete(id);
+    return {
+      [Symbol.dispose]: () => {
+        this.#seized.delete(id);
+        this.#onLetGo(id);
+      },
+    };
   }
 
   /** Whether an entry that was found on disk is not to be claimed. */
   excludes(entry: LaneEntry): boolean {
     return this.#seized.has(entry.id) || this.get(entry.id, entry.number) !== undefined;
+  }
+
+  /** Whether an attempt at the entry is under way, or what came of it is not on disk yet. */
+  isUnderWay(id: QueueId, number: number): boolean {
+    return this.get(id, number)?.state === 'under-way';
+  }
+
+  /** Forgets a claim that has not begun; false when its attempt is under way. The message must be seized. */
+  drop(id: QueueId, number: number): boolean {
+    const task = this.get(id, number);
+    if (task === undefined) return true;
+    if (task.state === 'under-way') return false;
+    task.state = 'dropped';
+    this.remove(task);
+    return true;
+  }
+
+  /** Holds what is left of the entry when the attempt that is under way has ended; `undefined`: does not. */
+  holdAfterAttempt(id: QueueId, number: number, because: string | undefined): void {
+    const task = this.get(id, number);
+    if (task?.state === 'under-way') task.holdBecause = because;
   }
 
   isMailing(envelope: Envelope): boolean {

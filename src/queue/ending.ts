@@ -165,7 +165,7 @@ export class Endings {
   }
 
   /** Octets that cannot be read hold the message, loudly: an operator has to look at it. */
-  async holdUnreadable(entry: LaneEntry, error: unknown): Promise<void> {
+  async holdUnreadable(entry: LaneEntry, error: unknown): Promise<undefined> {
     const because = unreadableBecause(error);
     this.#parts.log.error('held', { queueId: entry.id, status: 'held', because });
     const { begun: _, ...rest } = entry;

@@ -33,6 +33,12 @@ const failuresToSuspend = 3;
 /** Attempts at once to a destination that nothing is known of yet. */
 const firstWindow = 5;
 
+/** An operator asked to try everything that was not attempted since then; seen so far up to `after`. */
+interface Flush {
+  readonly since: number;
+  readonly after: LaneEntry | undefined;
+}
+
 /**
  * One destination: the tasks that wait for it and how many attempts it bears at once. The window opens by
  * one for each success while it is full, and halves when the destination asks for less or fails.
@@ -47,14 +53,13 @@ export class Lane {
   #failures = 0;
   #suspensions = 0;
   #health: LaneHealth = { kind: 'alive' };
-  active = 0;
+  /** Attempts under way. */
+  #active = 0;
   /** Claims on their way to disk, counted so that the lane is not overfilled meanwhile. */
-  reserved = 0;
-  /** Entries that are due may be on disk. */
-  hasMore = false;
-  isLoading = false;
-  /** An operator asked to try everything that was not attempted since then; seen so far up to `after`. */
-  flush: { readonly since: number; after?: LaneEntry } | undefined;
+  #reserved = 0;
+  #isLoading = false;
+  #hasMore = false;
+  #flush: Flush | undefined;
 
   constructor(name: LaneName, maxWindow: number) {
     this.name = name;
@@ -76,13 +81,80 @@ export class Lane {
 
   /** Entries in memory. */
   get claimed(): number {
-    return this.waiting + this.active + this.reserved;
+    return this.waiting + this.#active + this.#reserved;
+  }
+
+  /** Whether entries that are due may be on disk. */
+  get hasMore(): boolean {
+    return this.#hasMore;
+  }
+
+  /** A batch of claims is on its way from disk. */
+  get isLoading(): boolean {
+    return this.#isLoading;
+  }
+
+  get flush(): Flush | undefined {
+    return this.#flush;
+  }
+
+  /** Something in the lane may be due and on disk. */
+  expectMore(): void {
+    this.#hasMore = true;
+  }
+
+  /** Nothing on disk is to be claimed until the lane is woken. */
+  sleep(): void {
+    this.#hasMore = false;
+  }
+
+  beginFlush(now: number): void {
+    this.#flush = { since: now, after: undefined };
+  }
+
+  /** Notes that a flush has come to this entry; false when it was tried since the flush began. */
+  flushReaches(entry: LaneEntry): boolean {
+    if (this.#flush === undefined) return true;
+    this.#flush = { since: this.#flush.since, after: entry };
+    return (entry.attemptedAt ?? 0) < this.#flush.since;
+  }
+
+  endFlush(): void {
+    this.#flush = undefined;
+  }
+
+  /** Keeps room for claims that are being written. */
+  reserve(count: number): void {
+    this.#reserved += count;
+  }
+
+  unreserve(count: number): void {
+    this.#reserved -= count;
+  }
+
+  beginLoading(count: number): void {
+    this.#isLoading = true;
+    this.reserve(count);
+  }
+
+  endLoading(count: number): void {
+    this.#isLoading = false;
+    this.unreserve(count);
+  }
+
+  /** An attempt with a task that was taken begins. */
+  begin(): void {
+    this.#active++;
+  }
+
+  end(): void {
+    this.#active--;
   }
 
   /** Whether nothing is lost when the lane is forgotten. */
   isIdle(now: number): boolean {
-    if (this.claimed > 0 || this.hasMore || this.isLoading) return false;
-    return this.flush === undefined && !this.isSuspended(now);
+    if (this.claimed > 0 || this.#hasMore || this.#isLoading) return false;
+    return this.#flush === undefined && !this.isSuspended(now);
   }
 
   /** Whether the destination is left alone. A suspension that is over ends when the lane is next woken. */
@@ -92,7 +164,7 @@ export class Lane {
 
   /** Whether another attempt may begin now with a task of this kind. */
   hasRunnable(kind: 'letter' | 'mailing'): boolean {
-    if (this.#health.kind === 'suspended' || this.active >= this.#window) return false;
+    if (this.#health.kind === 'suspended' || this.#active >= this.#window) return false;
     return kind === 'letter' ? this.#letters.length > 0 : this.#mailings.length > 0;
   }
 
@@ -111,7 +183,7 @@ export class Lane {
   succeeded(): void {
     this.#failures = 0;
     this.#suspensions = 0;
-    if (this.active >= this.#window && this.#window < this.#maxWindow) this.#window++;
+    if (this.#active >= this.#window && this.#window < this.#maxWindow) this.#window++;
   }
 
   throttled(): void {
@@ -132,7 +204,7 @@ export class Lane {
 
   suspend(until: number, because: Reply): void {
     this.#health = { kind: 'suspended', until, because };
-    this.flush = undefined;
+    this.#flush = undefined;
   }
 
   /** Ends a suspension: one attempt probes the destination before more follow. */

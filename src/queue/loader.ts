@@ -54,10 +54,10 @@ export class Loader {
         this.#parts.background.run(`claim ${lane.name}`, this.#claim(lane, tasks));
         return;
       }
-      lane.flush = undefined;
+      lane.endFlush();
       const next = this.#unclaimed(lane.name, { until: Number.MAX_SAFE_INTEGER }).next();
       if (next.done !== true) this.#sleep(lane, next.value.dueAt);
-      else lane.hasMore = false;
+      else lane.sleep();
     } catch (error) {
       for (const task of tasks) this.#claims.remove(task);
       this.#failed(lane, error);
@@ -65,13 +65,13 @@ export class Loader {
   }
 
   #sleep(lane: Lane, until: number): void {
-    lane.hasMore = false;
+    lane.sleep();
     this.#events.sleeps(lane, until);
   }
 
   #failed(lane: Lane, error: unknown): void {
     this.#parts.log.error('claim-failed', { relay: lane.name, because: String(error) });
-    lane.flush = undefined;
+    lane.endFlush();
     this.#sleep(lane, this.#parts.clock.now() + retryMs);
   }
 
@@ -92,11 +92,7 @@ export class Loader {
     const until = flush === undefined ? this.#parts.clock.now() : Number.MAX_SAFE_INTEGER;
     // What a flush has tried comes back behind the place it has read up to.
     for (const entry of this.#unclaimed(lane.name, { until, after: flush?.after })) {
-      if (flush !== undefined) {
-        flush.after = entry;
-        if ((entry.attemptedAt ?? 0) >= flush.since) continue;
-      }
-      yield entry;
+      if (lane.flushReaches(entry)) yield entry;
     }
   }
 
@@ -148,8 +144,7 @@ export class Loader {
   }
 
   async #claim(lane: Lane, tasks: readonly Task[]): Promise<void> {
-    lane.isLoading = true;
-    lane.reserved += tasks.length;
+    lane.beginLoading(tasks.length);
     try {
       const changes = tasks.map(({ entry }): Change => ({ kind: 'reschedule', from: entry, to: entry }));
       await this.#parts.spool.update(changes);
@@ -158,8 +153,7 @@ export class Loader {
       for (const task of tasks) this.#claims.remove(task);
       this.#failed(lane, error);
     } finally {
-      lane.reserved -= tasks.length;
-      lane.isLoading = false;
+      lane.endLoading(tasks.length);
       this.#events.loaded(lane);
     }
   }

@@ -32,7 +32,7 @@ export class Operator {
 
   async hold(id: QueueId, because: string): Promise<Operated> {
     for (const entry of this.#parts.spool.entries(id)) {
-      this.#queue.holdAfterAttempt(id, entry.number, because);
+      this.#queue.claims.holdAfterAttempt(id, entry.number, because);
     }
     const done = await this.#reschedule(id, ({ begun: _, ...entry }) => ({ ...entry, held: because }));
     if (done === 'done') this.#parts.log.info('held', { queueId: id, status: 'held', because });
@@ -41,7 +41,7 @@ export class Operator {
 
   async release(id: QueueId): Promise<Operated> {
     for (const entry of this.#parts.spool.entries(id)) {
-      this.#queue.holdAfterAttempt(id, entry.number, undefined);
+      this.#queue.claims.holdAfterAttempt(id, entry.number, undefined);
     }
     const done = await this.#retryNow(id, (entry) => entry.held !== undefined);
     if (done === 'done') this.#parts.log.info('released', { queueId: id });
@@ -62,7 +62,7 @@ export class Operator {
   /** Removes the message without telling anybody. */
   async remove(id: QueueId): Promise<Operated> {
     const { spool, log } = this.#parts;
-    using seizure = this.#queue.seize(id);
+    using seizure = this.#queue.claims.seize(id);
     const entries = this.#idleEntries(id);
     if (seizure === undefined || entries === undefined) return 'under-way';
     if (entries.length === 0 && spool.envelope(id) === undefined) return 'unknown';
@@ -87,7 +87,7 @@ export class Operator {
   /** Sends the message to somebody else: the recipients that still wait are replaced by one. */
   async redirect(id: QueueId, to: Address): Promise<Operated> {
     const { spool, routing, clock, log } = this.#parts;
-    using seizure = this.#queue.seize(id);
+    using seizure = this.#queue.claims.seize(id);
     const envelope = spool.envelope(id);
     const entries = this.#idleEntries(id);
     if (seizure === undefined || entries === undefined) return 'under-way';
@@ -123,8 +123,8 @@ export class Operator {
   /** The entries of a message, none of them claimed any more; `undefined` when some attempt is under way. */
   #idleEntries(id: QueueId): readonly LaneEntry[] | undefined {
     const entries = this.#parts.spool.entries(id);
-    if (entries.some(({ number }) => this.#queue.isUnderWay(id, number))) return undefined;
-    for (const { number } of entries) this.#queue.drop(id, number);
+    if (entries.some(({ number }) => this.#queue.claims.isUnderWay(id, number))) return undefined;
+    for (const { number } of entries) this.#queue.claims.drop(id, number);
     return entries;
   }
 
@@ -143,20 +143,20 @@ export class Operator {
 
   /** Replaces the entries that `change` gives something for; those under way are left as they are. */
   async #reschedule(id: QueueId, change: (entry: LaneEntry) => LaneEntry | undefined): Promise<Operated> {
-    using seizure = this.#queue.seize(id);
+    using seizure = this.#queue.claims.seize(id);
     if (seizure === undefined) return 'under-way';
     const entries = this.#parts.spool.entries(id);
     if (entries.length === 0) return 'unknown';
     const changes: Change[] = [];
     for (const from of entries) {
-      if (this.#queue.isUnderWay(id, from.number)) continue;
+      if (this.#queue.claims.isUnderWay(id, from.number)) continue;
       const to = change(from);
       if (to === undefined) continue;
-      this.#queue.drop(id, from.number);
+      this.#queue.claims.drop(id, from.number);
       changes.push({ kind: 'reschedule', from, to });
     }
     if (changes.length > 0) await this.#parts.spool.update(changes);
-    else if (entries.some(({ number }) => this.#queue.isUnderWay(id, number))) return 'under-way';
+    else if (entries.some(({ number }) => this.#queue.claims.isUnderWay(id, number))) return 'under-way';
     return changes.length > 0 ? 'done' : 'nothing-to-do';
   }
 }

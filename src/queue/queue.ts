@@ -1,20 +1,19 @@
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus, reply } from '../mail/index.ts';
-import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry, StoredOctets } from '../spool/index.ts';
+import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry } from '../spool/index.ts';
 import { Alarm } from './alarm.ts';
+import { type Attempted, Attempts } from './attempts.ts';
 import { Claims } from './claims.ts';
-import type { AttemptResult } from './deliver.ts';
-import { type Ended, Endings, unreadableBecause } from './ending.ts';
+import type { Health } from './deliver.ts';
+import { type Ended, Endings } from './ending.ts';
 import type { Lane, Task } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 import { Loader } from './loader.ts';
 import type { QueueOptions, QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import { recoverInterrupted } from './recover.ts';
-import { isRerouted, rerouted } from './reroute.ts';
 import { retryDelay } from './retry.ts';
 import { Scheduler } from './scheduler.ts';
 import { pendingOf, unclaimed } from './settle.ts';
-import { isUnreadable, watchOctets } from './unreadable.ts';
 
 /** When a spool that takes no writes is looked at again. */
 const pauseMs = 1000;
@@ -33,7 +32,7 @@ export class Queue {
   readonly #alarm: Alarm;
   readonly #loader: Loader;
   readonly #endings: Endings;
-  readonly #abort = new AbortController();
+  readonly #attempts: Attempts;
   #isPaused = false;
   #state: 'running' | 'draining' = 'running';
   #whenIdle: (() => void) | undefined;
@@ -43,9 +42,16 @@ export class Queue {
     this.#options = options;
     const { spool, clock, log } = parts;
     this.#lanes = new LaneTable(clock, options.lanes.concurrency);
-    this.#claims = new Claims({ perLane: options.lanes.claimsPerLane, total: options.lanes.claims });
+    this.#claims = new Claims({ perLane: options.lanes.claimsPerLane, total: options.lanes.claims }, (id) =>
+      this.#awaken(id),
+    );
     this.#scheduler = new Scheduler(options.lanes);
     this.#endings = new Endings(parts, this.#claims);
+    this.#attempts = new Attempts(parts, {
+      claims: this.#claims,
+      endings: this.#endings,
+      retry: () => this.#options.retry,
+    });
     const hasRoom = () => this.#claims.room > 0;
     this.#alarm = new Alarm({ spool, clock, log, hasRoom, ring: (name) => this.#ring(name) });
     this.#loader = new Loader(parts, this.#claims, {
@@ -64,6 +70,11 @@ export class Queue {
     return this.#options;
   }
 
+  /** Who may change what: an operator or a sweep seizes a message before it does. */
+  get claims(): Claims {
+    return this.#claims;
+  }
+
   get lanes(): Iterable<Lane> {
     return this.#lanes.all();
   }
@@ -76,7 +87,7 @@ export class Queue {
   /** Makes attempts that a crash interrupted due again, then finds the lanes that have something. */
   async start(): Promise<void> {
     const { spool, clock, log } = this.#parts;
-    const isClaimed = (entry: LaneEntry) => this.isClaimed(entry);
+    const isClaimed = (entry: LaneEntry) => this.#claims.excludes(entry);
     const recovered = await recoverInterrupted(spool, { now: clock.now(), isClaimed });
     if (recovered > 0) log.warn('attempts-interrupted', { count: recovered });
     this.#alarm.scan();
@@ -97,7 +108,7 @@ export class Queue {
       if (!isClaimed) return { lane, entry };
       const task: Task = { lane: name, entry, envelope, isMailing, routes, state: 'claiming' };
       this.#claims.add(task);
-      lane.reserved++;
+      lane.reserve(1);
       return { lane, entry, task };
     });
     try {
@@ -114,7 +125,7 @@ export class Queue {
       for (const { task } of planned) if (task !== undefined) this.#claims.remove(task);
       throw error;
     } finally {
-      for (const { lane, task } of planned) if (task !== undefined) lane.reserved--;
+      for (const { lane, task } of planned) if (task !== undefined) lane.unreserve(1);
       this.#dispatch();
     }
   }
@@ -132,7 +143,7 @@ export class Queue {
       const idle = new Promise<void>((resolve) => {
         this.#whenIdle = resolve;
       });
-      const cut = () => this.#abort.abort();
+      const cut = () => this.#attempts.abort();
       signal.addEventListener('abort', cut);
       if (signal.aborted) cut();
       await idle;
@@ -145,24 +156,20 @@ export class Queue {
   wake(name: LaneName, options: { readonly all: boolean }): void {
     const lane = this.#lanes.get(name);
     lane.resume();
-    lane.hasMore = true;
-    if (options.all) lane.flush = { since: this.#parts.clock.now() };
+    lane.expectMore();
+    if (options.all) lane.beginFlush(this.#parts.clock.now());
     this.#refill(lane);
     this.#scheduler.refresh(lane);
     this.#dispatch();
   }
 
-  /**
-   * Keeps the entries of a message from being claimed while somebody changes them. `undefined` when somebody
-   * else does so. An attempt that is under way goes on.
-   */
-  seize(id: QueueId): Disposable | undefined {
-    if (!this.#claims.seize(id)) return undefined;
-    return { [Symbol.dispose]: () => this.#letGo(id) };
+  /** Ends entries, and their message with the last one. Resolves when that is durable. */
+  finish(ended: Ended): Promise<void> {
+    return this.#endings.finish(ended);
   }
 
-  #letGo(id: QueueId): void {
-    this.#claims.letGo(id);
+  /** What fell due while somebody was changing the message was passed over. */
+  #awaken(id: QueueId): void {
     try {
       for (const entry of this.#parts.spool.entries(id)) {
         if (entry.held === undefined && !this.#claims.excludes(entry))
@@ -171,37 +178,6 @@ export class Queue {
     } catch (error) {
       this.#parts.log.error('entries-unreadable', { queueId: id, because: String(error) });
     }
-  }
-
-  /** Whether the entry waits in its lane, is under way, or somebody is changing its message. */
-  isClaimed(entry: LaneEntry): boolean {
-    return this.#claims.excludes(entry);
-  }
-
-  /** Whether an attempt at the entry is under way, or what came of it is not on disk yet. */
-  isUnderWay(id: QueueId, number: number): boolean {
-    return this.#claims.get(id, number)?.state === 'under-way';
-  }
-
-  /** Forgets a claim that has not begun; false when its attempt is under way. The message must be seized. */
-  drop(id: QueueId, number: number): boolean {
-    const task = this.#claims.get(id, number);
-    if (task === undefined) return true;
-    if (task.state === 'under-way') return false;
-    task.state = 'dropped';
-    this.#claims.remove(task);
-    return true;
-  }
-
-  /** Holds what is left of the entry when the attempt that is under way has ended; `undefined`: does not. */
-  holdAfterAttempt(id: QueueId, number: number, because: string | undefined): void {
-    const task = this.#claims.get(id, number);
-    if (task?.state === 'under-way') task.holdBecause = because;
-  }
-
-  /** Ends entries, and their message with the last one. Resolves when that is durable. */
-  finish(ended: Ended): Promise<void> {
-    return this.#endings.finish(ended);
   }
 
   #admits(lane: Lane, isMailing: boolean): boolean {
@@ -233,7 +209,7 @@ export class Queue {
 
   #leaveOnDisk(lane: Lane, entry: LaneEntry, envelope: Envelope): void {
     if (lane.health.kind === 'alive') {
-      lane.hasMore = true;
+      lane.expectMore();
       this.#refill(lane);
       return;
     }
@@ -272,12 +248,22 @@ export class Queue {
     // Without a record the lease stands.
     let again: number | undefined = task.entry.dueAt;
     try {
-      const record = await this.#try(lane, task).finally(() => this.#over(lane, task));
+      const { record } = await this.#dial(lane, task);
       again = await record();
     } finally {
       this.#release(task);
       if (again !== undefined) this.#alarm.set(lane.name, again);
       this.#refill(lane);
+    }
+  }
+
+  async #dial(lane: Lane, task: Task): Promise<Attempted> {
+    try {
+      const attempted = await this.#attempts.carryOut(task);
+      if (attempted.health !== undefined) this.#judge(lane, attempted.health);
+      return attempted;
+    } finally {
+      this.#over(lane, task);
     }
   }
 
@@ -292,64 +278,15 @@ export class Queue {
     if (this.#claims.isRoomy) this.#alarm.poke();
   }
 
-  /** Carries out one attempt; gives what records its end and tells when the entry is due again. */
-  async #try(lane: Lane, task: Task): Promise<() => Promise<number | undefined>> {
-    const { spool, routing, clock } = this.#parts;
-    const { entry, envelope } = task;
-    const known = entry.attempts > 1 ? spool.statuses(entry.id) : untried;
-    const recipients = pendingOf(entry, envelope, known);
-    if (isRerouted(routing, task, recipients)) return () => this.#reroute(task);
-    let octets: StoredOctets;
-    try {
-      octets = watchOctets(spool.octets(entry.id), (error) => this.#onUnreadable(task, error));
-    } catch (error) {
-      if (isUnreadable(error)) return () => this.#endings.holdUnreadable(entry, error).then(() => undefined);
-      // Nothing can be read now.
-      return () => this.#endings.giveBack(entry, clock.now() + pauseMs);
-    }
-    const attempt = { id: entry.id, lane: lane.name, envelope, recipients, octets, number: entry.attempts };
-    const result = await this.#parts.deliver(attempt, this.#abort.signal);
-    this.#judge(lane, result);
-    // What our own end has cut off is due at once when we are back.
-    const delayMs = this.#abort.signal.aborted ? 0 : this.#delay(entry.attempts);
-    const { statuses } = result;
-    return () =>
-      this.#endings.settle(
-        task,
-        { octets, statuses },
-        {
-          dueAt: clock.now() + delayMs,
-          retryUntil: envelope.receivedAt + this.#options.retry.maxAgeMs,
-        },
-      );
-  }
-
-  #onUnreadable(task: Task, error: unknown): void {
-    const because = unreadableBecause(error);
-    this.#parts.log.error('unreadable', { queueId: task.entry.id, because });
-    task.holdBecause = because;
-  }
-
-  /** Gives the recipients of an entry the lanes of today; later, when somebody is changing the message. */
-  async #reroute(task: Task): Promise<number | undefined> {
-    const { id, lane } = task.entry;
-    using seizure = this.seize(id);
-    if (seizure === undefined) return this.#endings.giveBack(task.entry, this.#parts.clock.now() + pauseMs);
-    const { lanes, changes } = rerouted(this.#parts, task);
-    await this.#endings.update(id, changes);
-    this.#parts.log.info('rerouted', { queueId: id, relay: lane, lanes });
-    return undefined;
-  }
-
   #holdUnreadable(entry: LaneEntry, error: unknown): void {
-    const seizure = this.seize(entry.id);
+    const seizure = this.#claims.seize(entry.id);
     if (seizure === undefined) return;
     const held = this.#endings.holdUnreadable(entry, error).finally(() => seizure[Symbol.dispose]());
     this.#parts.background.run(`hold ${entry.id}`, held);
   }
 
   /** Opens, narrows or suspends the lane by how the destination did. */
-  #judge(lane: Lane, { health }: AttemptResult): void {
+  #judge(lane: Lane, health: Health): void {
     if (health.kind === 'alive') lane.succeeded();
     if (health.kind === 'throttled') lane.throttled();
     if (health.kind === 'broken-off') lane.brokenOff();

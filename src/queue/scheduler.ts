@@ -48,7 +48,7 @@ export class Scheduler {
         this.refresh(lane);
         continue;
       }
-      lane.active++;
+      lane.begin();
       this.#active++;
       if (task.isMailing) this.#activeMailings++;
       this.refresh(lane);
@@ -58,7 +58,7 @@ export class Scheduler {
   }
 
   done(lane: Lane, task: Task): void {
-    lane.active--;
+    lane.end();
     this.#active--;
     if (task.isMailing) this.#activeMailings--;
     this.refresh(lane);

@@ -82,13 +82,13 @@ export interface EndPending {
 export async function endPending(queue: Queue, parts: QueueParts, end: EndPending): Promise<boolean> {
   const { spool, log, clock } = parts;
   const { id } = end;
-  using seizure = queue.seize(id);
+  using seizure = queue.claims.seize(id);
   const envelope = spool.envelope(id);
   const octets = spool.octets(id);
   if (seizure === undefined || envelope === undefined || octets === undefined) return false;
   const all = spool.entries(id);
   const entries = all.filter((entry) => end.heldToo === true || entry.held === undefined);
-  const ended = entries.filter((entry) => queue.drop(id, entry.number));
+  const ended = entries.filter((entry) => queue.claims.drop(id, entry.number));
   if (ended.length === 0) return false;
   const known = spool.statuses(id);
   const pending = ended.flatMap((entry) => pendingOf(entry, envelope, known));
@@ -103,9 +103,9 @@ export async function endPending(queue: Queue, parts: QueueParts, end: EndPendin
 async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<void> {
   const { spool, clock } = parts;
   const isLate = (entry: LaneEntry) => entry.warned === undefined && entry.held === undefined;
-  const waiting = spool.entries(id).filter((entry) => isLate(entry) && !queue.isClaimed(entry));
+  const waiting = spool.entries(id).filter((entry) => isLate(entry) && !queue.claims.excludes(entry));
   if (waiting.length === 0) return;
-  using seizure = queue.seize(id);
+  using seizure = queue.claims.seize(id);
   const envelope = readEnvelope(parts, id);
   const octets = spool.octets(id);
   if (seizure === undefined || envelope === undefined || octets === undefined) return;
