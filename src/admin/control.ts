@@ -106,11 +106,10 @@ export const submissionShape = z.strictObject({
 });
 export type Submission = z.infer<typeof submissionShape>;
 
-/** What happens to a submitted message, in order. `refused` without `to` concerns the whole message. */
+/** What happens to a submitted message, in order. `refused` is about the whole message; `to` is on whose account. */
 export const submitEventShape = z.discriminatedUnion('event', [
   z.object({ event: z.literal('refused'), to: z.string().exactOptional(), reply: z.string() }),
   z.object({ event: z.literal('accepted'), queueId: z.string(), recipients: z.number() }),
-  z.object({ event: z.literal('attempt'), lane: z.string(), number: z.number() }),
   z.object({
     event: z.literal('fate'),
     to: z.string(),
@@ -119,7 +118,6 @@ export const submitEventShape = z.discriminatedUnion('event', [
     reply: z.string().exactOptional(),
     /** Since the message was accepted. */
     delayMs: z.number().exactOptional(),
-    nextAt: instant.exactOptional(),
   }),
 ]);
 export type SubmitEvent = z.infer<typeof submitEventShape>;

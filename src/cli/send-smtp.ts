@@ -21,6 +21,7 @@ export async function* sendBySmtp(submission: SmtpSubmission): AsyncGenerator<Su
   const { octets, signal } = submission;
   const startedAt = performance.now();
   const recipients = submission.to.map(recipientOf);
+  const hasEightBit = octets.some((octet) => octet > 127);
   const { host, port, address } = await locate(submission.server);
   await using session = await openClient({
     host: address,
@@ -40,22 +41,25 @@ export async function* sendBySmtp(submission: SmtpSubmission): AsyncGenerator<Su
       recipients,
       content: {
         size: octets.length,
-        hasEightBit: octets.some((octet) => octet > 127),
+        hasEightBit,
         hasLeadingDot: true,
         endsWithCrlf: true,
         isBinary: false,
       },
       octets: { size: octets.length, whole: octets, chunks: async function* () {} },
       body: '8bitmime',
-      smtputf8: octets.some((octet) => octet > 127) && submission.to.some((to) => /[^ -~]/.test(to)),
+      // Whatever else is beyond ASCII is encoded in a message of ours: this is an address in the header.
+      smtputf8: hasEightBit,
     },
     signal,
   );
   const delayMs = Math.round(performance.now() - startedAt);
   for (const [index, answer] of result.recipients.entries()) {
     const to = submission.to[index] ?? '';
-    const status = isPositive(answer) ? 'delivered' : answer.code < 500 ? 'deferred' : 'bounced';
-    yield { event: 'fate', to, status, relay: submission.server, reply: formatReplyText(answer), delayMs };
+    const reply = formatReplyText(answer);
+    if (isPositive(answer))
+      yield { event: 'fate', to, status: 'delivered', relay: submission.server, reply, delayMs };
+    else yield { event: 'refused', to, reply };
   }
 }
 

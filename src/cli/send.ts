@@ -1,12 +1,10 @@
 import { type Control, connectControl, type SubmitEvent } from '../admin/index.ts';
-import { harmlessText } from '../base/index.ts';
-import { parseMailbox } from '../mail/index.ts';
+import { asciiMailbox, parseMailbox } from '../mail/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { composeMessage } from './compose.ts';
 import { controlPath, loadSite, locationOptions } from './configuration.ts';
-import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import { type Io, resolvePath } from './io.ts';
-import { formatSpan } from './table.ts';
+import { reportFates } from './send-report.ts';
 
 /** `posthouse send`. */
 export const send: Command = {
@@ -27,8 +25,9 @@ export const send: Command = {
     json: { help: 'what happens, as one JSON object per line' },
   },
   notes: `
-Follows the message until every recipient was delivered, deferred or bounced. Exit 0 when all were
-delivered (with --server: accepted), 75 when some are deferred or held, 69 when some failed.`,
+Follows the message until every recipient was delivered, deferred or bounced. A terminal shows it as it
+happens; a pipe gets one line per recipient at the end, the queue id first. Exit 0 when all were delivered
+(with --server: accepted), 75 when some are deferred, held or not known yet, 69 when some failed.`,
   arity: { min: 0, max: 0 },
   async run(args, io) {
     const site = loadSite(io, args.text('config'));
@@ -64,7 +63,7 @@ delivered (with --server: accepted), 75 when some are deferred or held, 69 when 
               hostname: site.hostname,
               signal: stop.signal,
             });
-      return await report(events, to, { io, isJson: args.has('json') });
+      return await reportFates(events, to, { io, isJson: args.has('json') });
     } finally {
       for (const stopListening of off) stopListening();
     }
@@ -74,7 +73,8 @@ delivered (with --server: accepted), 75 when some are deferred or held, 69 when 
 function addressOf(text: string, command: Command): string {
   const address = parseMailbox(text, { smtputf8: true });
   if (address === undefined) throw usage(command, `"${text}" is not an address`);
-  return address.text;
+  // What needs no SMTPUTF8 is not made to need it: the address stands in the header too.
+  return asciiMailbox(address) ?? address.text;
 }
 
 function userName(io: Io): string {
@@ -102,69 +102,4 @@ function submitTo(control: Control, { from, to, octets, signal }: Outgoing): Asy
     yield octets;
   };
   return control.submit({ from, to: [...to], follow: true }, once(), signal);
-}
-
-/** Shows what happens as it happens, and resolves with the exit code once every fate is known. */
-export async function report(
-  events: AsyncIterable<SubmitEvent>,
-  to: readonly string[],
-  { io, isJson }: { readonly io: Io; readonly isJson: boolean },
-): Promise<ExitCode> {
-  const waiting = new Set(to);
-  const seen = new Set<ExitCode>();
-  for await (const event of events) {
-    if (isJson) await io.out(`${JSON.stringify(event)}\n`);
-    else if (io.isTerminal.stdout || event.event === 'refused')
-      await io.out(`${harmlessText(describe(event))}\n`);
-    const code = codeOf(event);
-    if (code === undefined) continue;
-    seen.add(code);
-    if (!('to' in event) || event.to === undefined) waiting.clear();
-    else waiting.delete(event.to);
-    if (waiting.size === 0) break;
-  }
-  if (waiting.size > 0)
-    throw new CliError(exitCode.tempFail, `nothing is known yet of ${[...waiting].join(', ')}`);
-  if (seen.has(exitCode.unavailable)) return exitCode.unavailable;
-  return seen.has(exitCode.tempFail) ? exitCode.tempFail : exitCode.ok;
-}
-
-/** What an event means for its recipient; `undefined` when nothing is decided by it. */
-function codeOf(event: SubmitEvent): ExitCode | undefined {
-  if (event.event === 'refused')
-    return event.reply.startsWith('4') ? exitCode.tempFail : exitCode.unavailable;
-  if (event.event !== 'fate') return undefined;
-  switch (event.status) {
-    case 'delivered':
-      return exitCode.ok;
-    case 'bounced':
-    case 'expired':
-      return exitCode.unavailable;
-    case 'deferred':
-    case 'held':
-      return exitCode.tempFail;
-    case 'pending':
-      return undefined;
-  }
-}
-
-function describe(event: SubmitEvent): string {
-  switch (event.event) {
-    case 'accepted':
-      return `accepted as ${event.queueId}`;
-    case 'refused':
-      return `${event.to === undefined ? 'refused' : `${event.to}: refused`}: ${event.reply}`;
-    case 'attempt':
-      return event.number === 1 ? `trying ${event.lane}` : `trying ${event.lane}, attempt ${event.number}`;
-    case 'fate': {
-      const relay = event.relay === undefined ? '' : ` by ${event.relay}`;
-      const after = event.delayMs === undefined ? '' : ` after ${formatDelay(event.delayMs)}`;
-      const reply = event.reply === undefined ? '' : `: ${event.reply}`;
-      return `${event.to}: ${event.status}${relay}${after}${reply}`;
-    }
-  }
-}
-
-function formatDelay(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : formatSpan(ms);
 }
