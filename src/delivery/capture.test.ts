@@ -113,7 +113,7 @@ test('a folder that cannot be written is transient and works again later', async
   const capture = new Capture({ folder: blocked, now });
   const { statuses, health } = await capture.deliver(attemptFor('A: b\r\n\r\n', ['a@dest.test']), signal);
   assert.equal(statuses.get(0)?.status, 'pending');
-  assert.equal(health.kind, 'dead');
+  assert.equal(health.kind, 'unavailable');
   await rm(blocked);
   const again = await capture.deliver(attemptFor('A: b\r\n\r\n', ['a@dest.test']), signal);
   assert.equal(again.statuses.get(0)?.status, 'delivered');

@@ -81,7 +81,7 @@ export class Capture {
     };
     return {
       statuses: new Map(attempt.recipients.map((index) => [index, fate])),
-      health: isStuck ? { kind: 'dead', reply: outcome } : { kind: 'alive' },
+      health: isStuck ? { kind: 'unavailable', reply: outcome } : { kind: 'alive' },
     };
   }
 

@@ -23,20 +23,20 @@ export function failureOf(error: ClientError, relay: string): HostFailure {
       return { reply: shuttingDown, health: 'alive', isOver: true };
     case 'tls':
     case 'certificate':
-      return failure(reply(451, '7.5', `TLS with ${relay} failed: ${error.message}`), 'dead');
+      return failure(reply(451, '7.5', `TLS with ${relay} failed: ${error.message}`), 'unavailable');
     case 'tls-unavailable':
-      return failure(reply(451, '7.4', `TLS is required, but was not offered by ${relay}`), 'dead');
+      return failure(reply(451, '7.4', `TLS is required, but was not offered by ${relay}`), 'unavailable');
     case 'auth-unavailable':
-      return failure(reply(451, '7.4', `Cannot authenticate to ${relay}: ${error.message}`), 'dead');
+      return failure(reply(451, '7.4', `Cannot authenticate to ${relay}: ${error.message}`), 'unavailable');
     case 'rejected':
       return rejected(error, relay);
     case 'refused':
     case 'unreachable':
-      return failure(reply(451, '4.1', `Connection to ${relay} failed: ${error.message}`), 'dead');
+      return failure(reply(451, '4.1', `Connection to ${relay} failed: ${error.message}`), 'unavailable');
     default: {
       if (said !== undefined) return failure(said, 'throttled');
       const detail = error.phase === 'connect' ? '4.1' : '4.2';
-      return failure(reply(451, detail, `No session with ${relay}: ${error.message}`), 'dead');
+      return failure(reply(451, detail, `No session with ${relay}: ${error.message}`), 'unavailable');
     }
   }
 }
@@ -45,10 +45,13 @@ function rejected(error: ClientError, relay: string): HostFailure {
   const said = error.reply ?? reply(421, '4.2', `${relay} closed the session`);
   if (error.phase === 'auth') {
     const text = `Authentication to ${relay} failed: ${said.code} ${said.lines.join(' ')}`;
-    return failure(reply(454, '7.8', text), isTransient(said) ? 'throttled' : 'dead');
+    return failure(reply(454, '7.8', text), isTransient(said) ? 'throttled' : 'unavailable');
   }
   if (error.phase === 'starttls') {
-    return failure(reply(451, '7.5', `STARTTLS was refused by ${relay}: ${said.lines.join(' ')}`), 'dead');
+    return failure(
+      reply(451, '7.5', `STARTTLS was refused by ${relay}: ${said.lines.join(' ')}`),
+      'unavailable',
+    );
   }
   return failure(said, isTransient(said) ? 'throttled' : 'alive');
 }

@@ -94,7 +94,7 @@ test('errors of the DNS become statuses', async (t) => {
   assert.deepEqual(fates(await b.send(['a@gone.test'])), ['failed 550 1.2']);
   const result = await b.send(['a@broken.test']);
   assert.deepEqual(fates(result), ['pending 451 4.3']);
-  assert.equal(result.health.kind, 'dead');
+  assert.equal(result.health.kind, 'unavailable');
 });
 
 test('octets that cannot be read are our fault: transient, and no other host is tried', async (t) => {

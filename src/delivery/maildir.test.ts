@@ -157,7 +157,7 @@ test('a full disk is transient with 4.2.2 and stops the lane', async (t) => {
   const { statuses, health } = await deliverToMaildir({ ...attempt, octets }, transport, { now }, signal);
   assert.equal(statuses.get(0)?.status, 'pending');
   assert.equal(statuses.get(0)?.reply.detail, '2.2');
-  assert.equal(health.kind, 'dead');
+  assert.equal(health.kind, 'unavailable');
   assert.deepEqual(await readdir(`${root}/m/tmp`), [], 'nothing is left behind');
   assert.deepEqual(await readdir(`${root}/m/new`), []);
 });

@@ -48,7 +48,7 @@ export async function deliverToMaildir(
       path === undefined
         ? reply(550, '1.3', 'The address has no mailbox name')
         : await writeMessage(path, recipient.address, { attempt, parts, signal, owner: transport.owner });
-    if (outcome.code === 452) health = { kind: 'dead', reply: outcome };
+    if (outcome.code === 452) health = { kind: 'unavailable', reply: outcome };
     statuses.set(index, statusOf(outcome, parts.now(), path));
   };
   for (let i = 0; i < attempt.recipients.length; i += maxParallel) {

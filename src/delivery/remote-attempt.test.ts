@@ -99,11 +99,11 @@ test('452 to everybody is not asked again at once', async (t) => {
   assert.equal(sink.commands.filter((line) => line.includes('RCPT')).length, 1);
 });
 
-test('nobody there is transient with 4.4.1 and a dead lane', async (t) => {
+test('nobody there is transient with 4.4.1, and the destination unavailable', async (t) => {
   const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${await deadPort()}` }] });
   const result = await b.send(to);
   assert.deepEqual(fates(result), ['pending 451 4.1']);
-  assert.equal(result.health.kind, 'dead');
+  assert.equal(result.health.kind, 'unavailable');
   assert.match(only(result).relay ?? '', /^127\.0\.0\.1\[127\.0\.0\.1\]:\d+$/);
 });
 

@@ -93,7 +93,7 @@ class RemoteAttempt {
     const targets = await findTargets(this.#transport, options, this.#signal);
     if ('code' in targets) {
       this.#settle(recipients, this.#signal.aborted ? shuttingDown : targets);
-      if (!isPermanent(targets)) this.#health = { kind: 'dead', reply: targets };
+      if (!isPermanent(targets)) this.#health = { kind: 'unavailable', reply: targets };
       return;
     }
     let left = recipients;

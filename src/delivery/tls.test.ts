@@ -83,5 +83,5 @@ test('refused credentials are transient: the message is not to blame', async (t)
   const b = await bench(t, { routes }, { 'sink.test': { A: ['127.0.0.1'] } });
   const result = await b.send(to);
   assert.deepEqual(fates(result), ['pending 454 7.8']);
-  assert.equal(result.health.kind, 'dead');
+  assert.equal(result.health.kind, 'unavailable');
 });

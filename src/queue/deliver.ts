@@ -21,8 +21,8 @@ export type Health =
   | { readonly kind: 'throttled'; readonly reply: Reply }
   /** It took the session and broke off in a transaction: perhaps because of this message alone. */
   | { readonly kind: 'broken-off'; readonly reply: Reply }
-  /** It could not be reached or broke off: nothing about this message. */
-  | { readonly kind: 'dead'; readonly reply: Reply };
+  /** It could not be reached, or our own disk took nothing: this says nothing about the message. */
+  | { readonly kind: 'unavailable'; readonly reply: Reply };
 
 /** What came of an attempt: exactly one status for each recipient that was asked for. */
 export interface AttemptResult {

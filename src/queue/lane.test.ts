@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Bench, brokenOff, dead, gate, openBench, result, throttled } from './test-bench.ts';
+import { type Bench, brokenOff, gate, openBench, result, throttled, unavailable } from './test-bench.ts';
 
 const minute = 60_000;
 
@@ -98,7 +98,7 @@ test('sessions lost to messages narrow a lane to its first window, and never sus
 });
 
 test('a session lost by the probe of a lane neither opens nor suspends it', async () => {
-  const bench = await openBench({ deliver: dead });
+  const bench = await openBench({ deliver: unavailable });
   await sendMany(bench, 10);
   await bench.settle();
   bench.deliver = (attempt) =>
@@ -110,7 +110,7 @@ test('a session lost by the probe of a lane neither opens nor suspends it', asyn
 });
 
 test('three failures in a row suspend a destination; nothing is dialled while it is suspended', async () => {
-  const bench = await openBench({ deliver: dead, lanes: { concurrency: 1 } });
+  const bench = await openBench({ deliver: unavailable, lanes: { concurrency: 1 } });
   await sendMany(bench, 10);
   await bench.settle();
   assert.equal(bench.attempts.length, 3);
@@ -125,7 +125,7 @@ test('three failures in a row suspend a destination; nothing is dialled while it
 });
 
 test('a suspended destination is probed with one message, and given up for longer when that fails', async () => {
-  const bench = await openBench({ deliver: dead });
+  const bench = await openBench({ deliver: unavailable });
   await sendMany(bench, 50);
   await bench.settle();
   const before = bench.attempts.length;
@@ -146,7 +146,7 @@ test('a success between failures keeps a destination alive', async () => {
   let attempts = 0;
   const bench = await openBench({
     lanes: { concurrency: 1 },
-    deliver: (attempt) => (++attempts % 3 === 0 ? result(attempt) : dead(attempt)),
+    deliver: (attempt) => (++attempts % 3 === 0 ? result(attempt) : unavailable(attempt)),
   });
   await sendMany(bench, 30);
   await bench.settle();
@@ -155,7 +155,7 @@ test('a success between failures keeps a destination alive', async () => {
 });
 
 test('when the destination is back everything for it is delivered, once each', async () => {
-  const bench = await openBench({ deliver: dead, lanes: { claimsPerLane: 50 } });
+  const bench = await openBench({ deliver: unavailable, lanes: { claimsPerLane: 50 } });
   await sendMany(bench, 1000);
   await bench.settle();
   assert.ok(bench.attempts.length <= 5);
@@ -168,7 +168,7 @@ test('when the destination is back everything for it is delivered, once each', a
 });
 
 test('a probe under way is alone until it has succeeded', async () => {
-  const bench = await openBench({ deliver: dead });
+  const bench = await openBench({ deliver: unavailable });
   await sendMany(bench, 50);
   await bench.settle();
   const { deliver, waiting, end } = gate();
@@ -189,7 +189,7 @@ test('a claim on its way to disk when its destination is suspended is not dialle
     const [next] = waiting.splice(0, 1);
     assert.ok(next !== undefined);
     const accepted = i === 2 ? bench.send({ to: 'late@x.test' }) : undefined;
-    next.end(dead(next.attempt));
+    next.end(unavailable(next.attempt));
     await accepted;
     await bench.settle();
   }
@@ -200,7 +200,7 @@ test('a claim on its way to disk when its destination is suspended is not dialle
 
 test('other destinations go on while one is suspended', async () => {
   const bench = await openBench({
-    deliver: (attempt) => (attempt.lane === 'mx:dead.test' ? dead(attempt) : result(attempt)),
+    deliver: (attempt) => (attempt.lane === 'mx:dead.test' ? unavailable(attempt) : result(attempt)),
   });
   await sendMany(bench, 20, 'dead.test');
   await sendMany(bench, 20, 'alive.test');

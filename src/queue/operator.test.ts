@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { address, type Bench, dead, fullError, gate, openBench, result } from './test-bench.ts';
+import { address, type Bench, fullError, gate, openBench, result, unavailable } from './test-bench.ts';
 
 const minute = 60_000;
 
@@ -36,7 +36,7 @@ test('flushing everything tries every lane once, and what comes meanwhile too', 
 });
 
 test('flushing a suspended lane probes it, and gives up again when the probe fails', async () => {
-  const bench = await openBench({ deliver: dead });
+  const bench = await openBench({ deliver: unavailable });
   for (let i = 0; i < 20; i++) await bench.send({ to: `u${i}@x.test` });
   await bench.settle();
   bench.attempts.length = 0;

@@ -290,8 +290,8 @@ export class Queue {
     if (health.kind === 'alive') lane.succeeded();
     if (health.kind === 'throttled') lane.throttled();
     if (health.kind === 'broken-off') lane.brokenOff();
-    const times = health.kind === 'dead' ? lane.failed() : 0;
-    if (health.kind !== 'dead' || times === 0) return;
+    const times = health.kind === 'unavailable' ? lane.failed() : 0;
+    if (health.kind !== 'unavailable' || times === 0) return;
     const { clock, log } = this.#parts;
     const untilMs = this.#delay(times);
     const text = formatReplyText(health.reply);

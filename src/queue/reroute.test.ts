@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { recoverLane } from '../spool/index.ts';
-import { type Bench, dead, gate, openBench, result } from './test-bench.ts';
+import { type Bench, gate, openBench, result, unavailable } from './test-bench.ts';
 
 const minute = 60_000;
 
@@ -75,10 +75,10 @@ test('a new route takes what still waits in line for the old one', async () => {
 });
 
 test('a flush after a change of routes moves what waits for a suspended lane', async () => {
-  const bench = await openBench({ deliver: dead });
+  const bench = await openBench({ deliver: unavailable });
   for (let i = 0; i < 20; i++) await bench.send({ to: `u${i}@x.test` });
   await bench.settle();
-  bench.deliver = (attempt) => (attempt.lane === 'smtp:new' ? result(attempt) : dead(attempt));
+  bench.deliver = (attempt) => (attempt.lane === 'smtp:new' ? result(attempt) : unavailable(attempt));
   bench.reroute(() => 'smtp:new');
   bench.clock.advance(1);
   bench.operator.flushLane();

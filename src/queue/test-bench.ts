@@ -55,7 +55,8 @@ export function result(
 
 const refused = reply(451, '4.1', 'connection refused');
 
-export const dead = (attempt: Attempt) => result(attempt, 'pending', { kind: 'dead', reply: refused });
+export const unavailable = (attempt: Attempt) =>
+  result(attempt, 'pending', { kind: 'unavailable', reply: refused });
 export const throttled = (attempt: Attempt) =>
   result(attempt, 'pending', { kind: 'throttled', reply: refused });
 export const brokenOff = (attempt: Attempt) =>
