@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Memory, openAccount, watchMemory } from './account.ts';
-import type { Case } from './cases.ts';
+import { type Case, warmupMessages } from './cases.ts';
 import { type LoadResult, loadArguments, runLoad, Sink, type SinkCounts } from './programs.ts';
 import { type Relay, type RunningRelay, relayFolder, removeFolder } from './relays.ts';
 
@@ -30,7 +30,8 @@ export interface Job {
   readonly relay: Relay;
   readonly what: Case;
   readonly round: number;
-  readonly warmup: number;
+  /** Messages before those that count, for every relay; absent: what the case and the relay ask for. */
+  readonly warmup?: number;
   /** Where the compiled programs are, and the folders of the relays. */
   readonly folder: string;
 }
@@ -47,7 +48,7 @@ function problemOf(load: LoadResult, sink: SinkCounts): string | undefined {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function warmUp(job: Job, sink: Sink, port: number): Promise<void> {
-  const messages = Math.min(job.warmup, job.what.messages);
+  const messages = job.warmup ?? warmupMessages(job.what, job.relay.isCompiledAsItRuns);
   await sink.expect(messages * job.what.recipients);
   const result = await runLoad(job.folder, loadArguments(port, job.what, messages));
   if (result.failed > 0)

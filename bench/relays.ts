@@ -25,6 +25,8 @@ export interface Relay {
   readonly name: string;
   /** What it is compared as: the better of a family counts. */
   readonly family: 'postfix' | 'haraka' | 'posthouse' | 'ceiling';
+  /** It runs in Node, which compiles what is used much: a second or two of CPU, once, that is no steady state. */
+  readonly isCompiledAsItRuns: boolean;
   /** Makes ready what is needed once; gives the version. Throws when the relay cannot be had. */
   prepare(): Promise<string>;
   start(options: RelayStart): Promise<RunningRelay>;
@@ -43,6 +45,7 @@ function postfix(name: string, tunings: NonNullable<PostfixOptions['settings']>)
   return {
     name,
     family: 'postfix',
+    isCompiledAsItRuns: false,
     prepare: async () => {
       if (!isInstalled('postconf')) throw new Error('Postfix is not installed');
       return (await run('/usr/sbin/postconf', ['-dh', 'mail_version'])).stdout.trim();
@@ -111,6 +114,7 @@ function haraka(name: string, nodes: number): Relay {
   return {
     name,
     family: 'haraka',
+    isCompiledAsItRuns: true,
     prepare: async () => {
       await installHaraka();
       return harakaVersion;
@@ -138,6 +142,7 @@ function haraka(name: string, nodes: number): Relay {
 const posthouse: Relay = {
   name: 'posthouse',
   family: 'posthouse',
+  isCompiledAsItRuns: true,
   prepare: async () => {
     const git = await run('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname });
     return git.stdout.trim();
@@ -160,6 +165,7 @@ const posthouse: Relay = {
 const ceiling: Relay = {
   name: 'ceiling',
   family: 'ceiling',
+  isCompiledAsItRuns: true,
   prepare: async () => process.version,
   start: async ({ directory, sinkPort, account }) => {
     const entry = join(import.meta.dirname, 'ceiling.ts');

@@ -24,7 +24,7 @@ interface Plan {
   readonly relays: readonly Relay[];
   readonly cases: readonly Case[];
   readonly rounds: number;
-  readonly warmup: number;
+  readonly warmup?: number;
   /** Where the relays keep their spools: one file system for all. */
   readonly directory: string;
   /** Where the raw results go. */
@@ -51,6 +51,7 @@ function plan(args: readonly string[]): Plan {
   if (unknown.length > 0)
     throw new Error(`no relay ${unknown.join(', ')}; there are ${relays.map((r) => r.name).join(', ')}`);
   const messages = values.messages === undefined ? (values.quick ? 500 : undefined) : Number(values.messages);
+  const warmup = values.warmup ?? (values.quick ? '100' : undefined);
   const names = values.cases?.split(',') ?? (values.quick ? quickCases : allCases);
   return {
     relays: relays.filter(
@@ -58,7 +59,7 @@ function plan(args: readonly string[]): Plan {
     ),
     cases: names.map((name) => parseCase(name, messages)),
     rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
-    warmup: Number(values.warmup ?? (values.quick ? 100 : 300)),
+    ...(warmup === undefined ? {} : { warmup: Number(warmup) }),
     results: values.results ?? join(import.meta.dirname, 'results'),
     directory: values.directory ?? join(import.meta.dirname, '.cache'),
   };
@@ -79,7 +80,8 @@ async function prepare(wanted: readonly Relay[], facts: Machine): Promise<readon
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const { cases, rounds, warmup, directory, results: folderOfResults, relays: wanted } = plan(args);
+  const planned = plan(args);
+  const { cases, rounds, directory, results: folderOfResults, relays: wanted } = planned;
   mkdirSync(directory, { recursive: true });
   const folder = await relayFolder(directory, 'run');
   let broken = 0;
@@ -102,7 +104,7 @@ async function main(args: readonly string[]): Promise<number> {
         for (const relay of ready) {
           process.stderr.write(`${what.name} ${relay.name} ${round}/${rounds}\n`);
           // A relay that breaks down fails the run, and leaves the figures of the others.
-          const outcome = await measure({ relay, what, round, warmup, folder }).catch(String);
+          const outcome = await measure({ ...planned, relay, what, round, folder }).catch(String);
           const problem = typeof outcome === 'string' ? outcome : outcome.problem;
           if (problem !== undefined) {
             broken++;
