@@ -199,6 +199,45 @@ test('queue changes take ids, conditions, and ids from a list on standard input'
   assert.equal(asked.length, 3 + 2 + 1);
 });
 
+const suspended = { until: Date.UTC(2026, 0, 1), reply: '451 4.4.1 refused\x1b[2J' };
+
+test('mail for a suspended destination is listed and shown with the reason', async (t) => {
+  const waiting = item('A1', { recipients: [{ to: 'c@d.example', status: 'pending', suspended }] });
+  const { data } = await fakeRelay(t, {
+    async *list() {
+      yield waiting;
+    },
+  });
+  const why = 'suspended until 2026-01-01T00:00:00Z: 451 4.4.1 refused\\u001b[2J';
+  assert.ok((await run(['queue', 'list', '--data', data])).out.includes(`c@d.example (${why})\n`));
+  assert.ok((await run(['queue', 'show', 'A1', '--data', data])).out.includes(`waits     ${why}\n`));
+  const json = await run(['queue', 'list', '--json', '--data', data]);
+  assert.deepEqual(JSON.parse(json.out).recipients[0].suspended, suspended);
+});
+
+test('queue flush names the destinations that take nothing', async (t) => {
+  const { data } = await fakeRelay(t, {
+    async *change() {
+      yield 'A1';
+      yield { lane: 'mx:d.example', ...suspended };
+    },
+  });
+  const { code, out, err } = await run(['queue', 'flush', '--all', '--data', data]);
+  assert.deepEqual([code, out], [0, 'A1\n']);
+  assert.match(
+    err,
+    /^mx:d\.example: .* not tried now, suspended until 2026-01-01T00:00:00Z: 451 4\.4\.1 refused/,
+  );
+  const json = await run(['queue', 'flush', '--all', '--json', '--data', data]);
+  assert.deepEqual(
+    json.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    ['A1', { lane: 'mx:d.example', ...suspended }],
+  );
+});
+
 test('queue shape has a column for each age and a total', async (t) => {
   const { data } = await fakeRelay(t);
   const { out } = await run(['queue', 'shape', '--data', data]);
@@ -275,6 +314,9 @@ test('send attaches files, whatever their names', async (t) => {
   const message = String(asked[1]);
   assert.match(message, /filename\*=utf-8''Bild%20%C3%BC\.png/);
   assert.ok(message.split('\r\n').every((line) => line.length <= 78 && /^[ -~]*$/.test(line)));
+  const missing = ['send', '--data', data, '--to', 'a@b.example', '--attach', 'none.txt'];
+  const { code, err } = await run(missing, fakeIo({ folder: data }));
+  assert.deepEqual([code, /cannot read the file to attach: .*none\.txt/.test(err)], [66, true]);
 });
 
 /** The program itself, for what only a process has. */

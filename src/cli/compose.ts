@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 
 import { formatDate } from '../mail/index.ts';
+import { CliError, exitCode } from './exit-code.ts';
 import { encodeWords, newMessageId } from './submission.ts';
 
 /** A message to be written by `posthouse send`. */
@@ -20,7 +21,10 @@ export interface Draft {
   readonly now: number;
 }
 
-/** Writes the message with header and CRLF line ends; a plain text, or a multipart with the files. */
+/**
+ * Writes the message with header and CRLF line ends; a plain text, or a multipart with the files. Throws
+ * `CliError` for a file that cannot be read.
+ */
 export async function composeMessage(draft: Draft): Promise<Buffer> {
   const header = [
     `Date: ${formatDate(draft.now)}`,
@@ -54,7 +58,9 @@ function textPart(body: string): string {
 }
 
 async function filePart(path: string): Promise<string> {
-  const content = await readFile(path);
+  const content = await readFile(path).catch((cause: unknown) => {
+    throw new CliError(exitCode.noInput, `cannot read the file to attach: ${String(cause)}`, { cause });
+  });
   const name = basename(path);
   const type = types[extname(path).toLowerCase()] ?? 'application/octet-stream';
   const fileName = /^[\w .-]+$/.test(name)

@@ -1,28 +1,23 @@
 import { lookup } from 'node:dns/promises';
 
 import type { SubmitEvent } from '../admin/index.ts';
-import { ClientError, openClient } from '../client/index.ts';
-import { formatReplyText, isPositive, parseMailbox, type Recipient } from '../mail/index.ts';
+import { ClientError, type OutgoingMessage, openClient } from '../client/index.ts';
+import { formatReplyText, isPositive } from '../mail/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
+import type { Outgoing } from './send.ts';
 
 /** A message for one server. */
-export interface SmtpSubmission {
+export interface SmtpSubmission extends Outgoing {
   /** `host`, `host:port`, `[2001:db8::1]:25`. */
   readonly server: string;
-  readonly from: string;
-  readonly to: readonly string[];
-  readonly octets: Buffer;
   readonly hostname: string;
-  readonly signal: AbortSignal;
 }
 
 /** Sends by SMTP; acceptance by the server is all that can be known, and counts as delivered. */
 export async function* sendBySmtp(submission: SmtpSubmission): AsyncGenerator<SubmitEvent> {
-  const { octets, signal } = submission;
+  const { server, recipients, signal } = submission;
   const startedAt = performance.now();
-  const recipients = submission.to.map(recipientOf);
-  const hasEightBit = octets.some((octet) => octet > 127);
-  const { host, port, address } = await locate(submission.server);
+  const { host, port, address } = await locate(server);
   await using session = await openClient({
     host: address,
     port,
@@ -33,40 +28,30 @@ export async function* sendBySmtp(submission: SmtpSubmission): AsyncGenerator<Su
     verify: 'none',
     signal,
   }).catch((error: unknown) => {
-    throw error instanceof ClientError ? explain(error, submission.server) : error;
+    throw error instanceof ClientError ? explain(error, server) : error;
   });
-  const result = await session.send(
-    {
-      reversePath: parseMailbox(submission.from, { smtputf8: true }) ?? null,
-      recipients,
-      content: {
-        size: octets.length,
-        hasEightBit,
-        hasLeadingDot: true,
-        endsWithCrlf: true,
-        isBinary: false,
-      },
-      octets: { size: octets.length, whole: octets, chunks: async function* () {} },
-      body: '8bitmime',
-      // Whatever else is beyond ASCII is encoded in a message of ours: this is an address in the header.
-      smtputf8: hasEightBit,
-    },
-    signal,
-  );
+  const result = await session.send(messageOf(submission), signal);
   const delayMs = Math.round(performance.now() - startedAt);
   for (const [index, answer] of result.recipients.entries()) {
-    const to = submission.to[index] ?? '';
+    const to = recipients[index]?.text ?? '';
     const reply = formatReplyText(answer);
-    if (isPositive(answer))
-      yield { event: 'fate', to, status: 'delivered', relay: submission.server, reply, delayMs };
+    if (isPositive(answer)) yield { event: 'fate', to, status: 'delivered', relay: server, reply, delayMs };
     else yield { event: 'refused', to, reply };
   }
 }
 
-function recipientOf(text: string): Recipient {
-  const address = parseMailbox(text, { smtputf8: true });
-  if (address === undefined) throw new CliError(exitCode.usage, `"${text}" is not an address`);
-  return { address };
+function messageOf({ reversePath, recipients, octets }: SmtpSubmission): OutgoingMessage {
+  const size = octets.length;
+  const hasEightBit = octets.some((octet) => octet > 127);
+  return {
+    reversePath,
+    recipients: recipients.map((address) => ({ address })),
+    content: { size, hasEightBit, hasLeadingDot: true, endsWithCrlf: true, isBinary: false },
+    octets: { size, whole: octets, chunks: async function* () {} },
+    body: hasEightBit ? '8bitmime' : '7bit',
+    // Whatever else is beyond ASCII is encoded in a message of ours: this is an address in its header.
+    smtputf8: hasEightBit,
+  };
 }
 
 async function locate(server: string): Promise<{ host: string; port: number; address: string }> {

@@ -1,8 +1,8 @@
 import { type Control, connectControl, type SubmitEvent } from '../admin/index.ts';
-import { asciiMailbox, parseMailbox } from '../mail/index.ts';
+import { type Address, asciiMailbox, parseMailbox, type ReversePath } from '../mail/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { composeMessage } from './compose.ts';
-import { controlPath, loadSite, locationOptions } from './configuration.ts';
+import { controlPath, dataFolder, loadSite, locationOptions } from './configuration.ts';
 import { type Io, resolvePath } from './io.ts';
 import { reportFates } from './send-report.ts';
 
@@ -30,51 +30,49 @@ happens; a pipe gets one line per recipient at the end, the queue id first. Exit
 (with --server: accepted), 75 when some are deferred, held or not known yet, 69 when some failed.`,
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const site = loadSite(io, args.text('config'));
-    const to = args.texts('to').map((text) => addressOf(text, send));
-    if (to.length === 0) throw usage(send, '--to is missing');
-    const from =
-      args.text('from') === '<>'
-        ? ''
-        : addressOf(args.text('from') ?? `${userName(io)}@${site.hostname}`, send);
+    const { hostname } = loadSite(io, args.text('config'));
+    const recipients = args.texts('to').map(addressOf);
+    if (recipients.length === 0) throw usage(send, '--to is missing');
+    const to = recipients.map(({ text }) => text);
+    const named = args.text('from') ?? `${userName(io)}@${hostname}`;
+    const reversePath = named === '<>' ? null : addressOf(named);
     const octets = await composeMessage({
-      from,
+      from: reversePath?.text ?? '',
       to,
       subject: args.text('subject') ?? 'Test message',
       body: await bodyOf(args, io),
       attachments: args.texts('attach').map((file) => resolvePath(io, file)),
-      hostname: site.hostname,
+      hostname,
       now: Date.now(),
     });
-    const stop = new AbortController();
-    const off = [io.onSignal('SIGINT', () => stop.abort()), io.onSignal('SIGTERM', () => stop.abort())];
-    try {
-      const server = args.text('server');
-      const data = args.text('data');
-      const path = controlPath(data === undefined ? site.data : resolvePath(io, data));
-      const events =
-        server === undefined
-          ? submitTo(connectControl(path), { from, to, octets, signal: stop.signal })
-          : (await import('./send-smtp.ts')).sendBySmtp({
-              server,
-              from,
-              to,
-              octets,
-              hostname: site.hostname,
-              signal: stop.signal,
-            });
-      return await reportFates(events, to, { io, isJson: args.has('json') });
-    } finally {
-      for (const stopListening of off) stopListening();
-    }
+    using stop = untilSignal(io);
+    const mail = { reversePath, recipients, octets, signal: stop.signal };
+    const server = args.text('server');
+    const events =
+      server === undefined
+        ? submitTo(connectControl(controlPath(dataFolder(args, io))), mail)
+        : (await import('./send-smtp.ts')).sendBySmtp({ ...mail, server, hostname });
+    return await reportFates(events, to, { io, isJson: args.has('json') });
   },
 };
 
-function addressOf(text: string, command: Command): string {
+/** With a domain in A-labels, so that only a local part beyond ASCII needs SMTPUTF8. */
+function addressOf(text: string): Address {
   const address = parseMailbox(text, { smtputf8: true });
-  if (address === undefined) throw usage(command, `"${text}" is not an address`);
-  // What needs no SMTPUTF8 is not made to need it: the address stands in the header too.
-  return asciiMailbox(address) ?? address.text;
+  if (address === undefined) throw usage(send, `"${text}" is not an address`);
+  return { ...address, text: asciiMailbox(address) ?? address.text };
+}
+
+/** A signal that aborts when somebody wants the command to end. */
+function untilSignal(io: Io): Disposable & { readonly signal: AbortSignal } {
+  const stop = new AbortController();
+  const off = (['SIGINT', 'SIGTERM'] as const).map((name) => io.onSignal(name, () => stop.abort()));
+  return {
+    signal: stop.signal,
+    [Symbol.dispose]() {
+      for (const stopListening of off) stopListening();
+    },
+  };
 }
 
 function userName(io: Io): string {
@@ -90,16 +88,19 @@ async function bodyOf(args: Arguments, io: Io): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-interface Outgoing {
-  readonly from: string;
-  readonly to: readonly string[];
+/** A message on its way, to the relay or to a server. */
+export interface Outgoing {
+  readonly reversePath: ReversePath;
+  readonly recipients: readonly Address[];
   readonly octets: Buffer;
   readonly signal: AbortSignal;
 }
 
-function submitTo(control: Control, { from, to, octets, signal }: Outgoing): AsyncIterable<SubmitEvent> {
+function submitTo(control: Control, mail: Outgoing): AsyncIterable<SubmitEvent> {
+  const { reversePath, recipients, octets, signal } = mail;
   const once = async function* () {
     yield octets;
   };
-  return control.submit({ from, to: [...to], follow: true }, once(), signal);
+  const from = reversePath?.text ?? '';
+  return control.submit({ from, to: recipients.map(({ text }) => text), follow: true }, once(), signal);
 }
