@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { connectControl } from '../src/admin/index.ts';
 import { type SinkOptions, startSink } from '../src/delivery/testing.ts';
 import { endings, openRelay } from './support/relay.ts';
 
@@ -32,3 +34,28 @@ for (const [name, options] of servers) {
     );
   });
 }
+
+test('mail for a destination that is down says so in the list, and in what a flush tells', async (t) => {
+  const relay = await openRelay(t, { routes: { via: 'smtp://127.0.0.1:1', tls: 'none' } });
+  const control = connectControl(join(relay.folder, 'control.sock'));
+  for (let i = 0; i < 4; i++) await relay.send({ to: `u${i}@x.test` });
+  await relay.log.logged('lane-suspended');
+  const why = /^451 4\.4\.1 /;
+  const waiting = [];
+  for await (const { id, recipients } of control.list({ match: {} })) {
+    waiting.push(id);
+    assert.ok((recipients[0]?.suspended?.until ?? 0) > Date.now());
+    assert.match(recipients[0]?.suspended?.reply ?? '', why);
+  }
+  assert.equal(waiting.length, 4);
+  for (const selector of [{ match: {} }, { match: { to: 'x.test' } }]) {
+    const told = [];
+    for await (const changed of control.change({ verb: 'flush' }, selector)) told.push(changed);
+    assert.deepEqual(told.slice(0, 4), waiting);
+    const [note, ...more] = told.slice(4);
+    assert.ok(typeof note === 'object' && more.length === 0, JSON.stringify(told));
+    assert.ok(note.lane.startsWith('smtp:127.0.0.1:1'));
+    assert.match(note.reply, why);
+    assert.ok(note.until > Date.now());
+  }
+});

@@ -6,6 +6,7 @@ import {
   type Control,
   ControlError,
   type ControlErrorCode,
+  changedShape,
   queueItemShape,
   reloadShape,
   shapeRowShape,
@@ -43,7 +44,7 @@ export function connectControl(path: string): Control {
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
     change: (change, selector) =>
-      items(call(path, { command: 'change', args: { change, selector } }), z.string()),
+      items(call(path, { command: 'change', args: { change, selector } }), changedShape),
     async *octets(id) {
       const chunks = items(call(path, { command: 'octets', args: { id } }), z.base64());
       for await (const chunk of chunks) yield Buffer.from(chunk, 'base64');

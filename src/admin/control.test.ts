@@ -28,6 +28,8 @@ const item = (id: string): QueueItem => ({
   recipients: [{ to: 'c@d.example', status: 'deferred', reply: '451 later' }],
 });
 
+const suspended = { lane: 'mx:d.example', until: 5, reply: '451 4.4.1 refused' };
+
 function fakeControl(over: Partial<Control> = {}): Control {
   return {
     status: async () => ({
@@ -52,7 +54,8 @@ function fakeControl(over: Partial<Control> = {}): Control {
       yield Buffer.from([0, 255, 10]);
     },
     async *change(change, selector) {
-      yield JSON.stringify([change, selector]);
+      if (change.verb === 'flush') yield suspended;
+      else yield JSON.stringify([change, selector]);
     },
     async *shape() {
       yield { destination: 'd.example', counts: [1, 0, 2] };
@@ -98,8 +101,10 @@ test('every command makes the round trip', async (t) => {
   assert.deepEqual(Buffer.concat(octets), Buffer.from('Subject: x\r\n\x00\xff\n', 'latin1'));
   const change = { verb: 'hold', because: 'a "quoted" reason' } as const;
   for await (const done of control.change(change, { match: { from: '<>' } })) {
-    assert.deepEqual(JSON.parse(done), [change, { match: { from: '<>' } }]);
+    assert.deepEqual(JSON.parse(String(done)), [change, { match: { from: '<>' } }]);
   }
+  for await (const note of control.change({ verb: 'flush' }, { match: {} }))
+    assert.deepEqual(note, suspended);
   for await (const row of control.shape({ match: {} })) assert.equal(row.destination, 'd.example');
 });
 

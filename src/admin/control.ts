@@ -24,6 +24,9 @@ export type Selector = z.infer<typeof selectorShape>;
 
 const fateShape = z.enum(['pending', 'deferred', 'delivered', 'bounced', 'expired', 'held']);
 
+/** A destination that is left alone because it took nothing. What waits for it is tried at `until`. */
+const suspensionShape = z.object({ until: instant, reply: z.string() });
+
 /** What became of one recipient so far. `pending` was never tried. */
 const recipientItemShape = z.object({
   to: z.string(),
@@ -33,6 +36,8 @@ const recipientItemShape = z.object({
   /** When the next attempt is due. */
   nextAt: instant.exactOptional(),
   held: z.string().exactOptional(),
+  /** It waits with everything else for its destination. */
+  suspended: suspensionShape.exactOptional(),
   /** The last attempt. */
   at: instant.exactOptional(),
   relay: z.string().exactOptional(),
@@ -65,6 +70,10 @@ export const changeShape = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('redirect'), to: text }),
 ]);
 export type QueueChange = z.infer<typeof changeShape>;
+
+/** The id of a message that was changed; after a flush also each destination that turned out to take nothing. */
+export const changedShape = z.union([z.string(), suspensionShape.extend({ lane: z.string() })]);
+export type Changed = z.infer<typeof changedShape>;
 
 /** The upper bounds of the ages that `shape` counts by, in minutes; a last column takes what is older. */
 export const shapeMinutes = [5, 10, 20, 40, 80, 160, 320, 640, 1280] as const;
@@ -135,8 +144,11 @@ export interface Control {
   list(selector: Selector): AsyncIterable<QueueItem>;
   /** The octets of one message as they were accepted. `not-found` when it is gone. */
   octets(id: string): AsyncIterable<Uint8Array>;
-  /** Applies the change to each message in turn; yields the id of each one that was changed, once durable. */
-  change(change: QueueChange, selector: Selector): AsyncIterable<string>;
+  /**
+   * Applies the change to each message in turn; yields the id of each one that was changed, once durable. A
+   * flush then waits a few seconds to hear which destinations take nothing.
+   */
+  change(change: QueueChange, selector: Selector): AsyncIterable<Changed>;
   shape(selector: Selector): AsyncIterable<ShapeRow>;
   /**
    * Takes a message from the operator. `octets` have CRLF line ends and carry their header. When `signal`

@@ -16,6 +16,7 @@
  */
 
 export {
+  type Changed,
   type Control,
   ControlError,
   type ControlErrorCode,

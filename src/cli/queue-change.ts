@@ -1,10 +1,12 @@
-import type { QueueChange } from '../admin/index.ts';
+import type { Changed, QueueChange } from '../admin/index.ts';
+import { harmlessText } from '../base/index.ts';
 import { parseMailbox } from '../mail/index.ts';
 import { type Arguments, type Command, type Option, usage } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 import { connectQueue, locationOptions } from './queue-access.ts';
 import { selectorOptions, selectorsOf } from './queue-selector.ts';
+import { formatSuspension } from './table.ts';
 
 const because: Record<string, Option> = {
   because: { value: 'TEXT', help: 'the reason, kept with the message' },
@@ -17,6 +19,7 @@ const verbs: Readonly<
     {
       readonly summary: string;
       readonly done: string;
+      readonly notes?: string;
       readonly options?: Readonly<Record<string, Option>>;
       readonly change: (args: Arguments, command: Command) => QueueChange;
     }
@@ -36,6 +39,10 @@ const verbs: Readonly<
   flush: {
     summary: 'Try messages now, whatever their next time would be.',
     done: 'flushed',
+    notes: `
+Prints the ids that are due now, then waits a few seconds for the destinations. One that takes nothing is named
+on standard error (with --json: an object with lane, until, reply); what waits for it is tried at that time.
+`,
     change: () => ({ verb: 'flush' }),
   },
   remove: {
@@ -65,7 +72,7 @@ const verbs: Readonly<
 
 /** `posthouse queue hold`, `release`, `flush`, `remove`, `bounce`, `redirect`. */
 export function queueChange(verb: QueueChange['verb']): Command {
-  const { summary, options = {}, done, change } = verbs[verb];
+  const { summary, notes = '', options = {}, done, change } = verbs[verb];
   const command: Command = {
     name: `queue ${verb}`,
     synopsis: '[ID …]',
@@ -76,7 +83,7 @@ export function queueChange(verb: QueueChange['verb']): Command {
       ...options,
       json: { help: 'the ids as JSON strings' },
     },
-    notes: 'Conditions are joined by "and". The id "-" reads ids from standard input.',
+    notes: `${notes}Conditions are joined by "and". The id "-" reads ids from standard input.`,
     arity: { min: 0, max: Number.POSITIVE_INFINITY },
     run: (args, io) => apply({ command, args, io, change: change(args, command), done }),
   };
@@ -91,14 +98,20 @@ interface Call {
   readonly done: string;
 }
 
+function formatUntried(of: Exclude<Changed, string>): string {
+  return `${of.lane}: what waits there is not tried now, ${formatSuspension(of)}`;
+}
+
 /** Exit 66 when there were ids and none of them is in the queue. */
 async function apply({ command, args, io, change, done }: Call): Promise<number> {
   const control = connectQueue(args, io);
   let count = 0;
   for await (const selector of selectorsOf(command, { args, io, needsOne: true })) {
-    for await (const id of control.change(change, selector)) {
-      count++;
-      await io.out(args.has('json') ? `${JSON.stringify(id)}\n` : `${id}\n`);
+    for await (const changed of control.change(change, selector)) {
+      if (typeof changed === 'string') count++;
+      if (args.has('json')) await io.out(`${JSON.stringify(changed)}\n`);
+      else if (typeof changed === 'string') await io.out(`${changed}\n`);
+      else io.err(`${harmlessText(formatUntried(changed))}\n`);
     }
   }
   if (io.isTerminal.stderr) io.err(`${count} ${count === 1 ? 'message' : 'messages'} ${done}\n`);

@@ -4,7 +4,7 @@ import { exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 import { locationOptions, type OpenQueue, openQueue } from './queue-access.ts';
 import { selectorOptions, selectorsOf } from './queue-selector.ts';
-import { formatSize, formatSpan, openTable } from './table.ts';
+import { formatSize, formatSpan, formatSuspension, openTable } from './table.ts';
 
 /** `posthouse queue list`. Rows are printed as they come, whatever the length of the queue. */
 export const queueList: Command = {
@@ -50,7 +50,7 @@ function rowOf(item: QueueItem): string[] {
   const first = waiting[0] ?? item.recipients[0];
   const nextAt = Math.min(...waiting.flatMap(({ nextAt }) => (nextAt === undefined ? [] : [nextAt])));
   const more = waiting.length > 1 ? ` and ${waiting.length - 1} more` : '';
-  const why = first?.held ?? first?.reply;
+  const why = first?.held ?? (first?.suspended ? formatSuspension(first.suspended) : first?.reply);
   return [
     item.id,
     formatSpan(Date.now() - item.receivedAt),

@@ -3,7 +3,7 @@ import { harmlessText } from '../base/index.ts';
 import type { Command } from './command.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { locationOptions, openQueue } from './queue-access.ts';
-import { formatSize } from './table.ts';
+import { formatSize, formatSuspension } from './table.ts';
 
 /** `posthouse queue show`. */
 export const queueShow: Command = {
@@ -43,6 +43,7 @@ function formatItem(item: QueueItem): string {
     rows.push(['to', `${recipient.to}: ${recipient.status}`]);
     const details: [string, string | undefined][] = [
       ['held', recipient.held],
+      ['waits', recipient.suspended && formatSuspension(recipient.suspended)],
       ['attempts', recipient.attempts?.toString()],
       ['last', recipient.at === undefined ? undefined : new Date(recipient.at).toISOString()],
       ['relay', recipient.relay],

@@ -60,3 +60,8 @@ export function formatSpan(ms: number): string {
   if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)}h`;
   return `${Math.floor(seconds / 86400)}d`;
 }
+
+/** Why mail waits for a destination that is left alone: `suspended until 2026-01-01T00:00:00Z: 451 …`. */
+export function formatSuspension(of: { readonly until: number; readonly reply: string }): string {
+  return `suspended until ${new Date(of.until).toISOString().replace(/\.\d+Z/, 'Z')}: ${of.reply}`;
+}

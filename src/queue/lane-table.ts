@@ -20,6 +20,11 @@ export class LaneTable {
     return this.#lanes.values();
   }
 
+  /** The lane when it is in memory; a suspended one is. */
+  find(name: LaneName): Lane | undefined {
+    return this.#lanes.get(name);
+  }
+
   get(name: LaneName): Lane {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;

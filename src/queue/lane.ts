@@ -24,9 +24,14 @@ export interface Task {
  * Whether the destination is worth dialling. A suspended one is left alone until `until`, and everything
  * for it stays on disk.
  */
-export type LaneHealth =
-  | { readonly kind: 'alive' }
-  | { readonly kind: 'suspended'; readonly until: number; readonly because: Reply };
+export type LaneHealth = { readonly kind: 'alive' } | Suspension;
+
+/** A destination that is left alone, until when, and what it said or what was said of it. */
+export interface Suspension {
+  readonly kind: 'suspended';
+  readonly until: number;
+  readonly because: Reply;
+}
 
 /** So many connection failures in a row, none of them contradicted by a success, suspend a lane. */
 const failuresToSuspend = 3;
@@ -60,6 +65,7 @@ export class Lane {
   #isLoading = false;
   #hasMore = false;
   #flush: Flush | undefined;
+  #isAnswering = false;
 
   constructor(name: LaneName, maxWindow: number) {
     this.name = name;
@@ -96,6 +102,11 @@ export class Lane {
 
   get flush(): Flush | undefined {
     return this.#flush;
+  }
+
+  /** Whether there is nothing to wait for to know how the destination does since it was last woken. */
+  isJudged(now: number): boolean {
+    return this.#isAnswering || this.#health.kind === 'suspended' || this.isIdle(now);
   }
 
   /** Something in the lane may be due and on disk. */
@@ -181,6 +192,7 @@ export class Lane {
   }
 
   succeeded(): void {
+    this.#isAnswering = true;
     this.#failures = 0;
     this.#suspensions = 0;
     if (this.#active >= this.#window && this.#window < this.#maxWindow) this.#window++;
@@ -209,6 +221,7 @@ export class Lane {
 
   /** Ends a suspension: one attempt probes the destination before more follow. */
   resume(): void {
+    this.#isAnswering = false;
     if (this.#health.kind === 'alive') return;
     this.#health = { kind: 'alive' };
     this.#window = 1;

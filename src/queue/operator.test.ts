@@ -50,6 +50,29 @@ test('flushing a suspended lane probes it, and gives up again when the probe fai
   assert.equal(bench.spool.count(), 0);
 });
 
+test('a flush says which destinations turned out to take nothing, as soon as that is known', async () => {
+  const { deliver, waiting } = gate();
+  const bench = await openBench({ deliver: unavailable });
+  for (let i = 0; i < 20; i++) await bench.send({ to: `u${i}@down.test` });
+  await bench.send({ to: 'a@up.test' });
+  await bench.settle();
+  assert.equal(bench.operator.suspension('mx:up.test'), undefined);
+  assert.match(bench.operator.suspension('mx:down.test')?.because.lines[0] ?? '', /connection refused/);
+  bench.deliver = deliver;
+  bench.clock.advance(1000);
+  bench.operator.flushLane();
+  await bench.settle();
+  assert.equal(bench.operator.suspension('mx:down.test'), undefined);
+  assert.equal(bench.operator.flushed().isOver, false);
+  for (const { attempt, end } of waiting.splice(0)) {
+    end(attempt.lane === 'mx:up.test' ? result(attempt, 'pending') : unavailable(attempt));
+  }
+  await bench.settle();
+  const { isOver, suspended } = bench.operator.flushed();
+  assert.deepEqual([isOver, [...suspended.keys()]], [true, ['mx:down.test']]);
+  assert.equal(bench.operator.flushed(new Set(['mx:up.test'])).suspended.size, 0);
+});
+
 test('flushing one message tries that one now', async () => {
   const bench = await deferring();
   const id = await bench.send({ to: 'a@x.test' });

@@ -7,6 +7,7 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
+import type { Suspension } from './lane.ts';
 import type { QueueParts } from './options.ts';
 import type { Queue } from './queue.ts';
 import { pendingOf, statusChanges } from './settle.ts';
@@ -57,6 +58,30 @@ export class Operator {
   flushLane(lane?: string): void {
     if (lane !== undefined) this.#queue.wake(lane, { all: true });
     else for (const wake of this.#parts.spool.lanes()) this.#queue.wake(wake.lane, { all: true });
+  }
+
+  /** Why and until when a lane is left alone; `undefined` when it is not. */
+  suspension(lane: string): Suspension | undefined {
+    return this.#queue.suspension(lane);
+  }
+
+  /**
+   * What came of a flush: the destinations (of all, without `lanes`) that turned out to take nothing, so that
+   * what waits for them was not tried. `isOver` is false while some have not answered yet.
+   */
+  flushed(lanes?: ReadonlySet<string>): {
+    readonly isOver: boolean;
+    readonly suspended: ReadonlyMap<string, Suspension>;
+  } {
+    const now = this.#parts.clock.now();
+    const suspended = new Map<string, Suspension>();
+    let isOver = true;
+    for (const lane of this.#queue.lanes) {
+      if (lanes?.has(lane.name) === false) continue;
+      if (!lane.isJudged(now)) isOver = false;
+      if (lane.health.kind === 'suspended') suspended.set(lane.name, lane.health);
+    }
+    return { isOver, suspended };
   }
 
   /** Removes the message without telling anybody. */

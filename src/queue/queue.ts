@@ -5,7 +5,7 @@ import { type Attempted, Attempts } from './attempts.ts';
 import { Claims } from './claims.ts';
 import type { Health } from './deliver.ts';
 import { type Ended, Endings } from './ending.ts';
-import type { Lane, Task } from './lane.ts';
+import type { Lane, Suspension, Task } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 import { Loader } from './loader.ts';
 import type { QueueOptions, QueueParts } from './options.ts';
@@ -77,6 +77,13 @@ export class Queue {
 
   get lanes(): Iterable<Lane> {
     return this.#lanes.all();
+  }
+
+  /** Why and until when the lane is left alone; `undefined` when it is not. */
+  suspension(name: LaneName): Suspension | undefined {
+    const lane = this.#lanes.find(name);
+    if (lane?.health.kind !== 'suspended') return undefined;
+    return lane.isSuspended(this.#parts.clock.now()) ? lane.health : undefined;
   }
 
   /** Retry times change at once; the size of lanes at the next start. */
@@ -214,7 +221,8 @@ export class Queue {
       return;
     }
     const { log, clock } = this.#parts;
-    const status: RecipientStatus = { status: 'pending', at: clock.now(), reply: lane.health.because };
+    const why = reply(451, '4.1', `delivery suspended: ${formatReplyText(lane.health.because)}`);
+    const status: RecipientStatus = { status: 'pending', at: clock.now(), reply: why };
     const statuses = new Map(pendingOf(entry, envelope, untried).map((index) => [index, status]));
     logStatuses(log, { id: entry.id, envelope, statuses, now: clock.now() });
     this.#alarm.set(lane.name, entry.dueAt);
@@ -294,9 +302,9 @@ export class Queue {
     if (health.kind !== 'unavailable' || times === 0) return;
     const { clock, log } = this.#parts;
     const untilMs = this.#delay(times);
-    const text = formatReplyText(health.reply);
-    lane.suspend(clock.now() + untilMs, reply(451, '4.1', `delivery suspended: ${text}`));
+    lane.suspend(clock.now() + untilMs, health.reply);
     const waiting = lane.takeAll();
+    const text = formatReplyText(health.reply);
     log.warn('lane-suspended', { relay: lane.name, untilMs, waiting: waiting.length, reply: text });
     this.#giveBack(waiting, clock.now() + untilMs);
     this.#alarm.set(lane.name, clock.now() + untilMs);

@@ -1,19 +1,18 @@
 import {
   type Control,
   ControlError,
-  type QueueChange,
   type QueueItem,
   type RelayStatus,
   type ReloadOutcome,
-  type Selector,
   type ShapeRow,
   shapeMinutes,
 } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
-import { parseMailbox, parseQueueId, type QueueId } from '../mail/index.ts';
-import type { Operated, Operator } from '../queue/index.ts';
+import { parseQueueId } from '../mail/index.ts';
+import type { Operator } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
-import { matches, queueItem } from './queue-view.ts';
+import { changeQueue } from './queue-change.ts';
+import { queueItem, select } from './queue-view.ts';
 import { type SubmitParts, submit } from './submit.ts';
 
 /** What the control socket is answered from. */
@@ -25,17 +24,16 @@ export interface ControlParts extends SubmitParts {
   readonly reload: () => Promise<ReloadOutcome>;
 }
 
-const messagesPerTurn = 200;
-
 /** Answers the control socket from the spool and the queue; nothing is kept in memory between items. */
 export function createControl(parts: ControlParts): Control {
-  const { spool } = parts;
+  const { spool, operator } = parts;
+  const suspensionOf = (lane: string) => operator.suspension(lane);
   return {
     status: () => Promise.resolve(parts.status()),
     reload: () => parts.reload(),
     async *list(selector) {
       for await (const id of select(spool, selector)) {
-        const item = queueItem(spool, id);
+        const item = queueItem(spool, id, suspensionOf);
         if (item !== undefined) yield item;
       }
     },
@@ -45,15 +43,7 @@ export function createControl(parts: ControlParts): Control {
       if (octets === undefined) throw new ControlError('not-found', `no message ${text}`);
       yield* octets.chunks();
     },
-    async *change(change, selector) {
-      // Everything at once is a matter of lanes, not of one message after the other.
-      const isFlushOfAll =
-        change.verb === 'flush' && 'match' in selector && Object.keys(selector.match).length === 0;
-      if (isFlushOfAll) parts.operator.flushLane();
-      for await (const id of select(spool, isFlushOfAll ? { match: { held: false } } : selector)) {
-        if (isFlushOfAll || (await operate(parts.operator, change, id)) === 'done') yield id;
-      }
-    },
+    change: (change, selector) => changeQueue(parts, change, selector),
     async *shape(selector): AsyncIterable<ShapeRow> {
       const rows = new Map<string, number[]>();
       for await (const id of select(spool, selector))
@@ -62,42 +52,6 @@ export function createControl(parts: ControlParts): Control {
     },
     submit: (submission, octets, signal) => submit(parts, { submission, octets, signal }),
   };
-}
-
-/** The ids that a selector means, oldest first. Other work goes on between batches. */
-async function* select(spool: Spool, selector: Selector): AsyncIterable<QueueId> {
-  if ('ids' in selector) {
-    for (const text of selector.ids) {
-      const id = parseQueueId(text);
-      if (id !== undefined && spool.entries(id).length > 0) yield id;
-    }
-    return;
-  }
-  let seen = 0;
-  for (const id of spool.walk()) {
-    if (matches(spool, id, selector.match)) yield id;
-    if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-}
-
-function operate(operator: Operator, change: QueueChange, id: QueueId): Promise<Operated> {
-  switch (change.verb) {
-    case 'hold':
-      return operator.hold(id, change.because);
-    case 'release':
-      return operator.release(id);
-    case 'flush':
-      return operator.flush(id);
-    case 'remove':
-      return operator.remove(id);
-    case 'bounce':
-      return operator.bounce(id);
-    case 'redirect': {
-      const to = parseMailbox(change.to, { smtputf8: true });
-      if (to === undefined) throw new ControlError('bad-request', `not an address: ${change.to}`);
-      return operator.redirect(id, to);
-    }
-  }
 }
 
 function countByAge(rows: Map<string, number[]>, item: QueueItem | undefined, now: number): void {

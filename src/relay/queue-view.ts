@@ -2,15 +2,24 @@ import type { QueueItem, Selector } from '../admin/index.ts';
 import {
   type Envelope,
   formatReplyText,
+  parseQueueId,
   type QueueId,
   type RecipientStatus,
   type ReversePath,
 } from '../mail/index.ts';
-import { statusWord } from '../queue/index.ts';
-import type { LaneEntry, Spool } from '../spool/index.ts';
+import { type Suspension, statusWord } from '../queue/index.ts';
+import type { LaneEntry, LaneName, Spool } from '../spool/index.ts';
 
-/** One message as the queue commands show it; `undefined` when it is gone. */
-export function queueItem(spool: Spool, id: QueueId): QueueItem | undefined {
+const messagesPerTurn = 200;
+
+/** Why a lane is left alone; `undefined` when it is not. */
+export type SuspensionOf = (lane: LaneName) => Suspension | undefined;
+
+/**
+ * One message as the queue commands show it; `undefined` when it is gone. Only a running relay knows of
+ * suspensions.
+ */
+export function queueItem(spool: Spool, id: QueueId, suspensionOf?: SuspensionOf): QueueItem | undefined {
   const envelope = spool.envelope(id);
   if (envelope === undefined) return undefined;
   const statuses = spool.statuses(id);
@@ -27,9 +36,26 @@ export function queueItem(spool: Spool, id: QueueId): QueueItem | undefined {
       const status = statuses.get(index);
       // One that waits and is in no entry was replaced by a redirect.
       if (entry === undefined && !isOver(status)) return [];
-      return [recipientItem(envelope, index, { entry, status })];
+      const suspension = entry === undefined ? undefined : suspensionOf?.(entry.lane);
+      return [recipientItem(envelope, index, { entry, status, suspension })];
     }),
   };
+}
+
+/** The ids that a selector means, oldest first. Other work goes on between batches. */
+export async function* select(spool: Spool, selector: Selector): AsyncIterable<QueueId> {
+  if ('ids' in selector) {
+    for (const text of selector.ids) {
+      const id = parseQueueId(text);
+      if (id !== undefined && spool.entries(id).length > 0) yield id;
+    }
+    return;
+  }
+  let seen = 0;
+  for (const id of spool.walk()) {
+    if (matches(spool, id, selector.match)) yield id;
+    if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+  }
 }
 
 type Match = Extract<Selector, { readonly match: unknown }>['match'];
@@ -68,9 +94,13 @@ function isOver(status: RecipientStatus | undefined): status is RecipientStatus 
 function recipientItem(
   envelope: Envelope,
   index: number,
-  found: { readonly entry: LaneEntry | undefined; readonly status: RecipientStatus | undefined },
+  found: {
+    readonly entry: LaneEntry | undefined;
+    readonly status: RecipientStatus | undefined;
+    readonly suspension: Suspension | undefined;
+  },
 ): QueueItem['recipients'][number] {
-  const { entry, status } = found;
+  const { entry, status, suspension } = found;
   const isWaiting = !isOver(status);
   return {
     to: envelope.recipients[index]?.address.text ?? '',
@@ -78,6 +108,9 @@ function recipientItem(
     ...(entry === undefined || !isWaiting ? {} : { lane: entry.lane, attempts: entry.attempts }),
     ...(entry === undefined || !isWaiting || entry.held !== undefined ? {} : { nextAt: entry.dueAt }),
     ...(entry?.held === undefined || !isWaiting ? {} : { held: entry.held }),
+    ...(suspension === undefined || !isWaiting || entry?.held !== undefined
+      ? {}
+      : { suspended: { until: suspension.until, reply: formatReplyText(suspension.because) } }),
     ...(status === undefined ? {} : { at: status.at, reply: formatReplyText(status.reply) }),
     ...(status?.relay === undefined ? {} : { relay: status.relay }),
   };
