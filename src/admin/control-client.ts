@@ -129,6 +129,7 @@ const errorCodes: readonly ControlErrorCode[] = [
   'too-large',
   'not-found',
   'failed',
+  'storage',
   'unavailable',
   'denied',
   'in-use',

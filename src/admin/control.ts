@@ -169,6 +169,8 @@ export type ControlErrorCode =
   | 'not-found'
   /** The relay could not do it; the message says why. */
   | 'failed'
+  /** The disk of the relay takes no writes now: to be tried again later. */
+  | 'storage'
   /** No relay listens there. */
   | 'unavailable'
   /** The socket belongs to someone else. */

@@ -99,6 +99,7 @@ const controlCodes: Readonly<Record<ControlErrorCode, ExitCode>> = {
   'too-large': exitCode.dataErr,
   'not-found': exitCode.noInput,
   failed: exitCode.software,
+  storage: exitCode.tempFail,
   unavailable: exitCode.unavailable,
   denied: exitCode.noPerm,
   'in-use': exitCode.unavailable,

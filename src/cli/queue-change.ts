@@ -8,10 +8,6 @@ import { connectQueue, locationOptions } from './queue-access.ts';
 import { selectorOptions, selectorsOf } from './queue-selector.ts';
 import { formatSuspension } from './table.ts';
 
-const because: Record<string, Option> = {
-  because: { value: 'TEXT', help: 'the reason, kept with the message' },
-};
-
 /** The commands that change messages, each with what it takes besides a selection. */
 const verbs: Readonly<
   Record<
@@ -28,7 +24,7 @@ const verbs: Readonly<
   hold: {
     summary: 'Set messages aside: no attempt until they are released.',
     done: 'held',
-    options: because,
+    options: { because: { value: 'TEXT', help: 'the reason, which the lists show' } },
     change: (args) => ({ verb: 'hold', because: args.text('because') ?? 'held by the operator' }),
   },
   release: {
@@ -53,8 +49,8 @@ on standard error (with --json: an object with lane, until, reply); what waits f
   bounce: {
     summary: 'Return messages to their senders.',
     done: 'bounced',
-    options: because,
-    change: (args) => ({ verb: 'bounce', because: args.text('because') ?? 'returned by the operator' }),
+    options: { because: { value: 'TEXT', help: 'the reason, which the sender is told' } },
+    change: (args) => ({ verb: 'bounce', because: args.text('because') ?? '' }),
   },
   redirect: {
     summary: 'Send messages to another address: recipients that still wait are replaced by it.',

@@ -218,6 +218,36 @@ test('a bounce tells the sender now, of everybody who still waits, also of what 
   assert.equal(await bench.operator.bounce(id), 'unknown');
 });
 
+test('the sender reads why, on one line', async () => {
+  const bench = await deferring();
+  for (const because of ['', ' no \r\n\tsuch\0 user\u2028', 'x'.repeat(2000)]) {
+    const id = await bench.send({ to: 'a@x.test' });
+    await bench.settle();
+    await bench.operator.bounce(id, because);
+  }
+  assert.deepEqual(
+    bench.notified.flatMap(({ statuses }) => [...statuses.values()].map(({ reply }) => reply.lines)),
+    [
+      ['returned by the postmaster'],
+      ['returned by the postmaster: no such user'],
+      [`returned by the postmaster: ${'x'.repeat(500)}`],
+    ],
+  );
+});
+
+test('a bounce whose notification cannot be spooled changes nothing, and says nothing of a bounce', async () => {
+  const bench = await deferring();
+  const id = await bench.send({ to: 'a@x.test' });
+  await bench.settle();
+  bench.notify = () => Promise.reject(fullError);
+  await assert.rejects(bench.operator.bounce(id), { code: 'full' });
+  assert.deepEqual(bench.events('bounced'), []);
+  bench.deliver = (attempt) => result(attempt);
+  await bench.pass(5 * minute, minute);
+  assert.equal(bench.spool.count(), 0);
+  assert.equal(bench.events('delivered').length, 1);
+});
+
 test('a bounce while one lane is under way ends the others, and the message with the attempt', async () => {
   for (const isLate of [false, true]) {
     const { deliver, end } = gate();

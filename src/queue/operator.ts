@@ -4,6 +4,7 @@ import {
   type QueueId,
   type Recipient,
   type RecipientStatus,
+  type Reply,
   reply,
 } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
@@ -16,7 +17,17 @@ import { endPending } from './sweep.ts';
 /** What an operation did to one message. */
 export type Operated = 'done' | 'under-way' | 'unknown' | 'nothing-to-do';
 
-const bouncedByOperator = reply(550, '7.0', 'returned by the postmaster');
+const maxBecause = 500;
+
+/** What the sender of a bounced message reads. The reason is a person's: it becomes one line, and not a long one. */
+function bouncedReply(because: string): Reply {
+  const line = because
+    .replace(/[\s\p{C}]+/gu, ' ')
+    .trim()
+    .slice(0, maxBecause)
+    .toWellFormed();
+  return reply(550, '7.0', `returned by the postmaster${line === '' ? '' : `: ${line}`}`);
+}
 
 /**
  * What an operator may do to messages. Each takes effect durably before it resolves. An attempt that is
@@ -96,15 +107,16 @@ export class Operator {
     return 'done';
   }
 
-  /** Returns the message to its sender now. */
-  async bounce(id: QueueId): Promise<Operated> {
+  /** Returns the message to its sender now, who is told the reason. */
+  async bounce(id: QueueId, because = ''): Promise<Operated> {
     const { spool, clock } = this.#parts;
     if (spool.envelope(id) === undefined) return 'unknown';
     const at = clock.now();
+    const why = bouncedReply(because);
     const ended = await endPending(this.#queue, this.#parts, {
       id,
       heldToo: true,
-      status: () => ({ status: 'failed', at, reply: bouncedByOperator }),
+      status: () => ({ status: 'failed', at, reply: why }),
     });
     return ended ? 'done' : 'under-way';
   }

@@ -93,8 +93,9 @@ export async function endPending(queue: Queue, parts: QueueParts, end: EndPendin
   const known = spool.statuses(id);
   const pending = ended.flatMap((entry) => pendingOf(entry, envelope, known));
   const statuses = new Map(pending.map((index) => [index, end.status(known.get(index))]));
-  logStatuses(log, { id, envelope, statuses, now: clock.now() });
+  // Said only when it is so: a notification that cannot be spooled now leaves everything as it was.
   await parts.notify({ id, envelope, octets, statuses, kind: 'ended', retryUntil: clock.now() });
+  logStatuses(log, { id, envelope, statuses, now: clock.now() });
   await queue.finish({ id, entries: ended, statuses });
   return ended.length === all.length;
 }

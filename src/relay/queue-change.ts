@@ -2,7 +2,7 @@ import { type Changed, ControlError, type QueueChange, type Selector } from '../
 import type { Clock } from '../base/index.ts';
 import { formatReplyText, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator } from '../queue/index.ts';
-import type { Spool } from '../spool/index.ts';
+import { type Spool, SpoolError } from '../spool/index.ts';
 import { select } from './queue-view.ts';
 
 /** What changing the queue works with. */
@@ -16,19 +16,39 @@ export interface QueueChangeParts {
 const flushMs = 5000;
 const lookMs = 50;
 
-/** Changes the messages that are meant, one after the other; yields what `Control.change` says. */
+/**
+ * Changes the messages that are meant, one after the other; yields what `Control.change` says. Throws
+ * `ControlError` with what the spool refused.
+ */
 export async function* changeQueue(
   parts: QueueChangeParts,
   change: QueueChange,
   selector: Selector,
 ): AsyncGenerator<Changed> {
   const { spool, operator } = parts;
-  if (change.verb === 'flush') {
-    yield* flush(parts, selector);
-    return;
+  try {
+    if (change.verb === 'flush') yield* flush(parts, selector);
+    else
+      for await (const id of select(spool, selector)) {
+        if ((await operate(operator, change, id)) === 'done') yield id;
+      }
+  } catch (error) {
+    throw error instanceof SpoolError ? refusal(error) : error;
   }
-  for await (const id of select(spool, selector)) {
-    if ((await operate(operator, change, id)) === 'done') yield id;
+}
+
+/** Every one of these leaves the message as it was. */
+function refusal(error: SpoolError): ControlError {
+  const cause = { cause: error };
+  switch (error.code) {
+    case 'full':
+      return new ControlError('storage', `no space left for this change: ${error.message}`, cause);
+    case 'io':
+      return new ControlError('storage', `the change cannot be written now: ${error.message}`, cause);
+    case 'closed':
+      return new ControlError('unavailable', 'the relay is shutting down', cause);
+    default:
+      return new ControlError('failed', `the queue cannot be read: ${error.message}`, cause);
   }
 }
 
@@ -70,7 +90,7 @@ function operate(
     case 'remove':
       return operator.remove(id);
     case 'bounce':
-      return operator.bounce(id);
+      return operator.bounce(id, change.because);
     case 'redirect': {
       const to = parseMailbox(change.to, { smtputf8: true });
       if (to === undefined) throw new ControlError('bad-request', `not an address: ${change.to}`);
