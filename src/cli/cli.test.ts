@@ -193,7 +193,7 @@ test('queue changes take ids, conditions, and ids from a list on standard input'
   assert.equal((await run(['queue', 'flush', 'NONE', '--data', data])).code, 66);
   assert.deepEqual(asked.slice(0, 3), [
     [{ verb: 'hold', because: 'x' }, { ids: ['A1'] }],
-    [{ verb: 'bounce', because: 'returned by the operator' }, { match: { to: 'd.example' } }],
+    [{ verb: 'bounce', because: '' }, { match: { to: 'd.example' } }],
     [{ verb: 'redirect', to: 'n@d.example' }, { match: {} }],
   ]);
   assert.equal(asked.length, 3 + 2 + 1);
