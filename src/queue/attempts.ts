@@ -6,8 +6,8 @@ import { type Endings, unreadableBecause } from './ending.ts';
 import type { Task } from './lane.ts';
 import type { QueueParts } from './options.ts';
 import { isRerouted, rerouted } from './reroute.ts';
-import { type RetryOptions, retryDelay } from './retry.ts';
-import { pendingOf } from './settle.ts';
+import { expiryOf, type RetryOptions, retryDelay } from './retry.ts';
+import { expired, pendingOf } from './settle.ts';
 import { isUnreadable, watchOctets } from './unreadable.ts';
 
 /** When an attempt that could not begin is tried again. */
@@ -63,11 +63,14 @@ export class Attempts {
     }
     const attempt = { id: entry.id, lane: task.lane, envelope, recipients, octets, number: entry.attempts };
     const { statuses, health } = await this.#parts.deliver(attempt, this.#abort.signal);
-    // What our own end has cut off is due at once when we are back.
-    const delayMs = this.#abort.signal.aborted ? 0 : retryDelay(entry.attempts, retry(), this.#parts.random);
-    const retryUntil = envelope.receivedAt + retry().maxAgeMs;
-    const times = { dueAt: clock.now() + delayMs, retryUntil };
-    return { health, record: () => endings.settle(task, { octets, statuses }, times) };
+    const retryUntil = expiryOf(envelope, retry());
+    const isOver = clock.now() >= retryUntil && task.holdBecause === undefined;
+    const isCut = this.#abort.signal.aborted;
+    const result = { octets, statuses: isOver && !isCut ? expired(statuses) : statuses };
+    // What our own end has cut off is due at once when we are back; the last attempt is when time runs out.
+    const delayMs = isCut ? 0 : retryDelay(entry.attempts, retry(), this.#parts.random);
+    const dueAt = Math.max(clock.now(), Math.min(clock.now() + delayMs, retryUntil));
+    return { health, record: () => endings.settle(task, result, { dueAt, retryUntil }) };
   }
 
   #onUnreadable(task: Task, error: unknown): void {

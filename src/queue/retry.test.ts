@@ -41,6 +41,46 @@ test('a deferred message is tried again when it is due and not before, and longe
   assert.equal(bench.spool.count(), 1);
 });
 
+test('the last attempt is when the time runs out, and ends the message with what it was told', async () => {
+  const retry = { maxAgeMs: 7 * minute, bounceMaxAgeMs: 6 * minute };
+  const bench = await openBench({ deliver: (attempt) => result(attempt, ['pending', 'delivered']), retry });
+  await bench.send({ to: ['a@x.test', 'b@x.test'] });
+  await bench.send({ to: 'c@x.test', from: null });
+  await bench.settle();
+  await bench.pass(5 * minute);
+  await bench.pass(minute);
+  assert.deepEqual(
+    bench.notified.map(({ envelope }) => envelope.reversePath),
+    [null],
+  );
+  await bench.pass(minute - 1);
+  assert.equal(bench.spool.count(), 1);
+  await bench.pass(1);
+  assert.equal(bench.spool.count(), 0);
+  assert.deepEqual(numbers(bench), [1, 1, 2, 2, 3, 3]);
+  const [, { statuses } = assert.fail()] = bench.notified;
+  const status = statuses.get(0);
+  assert.ok(status?.status === 'failed' && status.expired === true);
+  assert.deepEqual([status.reply.code, statuses.size], [451, 1]);
+  assert.equal(bench.events('expired').length, 2);
+});
+
+test('a message whose time runs out is not expired while it is held, nor by our own end', async () => {
+  const { deliver, end } = gate();
+  const bench = await openBench({ deliver, retry: { maxAgeMs: 7 * minute } });
+  const held = await bench.send({ to: 'held@x.test' });
+  const cut = await bench.send({ to: 'cut@x.test' });
+  await bench.pass(8 * minute);
+  await bench.operator.hold(held, 'why');
+  end('pending');
+  await bench.settle();
+  assert.equal(bench.spool.entries(held)[0]?.held, 'why');
+  await bench.queue.drain(AbortSignal.abort());
+  await bench.background.drain();
+  assert.equal(bench.spool.entries(cut)[0]?.dueAt, bench.clock.now());
+  assert.equal(bench.notified.length, 0);
+});
+
 test('a message deferred later does not put off one that is due earlier in the same lane', async () => {
   const bench = await openBench({ deliver: (attempt) => result(attempt, 'pending') });
   await bench.send({ to: 'early@x.test' });

@@ -1,3 +1,5 @@
+import type { Envelope } from '../mail/index.ts';
+
 /** When a message is tried again and for how long. All times in milliseconds. */
 export interface RetryOptions {
   readonly minMs: number;
@@ -18,6 +20,11 @@ export const defaultRetry: RetryOptions = {
   bounceMaxAgeMs: 432_000_000,
   warnAfterMs: 0,
 };
+
+/** When the time for a message runs out. */
+export function expiryOf(envelope: Envelope, retry: RetryOptions): number {
+  return envelope.receivedAt + (envelope.reversePath === null ? retry.bounceMaxAgeMs : retry.maxAgeMs);
+}
 
 /**
  * The wait after `attempts` attempts: doubling from `minMs` up to `maxMs`, spread by ±15 % so that what

@@ -41,3 +41,18 @@ export function unclaimed(entry: LaneEntry, dueAt: number): LaneEntry {
   const { begun: _begun, attemptedAt: _attemptedAt, ...rest } = entry;
   return { ...rest, attempts: Math.max(0, entry.attempts - 1), dueAt };
 }
+
+/**
+ * The statuses at the end of the time for a message. What was said last stands as it was said, with its 4yz:
+ * nobody made it permanent but the time.
+ */
+export function expired(
+  statuses: ReadonlyMap<number, RecipientStatus>,
+): ReadonlyMap<number, RecipientStatus> {
+  return new Map([...statuses].map(([index, status]) => [index, expiredStatus(status)]));
+}
+
+/** One status at the end of time; one that is final stays. */
+export function expiredStatus(status: RecipientStatus): RecipientStatus {
+  return status.status === 'pending' ? { ...status, status: 'failed', expired: true } : status;
+}

@@ -3,7 +3,8 @@ import type { Change, LaneEntry } from '../spool/index.ts';
 import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import type { Queue } from './queue.ts';
-import { pendingOf } from './settle.ts';
+import { expiryOf } from './retry.ts';
+import { expiredStatus, pendingOf } from './settle.ts';
 
 const expiredReply = reply(551, '4.7', 'delivery time expired');
 const untriedReply = reply(451, '4.7', 'not delivered yet');
@@ -21,8 +22,7 @@ export async function sweep(queue: Queue, parts: QueueParts): Promise<void> {
   await eachInTurns(parts, ids, async (id) => {
     const envelope = readEnvelope(parts, id);
     if (envelope === undefined) return;
-    const maxAge = envelope.reversePath === null ? retry.bounceMaxAgeMs : retry.maxAgeMs;
-    if (now - envelope.receivedAt >= maxAge) await expire(queue, parts, id);
+    if (now >= expiryOf(envelope, retry)) await expire(queue, parts, id);
   });
   if (retry.warnAfterMs === 0) return;
   const late = parts.spool.walk({ until: queueIdBound(Math.max(0, now - retry.warnAfterMs + 1)) });
@@ -59,11 +59,12 @@ function readEnvelope({ spool }: QueueParts, id: QueueId): Envelope | undefined 
 async function expire(queue: Queue, parts: QueueParts, id: QueueId): Promise<void> {
   await endPending(queue, parts, {
     id,
-    // What was said last stands as it was said, with its 4yz: nobody made it permanent but the time.
-    status: (last) =>
-      last?.status === 'pending'
-        ? { ...last, status: 'failed', expired: true }
-        : { status: 'failed', at: parts.clock.now(), reply: expiredReply, expired: true },
+    status: (last) => {
+      const at = parts.clock.now();
+      return last === undefined
+        ? { status: 'failed', at, reply: expiredReply, expired: true }
+        : expiredStatus(last);
+    },
   });
 }
 
@@ -114,7 +115,7 @@ async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<void>
   const untried: RecipientStatus = { status: 'pending', at: clock.now(), reply: untriedReply };
   const pending = waiting.flatMap((entry) => pendingOf(entry, envelope, known));
   const statuses = new Map(pending.map((index) => [index, known.get(index) ?? untried]));
-  const retryUntil = envelope.receivedAt + queue.options.retry.maxAgeMs;
+  const retryUntil = expiryOf(envelope, queue.options.retry);
   await parts.notify({ id, envelope, octets, statuses, kind: 'delayed', retryUntil });
   await spool.update(
     waiting.map((from): Change => ({ kind: 'reschedule', from, to: { ...from, warned: true } })),
