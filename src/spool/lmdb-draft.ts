@@ -3,7 +3,7 @@ import { frameOverhead, payloadOffset, sealFrame } from '../store/index.ts';
 import { checkEntries } from './entry.ts';
 import { LargeFileWriter } from './large-file.ts';
 import { idKey, type OctetsPlace, tables } from './layout.ts';
-import { type Draft, type NewLaneEntry, SpoolError } from './spool.ts';
+import { type Change, type Draft, type NewLaneEntry, SpoolError } from './spool.ts';
 
 /** The memory that all drafts of a spool share. */
 export class DraftMemory {
@@ -35,6 +35,8 @@ export interface DraftedMessage {
   readonly id: QueueId;
   readonly envelope: Envelope;
   readonly entries: readonly NewLaneEntry[];
+  /** What becomes durable with it. */
+  readonly changes: readonly Change[];
   readonly place: OctetsPlace;
   /** The octets as a frame, unless they are in a file. */
   readonly frame: Buffer | undefined;
@@ -150,7 +152,11 @@ export class LmdbDraft implements Draft {
     });
   }
 
-  async commit(envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<QueueId> {
+  async commit(
+    envelope: Envelope,
+    entries: readonly NewLaneEntry[],
+    changes: readonly Change[] = [],
+  ): Promise<QueueId> {
     const state = this.#state;
     if (state.in === 'nowhere') throw finished();
     try {
@@ -159,7 +165,7 @@ export class LmdbDraft implements Draft {
       const octets = state.in === 'memory' ? this.#seal(state) : await this.#finishFile(state);
       // From here on the file belongs to the spool, whether or not the record becomes durable.
       this.#state = { in: 'nowhere' };
-      await this.#options.accept({ id: this.id, envelope, entries, ...octets });
+      await this.#options.accept({ id: this.id, envelope, entries, changes, ...octets });
       return this.id;
     } finally {
       if (state.in === 'memory') this.#options.memory.give(this.#size);

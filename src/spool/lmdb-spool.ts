@@ -185,7 +185,8 @@ class LmdbSpool implements Spool {
         operations.push(this.#store.put(schedule, this.#keys.key(entry), entry.lane));
     });
     try {
-      await asSpoolErrors(() => this.#store.write(operations));
+      if (message.changes.length > 0) await this.#write(message.changes, operations);
+      else await asSpoolErrors(() => this.#store.write(operations));
       this.#count++;
       if (frame !== undefined) this.#fresh.add(id, numbered, payloadOf(frame, key));
     } catch (error) {
@@ -239,10 +240,16 @@ class LmdbSpool implements Spool {
     });
   }
 
-  async update(changes: readonly Change[]): Promise<void> {
+  update(changes: readonly Change[]): Promise<void> {
+    return this.#write(changes, []);
+  }
+
+  /** Writes the changes, and what else is to be durable with them. */
+  async #write(changes: readonly Change[], more: readonly Operation[]): Promise<void> {
     this.#checkOpen();
     for (const change of changes) checkChange(change);
     const { operations, touched, removed } = this.#read(() => this.#translator.translate(changes));
+    operations.push(...more);
     try {
       if (operations.length > 0) await asSpoolErrors(() => this.#store.write(operations));
       this.#count -= removed.length;

@@ -53,14 +53,13 @@ class MemorySpool implements Spool {
 
   begin(): Draft {
     this.#checkOpen();
-    return new MemoryDraft(this.#ids.next(), (draft, envelope, entries) =>
-      this.#accept(draft, envelope, entries),
-    );
+    return new MemoryDraft(this.#ids.next(), this.#accept);
   }
 
-  async #accept(draft: MemoryDraft, envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<void> {
+  readonly #accept: Accept = async (draft, envelope, entries, changes) => {
     this.#checkOpen();
     checkEntries(envelope, entries);
+    for (const change of changes) checkChange(change);
     if (this.#freeBytes() < this.#floorBytes / 2) throw new SpoolError('full', 'no room for a new message');
     const octets = draft.take();
     await Promise.resolve();
@@ -74,7 +73,8 @@ class MemorySpool implements Spool {
     entries.forEach((entry, number) => {
       this.#putEntry(stored, { ...entry, id: draft.id, number });
     });
-  }
+    for (const change of changes) this.#apply(change);
+  };
 
   envelope(id: QueueId): Envelope | undefined {
     this.#checkOpen();
@@ -211,7 +211,7 @@ class MemorySpool implements Spool {
   }
 }
 
-type Accept = (draft: MemoryDraft, envelope: Envelope, entries: readonly NewLaneEntry[]) => Promise<void>;
+type Accept = (draft: MemoryDraft, ...commit: Required<Parameters<Draft['commit']>>) => Promise<void>;
 
 class MemoryDraft implements Draft {
   readonly id: QueueId;
@@ -229,10 +229,14 @@ class MemoryDraft implements Draft {
     this.size += chunk.length;
   }
 
-  async commit(envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<QueueId> {
+  async commit(
+    envelope: Envelope,
+    entries: readonly NewLaneEntry[],
+    changes: readonly Change[] = [],
+  ): Promise<QueueId> {
     this.#open();
     try {
-      await this.#accept(this, envelope, entries);
+      await this.#accept(this, envelope, entries, changes);
       return this.id;
     } finally {
       this.#chunks = undefined;

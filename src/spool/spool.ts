@@ -79,11 +79,12 @@ export interface Draft extends AsyncDisposable {
    */
   write(chunk: Uint8Array): Promise<void> | undefined;
   /**
-   * Makes message, envelope and entries durable. When it resolves, a power cut loses none of them.
+   * Makes message, envelope and entries durable, and the changes to other messages with them: all or nothing.
+   * When it resolves, a power cut loses none of them.
    * Rejects with a `SpoolError`; the draft is then gone and nothing was accepted. Rejects with a
    * `RangeError` when a recipient would be in no entry: nothing would ever attempt it.
    */
-  commit(envelope: Envelope, entries: readonly NewLaneEntry[]): Promise<QueueId>;
+  commit(envelope: Envelope, entries: readonly NewLaneEntry[], changes?: readonly Change[]): Promise<QueueId>;
   /** Throws the octets away. Does nothing after `commit`. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { RecipientStatus } from '../../mail/index.ts';
-import type { LaneEntry } from '../spool.ts';
+import type { Change, LaneEntry } from '../spool.ts';
 import { accept, type Cases, delivered, newEntry, onlyEntry, startAt } from './fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope, sampleReply } from './sample.ts';
 
@@ -16,6 +16,35 @@ export const changeCases: Cases = {
     assert.deepEqual([...spool.statuses(id).keys()], recipients);
     assert.deepEqual(spool.statuses(id).get(256), delivered(startAt + 1));
     assert.deepEqual(spool.statuses(id).get(0), pending);
+  },
+
+  'makes changes to other messages durable with a message, or neither': async (fixture) => {
+    const { spool, floorBytes } = fixture;
+    const about = await accept(spool);
+    const gone = await accept(spool);
+    const changes: readonly Change[] = [
+      { kind: 'status', id: about, recipient: 0, status: delivered(startAt) },
+      { kind: 'reschedule', from: onlyEntry(spool, about), to: { ...onlyEntry(spool, about), warned: true } },
+      { kind: 'remove', id: gone },
+    ];
+    const commit = async (size: number) => {
+      await using draft = spool.begin();
+      await draft.write(patternOctets(size));
+      return await draft.commit(sampleEnvelope(), [newEntry('a')], changes);
+    };
+    fixture.setFreeBytes(floorBytes / 2 - 1);
+    await assert.rejects(commit(100), { code: 'full' });
+    assert.equal(spool.statuses(about).size, 0);
+    assert.equal(spool.count(), 2);
+    fixture.setFreeBytes(floorBytes * 10);
+    for (const size of [100, 400_000]) {
+      const id = await commit(size);
+      assert.ok((await allOctets(spool.octets(id))).equals(patternOctets(size)));
+      assert.deepEqual(spool.statuses(about).get(0), delivered(startAt));
+      assert.equal(onlyEntry(spool, about).warned, true);
+      assert.equal(spool.envelope(gone), undefined);
+    }
+    assert.equal(spool.count(), 3);
   },
 
   'adds a lane and finishes lanes one by one': async (fixture) => {
