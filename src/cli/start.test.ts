@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 
-import type { Control } from '../admin/index.ts';
 import { memoryLog } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
 import { runStart, type StartParts } from './start.ts';
 import { fakeIo } from './testing.ts';
 
@@ -22,16 +20,25 @@ async function setUp(t: TestContext, over: Partial<StartParts> = {}) {
   const drained = Promise.withResolvers<void>();
   const parts: StartParts = {
     openLog: () => log,
-    startRelay: async () => ({
+    startRelay: async ({ reload }) => ({
       addresses: [{ name: 'mx 127.0.0.1:0', role: 'mx', address: '127.0.0.1:4711' }],
-      control: {} as Control,
+      control: {
+        reload: () =>
+          reload().then(
+            ({ hostname }) => {
+              happened.push(`reload ${hostname}`);
+              return { outcome: 'reloaded', changes: [] };
+            },
+            (error: Error) => {
+              happened.push(error.message);
+              return { outcome: 'refused', problems: [] };
+            },
+          ),
+      },
       async drain(signal) {
         happened.push('drain');
         signal.addEventListener('abort', () => drained.resolve());
         await drained.promise;
-      },
-      async reload(config: Config) {
-        happened.push(`reload ${config.hostname}`);
       },
       async [Symbol.asyncDispose]() {
         happened.push('closed');
@@ -79,7 +86,7 @@ test('a second SIGINT does not wait for the drain, the copy that npm sends does'
 });
 
 test('SIGHUP swaps the configuration; one that does not load is reported whole and changes nothing', async (t) => {
-  const { file, parts, happened, log, drained } = await setUp(t);
+  const { file, parts, happened, drained } = await setUp(t);
   const io = fakeIo();
   const running = runStart(file, io, parts);
   await ready(io);
@@ -88,14 +95,32 @@ test('SIGHUP swaps the configuration; one that does not load is reported whole a
   while (happened.length < 1) await new Promise((resolve) => setImmediate(resolve));
   await writeFile(file, 'hostnam: c.example\nlistenrs: []\n');
   io.signal('SIGHUP');
-  while (log.lines.length < 1) await new Promise((resolve) => setImmediate(resolve));
-  const [refused] = log.lines;
-  assert.equal(refused?.event, 'reload-refused');
-  assert.equal(Array.isArray(refused?.fields.problems) && refused.fields.problems.length, 2);
+  while (happened.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  const problems = happened[1]?.split('\n') ?? [];
+  assert.deepEqual(
+    problems.map((problem) => /posthouse\.yaml:(\d+):\d+: /.exec(problem)?.[1]),
+    ['1', '2'],
+  );
   io.signal('SIGTERM');
   drained.resolve();
   await running;
-  assert.deepEqual(happened, ['reload b.example', 'drain', 'closed']);
+  assert.deepEqual(happened.toSpliced(1, 1), ['reload b.example', 'drain', 'closed']);
+});
+
+test('a SIGHUP that comes during the start counts once the relay runs', async (t) => {
+  const { file, parts, happened, drained } = await setUp(t);
+  const io = fakeIo();
+  const startRelay: StartParts['startRelay'] = (options) => {
+    io.signal('SIGHUP');
+    assert.deepEqual(happened, []);
+    return parts.startRelay(options);
+  };
+  const running = runStart(file, io, { ...parts, startRelay });
+  await ready(io);
+  io.signal('SIGTERM');
+  drained.resolve();
+  await running;
+  assert.equal(happened[0], 'reload a.example');
 });
 
 test('the local profile says on a terminal what to do next, and only there', async (t) => {

@@ -10,11 +10,9 @@ import type { Io } from './io.ts';
 /** A relay that runs, as this command uses it. */
 export interface StartedRelay extends AsyncDisposable {
   readonly addresses: readonly { readonly name: string; readonly role: string; readonly address: string }[];
-  readonly control: Control;
+  readonly control: Pick<Control, 'reload'>;
   /** Takes no new mail, lets sessions and attempts come to their end; gives up when `signal` aborts. */
   drain(signal: AbortSignal): Promise<void>;
-  /** Swaps the configuration as a whole. */
-  reload(config: Config): Promise<void>;
 }
 
 /** What this command starts, so that tests can stand in for it. */
@@ -22,7 +20,6 @@ export interface StartParts {
   readonly openLog: (options: { readonly format: LogFormat }) => Log & AsyncDisposable;
   readonly startRelay: (options: {
     readonly config: Config;
-    readonly configFile?: string;
     readonly log: Log & AsyncDisposable;
     readonly reload: () => Promise<Config>;
   }) => Promise<StartedRelay>;
@@ -56,13 +53,11 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   const config = load();
   await using log = parts.openLog({ format: config.logs.format });
   const stopped = stopSignals(io, log);
-  await using relay = await startOrExplain(parts, {
-    config,
-    log,
-    reload: async () => load(),
-    ...(configFile === undefined ? {} : { configFile }),
-  });
-  using _ = reloadOnSignal({ io, log, relay, load });
+  const started = Promise.withResolvers<StartedRelay>();
+  // One that comes during the start would otherwise end the process; it counts once the relay runs.
+  io.onSignal('SIGHUP', () => void started.promise.then((running) => running.control.reload()));
+  await using relay = await startOrExplain(parts, { config, log, reload: async () => reloaded(load) });
+  started.resolve(relay);
   const listeners = relay.addresses.map(({ name, role, address }) => ({ name, role, address }));
   await io.out(`${JSON.stringify({ event: 'ready', pid: process.pid, data: config.data, listeners })}\n`);
   if (configFile === undefined && io.isTerminal.stderr) io.err(localHint(relay, config));
@@ -95,27 +90,14 @@ function stopSignals(io: Io, log: Log): StopSignals {
   return { first: first.promise, second: second.signal };
 }
 
-/** One reload after the other; a configuration that does not load is reported and the old one stays. */
-function reloadOnSignal(running: {
-  readonly io: Io;
-  readonly log: Log;
-  readonly relay: StartedRelay;
-  readonly load: () => Config;
-}): Disposable {
-  const { io, log, relay, load } = running;
-  let last = Promise.resolve();
-  const reload = async () => {
-    try {
-      await relay.reload(load());
-    } catch (error) {
-      const problems = error instanceof ConfigProblems ? error.problems : [String(error)];
-      log.error('reload-refused', { problems });
-    }
-  };
-  const stop = io.onSignal('SIGHUP', () => {
-    last = last.then(reload);
-  });
-  return { [Symbol.dispose]: stop };
+/** What is wrong with a configuration, one problem a line and nothing else, as the relay reports it. */
+function reloaded(load: () => Config): Config {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof ConfigProblems)) throw error;
+    throw new Error(error.problems.join('\n'), { cause: error });
+  }
 }
 
 /** Starts the relay, or says in words for people why it does not start, with the code for scripts. */

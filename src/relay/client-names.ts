@@ -1,13 +1,14 @@
 import { isPrivate } from '../base/index.ts';
 import { type Resolver, reverseName } from '../dns/index.ts';
 
+const timeoutMs = 5_000;
+
 /**
  * Finds the name of a client's address: its PTR, confirmed by the address of that name (RFC 8601 §2.7.3,
  * `iprev`). Private addresses are not asked about. Never rejects.
  */
 export function createClientNames(
   resolver: Resolver,
-  timeoutMs: number,
 ): (address: string) => Promise<string | undefined> | undefined {
   const ask = async (address: string) => {
     const signal = AbortSignal.timeout(timeoutMs);

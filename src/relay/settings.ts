@@ -3,10 +3,12 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { IpSet } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import type { DeliveryDomain, DeliveryOptions } from '../delivery/index.ts';
+import type { ResolverOptions } from '../dns/index.ts';
 import { createPolicy, type LocalDomain, type PolicyOptions, type VerifyRecipient } from '../policy/index.ts';
 import type { QueueOptions } from '../queue/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
 import { findAccount } from './accounts.ts';
+import type { NotifierParts } from './notifier.ts';
 
 /** The part of the options of delivery that says where mail goes. */
 export function routingOptions({ domains, routes, capture }: Config) {
@@ -43,6 +45,21 @@ export function deliveryOptions(config: Config): DeliveryOptions {
 
 export function queueOptions(config: Config): QueueOptions {
   return config.queue;
+}
+
+export function resolverOptions({ dns: { servers, timeoutMs } }: Config): ResolverOptions {
+  if (servers === undefined) return { timeoutMs };
+  const places = servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
+  return { timeoutMs, servers: places };
+}
+
+/** What notices to senders say and how much they carry. */
+export function noticeSettings({
+  hostname,
+  postmaster,
+  notifications,
+}: Config): ReturnType<NotifierParts['settings']> {
+  return { hostname, postmaster, maxReturnedBytes: notifications.maxReturnedBytes };
 }
 
 function policyOptions(config: Config, verify: VerifyRecipient): PolicyOptions {

@@ -1,0 +1,28 @@
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openSpool, type Spool } from '../spool/index.ts';
+import type { Account } from './accounts.ts';
+
+/** How the data folder is opened. */
+export interface DataOptions extends Omit<Parameters<typeof openSpool>[0], 'path'> {
+  readonly folder: string;
+  /** Whom the relay becomes; everything in the folder belongs to this user from its first moment. */
+  readonly account: Account | undefined;
+}
+
+/** Makes the data folder and opens the spool in it. Rejects as `openSpool` does, and with the system's errors. */
+export async function openData({ folder, account, ...options }: DataOptions): Promise<Spool> {
+  const path = join(folder, 'spool');
+  await mkdir(folder, { recursive: true, mode: 0o755 });
+  if (account === undefined || process.getuid?.() !== 0) return openSpool({ path, ...options });
+  await chown(folder, account.uid, account.gid);
+  await chmod(folder, 0o755);
+  process.setegid?.(account.gid);
+  process.seteuid?.(account.uid);
+  try {
+    return await openSpool({ path, ...options });
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
