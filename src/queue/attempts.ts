@@ -52,6 +52,8 @@ export class Attempts {
     const { entry, envelope } = task;
     const known = entry.attempts > 1 ? spool.statuses(entry.id) : untried;
     const recipients = pendingOf(entry, envelope, known);
+    // A crash came between the notification, which is durable with their ends, and the end of the entry.
+    if (recipients.length === 0) return { record: () => endings.finishTold(entry) };
     if (isRerouted(routing, task, recipients)) return { record: () => this.#reroute(task) };
     let octets: StoredOctets;
     try {

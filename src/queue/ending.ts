@@ -2,6 +2,7 @@ import type { QueueId, RecipientStatus } from '../mail/index.ts';
 import { type Change, type LaneEntry, SpoolError, type StoredOctets } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
+import { Notices } from './notices.ts';
 import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import { rescheduled, statusChanges, unclaimed } from './settle.ts';
@@ -30,6 +31,7 @@ const lastPauseMs = 60_000;
 export class Endings {
   readonly #parts: QueueParts;
   readonly #claims: Claims;
+  readonly #notices: Notices;
   /** Entries that ended but whose removal the spool does not show yet, by their numbers. */
   readonly #ending = new Map<QueueId, Set<number>>();
   readonly #pauses = new Set<() => void>();
@@ -38,11 +40,22 @@ export class Endings {
   constructor(parts: QueueParts, claims: Claims) {
     this.#parts = parts;
     this.#claims = claims;
+    this.#notices = new Notices({
+      clock: parts.clock,
+      claims,
+      tell: (event) => this.#persist(event.id, () => parts.notify(event)),
+    });
+  }
+
+  /** A claim on the message is gone. */
+  released(id: QueueId): void {
+    this.#notices.check(id);
   }
 
   /** What is not recorded by now is tried once more; then its lease stands and it is attempted again. */
   hurry(): void {
     this.#state = 'hasty';
+    this.#notices.hurry();
     for (const wake of this.#pauses) wake();
   }
 
@@ -85,7 +98,7 @@ export class Endings {
     const { id } = task.entry;
     const event = { id, envelope: task.envelope, ...result, kind: 'ended', retryUntil } as const;
     try {
-      await this.#persist(id, () => this.#parts.notify(event));
+      await this.#notices.add(event);
       return result.statuses;
     } catch (error) {
       if (error instanceof SpoolError) throw error;
@@ -115,6 +128,11 @@ export class Endings {
       for (const { number } of entries) ending.delete(number);
       if (ending.size === 0) this.#ending.delete(id);
     }
+  }
+
+  /** Ends an entry whose recipients have all come to their end, and were told of. */
+  async finishTold(entry: LaneEntry): Promise<undefined> {
+    await this.finish({ id: entry.id, entries: [entry], statuses: new Map() });
   }
 
   #hasOthers(id: QueueId, ending: ReadonlySet<number>): boolean {

@@ -1,6 +1,6 @@
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
-import type { Spool, StoredOctets } from '../spool/index.ts';
+import type { Change, Spool, StoredOctets } from '../spool/index.ts';
 import type { AssignLanes, Deliver } from './deliver.ts';
 import type { RetryOptions } from './retry.ts';
 
@@ -27,9 +27,15 @@ export interface NotifyEvent {
   readonly kind: 'ended' | 'delayed';
   /** Until when recipients are tried, for the text of a delay. */
   readonly retryUntil: number;
+  /** To be durable with the notification, or without one when none is due. */
+  readonly changes?: readonly Change[];
 }
 
-/** Tells the sender. Resolves when the notification, if one is due, is itself durable in the spool. */
+/**
+ * Tells the sender. Resolves when the notification, if one is due, is durable in the spool. In the same commit
+ * are `changes` and, of what ended, the statuses of those that it tells of: whose final status is in the spool
+ * is not told of again, so that a call may be repeated, also by the next process.
+ */
 export type Notify = (event: NotifyEvent) => Promise<void>;
 
 /** How the queue learns where recipients go. */

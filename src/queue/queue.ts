@@ -101,10 +101,10 @@ export class Queue {
   }
 
   /**
-   * Accepts a message: routes it, makes it durable and begins what may begin. Rejects with `SpoolError`,
-   * and then nothing was accepted.
+   * Accepts a message: routes it, makes it durable, with `changes` to others, and begins what may begin.
+   * Rejects with `SpoolError`, and then nothing was accepted.
    */
-  async accept(draft: Draft, envelope: Envelope): Promise<QueueId> {
+  async accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
     const isMailing = this.#claims.isMailing(envelope);
     // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
     const { assignLanes, generation: routes } = this.#parts.routing;
@@ -122,6 +122,7 @@ export class Queue {
       const id = await draft.commit(
         envelope,
         planned.map(({ entry }) => entry),
+        changes,
       );
       for (const { lane, entry, task } of planned) {
         if (task === undefined) this.#leaveOnDisk(lane, entry, envelope);
@@ -283,6 +284,7 @@ export class Queue {
 
   #release(task: Task): void {
     this.#claims.remove(task);
+    this.#endings.released(task.entry.id);
     if (this.#claims.isRoomy) this.#alarm.poke();
   }
 

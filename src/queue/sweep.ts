@@ -116,8 +116,8 @@ async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<void>
   const pending = waiting.flatMap((entry) => pendingOf(entry, envelope, known));
   const statuses = new Map(pending.map((index) => [index, known.get(index) ?? untried]));
   const retryUntil = expiryOf(envelope, queue.options.retry);
-  await parts.notify({ id, envelope, octets, statuses, kind: 'delayed', retryUntil });
-  await spool.update(
-    waiting.map((from): Change => ({ kind: 'reschedule', from, to: { ...from, warned: true } })),
+  const changes = waiting.map(
+    (from): Change => ({ kind: 'reschedule', from, to: { ...from, warned: true } }),
   );
+  await parts.notify({ id, envelope, octets, statuses, kind: 'delayed', retryUntil, changes });
 }

@@ -82,9 +82,9 @@ function faulty(spool: Spool, faults: Faults): Spool {
           return draft.size;
         },
         write: (chunk) => draft.write(chunk),
-        async commit(envelope, entries) {
+        async commit(envelope, entries, changes) {
           check('commit');
-          return await draft.commit(envelope, entries);
+          return await draft.commit(envelope, entries, changes);
         },
         [Symbol.asyncDispose]: () => draft[Symbol.asyncDispose](),
       };
@@ -188,6 +188,7 @@ export class Bench {
       notify: async (event) => {
         await this.notify(event);
         this.notified.push(event);
+        await this.parts.spool.update(event.changes ?? []);
       },
     };
     const lanes = { ...defaultLanes, ...options.lanes };

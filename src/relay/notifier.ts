@@ -9,12 +9,12 @@ import {
 } from '../dsn/index.ts';
 import { type Address, formatReplyText } from '../mail/index.ts';
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
-import type { Spool } from '../spool/index.ts';
+import type { Change, Spool } from '../spool/index.ts';
 
 /** What notifying works with; `settings` is asked each time, so that a reload counts. */
 export interface NotifierParts {
   readonly spool: Spool;
-  readonly queue: () => Queue;
+  readonly queue: () => Pick<Queue, 'accept'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly settings: () => {
@@ -24,18 +24,44 @@ export interface NotifierParts {
   };
 }
 
-/** Decides who hears of an event, and spools the notification before the event itself is recorded. */
+/**
+ * Decides who hears of an event, and spools the notification before the event itself is recorded. What each
+ * notification tells is recorded in the commit that spools it, so that a repeated call tells it once.
+ */
 export function createNotifier(parts: NotifierParts): Notify {
   return async (event) => {
-    const kind = event.kind;
-    const decisions = dsnFor(event.envelope, event.statuses, {
-      kind,
-      recipients: [...event.statuses.keys()],
-    });
+    const statuses = event.kind === 'ended' ? untold(parts.spool, event) : event.statuses;
+    const recipients = [...statuses.keys()];
+    const decisions = dsnFor(event.envelope, statuses, { kind: event.kind, recipients });
+    const told = decisions.filter(({ kind }) => kind !== 'drop').length;
+    if (told === 0 && event.changes !== undefined) await parts.spool.update(event.changes);
     if (decisions.length === 0) return;
     const original = await readSafely(parts, event);
     for (const decision of decisions) await carryOut(parts, event, { decision, original });
   };
+}
+
+/** What ended and was not told of before: by a call that came to nothing in its middle, or before a crash. */
+function untold(spool: Spool, { id, statuses }: NotifyEvent): NotifyEvent['statuses'] {
+  const known = spool.statuses(id);
+  if (known.size === 0) return statuses;
+  return new Map([...statuses].filter(([index]) => (known.get(index)?.status ?? 'pending') === 'pending'));
+}
+
+/** What is to be durable with the notification: `changes`, and the ends that it tells of. */
+function recordOf(
+  { id, envelope, statuses, kind, changes = [] }: NotifyEvent,
+  decision: DsnDecision,
+): Change[] {
+  if (kind !== 'ended') return [...changes];
+  const told = new Set(decision.recipients.map(({ recipient }) => recipient));
+  const ends = [...statuses].flatMap(([index, status]): Change[] => {
+    const recipient = envelope.recipients[index];
+    return recipient !== undefined && told.has(recipient)
+      ? [{ kind: 'status', id, recipient: index, status }]
+      : [];
+  });
+  return [...changes, ...ends];
 }
 
 /** A message whose octets cannot be read any more is still reported on. */
@@ -78,7 +104,7 @@ async function carryOut(
   });
   try {
     await draft.write(built.octets);
-    await parts.queue().accept(draft, built.envelope);
+    await parts.queue().accept(draft, built.envelope, recordOf(event, decision));
   } finally {
     await draft[Symbol.asyncDispose]();
   }
