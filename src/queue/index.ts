@@ -28,4 +28,4 @@ export {
 export { statusWord } from './outcome.ts';
 export { Queue } from './queue.ts';
 export { defaultRetry, type RetryOptions, retryDelay } from './retry.ts';
-export { sweep } from './sweep.ts';
+export { Sweep } from './sweep.ts';

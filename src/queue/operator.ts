@@ -8,11 +8,11 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
+import { endPending } from './end-pending.ts';
 import type { Suspension } from './lane.ts';
 import type { QueueParts } from './options.ts';
 import type { Queue } from './queue.ts';
 import { pendingOf, statusChanges } from './settle.ts';
-import { endPending } from './sweep.ts';
 
 /** What an operation did to one message. */
 export type Operated = 'done' | 'under-way' | 'unknown' | 'nothing-to-do';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sweep } from './index.ts';
-import { type Bench, corruptError, gate, openBench, result } from './test-bench.ts';
+import { Sweep } from './index.ts';
+import { type Bench, corruptError, fullError, gate, openBench, result } from './test-bench.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -11,7 +11,7 @@ async function deferring(retry: { warnAfterMs?: number; bounceMaxAgeMs?: number 
 }
 
 async function sweeps(bench: Bench): Promise<void> {
-  await sweep(bench.queue, bench.parts);
+  await new Sweep(bench.queue, bench.parts).run();
   await bench.settle();
 }
 
@@ -100,7 +100,7 @@ test('what falls due while its sender is told of the delay is tried after that',
   bench.clock.advance(60_000);
   const told = Promise.withResolvers<void>();
   bench.notify = () => told.promise;
-  const swept = sweep(bench.queue, bench.parts);
+  const swept = new Sweep(bench.queue, bench.parts).run();
   await bench.pass(600_000, 60_000);
   assert.equal(bench.attempts.length, 1);
   told.resolve();
@@ -116,11 +116,8 @@ test('two sweeps at once and an operator tell the sender once', async () => {
   const id = await bench.send({ to: 'a@x.test' });
   await bench.settle();
   bench.clock.advance(6 * day);
-  await Promise.all([
-    sweep(bench.queue, bench.parts),
-    sweep(bench.queue, bench.parts),
-    bench.operator.bounce(id),
-  ]);
+  const sweep = new Sweep(bench.queue, bench.parts);
+  await Promise.all([sweep.run(), sweep.run(), bench.operator.bounce(id)]);
   assert.equal(bench.notified.length, 1);
   assert.equal(bench.spool.count(), 0);
 });
@@ -143,4 +140,78 @@ test('a damaged message does not keep the others from expiring', async () => {
   await sweeps(bench);
   assert.deepEqual([...bench.spool.walk()], [bad]);
   assert.equal(bench.events('sweep-failed')[0]?.queueId, bad);
+});
+
+test('what was told of a delay is not walked again; what was under way is, and is told once', async () => {
+  const { deliver, end } = gate();
+  const bench = await deferring({ warnAfterMs: hour });
+  for (let i = 0; i < 5; i++) await bench.send({ to: `u${i}@x.test` });
+  await bench.settle();
+  bench.deliver = deliver;
+  const slow = await bench.send({ to: 'slow@y.test' });
+  bench.clock.advance(1);
+  await bench.settle();
+  const sweep = new Sweep(bench.queue, bench.parts);
+  const walked: unknown[] = [];
+  const { entries } = bench.parts.spool;
+  Object.assign(bench.parts.spool, {
+    entries: (id: typeof slow) => {
+      walked.push(id);
+      return entries(id);
+    },
+  });
+  const drained = bench.queue.drain(new AbortController().signal);
+  bench.clock.advance(hour);
+  await sweep.run();
+  assert.equal(bench.notified.length, 5);
+  walked.length = 0;
+  await sweep.run();
+  assert.deepEqual(walked, [slow]);
+  end('pending');
+  await drained;
+  await bench.settle();
+  for (let i = 0; i < 3; i++) await sweep.run();
+  assert.equal(bench.notified.length, 6);
+  walked.length = 0;
+  await sweep.run();
+  assert.deepEqual(walked, []);
+});
+
+test('a message that is due to be told of later is told of later', async () => {
+  const bench = await deferring({ warnAfterMs: hour });
+  const sweep = new Sweep(bench.queue, bench.parts);
+  await bench.send({ to: 'a@x.test' });
+  await bench.pass(hour, hour);
+  await sweep.run();
+  await bench.send({ to: 'b@x.test' });
+  await sweep.run();
+  assert.equal(bench.notified.length, 1);
+  await bench.pass(hour, hour);
+  await sweep.run();
+  assert.equal(bench.notified.length, 2);
+});
+
+test('a sender who cannot be told of a delay now is told later', async () => {
+  const bench = await deferring({ warnAfterMs: hour });
+  const sweep = new Sweep(bench.queue, bench.parts);
+  await bench.send({ to: 'a@x.test' });
+  await bench.pass(hour, hour);
+  bench.notify = () => Promise.reject(fullError);
+  await sweep.run();
+  assert.equal(bench.events('sweep-failed').length, 1);
+  bench.notify = async () => {};
+  await sweep.run();
+  await sweep.run();
+  assert.equal(bench.notified.length, 1);
+});
+
+test('a sweep comes a tenth of the shortest time later, a minute at most and a second at least', async () => {
+  const seconds = async (retry: { maxAgeMs?: number; warnAfterMs?: number }) => {
+    const bench = await openBench({ retry });
+    return new Sweep(bench.queue, bench.parts).intervalMs / 1000;
+  };
+  assert.deepEqual(
+    [await seconds({}), await seconds({ maxAgeMs: 60_000 }), await seconds({ warnAfterMs: 5000 })],
+    [60, 6, 1],
+  );
 });

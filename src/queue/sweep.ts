@@ -1,7 +1,7 @@
 import { type Envelope, type QueueId, queueIdBound, type RecipientStatus, reply } from '../mail/index.ts';
-import type { Change, LaneEntry } from '../spool/index.ts';
+import type { Change } from '../spool/index.ts';
+import { endPending } from './end-pending.ts';
 import type { QueueParts } from './options.ts';
-import { logStatuses } from './outcome.ts';
 import type { Queue } from './queue.ts';
 import { expiryOf } from './retry.ts';
 import { expiredStatus, pendingOf } from './settle.ts';
@@ -9,41 +9,97 @@ import { expiredStatus, pendingOf } from './settle.ts';
 const expiredReply = reply(551, '4.7', 'delivery time expired');
 const untriedReply = reply(451, '4.7', 'not delivered yet');
 const messagesPerTurn = 100;
+const longestMs = 60_000;
+const shortestMs = 1000;
+/** Messages that are visited again because something was under way. When there are more, the walk waits. */
+const maxLater = 10_000;
 
 /**
- * Ends what is too old and tells senders of delays. Ids sort by age, so both are walks over the oldest
- * messages only. Runs now and then; a message that is under way is left for the next time.
+ * Tells senders of delays, and ends what is too old where no attempt does (its destination is suspended).
+ * Ids sort by age, so both are walks over the oldest messages only; what was told of a delay is not walked
+ * again. A message that is under way is left for the next time, a held one alone.
  */
-export async function sweep(queue: Queue, parts: QueueParts): Promise<void> {
-  const { retry } = queue.options;
-  const now = parts.clock.now();
-  const oldest = Math.min(retry.maxAgeMs, retry.bounceMaxAgeMs);
-  const ids = parts.spool.walk({ until: queueIdBound(Math.max(0, now - oldest + 1)) });
-  await eachInTurns(parts, ids, async (id) => {
-    const envelope = readEnvelope(parts, id);
-    if (envelope === undefined) return;
-    if (now >= expiryOf(envelope, retry)) await expire(queue, parts, id);
-  });
-  if (retry.warnAfterMs === 0) return;
-  const late = parts.spool.walk({ until: queueIdBound(Math.max(0, now - retry.warnAfterMs + 1)) });
-  await eachInTurns(parts, late, (id) => warn(queue, parts, id));
+export class Sweep {
+  readonly #queue: Queue;
+  readonly #parts: QueueParts;
+  /** The first message that was not visited for its delay. */
+  #from: QueueId | undefined;
+  readonly #later = new Set<QueueId>();
+
+  constructor(queue: Queue, parts: QueueParts) {
+    this.#queue = queue;
+    this.#parts = parts;
+  }
+
+  /** How long to wait before the next run: a tenth of the shortest time that it looks after, at most a minute. */
+  get intervalMs(): number {
+    const { maxAgeMs, bounceMaxAgeMs, warnAfterMs } = this.#queue.options.retry;
+    const shortest = Math.min(maxAgeMs, bounceMaxAgeMs, warnAfterMs || maxAgeMs);
+    return Math.min(longestMs, Math.max(shortestMs, shortest / 10));
+  }
+
+  /** Never rejects for what one message does. */
+  async run(): Promise<void> {
+    const { retry } = this.#queue.options;
+    const { spool, clock } = this.#parts;
+    const now = clock.now();
+    const oldest = Math.min(retry.maxAgeMs, retry.bounceMaxAgeMs);
+    await this.#each(spool.walk({ until: bound(now - oldest) }), async (id) => {
+      const envelope = readEnvelope(this.#parts, id);
+      if (envelope !== undefined && now >= expiryOf(envelope, retry)) await this.#expire(id);
+    });
+    if (retry.warnAfterMs > 0) await this.#warnUntil(bound(now - retry.warnAfterMs));
+  }
+
+  async #warnUntil(until: QueueId): Promise<void> {
+    await this.#each([...this.#later], (id) => this.#visit(id));
+    const from = this.#from;
+    if (this.#later.size >= maxLater || (from !== undefined && from >= until)) return;
+    let reached = until;
+    await this.#each(this.#parts.spool.walk({ ...(from && { from }), until }), async (id) => {
+      if (this.#later.size < maxLater) await this.#visit(id);
+      else if (id < reached) reached = id;
+    });
+    this.#from = reached;
+  }
+
+  /** What could not be told now is told later. */
+  async #visit(id: QueueId): Promise<void> {
+    this.#later.add(id);
+    if (await warn(this.#queue, this.#parts, id)) this.#later.delete(id);
+  }
+
+  /** What one message does to its visit is said and does not keep the others from theirs. */
+  async #each(ids: Iterable<QueueId>, visit: (id: QueueId) => Promise<void>): Promise<void> {
+    let count = 0;
+    for (const id of ids) {
+      try {
+        await visit(id);
+      } catch (error) {
+        this.#parts.log.error('sweep-failed', { queueId: id, because: String(error) });
+      }
+      if (++count % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Fails every recipient that is still pending and ends the message. Held mail does not expire. */
+  async #expire(id: QueueId): Promise<void> {
+    const untried = {
+      status: 'failed',
+      at: this.#parts.clock.now(),
+      reply: expiredReply,
+      expired: true,
+    } as const;
+    await endPending(this.#queue, this.#parts, {
+      id,
+      status: (last) => (last === undefined ? untried : expiredStatus(last)),
+    });
+  }
 }
 
-/** What one message does to its visit is said and does not keep the others from theirs. */
-async function eachInTurns(
-  { log }: QueueParts,
-  ids: Iterable<QueueId>,
-  visit: (id: QueueId) => Promise<void>,
-): Promise<void> {
-  let count = 0;
-  for (const id of ids) {
-    try {
-      await visit(id);
-    } catch (error) {
-      log.error('sweep-failed', { queueId: id, because: String(error) });
-    }
-    if (++count % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
-  }
+/** The first id of a message that is younger than what came at that time. */
+function bound(at: number): QueueId {
+  return queueIdBound(Math.max(0, at + 1));
 }
 
 /** Unreadable envelopes are reported where they are delivered; here they are only passed over. */
@@ -55,62 +111,20 @@ function readEnvelope({ spool }: QueueParts, id: QueueId): Envelope | undefined 
   }
 }
 
-/** Fails every recipient that is still pending and ends the message. Held mail does not expire. */
-async function expire(queue: Queue, parts: QueueParts, id: QueueId): Promise<void> {
-  await endPending(queue, parts, {
-    id,
-    status: (last) => {
-      const at = parts.clock.now();
-      return last === undefined
-        ? { status: 'failed', at, reply: expiredReply, expired: true }
-        : expiredStatus(last);
-    },
-  });
-}
-
-/** How `endPending` ends a recipient, from its last status. */
-export interface EndPending {
-  readonly id: QueueId;
-  status(last: RecipientStatus | undefined): RecipientStatus;
-  /** Also what an operator holds. */
-  readonly heldToo?: boolean;
-}
-
 /**
- * Gives all pending recipients of a message the same end, notifies, and removes the message when nothing
- * is left. False when some entry is under way, held or gone, and was left as it is.
+ * Tells the sender once that recipients are still waiting (RFC 3461 §4.1, DELAY). False when something is
+ * under way, so that it is not known who waits.
  */
-export async function endPending(queue: Queue, parts: QueueParts, end: EndPending): Promise<boolean> {
-  const { spool, log, clock } = parts;
-  const { id } = end;
-  using seizure = queue.claims.seize(id);
-  const envelope = spool.envelope(id);
-  const octets = spool.octets(id);
-  if (seizure === undefined || envelope === undefined || octets === undefined) return false;
-  const all = spool.entries(id);
-  const entries = all.filter((entry) => end.heldToo === true || entry.held === undefined);
-  const ended = entries.filter((entry) => queue.claims.drop(id, entry.number));
-  if (ended.length === 0) return false;
-  const known = spool.statuses(id);
-  const pending = ended.flatMap((entry) => pendingOf(entry, envelope, known));
-  const statuses = new Map(pending.map((index) => [index, end.status(known.get(index))]));
-  // Said only when it is so: a notification that cannot be spooled now leaves everything as it was.
-  await parts.notify({ id, envelope, octets, statuses, kind: 'ended', retryUntil: clock.now() });
-  logStatuses(log, { id, envelope, statuses, now: clock.now() });
-  await queue.finish({ id, entries: ended, statuses });
-  return ended.length === all.length;
-}
-
-/** Tells the sender once that recipients are still waiting (RFC 3461 §4.1, DELAY). */
-async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<void> {
+async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<boolean> {
   const { spool, clock } = parts;
-  const isLate = (entry: LaneEntry) => entry.warned === undefined && entry.held === undefined;
-  const waiting = spool.entries(id).filter((entry) => isLate(entry) && !queue.claims.excludes(entry));
-  if (waiting.length === 0) return;
+  const late = spool.entries(id).filter(({ warned, held }) => warned === undefined && held === undefined);
+  const waiting = late.filter((entry) => !queue.claims.excludes(entry));
+  if (waiting.length === 0) return late.length === 0;
   using seizure = queue.claims.seize(id);
   const envelope = readEnvelope(parts, id);
   const octets = spool.octets(id);
-  if (seizure === undefined || envelope === undefined || octets === undefined) return;
+  if (seizure === undefined) return false;
+  if (envelope === undefined || octets === undefined) return true;
   const known = spool.statuses(id);
   const untried: RecipientStatus = { status: 'pending', at: clock.now(), reply: untriedReply };
   const pending = waiting.flatMap((entry) => pendingOf(entry, envelope, known));
@@ -120,4 +134,5 @@ async function warn(queue: Queue, parts: QueueParts, id: QueueId): Promise<void>
     (from): Change => ({ kind: 'reschedule', from, to: { ...from, warned: true } }),
   );
   await parts.notify({ id, envelope, octets, statuses, kind: 'delayed', retryUntil, changes });
+  return late.length === waiting.length;
 }

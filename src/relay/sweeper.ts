@@ -1,20 +1,19 @@
-import { sweep } from '../queue/index.ts';
+import { Sweep } from '../queue/index.ts';
 import type { Parts } from './parts.ts';
 
-const sweepMs = 60_000;
-
-/** Sweeps the queue a minute after the last sweep ended, until it is disposed of. */
+/** Sweeps the queue some time after the last sweep ended, a minute at most, until it is disposed of. */
 export function sweepRegularly({
   queue,
   queueParts,
   clock,
   background,
 }: Pick<Parts, 'queue' | 'queueParts' | 'clock' | 'background'>): Disposable {
+  const sweep = new Sweep(queue, queueParts);
   let isOver = false;
   let cancel = () => {};
   const later = () => {
     if (isOver) return;
-    cancel = clock.after(sweepMs, () => background.run('sweep', sweep(queue, queueParts).finally(later)));
+    cancel = clock.after(sweep.intervalMs, () => background.run('sweep', sweep.run().finally(later)));
   };
   later();
   return {
