@@ -116,6 +116,14 @@ test('a connection that breaks off in the transaction is transient with 4.4.2', 
   assert.equal(result.health.kind, 'broken-off');
 });
 
+test('a refusal in the last line of a reply with several codes is final', async (t) => {
+  const sink = await sinkFor(t, {
+    answer: (command) => (command.startsWith('RCPT') ? '250-fine\r\n550 5.1.1 or not' : undefined),
+  });
+  const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+  assert.deepEqual(fates(await b.send(to)), ['failed 550 1.1']);
+});
+
 test('LMTP has an answer for each recipient, over TCP and over a unix socket', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-lmtp-'));
   t.after(() => rm(folder, { recursive: true }));

@@ -15,6 +15,8 @@ interface Partial {
   readonly detail: string | undefined;
   readonly lines: string[];
   octets: number;
+  /** A line had another code than the first. */
+  isMixed: boolean;
 }
 
 /**
@@ -24,6 +26,10 @@ interface Partial {
  * The first line decides how lines end: a server that ends its greeting with CRLF has to go on so, and a
  * bare LF from it is `invalid` (it may come out of text that the server quotes, and would be a reply that it
  * never gave). A server that ends its greeting with LF alone is taken at its word.
+ *
+ * All lines of a reply have one code (RFC 5321 §4.2.1). Of a server that breaks this rule a refusal in the last
+ * line is believed, for trying again would hear it again; a positive one is `invalid`, for what it accepted
+ * nobody knows.
  *
  * After `invalid` or `too-long` nothing more is read: the two sides no longer agree on what was said.
  */
@@ -83,15 +89,18 @@ export class ReplyReader {
     if (match === null) return this.#break('invalid');
     const code = Number(match[1]);
     const text = harmless(match[3] ?? '');
-    this.#partial ??= { code, detail: statusDetail(code, text), lines: [], octets: 0 };
+    this.#partial ??= { code, detail: statusDetail(code, text), lines: [], octets: 0, isMixed: false };
     const partial = this.#partial;
-    if (partial.code !== code) return this.#break('invalid');
+    if (partial.code !== code) partial.isMixed = true;
     partial.octets += line.length;
     if (partial.lines.length >= maxLines || partial.octets > maxReplyOctets) return this.#break('too-long');
-    partial.lines.push(withoutStatus(code, partial.detail, text));
+    const own = partial.code === code ? partial.detail : statusDetail(code, text);
+    partial.lines.push(withoutStatus(code, own, text));
     if (match[2] === '-') return undefined;
     this.#partial = undefined;
-    const { detail, lines } = partial;
+    const { lines } = partial;
+    if (partial.isMixed && code < 400) return this.#break('invalid');
+    const detail = partial.isMixed ? statusDetail(code, text) : partial.detail;
     return detail === undefined ? { code, lines } : { code, detail, lines };
   }
 

@@ -48,6 +48,16 @@ test('a reply has a code, perhaps a status, and text on one or more lines', () =
   for (const [text, expected] of table) assert.deepEqual(read(text), [expected], text);
 });
 
+test('of a reply with several codes the last line counts when it refuses', () => {
+  const table: readonly (readonly [string, Reply])[] = [
+    ['250-a\r\n550 5.1.1 no\r\n', { code: 550, detail: '1.1', lines: ['a', 'no'] }],
+    ['450-4.2.1 a\r\n550-5.1.1 b\r\n550 c\r\n', { code: 550, lines: ['a', 'b', 'c'] }],
+    ['550-5.1.1 a\r\n450 4.2.1 b\r\n', { code: 450, detail: '2.1', lines: ['a', 'b'] }],
+    ['250-a\r\n421\r\n', { code: 421, lines: ['a', ''] }],
+  ];
+  for (const [text, expected] of table) assert.deepEqual(read(text), [expected], text);
+});
+
 test('pipelined replies come one by one', () => {
   assert.deepEqual(read('250 a\r\n550 5.1.1 b\r\n354 c\r\n'), [
     { code: 250, lines: ['a'] },
@@ -66,6 +76,8 @@ test('what is no reply is invalid, and nothing is read after it', () => {
     '650 x\r\n',
     '250\tx\r\n',
     '250-a\r\n251 b\r\n',
+    '550-a\r\n250 b\r\n',
+    '250-a\r\n550-b\r\n250 c\r\n',
   ]) {
     assert.deepEqual(read(`${text}250 ok\r\n`), ['invalid'], JSON.stringify(text));
   }
