@@ -110,6 +110,7 @@ test('a peer that leaves while its message is written leaves nothing behind', as
     await peer.upTo('DATA');
     peer.send('x\r\n.\r\n');
     await until(() => server.intake.open > 0);
+    peer.socket.resetAndDestroy();
   }
   await server.empty();
   resolve();
@@ -126,6 +127,7 @@ test('a peer that leaves while its message is committed does not undo it', async
     await peer.upTo('DATA');
     peer.send('x\r\n.\r\n');
     await commit.begun;
+    peer.socket.resetAndDestroy();
   }
   await server.empty();
   commit.release();

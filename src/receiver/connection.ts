@@ -69,11 +69,14 @@ export class Connection implements Wire {
       return;
     }
     this.#setDeadline(this.#facts.settings.limits.openingMs);
+    const left = () => this.#raw.destroy();
+    this.#raw.on('end', left);
     const read = (octets: Buffer) => {
       this.#header = Buffer.concat([this.#header, octets]);
       const header = readProxyHeader(this.#header);
       if (header.kind === 'incomplete') return;
       this.#raw.off('data', read);
+      this.#raw.off('end', left);
       // Stopped until somebody listens again, or what comes behind the header would go nowhere.
       this.#raw.pause();
       if (header.kind === 'invalid') {
@@ -179,9 +182,7 @@ export class Connection implements Wire {
 
   #listen(): void {
     this.#socket.on('data', (octets: Buffer) => this.#session?.receive(octets));
-    this.#socket.on('end', () => {
-      if (!this.#socket.writableEnded) this.#socket.end();
-    });
+    this.#socket.on('end', () => this.#session?.inputEnded());
     this.#socket.resume();
   }
 
@@ -198,11 +199,14 @@ export class Connection implements Wire {
     this.#isFull = false;
     const secured = new TLSSocket(this.#raw, { isServer: true, secureContext });
     this.#socket = secured;
+    const left = () => this.#raw.destroy();
+    secured.on('end', left);
     secured.on('error', (error) => {
       this.#log('tls-failed', { session: this.#facts.id, because: error.message });
       this.#raw.destroy();
     });
     secured.on('secure', () => {
+      secured.off('end', left);
       // A session that was told to end meanwhile keeps the deadline of its end.
       if (!secured.writableEnded) this.#cancelDeadline();
       this.#raw.setTimeout(this.#facts.settings.limits.idleMs);

@@ -40,7 +40,8 @@ export class Receiver implements AsyncDisposable {
 
   /** Binds. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
   async listen(options: ListenerOptions): Promise<ListeningAddress> {
-    const server = createServer({ pauseOnConnect: false, noDelay: true }, (socket) => {
+    // A peer that ends its side behind its message still wants to hear what came of it.
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#serial++;
       const facts: ConnectionFacts = {
         id: `${this.#epoch}-${this.#serial.toString(36)}`,

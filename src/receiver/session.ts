@@ -28,6 +28,7 @@ export class Session {
   #output = '';
   #isBusy = false;
   #isPaused = false;
+  #isInputOver = false;
   #isShuttingDown = false;
   readonly #tally: Tally;
   transactions = 0;
@@ -120,6 +121,12 @@ export class Session {
     if (this.isIdle) this.close(replies.shuttingDown);
   }
 
+  /** The peer sends no more: what it asked for is answered, and that is all. */
+  inputEnded(): void {
+    this.#isInputOver = true;
+    if (!this.#isBusy) this.#end();
+  }
+
   /** Nothing came for too long. */
   timeOut(): void {
     if (this.#isBusy) return;
@@ -148,6 +155,7 @@ export class Session {
   }
 
   #end(options?: { readonly isAgreed: boolean }): void {
+    if (this.#state.at === 'closed') return;
     this.#discardContent();
     this.#state = { at: 'closed' };
     this.#flush();
@@ -166,6 +174,7 @@ export class Session {
       this.#fail(error);
     }
     this.#flush();
+    if (this.#isInputOver && !this.#isBusy) this.#end();
     if (this.#isPaused && !this.#isBusy) {
       this.#isPaused = false;
       this.#wire.resume();

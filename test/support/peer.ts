@@ -141,6 +141,11 @@ export class SocketPeer extends Peer implements AsyncDisposable {
     this.#stream.write(octets);
   }
 
+  /** Says no more, and still listens. */
+  end(): void {
+    this.#stream.end();
+  }
+
   async startTls(): Promise<void> {
     this.socket.removeAllListeners('data');
     const secured = connectTls({ socket: this.socket, rejectUnauthorized: false });
