@@ -1,5 +1,6 @@
-import { type Envelope, formatReplyText, type QueueId, type RecipientStatus, reply } from '../mail/index.ts';
-import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry } from '../spool/index.ts';
+import { type Envelope, formatReplyText, type QueueId } from '../mail/index.ts';
+import type { Change, Draft, LaneEntry, LaneName } from '../spool/index.ts';
+import { Acceptance } from './acceptance.ts';
 import { Alarm } from './alarm.ts';
 import { type Attempted, Attempts } from './attempts.ts';
 import { Claims } from './claims.ts';
@@ -9,15 +10,13 @@ import type { Lane, Suspension, Task } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 import { Loader } from './loader.ts';
 import type { QueueOptions, QueueParts } from './options.ts';
-import { logStatuses } from './outcome.ts';
 import { recoverInterrupted } from './recover.ts';
 import { retryDelay } from './retry.ts';
 import { Scheduler } from './scheduler.ts';
-import { pendingOf, unclaimed } from './settle.ts';
+import { unclaimed } from './settle.ts';
 
 /** When a spool that takes no writes is looked at again. */
 const pauseMs = 1000;
-const untried: ReadonlyMap<number, RecipientStatus> = new Map();
 
 /**
  * The queue. An entry is *claimed* when it comes into memory: its attempt is counted and written, with a
@@ -30,6 +29,7 @@ export class Queue {
   readonly #claims: Claims;
   readonly #scheduler: Scheduler;
   readonly #alarm: Alarm;
+  readonly #acceptance: Acceptance;
   readonly #loader: Loader;
   readonly #endings: Endings;
   readonly #attempts: Attempts;
@@ -54,6 +54,15 @@ export class Queue {
     });
     const hasRoom = () => this.#claims.room > 0;
     this.#alarm = new Alarm({ spool, clock, log, hasRoom, ring: (name) => this.#ring(name) });
+    this.#acceptance = new Acceptance(parts, this.#claims, {
+      lane: (name) => this.#lanes.get(name),
+      mayBegin: () => this.#state === 'running',
+      leaseMs: () => this.#delay(1),
+      claimed: (lane, task) => this.#enqueue(lane, task),
+      sleeps: (lane, until) => this.#alarm.set(lane.name, until),
+      waits: (lane) => this.#refill(lane),
+      over: () => this.#dispatch(),
+    });
     this.#loader = new Loader(parts, this.#claims, {
       leaseMs: (attempts) => this.#delay(attempts),
       claimed: (lane, task) => this.#enqueue(lane, task),
@@ -104,38 +113,8 @@ export class Queue {
    * Accepts a message: routes it, makes it durable, with `changes` to others, and begins what may begin.
    * Rejects with `SpoolError`, and then nothing was accepted.
    */
-  async accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
-    const isMailing = this.#claims.isMailing(envelope);
-    // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
-    const { assignLanes, generation: routes } = this.#parts.routing;
-    const planned = assignLanes(envelope).map(({ lane: name, recipients }, number) => {
-      const lane = this.#lanes.get(name);
-      const isClaimed = this.#admits(lane, isMailing);
-      const entry = { id: draft.id, number, ...this.#newEntry(lane, recipients, isClaimed) };
-      if (!isClaimed) return { lane, entry };
-      const task: Task = { lane: name, entry, envelope, isMailing, routes, state: 'claiming' };
-      this.#claims.add(task);
-      lane.reserve(1);
-      return { lane, entry, task };
-    });
-    try {
-      const id = await draft.commit(
-        envelope,
-        planned.map(({ entry }) => entry),
-        changes,
-      );
-      for (const { lane, entry, task } of planned) {
-        if (task === undefined) this.#leaveOnDisk(lane, entry, envelope);
-        else if (task.state === 'claiming') this.#enqueue(lane, task);
-      }
-      return id;
-    } catch (error) {
-      for (const { task } of planned) if (task !== undefined) this.#claims.remove(task);
-      throw error;
-    } finally {
-      for (const { lane, task } of planned) if (task !== undefined) lane.unreserve(1);
-      this.#dispatch();
-    }
+  accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
+    return this.#acceptance.accept(draft, envelope, changes);
   }
 
   /**
@@ -188,21 +167,6 @@ export class Queue {
     }
   }
 
-  #admits(lane: Lane, isMailing: boolean): boolean {
-    if (this.#state === 'draining' || lane.hasMore || lane.health.kind === 'suspended') return false;
-    return this.#claims.admits(lane, isMailing);
-  }
-
-  #newEntry(lane: Lane, recipients: NewLaneEntry['recipients'], isClaimed: boolean): NewLaneEntry {
-    const now = this.#parts.clock.now();
-    if (isClaimed) {
-      const dueAt = now + this.#delay(1);
-      return { lane: lane.name, recipients, attempts: 1, dueAt, begun: true, attemptedAt: now };
-    }
-    const dueAt = lane.health.kind === 'suspended' ? Math.max(now, lane.health.until) : now;
-    return { lane: lane.name, recipients, attempts: 0, dueAt };
-  }
-
   /** Puts a claim in line, or back on disk when it came too late. */
   #enqueue(lane: Lane, task: Task): void {
     task.state = 'waiting';
@@ -213,20 +177,6 @@ export class Queue {
       lane.push(task);
       this.#scheduler.refresh(lane);
     }
-  }
-
-  #leaveOnDisk(lane: Lane, entry: LaneEntry, envelope: Envelope): void {
-    if (lane.health.kind === 'alive') {
-      lane.expectMore();
-      this.#refill(lane);
-      return;
-    }
-    const { log, clock } = this.#parts;
-    const why = reply(451, '4.1', `delivery suspended: ${formatReplyText(lane.health.because)}`);
-    const status: RecipientStatus = { status: 'pending', at: clock.now(), reply: why };
-    const statuses = new Map(pendingOf(entry, envelope, untried).map((index) => [index, status]));
-    logStatuses(log, { id: entry.id, envelope, statuses, now: clock.now() });
-    this.#alarm.set(lane.name, entry.dueAt);
   }
 
   #dispatch(): void {

@@ -1,0 +1,99 @@
+import { type Envelope, formatReplyText, type QueueId, type RecipientStatus, reply } from '../mail/index.ts';
+import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry } from '../spool/index.ts';
+import type { Claims } from './claims.ts';
+import type { Lane, Task } from './lane.ts';
+import type { QueueParts } from './options.ts';
+import { logStatuses } from './outcome.ts';
+import { recipientsOf } from './settle.ts';
+
+/** What acceptance asks of the queue, and tells it. */
+export interface AcceptanceEvents {
+  lane(name: LaneName): Lane;
+  /** Whether new attempts are begun at all. */
+  mayBegin(): boolean;
+  /** How long the claim of a first attempt is leased. */
+  leaseMs(): number;
+  claimed(lane: Lane, task: Task): void;
+  /** The lane is left alone until then. */
+  sleeps(lane: Lane, until: number): void;
+  /** Something for the lane is due and on disk. */
+  waits(lane: Lane): void;
+  /** A message was accepted, or could not be. */
+  over(): void;
+}
+
+/** Takes messages in: routes them, claims at once what may begin, and makes them durable. */
+export class Acceptance {
+  readonly #parts: QueueParts;
+  readonly #claims: Claims;
+  readonly #events: AcceptanceEvents;
+
+  constructor(parts: QueueParts, claims: Claims, events: AcceptanceEvents) {
+    this.#parts = parts;
+    this.#claims = claims;
+    this.#events = events;
+  }
+
+  async accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
+    const isMailing = this.#claims.isMailing(envelope);
+    // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
+    const { assignLanes, generation: routes } = this.#parts.routing;
+    const planned = assignLanes(envelope).map(({ lane: name, recipients }, number) => {
+      const lane = this.#events.lane(name);
+      const isClaimed = this.#admits(lane, isMailing);
+      const entry = { id: draft.id, number, ...this.#newEntry(lane, recipients, isClaimed) };
+      if (!isClaimed) return { lane, entry };
+      const task: Task = { lane: name, entry, envelope, isMailing, routes, state: 'claiming' };
+      this.#claims.add(task);
+      lane.reserve(1);
+      return { lane, entry, task };
+    });
+    try {
+      const id = await draft.commit(
+        envelope,
+        planned.map(({ entry }) => entry),
+        changes,
+      );
+      for (const { lane, entry, task } of planned) {
+        if (task === undefined) this.#leaveOnDisk(lane, entry, envelope);
+        else if (task.state === 'claiming') this.#events.claimed(lane, task);
+      }
+      return id;
+    } catch (error) {
+      for (const { task } of planned) if (task !== undefined) this.#claims.remove(task);
+      throw error;
+    } finally {
+      for (const { lane, task } of planned) if (task !== undefined) lane.unreserve(1);
+      this.#events.over();
+    }
+  }
+
+  #admits(lane: Lane, isMailing: boolean): boolean {
+    if (!this.#events.mayBegin() || lane.hasMore || lane.health.kind === 'suspended') return false;
+    return this.#claims.admits(lane, isMailing);
+  }
+
+  #newEntry(lane: Lane, recipients: NewLaneEntry['recipients'], isClaimed: boolean): NewLaneEntry {
+    const now = this.#parts.clock.now();
+    if (isClaimed) {
+      const dueAt = now + this.#events.leaseMs();
+      return { lane: lane.name, recipients, attempts: 1, dueAt, begun: true, attemptedAt: now };
+    }
+    const dueAt = lane.health.kind === 'suspended' ? Math.max(now, lane.health.until) : now;
+    return { lane: lane.name, recipients, attempts: 0, dueAt };
+  }
+
+  #leaveOnDisk(lane: Lane, entry: LaneEntry, envelope: Envelope): void {
+    if (lane.health.kind === 'alive') {
+      lane.expectMore();
+      this.#events.waits(lane);
+      return;
+    }
+    const { log, clock } = this.#parts;
+    const why = reply(451, '4.1', `delivery suspended: ${formatReplyText(lane.health.because)}`);
+    const status: RecipientStatus = { status: 'pending', at: clock.now(), reply: why };
+    const statuses = new Map(recipientsOf(entry, envelope).map((index) => [index, status]));
+    logStatuses(log, { id: entry.id, envelope, statuses, now: clock.now() });
+    this.#events.sleeps(lane, entry.dueAt);
+  }
+}
