@@ -80,6 +80,8 @@ test('bad values change nothing', async () => {
     'ADDR=10.0.0.1 ADDR=10.0.0.2',
     'ADDR=10.0.0.1 PORT=99999',
     'ADDR=10.0.0.1 PORT=x',
+    'ADDR=10.0.0.1 LOGIN=somebody',
+    'ADDR=10.0.0.1 DESTADDR=192.0.2.1',
     'ADDR',
     '',
     'ADDR=+zz',
@@ -95,6 +97,21 @@ test('a name that is none is left out', async () => {
     await peer.expect([`XCLIENT ADDR=198.51.100.7 NAME=${name}`, 220]);
     assert.equal(peer.session.client.name, undefined);
   }
+});
+
+test('PROTO and HELO change nothing: the client says EHLO or HELO itself', async () => {
+  await using peer = await proxy();
+  await peer.expect(['XCLIENT ADDR=198.51.100.7 PROTO=SMTP HELO=stated.example', 220]);
+  assert.equal(peer.session.client.helo, '');
+  await peer.expect(['MAIL FROM:<>', 503], ['EHLO said.example', 250]);
+  assert.equal(peer.session.client.helo, 'said.example');
+});
+
+test('what is not stated stays as it was', async () => {
+  await using peer = await proxy();
+  await peer.expect(['XCLIENT PORT=4711', 220]);
+  const { address, port } = peer.session.client;
+  assert.deepEqual([address, port], ['127.0.0.1', 4711]);
 });
 
 test('it is refused in a transaction and before more commands', async () => {

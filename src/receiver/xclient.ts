@@ -6,6 +6,7 @@ import type { Step } from './verbs.ts';
 
 const refused = reply(550, '7.0', 'not authorised to say for whom you speak');
 const noAddress = reply(550, '7.0', 'a client without an address is not served');
+const badAttribute = reply(501, '5.4', 'an XCLIENT attribute that is not offered');
 const badAddress = reply(501, '5.4', 'bad value of an XCLIENT attribute');
 const notNow = reply(503, '5.1', 'XCLIENT is not possible now');
 
@@ -14,7 +15,8 @@ const unavailable: ReadonlySet<string> = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL
 
 /**
  * XCLIENT, as Postfix documents it: a proxy on the list says who the client really is. The session begins
- * anew with a 220; nothing that was known of the proxy is kept for the client.
+ * anew with a 220; nothing that was known of the proxy is kept for the client. PROTO and HELO are taken and
+ * change nothing, because the client's own EHLO or HELO has to follow.
  */
 export function xclient(session: Session, attributes: ReadonlyMap<string, string>): Step {
   if (!session.mayXclient) {
@@ -22,6 +24,9 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
     return refused;
   }
   if (session.hasBufferedInput) return notNow;
+  // A LOGIN that was passed over would leave the proxy in the belief that its client is known here.
+  const offered = session.extensions.xclient ?? [];
+  if (!attributes.keys().every((name) => offered.includes(name))) return badAttribute;
   const stated = (name: string): string | undefined => {
     const value = attributes.get(name);
     return value === undefined || unavailable.has(value.toUpperCase()) ? undefined : value;
