@@ -17,7 +17,7 @@ export const replies = {
   foreign: reply(554, '5.1', 'this is a mail server'),
   lineTooLong: reply(500, '5.6', 'line too long'),
   bareLineEnd: reply(500, '5.2', 'lines end with CRLF'),
-  invalidLine: reply(500, '5.2', 'line is not valid UTF-8'),
+  invalidLine: reply(500, '5.2', 'a line is text in UTF-8'),
   helloFirst: reply(503, '5.1', 'say EHLO first'),
   nestedMail: reply(503, '5.1', 'a transaction is under way'),
   mailFirst: reply(503, '5.1', 'say MAIL first'),

@@ -48,7 +48,7 @@ const legal: Readonly<Record<Verb, { readonly in: readonly StateName[]; readonly
   vrfy: { in: always, else: replies.notOffered },
   expn: { in: always, else: replies.notOffered },
   help: { in: always, else: replies.notOffered },
-  starttls: { in: ['identified'], else: replies.helloFirst },
+  starttls: { in: ['identified'], else: replies.nestedMail },
   auth: { in: [], else: replies.notImplemented },
   xclient: { in: ['greeted', 'identified'], else: replies.nestedMail },
   unknown: { in: always, else: replies.unknown },
@@ -82,7 +82,7 @@ function isOutOfStep(session: Session, { verb }: Command | CommandError): boolea
 
 function notNow(session: Session, verb: Verb, otherwise: Reply): Reply {
   const { at } = session.state;
-  if (at === 'greeted' && (verb === 'mail' || verb === 'rcpt' || verb === 'data')) return replies.helloFirst;
+  if (at === 'greeted' && legal[verb].in.length > 0) return replies.helloFirst;
   if (at === 'chunks' && (verb === 'data' || verb === 'rcpt')) return replies.bdatOnly;
   return otherwise;
 }
