@@ -30,6 +30,19 @@ test('the defaults of the configuration are those of the modules', () => {
   assert.deepEqual({ maxMessages: capture.maxMessages, maxBytes: capture.maxBytes }, defaultCapture);
 });
 
+test('nobody is waited for less long than RFC 5321 §4.5.3.2 asks, and no less is taken than §4.5.3.1 does', () => {
+  const { delivery, limits } = defaults();
+  const minute = 60_000;
+  const { greeting, mail, rcpt, dataInit, dataBlock, dataDone } = delivery.timeouts;
+  assert.ok(Math.min(greeting, mail, rcpt) >= 5 * minute);
+  assert.ok(dataInit >= 2 * minute);
+  assert.ok(dataBlock >= 3 * minute);
+  assert.ok(dataDone >= 10 * minute);
+  assert.ok(limits.idleMs >= 5 * minute);
+  assert.ok(limits.recipients >= 100);
+  assert.ok(limits.messageBytes >= 64 * 1024);
+});
+
 test('nobody is told of delays, and nobody may relay, unless the configuration says so', () => {
   const { queue, relay, domains, xclientFrom } = defaults();
   assert.equal(queue.retry.warnAfterMs, 0);
