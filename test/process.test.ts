@@ -100,6 +100,16 @@ test('exit codes tell usage, configuration and ports in use apart', async (t) =>
   assert.match(second.stderr, new RegExp(`127\\.0\\.0\\.1:${port} is in use`));
 });
 
+test('a data folder that cannot be made is exit 73 and named, also where the system says ENOENT', async (t) => {
+  const { file, write } = await configured(t);
+  for (const data of ['/proc/nope/data', file, join(file, 'data')]) {
+    await write({ data });
+    const outcome = await posthouse('start', '--config', file);
+    assert.equal(outcome.code, 73, outcome.stderr);
+    assert.match(outcome.stderr, /mkdir '[^']*'\n$/);
+  }
+});
+
 test('a second relay on the same data folder is refused, and the first goes on', async (t) => {
   const { file } = await configured(t);
   const first = start(t, file);

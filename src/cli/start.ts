@@ -114,6 +114,7 @@ async function startOrExplain(
 
 interface SystemError extends Error {
   readonly code: string;
+  readonly syscall?: string;
   readonly address?: string;
   readonly port?: number;
 }
@@ -141,7 +142,8 @@ function explain(error: unknown): unknown {
     case 'corrupt':
       return new CliError(exitCode.ioErr, `${found.message}: see "posthouse queue salvage"`, cause);
     default:
-      return error;
+      // The system's own words name the call and the path: `ENOTDIR: not a directory, mkdir '/etc/passwd/spool'`.
+      return found.syscall === undefined ? error : new CliError(exitCode.cantCreate, found.message, cause);
   }
 }
 
