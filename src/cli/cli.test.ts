@@ -85,13 +85,17 @@ async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
 const mistakes: [string[], RegExp][] = [
   [['strat'], /did you mean "posthouse start"/],
   [['queue', 'relase', 'X'], /did you mean "posthouse queue release"/],
-  [['queue'], /needs a subcommand/],
+  [['queue'], /needs a subcommand: see "posthouse queue --help"/],
+  [['help', 'strat'], /did you mean "posthouse start"/],
   [['frobnicate'], /see "posthouse --help"/],
-  [['check', '--conifg', 'x'], /Unknown option '--conifg'\nusage: posthouse check/],
+  [
+    ['check', '--conifg', 'x'],
+    /Unknown option '--conifg' \(did you mean "--config"\?\)\nusage: posthouse check/,
+  ],
   [['check', '--config'], /usage/],
   [['check', '--config', 'a', '--config', 'b'], /--config is given twice/],
   [['check', 'extra'], /unexpected argument "extra"/],
-  [['init'], /an argument is missing/],
+  [['init'], /an argument is missing\nusage: posthouse init \[options\] local\|/],
   [['init', 'emperor'], /unknown role "emperor"/],
   [['queue', 'remove'], /say which messages/],
   [['queue', 'remove', 'A1', '--all'], /not both/],
@@ -117,6 +121,7 @@ test('every command explains itself', async () => {
     const help = await run([...name, '--help']);
     assert.equal(help.code, 0);
     assert.match(help.out, new RegExp(`usage: posthouse ${name.join(' ')}`));
+    assert.equal((await run(['help', ...name])).out, help.out);
   }
 });
 
@@ -255,6 +260,8 @@ test('without a relay queue commands are 69', async (t) => {
     ['queue', 'list'],
     ['queue', 'flush', '--all'],
     ['queue', 'shape'],
+    ['status'],
+    ['reload'],
     ['send', '--to', 'a@b.example'],
   ]) {
     const { code, err } = await run([...argv, '--data', data], fakeIo({ folder: data }));
@@ -302,6 +309,31 @@ test('send tells a pipe at the end what it tells a terminal as it happens', asyn
   assert.equal(piped.out, 'A1 a@b.example: delivered by mx: 250 ok\n');
   const terminal = fakeIo({ folder: data, isTerminal: { stdin: false, stdout: true, stderr: true } });
   assert.equal((await run(argv, terminal)).out, 'accepted as A1\na@b.example: delivered by mx: 250 ok\n');
+});
+
+test('reload tells the changes, or every problem with exit 78', async (t) => {
+  const { data } = await fakeRelay(t, {
+    reload: async () => ({ outcome: 'reloaded', changes: ['hostname changed'] }),
+  });
+  const done = await run(['reload', '--data', data]);
+  assert.deepEqual([done.code, done.out], [0, 'hostname changed\n']);
+  const problems = ['c.yaml:1:1: x', 'c.yaml:2:1: y'];
+  const refusing = await fakeRelay(t, { reload: async () => ({ outcome: 'refused', problems }) });
+  const refused = await run(['reload', '--data', refusing.data]);
+  assert.deepEqual([refused.code, refused.out], [78, 'c.yaml:1:1: x\nc.yaml:2:1: y\n']);
+  assert.match(refused.err, /^not reloaded, the configuration in force stays/);
+  const unchanged = await run(['reload', '--data', (await fakeRelay(t)).data]);
+  assert.deepEqual([unchanged.code, unchanged.out], [0, 'nothing changed\n']);
+});
+
+test('status is 0 when the relay takes mail and 75 when it takes none', async (t) => {
+  const { data } = await fakeRelay(t);
+  const { code, out } = await run(['status', '--data', data]);
+  assert.equal(code, 0);
+  assert.match(out, /^relay +h, posthouse 1, process 1\nstate +running for \d+d\nspool +ok\nmessages +1\n/);
+  const json = JSON.parse((await run(['status', '--json', '--data', data])).out);
+  const full = await fakeRelay(t, { status: async () => ({ ...json, spool: 'low' }) });
+  assert.equal((await run(['status', '--data', full.data])).code, 75);
 });
 
 test('send attaches files, whatever their names', async (t) => {

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 
+import { nearest } from '../base/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 
@@ -86,11 +87,16 @@ function parseArguments(command: Command, argv: readonly string[]): Arguments {
       rest: positionals,
     };
   } catch (error) {
-    throw usage(
-      command,
-      error instanceof Error ? (error.message.split('. To specify')[0] ?? '') : String(error),
-    );
+    throw usage(command, mistake(command, error));
   }
+}
+
+/** The words of `parseArgs`, with the option that was meant where there is one like it. */
+function mistake({ options }: Command, error: unknown): string {
+  const text = error instanceof Error ? (error.message.split('. To specify')[0] ?? '') : String(error);
+  const unknown = /^Unknown option '--([^']+)'/.exec(text)?.[1];
+  const near = unknown === undefined ? undefined : nearest(unknown, Object.keys(options));
+  return near === undefined ? text : `${text} (did you mean "--${near}"?)`;
 }
 
 function formatUsage({ name, synopsis, options }: Command): string {

@@ -59,7 +59,11 @@ function textPart(body: string): string {
 
 async function filePart(path: string): Promise<string> {
   const content = await readFile(path).catch((cause: unknown) => {
-    throw new CliError(exitCode.noInput, `cannot read the file to attach: ${String(cause)}`, { cause });
+    throw new CliError(
+      exitCode.noInput,
+      `cannot read the file to attach: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
   });
   const name = basename(path);
   const type = types[extname(path).toLowerCase()] ?? 'application/octet-stream';

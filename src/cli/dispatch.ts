@@ -9,6 +9,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   check: async () => (await import('./check.ts')).check,
   init: async () => (await import('./init.ts')).init,
+  reload: async () => (await import('./reload.ts')).reload,
+  status: async () => (await import('./status.ts')).status,
   send: async () => (await import('./send.ts')).send,
   'queue list': async () => (await import('./queue-list.ts')).queueList,
   'queue show': async () => (await import('./queue-show.ts')).queueShow,
@@ -39,6 +41,7 @@ export async function dispatch(argv: readonly string[], io: Io, calledAs = 'post
     const link = links[calledAs];
     if (link !== undefined) return await runSendmailLink([...link, ...argv], io);
     const [first, ...rest] = argv;
+    if (first === 'help' && rest.length > 0) return await dispatch([...rest, '--help'], io);
     if (first === 'sendmail') return await runSendmailLink(rest, io);
     if (first === undefined || first === '--help' || first === '-h' || first === 'help')
       return await help('', io);
@@ -60,19 +63,19 @@ async function runNamed(first: string, rest: readonly string[], io: Io): Promise
   const [second, ...others] = rest;
   if (isGroup && (second === undefined || second.startsWith('-'))) {
     const asked = second === '--help' || second === '-h';
-    if (!asked) throw unknown(first, `"${first}" needs a subcommand`);
-    return help(`${first} `, io);
+    if (asked) return help(`${first} `, io);
+    throw new CliError(exitCode.usage, `"${first}" needs a subcommand: see "posthouse ${first} --help"`);
   }
   const name = isGroup ? `${first} ${second}` : first;
   const load = commands[name];
-  if (load === undefined) throw unknown(name, `unknown command "${name}"`);
+  if (load === undefined) throw unknown(name);
   return runCommand(await load(), isGroup ? others : rest, io);
 }
 
-function unknown(name: string, problem: string): CliError {
+function unknown(name: string): CliError {
   const near = nearest(name, [...Object.keys(commands), 'sendmail']);
   const hint = near === undefined ? 'see "posthouse --help"' : `did you mean "posthouse ${near}"?`;
-  return new CliError(exitCode.usage, `${problem}: ${hint}`);
+  return new CliError(exitCode.usage, `unknown command "${name}": ${hint}`);
 }
 
 async function help(prefix: string, io: Io): Promise<number> {

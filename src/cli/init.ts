@@ -8,7 +8,7 @@ import { resolvePath } from './io.ts';
 /** `posthouse init`. */
 export const init: Command = {
   name: 'init',
-  synopsis: 'ROLE',
+  synopsis: initRoles.join('|'),
   summary: 'Write a commented configuration for a role.',
   options: {
     output: {
@@ -18,7 +18,6 @@ export const init: Command = {
     },
     force: { help: 'replace a file that is there' },
   },
-  notes: `Roles: ${initRoles.join(', ')}`,
   arity: { min: 1, max: 1 },
   async run(args, io) {
     const made = initConfig(args.rest[0] ?? '');
@@ -35,7 +34,7 @@ export const init: Command = {
       const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST';
       const why = isThere
         ? `"${file}" is there already: --force replaces it`
-        : `cannot write "${file}": ${error}`;
+        : `cannot write it: ${error instanceof Error ? error.message : error}`;
       throw new CliError(exitCode.cantCreate, why, { cause: error });
     }
     if (io.isTerminal.stderr) io.err(`wrote ${file}: adapt it, then run "posthouse check"\n`);

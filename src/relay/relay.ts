@@ -106,7 +106,7 @@ export class Relay implements AsyncDisposable {
       return { outcome: 'reloaded', changes };
     } catch (error) {
       const problems = (error instanceof Error ? error.message : String(error)).split('\n');
-      this.#parts.log.error('reload-refused', { problems });
+      this.#parts.log.error('reload-refused', { because: 'the configuration in force stays', problems });
       return { outcome: 'refused', problems };
     }
   }

@@ -1,0 +1,32 @@
+import { connectControl, type RelayStatus } from '../admin/index.ts';
+import type { Command } from './command.ts';
+import { controlPath, dataFolder, locationOptions } from './configuration.ts';
+import { exitCode } from './exit-code.ts';
+import { formatSpan } from './table.ts';
+
+/** `posthouse status`. */
+export const status: Command = {
+  name: 'status',
+  synopsis: '',
+  summary: 'Say whether the relay runs, since when, and how much it has to do.',
+  options: { ...locationOptions, json: { help: 'the status as one JSON object' } },
+  notes: 'Exit 0 when the relay takes mail, 75 when it runs and takes none, 69 when it does not run.',
+  arity: { min: 0, max: 0 },
+  async run(args, io) {
+    const found = await connectControl(controlPath(dataFolder(args, io))).status();
+    await io.out(args.has('json') ? `${JSON.stringify(found)}\n` : format(found));
+    return found.state === 'running' && found.spool === 'ok' ? exitCode.ok : exitCode.tempFail;
+  },
+};
+
+function format(relay: RelayStatus): string {
+  const rows = [
+    ['relay', `${relay.hostname}, posthouse ${relay.version}, process ${relay.pid}`],
+    ['state', `${relay.state} for ${formatSpan(Date.now() - relay.startedAt)}`],
+    ['spool', relay.spool],
+    ['messages', String(relay.messages)],
+    ['sessions', String(relay.sessions)],
+    ['listeners', relay.listeners.map(({ role, address }) => `${role} ${address}`).join(', ')],
+  ] as const;
+  return rows.map(([name, value]) => `${name.padEnd(9)}  ${value}\n`).join('');
+}
