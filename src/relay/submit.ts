@@ -19,7 +19,8 @@ export interface Submitting {
   readonly signal: AbortSignal;
 }
 
-const fates: ReadonlySet<string> = new Set(['delivered', 'deferred', 'bounced', 'expired', 'held']);
+/** The events of the log that are the fate of a recipient. */
+const fates = ['delivered', 'deferred', 'bounced', 'expired', 'held'] as const;
 
 /** Takes in a message of the operator and, when asked, tells of it until every recipient has its fate. */
 export async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
@@ -74,31 +75,23 @@ function parseSubmission(
 }
 
 async function* tellFates(events: EventQueue, recipients: number): AsyncIterable<SubmitEvent> {
-  const open = new Set<string>();
-  let settled = 0;
+  const settled = new Set<string>();
   for await (const { event, fields } of events) {
     if (event === 'removed') return;
-    if (!fates.has(event)) continue;
+    const status = fates.find((fate) => fate === event);
+    if (status === undefined) continue;
     const to = String(fields.to ?? '');
     yield {
       event: 'fate',
       to,
-      status: event as 'delivered' | 'deferred' | 'bounced' | 'expired' | 'held',
-      ...textField('relay', fields),
-      ...textField('reply', fields),
-      ...(typeof fields.delayMs === 'number' ? { delayMs: fields.delayMs } : {}),
+      status,
+      ...(typeof fields.relay === 'string' && { relay: fields.relay }),
+      ...(typeof fields.reply === 'string' && { reply: fields.reply }),
+      ...(typeof fields.delayMs === 'number' && { delayMs: fields.delayMs }),
     };
-    if (event !== 'deferred' && !open.has(to)) {
-      open.add(to);
-      settled++;
-    }
-    if (settled >= recipients) return;
+    if (status !== 'deferred') settled.add(to);
+    if (settled.size >= recipients) return;
   }
-}
-
-function textField<K extends 'relay' | 'reply'>(name: K, fields: LogFields): { [P in K]?: string } {
-  const value = fields[name];
-  return typeof value === 'string' ? ({ [name]: value } as { [P in K]?: string }) : {};
 }
 
 /** Events between whoever tells them and whoever reads them. Ends when the signal aborts. */
