@@ -57,6 +57,14 @@ export class Ledger {
     this.#leftovers.push(leftover);
   }
 
+  /** What the last kill left open, acknowledged or in doubt, and has not arrived in this run. */
+  due(): string[] {
+    const left = this.#leftovers.at(-1) ?? new Map<string, ReadonlySet<string>>();
+    return [...left]
+      .flatMap(([marker, open]) => [...open].map((to) => `${marker} ${to}`))
+      .filter((key) => !this.#arrivals.get(key)?.some(({ run }) => run === this.run));
+  }
+
   /** Acknowledged messages that have not arrived everywhere. */
   missing(): string[] {
     return [...this.#acknowledged]
