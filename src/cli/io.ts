@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 
 /** What a command may touch of its surroundings, so that tests can stand in for all of it. */
@@ -48,4 +49,13 @@ export function processIo(): Io {
 /** An argument that is a path, absolute. */
 export function resolvePath(io: Io, path: string): string {
   return resolve(io.folder, path);
+}
+
+/** The user who calls, by the account of the process; one without an account goes by what the shell says. */
+export function userName(io: Io): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return io.env.LOGNAME ?? io.env.USER ?? String(process.getuid?.() ?? 'nobody');
+  }
 }

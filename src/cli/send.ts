@@ -3,7 +3,7 @@ import { type Address, asciiMailbox, parseMailbox, type ReversePath } from '../m
 import { type Arguments, type Command, usage } from './command.ts';
 import { composeMessage } from './compose.ts';
 import { controlPath, dataFolder, loadSite, locationOptions } from './configuration.ts';
-import { type Io, resolvePath } from './io.ts';
+import { type Io, resolvePath, userName } from './io.ts';
 import { reportFates } from './send-report.ts';
 
 /** `posthouse send`. */
@@ -73,11 +73,6 @@ function untilSignal(io: Io): Disposable & { readonly signal: AbortSignal } {
       for (const stopListening of off) stopListening();
     },
   };
-}
-
-function userName(io: Io): string {
-  const name = io.env.LOGNAME ?? io.env.USER ?? '';
-  return /^[\w.-]+$/.test(name) ? name : 'posthouse';
 }
 
 async function bodyOf(args: Arguments, io: Io): Promise<string> {

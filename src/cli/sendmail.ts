@@ -1,10 +1,8 @@
-import { userInfo } from 'node:os';
-
 import type { DropEnvelope } from '../admin/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, userName } from './io.ts';
 import { drop } from './sendmail-drop.ts';
 import { parseSendmail, type SendmailOptions } from './sendmail-options.ts';
 import { prepareMessage } from './submission.ts';
@@ -68,17 +66,7 @@ async function deliver(options: SendmailOptions, io: Io, site: SendmailSite): Pr
     now: Date.now(),
     dotEnds: options.dotEnds,
   });
-  const ofHeader = options.readsHeader
-    ? message.recipients.map((text) => qualify(text, site, exitCode.dataErr).text)
-    : [];
-  const to = [...new Set([...named, ...ofHeader])];
-  if (to.length === 0) throw new CliError(exitCode.dataErr, 'the header names no recipients');
-  if (to.length > site.limits.recipients) {
-    throw new CliError(
-      exitCode.dataErr,
-      `${to.length} recipients are more than the ${site.limits.recipients} allowed`,
-    );
-  }
+  const to = allRecipients(named, options.readsHeader ? message.recipients : [], site);
   const name = await drop(
     site.maildrop,
     envelopeOf(options, from, to),
@@ -86,6 +74,16 @@ async function deliver(options: SendmailOptions, io: Io, site: SendmailSite): Pr
   );
   if (options.isVerbose) io.err(`queued as ${name} for ${to.join(', ')}\n`);
   return exitCode.ok;
+}
+
+/** Those of the command line, then those of the header; each once. */
+function allRecipients(named: readonly string[], ofHeader: readonly string[], site: SendmailSite): string[] {
+  const { recipients: max } = site.limits;
+  const others = ofHeader.map((text) => qualify(text, site, exitCode.dataErr).text);
+  const to = [...new Set([...named, ...others])];
+  if (to.length === 0) throw new CliError(exitCode.dataErr, 'the header names no recipients');
+  if (to.length <= max) return to;
+  throw new CliError(exitCode.dataErr, `${to.length} recipients are more than the ${max} allowed`);
 }
 
 function envelopeOf(options: SendmailOptions, from: string, to: readonly string[]): DropEnvelope {
@@ -112,14 +110,6 @@ function qualify(
     parseMailbox(`${trimmed}@${site.hostname}`, { smtputf8: true });
   if (address === undefined) throw new CliError(code, `"${text}" is not an address`);
   return address;
-}
-
-function userName(io: Io): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return io.env.LOGNAME ?? io.env.USER ?? String(process.getuid?.() ?? 'nobody');
-  }
 }
 
 async function* bounded(octets: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {

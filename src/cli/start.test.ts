@@ -132,8 +132,15 @@ test('the local profile says on a terminal what to do next, and only there', asy
     await ready(io);
     io.signal('SIGTERM');
     await running;
-    assert.equal(/posthouse send --to/.test(io.text.err), stderr);
+    assert.equal(/ {3}posthouse send --to/.test(io.text.err), stderr);
   }
+  const isTerminal = { stdin: false, stdout: false, stderr: true };
+  const clone = fakeIo({ folder, isTerminal, env: { npm_lifecycle_event: 'start' } });
+  const running = runStart(undefined, clone, parts);
+  await ready(clone);
+  clone.signal('SIGTERM');
+  await running;
+  assert.match(clone.text.err, / {3}npm run -s posthouse -- send --to/);
 });
 
 test('a configuration that does not load is 78, before anything is started', async (t) => {

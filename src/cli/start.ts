@@ -60,7 +60,7 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   started.resolve(relay);
   const listeners = relay.addresses.map(({ name, role, address }) => ({ name, role, address }));
   await io.out(`${JSON.stringify({ event: 'ready', pid: process.pid, data: config.data, listeners })}\n`);
-  if (configFile === undefined && io.isTerminal.stderr) io.err(localHint(relay, config));
+  if (configFile === undefined && io.isTerminal.stderr) io.err(localHint(relay, { config, io }));
   await stopped.first;
   log.info('draining');
   await relay.drain(AbortSignal.any([stopped.second, AbortSignal.timeout(drainMs)]));
@@ -161,14 +161,19 @@ function systemError(error: unknown): SystemError | undefined {
 }
 
 /** What somebody who has just tried it wants to know next. */
-function localHint(relay: StartedRelay, config: Config): string {
+function localHint(
+  relay: StartedRelay,
+  { config, io }: { readonly config: Config; readonly io: Io },
+): string {
   const address = relay.addresses[0]?.address ?? '127.0.0.1:2525';
+  // In a clone the command is a script of the package.
+  const posthouse = io.env.npm_lifecycle_event === undefined ? 'posthouse' : 'npm run -s posthouse --';
   return `
 Posthouse runs the local profile: it takes mail from this machine at ${address},
 and nothing leaves it. Every message ends in ${config.capture.folder}.
 
-  send a first message:   posthouse send --to you@example.org --subject Hello
-  a real role:            posthouse init mx   (or smarthost-client)
+  send a first message:   ${posthouse} send --to you@example.org --subject Hello
+  a real role:            ${posthouse} init mx   (or smarthost-client)
   stop:                   Ctrl-C
 
 `;
