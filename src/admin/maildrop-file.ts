@@ -4,6 +4,8 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
+import { ControlError } from './control.ts';
+
 const address = z.string().max(2048);
 
 /** One recipient, with what the sender wants to hear about it (RFC 3461). */
@@ -30,7 +32,7 @@ export const dropEnvelopeShape = z.strictObject({
   version: z.literal(1),
   /** Empty for the null reverse-path. */
   from: address,
-  to: z.array(dropRecipientShape).min(1).max(10_000).readonly(),
+  to: z.array(dropRecipientShape).min(1).max(100_000).readonly(),
   body: z.enum(['7bit', '8bitmime', 'binarymime']),
   /** RFC 6531: header or addresses may be beyond ASCII. Those addresses count also where this is absent. */
   smtputf8: z.boolean().exactOptional(),
@@ -40,7 +42,7 @@ export const dropEnvelopeShape = z.strictObject({
 export type DropEnvelope = z.infer<typeof dropEnvelopeShape>;
 
 /** Longest first line of a file, in octets. */
-export const maxEnvelopeOctets = 4 * 1024 * 1024;
+export const maxEnvelopeOctets = 8 * 1024 * 1024;
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants;
 
@@ -51,7 +53,8 @@ export const partPrefix = 'part-';
 
 /**
  * Puts a message into the maildrop and returns its name. When it resolves, the message survives a power
- * cut and the relay will find it, now or when it next runs. When it rejects nothing is left behind. Names
+ * cut and the relay will find it, now or when it next runs. When it rejects nothing is left behind: with
+ * `ControlError` `too-large` for an envelope that the relay would not read, else with the system's error. Names
  * are 128 bits of chance: nobody but the relay can list the folder, so nobody else can find the file.
  */
 export async function dropMail(
@@ -59,11 +62,14 @@ export async function dropMail(
   envelope: DropEnvelope,
   octets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<string> {
+  const line = Buffer.from(`${JSON.stringify(envelope)}\n`);
+  if (line.length > maxEnvelopeOctets)
+    throw new ControlError('too-large', 'too many recipients for one message');
   const name = randomBytes(16).toString('hex');
   const part = join(folder, partPrefix + name);
   const file = await open(part, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o640);
   try {
-    await file.writeFile(`${JSON.stringify(envelope)}\n`);
+    await file.writeFile(line);
     for await (const chunk of octets) await file.writeFile(chunk);
     await file.sync();
     await rename(part, join(folder, name + dropSuffix));

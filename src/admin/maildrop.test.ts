@@ -71,6 +71,19 @@ test('a dropped message is noticed, taken in with its owner, and removed', async
   await until(() => log.lines.some(({ event }) => event === 'maildrop-taken'));
 });
 
+test('as many recipients as a relay may allow fit into a letter; one that could not be read is not written', async (t) => {
+  const { folder, drop, taken, waiting, bad } = await start(t);
+  const many = (length: number, size: number) => ({
+    ...envelope,
+    to: Array.from({ length }, (_, i) => ({ address: `${'x'.repeat(size)}${i}@d.example` })),
+  });
+  await dropMail(folder, many(100_000, 1), [Buffer.from('x')]);
+  await drop.scan();
+  assert.deepEqual([taken.length, await bad()], [1, []]);
+  await assert.rejects(dropMail(folder, many(100_000, 60), [Buffer.from('x')]), { code: 'too-large' });
+  assert.deepEqual(await waiting(), []);
+});
+
 test('what was dropped while the relay was down is taken in at its start', async (t) => {
   const { folder, drop, taken } = await start(t);
   await drop[Symbol.asyncDispose]();

@@ -1,4 +1,4 @@
-import { type DropEnvelope, dropMail } from '../admin/index.ts';
+import { ControlError, type DropEnvelope, dropMail } from '../admin/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** Puts a message into the maildrop and returns its name there. Throws `CliError`, whatever went wrong. */
@@ -14,8 +14,9 @@ export async function drop(
   }
 }
 
-/** Everything but a missing permission may be better later, so the caller is told to try again. */
+/** Everything but a missing permission and too many recipients may be better later: "try again". */
 function explain(error: unknown, folder: string): CliError {
+  if (error instanceof ControlError) return new CliError(exitCode.dataErr, error.message, { cause: error });
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   const cause = { cause: error };
   if (code === 'EACCES' || code === 'EPERM') {

@@ -8,7 +8,7 @@ import {
   type SessionFacts,
   type Wire,
 } from '../receiver/index.ts';
-import { CliError } from './exit-code.ts';
+import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 import type { SendmailSite } from './sendmail.ts';
 import { drop } from './sendmail-drop.ts';
@@ -16,6 +16,8 @@ import { drop } from './sendmail-drop.ts';
 const lf = 0x0a;
 const cr = 0x0d;
 const crlf = Buffer.from('\r\n');
+const notKept = reply(451, '3.0', 'the message could not be kept');
+const tooManyRecipients = reply(552, '5.3', 'too many recipients for one message');
 const blockOctets = 64 * 1024;
 
 /**
@@ -159,7 +161,7 @@ class DroppedMessage implements IncomingMessage {
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
       this.#to.io.err(`sendmail: ${error.message}\n`);
-      return reply(451, '3.0', 'the message could not be kept');
+      return error.code === exitCode.dataErr ? tooManyRecipients : notKept;
     } finally {
       this.discard();
     }
