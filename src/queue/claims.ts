@@ -105,10 +105,15 @@ export class Claims {
     return true;
   }
 
-  /** Holds what is left of the entry when the attempt that is under way has ended; `undefined`: does not. */
-  holdAfterAttempt(id: QueueId, number: number, because: string | undefined): void {
+  /**
+   * Holds what is left of the entry when the attempt that is under way has ended; `undefined`: does not.
+   * False when none is, or when somebody is changing the message.
+   */
+  holdAfterAttempt(id: QueueId, number: number, because: string | undefined): boolean {
     const task = this.get(id, number);
-    if (task?.state === 'under-way') task.holdBecause = because;
+    if (task?.state !== 'under-way' || this.#seized.has(id)) return false;
+    task.holdBecause = because;
+    return true;
   }
 
   isMailing(envelope: Envelope): boolean {

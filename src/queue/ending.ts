@@ -3,7 +3,7 @@ import { type Change, type LaneEntry, SpoolError, type StoredOctets } from '../s
 import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
 import { Notices } from './notices.ts';
-import type { QueueParts } from './options.ts';
+import type { NotifyEvent, QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import { rescheduled, statusChanges, unclaimed } from './settle.ts';
 
@@ -43,13 +43,18 @@ export class Endings {
     this.#notices = new Notices({
       clock: parts.clock,
       claims,
-      tell: (event) => this.#persist(event.id, () => parts.notify(event)),
+      tell: (event) => this.#tell(event),
     });
   }
 
   /** A claim on the message is gone. */
   released(id: QueueId): void {
     this.#notices.check(id);
+  }
+
+  /** From now on each end is told of at once: nobody waits for others. */
+  gatherNoMore(): void {
+    this.#notices.hurry();
   }
 
   /** What is not recorded by now is tried once more; then its lease stands and it is attempted again. */
@@ -76,9 +81,12 @@ export class Endings {
       await this.finish({ id: entry.id, entries: [entry], statuses });
       return undefined;
     }
-    const to = rescheduled(entry, times.dueAt, clock.now());
+    // What could not be told is not tried again and again, also when its time is over.
+    const isUntold = statuses !== result.statuses;
+    const dueAt = isUntold ? Math.max(times.dueAt, clock.now() + lastPauseMs) : times.dueAt;
+    const to = rescheduled(entry, dueAt, clock.now());
     await this.#reschedule(entry, held(to, task), statusChanges(entry.id, statuses));
-    if (task.holdBecause === undefined) return times.dueAt;
+    if (task.holdBecause === undefined) return dueAt;
     // An operator may have said so while it was being written.
     await this.#reschedule(entry, held(to, task), []);
     log.info('held', { queueId: entry.id, status: 'held', because: task.holdBecause });
@@ -87,24 +95,36 @@ export class Endings {
 
   /**
    * Has the sender told. A notification that cannot be made leaves its recipients pending, so that nobody
-   * fails unheard; one that cannot be spooled now is waited for.
+   * fails unheard; one that cannot be spooled now is waited for. Only failures wait for others to be told
+   * with: what was delivered is on disk before, or a crash meanwhile would deliver it again.
    */
   async #notify(
     task: Task,
     result: { readonly octets: StoredOctets; readonly statuses: ReadonlyMap<number, RecipientStatus> },
     retryUntil: number,
   ): Promise<ReadonlyMap<number, RecipientStatus>> {
-    if (!isNews(task, result.statuses)) return result.statuses;
     const { id } = task.entry;
+    const isSuccess = isSuccessAskedFor(task, result.statuses);
+    const delivered = new Map([...result.statuses].filter(([, { status }]) => status === 'delivered'));
+    const hasFailed = [...result.statuses.values()].some(({ status }) => status === 'failed');
+    if (!isSuccess && !hasFailed) return result.statuses;
     const event = { id, envelope: task.envelope, ...result, kind: 'ended', retryUntil } as const;
     try {
-      await this.#notices.add(event);
+      if (isSuccess) await this.#tell(event);
+      else {
+        if (delivered.size > 0) await this.update(id, statusChanges(id, delivered));
+        await this.#notices.add(event);
+      }
       return result.statuses;
     } catch (error) {
       if (error instanceof SpoolError) throw error;
       this.#parts.log.error('notification-failed', { queueId: id, because: String(error) });
       return new Map([...result.statuses].map(([index, status]) => [index, pendingInstead(status)]));
     }
+  }
+
+  #tell(event: NotifyEvent): Promise<void> {
+    return this.#persist(event.id, () => this.#parts.notify(event));
   }
 
   /**
@@ -209,10 +229,9 @@ export function unreadableBecause(error: unknown): string {
   return `unreadable: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Whether somebody may want to hear of this: a failure, or a success that was asked for. */
-function isNews({ envelope }: Task, statuses: ReadonlyMap<number, RecipientStatus>): boolean {
+/** Whether somebody wants to hear of a success (RFC 3461 §4.1). */
+function isSuccessAskedFor({ envelope }: Task, statuses: ReadonlyMap<number, RecipientStatus>): boolean {
   for (const [index, { status }] of statuses) {
-    if (status === 'failed') return true;
     if (status === 'delivered' && envelope.recipients[index]?.notify?.includes('success')) return true;
   }
   return false;

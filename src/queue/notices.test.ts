@@ -67,6 +67,33 @@ test('a crash while ends are gathered loses no notification', async () => {
   assert.equal(second.spool.count(), 0);
 });
 
+test('what was delivered is on disk at once, also where a failure beside it waits to be told', async () => {
+  const { deliver, end } = gate();
+  const bench = await openBench({ deliver });
+  const id = await bench.send({ to: ['ok@1.test', 'bad@1.test', 'slow@2.test'] });
+  await bench.settle();
+  end(['delivered', 'failed']);
+  await bench.settle();
+  assert.deepEqual(recipients(bench), []);
+  assert.deepEqual([...bench.spool.statuses(id)], [[0, statuses.delivered]]);
+  const second = await openBench({ after: bench });
+  await second.settle();
+  assert.deepEqual(
+    second.attempts.map((attempt) => attempt.recipients),
+    [[1], [2]],
+  );
+});
+
+test('a success that was asked for is told at once', async () => {
+  const { deliver, end } = gate();
+  const bench = await openBench({ deliver });
+  await bench.send({ to: ['ok@1.test', 'slow@2.test'], notify: ['success'] });
+  await bench.settle();
+  end('delivered');
+  await bench.settle();
+  assert.deepEqual(recipients(bench), [1]);
+});
+
 test('a drain does not wait for more', async () => {
   const { deliver, end } = gate();
   const bench = await openBench({ deliver });

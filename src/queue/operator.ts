@@ -43,12 +43,13 @@ export class Operator {
   }
 
   async hold(id: QueueId, because: string): Promise<Operated> {
-    for (const entry of this.#parts.spool.entries(id)) {
-      this.#queue.claims.holdAfterAttempt(id, entry.number, because);
+    let willBeHeld = false;
+    for (const { number } of this.#parts.spool.entries(id)) {
+      if (this.#queue.claims.holdAfterAttempt(id, number, because)) willBeHeld = true;
     }
     const done = await this.#reschedule(id, ({ begun: _, ...entry }) => ({ ...entry, held: because }));
     if (done === 'done') this.#parts.log.info('held', { queueId: id, status: 'held', because });
-    return done === 'under-way' ? 'done' : done;
+    return done === 'under-way' && willBeHeld ? 'done' : done;
   }
 
   async release(id: QueueId): Promise<Operated> {

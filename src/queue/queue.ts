@@ -124,6 +124,7 @@ export class Queue {
   async drain(signal: AbortSignal): Promise<void> {
     this.#state = 'draining';
     this.#alarm.stop();
+    this.#endings.gatherNoMore();
     const now = this.#parts.clock.now();
     for (const lane of this.#lanes.all()) this.#giveBack(lane.takeAll(), now);
     if (this.#scheduler.active > 0) {

@@ -35,7 +35,7 @@ export function isRerouted(routing: Routing, task: Task, recipients: readonly nu
  */
 export function rerouted(
   { spool, routing, clock }: QueueParts,
-  { entry, envelope }: Task,
+  { entry, envelope, holdBecause: held }: Task,
 ): { readonly lanes: readonly LaneName[]; readonly changes: readonly Change[] } {
   const { id, warned } = entry;
   const pending = pendingOf(entry, envelope, spool.statuses(id));
@@ -44,7 +44,7 @@ export function rerouted(
   const adds = assigned.map(({ lane, recipients }): Change => {
     const attempts = lane === entry.lane ? unclaimed(entry, 0).attempts : 0;
     const to: LaneEntry = { id, number: ++number, lane, recipients, attempts, dueAt: clock.now() };
-    return { kind: 'add', entry: warned === undefined ? to : { ...to, warned } };
+    return { kind: 'add', entry: { ...to, ...(warned && { warned }), ...(held !== undefined && { held }) } };
   });
   return { lanes: assigned.map(({ lane }) => lane), changes: [...adds, { kind: 'finish', entry }] };
 }

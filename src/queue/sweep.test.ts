@@ -215,3 +215,14 @@ test('a sweep comes a tenth of the shortest time later, a minute at most and a s
     [60, 6, 1],
   );
 });
+
+test('a sweep that is stopped ends after the message that it is at', async () => {
+  const bench = await deferring({ warnAfterMs: hour });
+  for (let i = 0; i < 5; i++) await bench.send({ to: `a${i}@x.test` });
+  await bench.pass(hour + 1, 60_000);
+  const sweep = new Sweep(bench.queue, bench.parts);
+  bench.notify = async () => sweep.stop();
+  await sweep.run();
+  await bench.settle();
+  assert.equal(bench.notified.length, 1);
+});

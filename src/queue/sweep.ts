@@ -25,6 +25,7 @@ export class Sweep {
   /** The first message that was not visited for its delay. */
   #from: QueueId | undefined;
   readonly #later = new Set<QueueId>();
+  #isStopped = false;
 
   constructor(queue: Queue, parts: QueueParts) {
     this.#queue = queue;
@@ -36,6 +37,11 @@ export class Sweep {
     const { maxAgeMs, bounceMaxAgeMs, warnAfterMs } = this.#queue.options.retry;
     const shortest = Math.min(maxAgeMs, bounceMaxAgeMs, warnAfterMs || maxAgeMs);
     return Math.min(longestMs, Math.max(shortestMs, shortest / 10));
+  }
+
+  /** Ends a run after the message that it is at, for good. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Never rejects for what one message does. */
@@ -73,6 +79,7 @@ export class Sweep {
   async #each(ids: Iterable<QueueId>, visit: (id: QueueId) => Promise<void>): Promise<void> {
     let count = 0;
     for (const id of ids) {
+      if (this.#isStopped) return;
       try {
         await visit(id);
       } catch (error) {

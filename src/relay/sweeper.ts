@@ -19,6 +19,7 @@ export function sweepRegularly({
   return {
     [Symbol.dispose]() {
       isOver = true;
+      sweep.stop();
       cancel();
     },
   };
