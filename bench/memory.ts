@@ -171,7 +171,8 @@ async function deferred(bench: Bench): Promise<readonly Finding[]> {
   const speed = await speedWithoutBacklog(relaying, Math.min(20_000, bench.messages));
   sink.refuse(450);
   const filling = watchMemory(account, 200);
-  const load = await relaying.load(['--messages', `${bench.messages}`, '--size', '10240']);
+  // A session takes 10,000 messages at most.
+  const load = await relaying.load(['--messages', `${bench.messages}`, '--size', '10240', '--sessions', '50']);
   const full = account.memory({ proportional: true });
   const peakFilling = filling.stop().anonymous;
   // Expected first: the last messages of the load may still be on their first attempt.
