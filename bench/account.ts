@@ -49,11 +49,17 @@ async function removeCgroup(
   graceMs: number,
 ): Promise<void> {
   const forceAt = performance.now() + graceMs;
-  while (processes().length > 0 && performance.now() < forceAt + 5_000) {
+  for (;;) {
+    try {
+      // Not while there is a process in it, be it one that has ended and was not waited for, which no list shows.
+      rmdirSync(folder);
+      break;
+    } catch (error) {
+      if (performance.now() >= forceAt + 5_000) throw error;
+    }
     if (performance.now() >= forceAt) for (const pid of processes()) process.kill(pid, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  rmdirSync(folder);
   cgroups.delete(folder);
 }
 
