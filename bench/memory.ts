@@ -172,7 +172,14 @@ async function deferred(bench: Bench): Promise<readonly Finding[]> {
   sink.refuse(450);
   const filling = watchMemory(account, 200);
   // A session takes 10,000 messages at most.
-  const load = await relaying.load(['--messages', `${bench.messages}`, '--size', '10240', '--sessions', '50']);
+  const load = await relaying.load([
+    '--messages',
+    `${bench.messages}`,
+    '--size',
+    '10240',
+    '--sessions',
+    '50',
+  ]);
   const full = account.memory({ proportional: true });
   const peakFilling = filling.stop().anonymous;
   // Expected first: the last messages of the load may still be on their first attempt.
