@@ -62,6 +62,7 @@ const drainTimeoutMs = 300_000;
 
 export async function measure(job: Job): Promise<Measurement> {
   const { relay, what } = job;
+  const messages = what.messages * relay.pace;
   const directory = await relayFolder(job.folder, relay.name);
   const account = openAccount(relay.name);
   await using sink = await Sink.start(job.folder);
@@ -71,10 +72,10 @@ export async function measure(job: Job): Promise<Measurement> {
     account.follow(running.pid);
     const idleMemory = account.memory({ proportional: true });
     await warmUp(job, sink, running.port);
-    await sink.expect(what.messages * what.recipients);
+    await sink.expect(messages * what.recipients);
     const watch = watchMemory(account, 500);
     const cpuBefore = account.cpuSeconds();
-    const load = await runLoad(job.folder, loadArguments(running.port, what, what.messages));
+    const load = await runLoad(job.folder, loadArguments(running.port, what, messages));
     // What is missing after the time-out shows in the counts.
     await sink.reached(load.failed > 0 ? 10_000 : drainTimeoutMs).catch(() => {});
     await pause(500);

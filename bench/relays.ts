@@ -27,6 +27,8 @@ export interface Relay {
   readonly family: 'postfix' | 'haraka' | 'posthouse' | 'ceiling';
   /** It runs in Node, which compiles what is used much: a second or two of CPU, once, that is no steady state. */
   readonly isCompiledAsItRuns: boolean;
+  /** How many times the messages of the case it gets, so that fast and slow ones are measured about as long. */
+  readonly pace: number;
   /** Makes ready what is needed once; gives the version. Throws when the relay cannot be had. */
   prepare(): Promise<string>;
   start(options: RelayStart): Promise<RunningRelay>;
@@ -46,6 +48,7 @@ function postfix(name: string, tunings: NonNullable<PostfixOptions['settings']>)
     name,
     family: 'postfix',
     isCompiledAsItRuns: false,
+    pace: 1,
     prepare: async () => {
       if (!isInstalled('postconf')) throw new Error('Postfix is not installed');
       return (await run('/usr/sbin/postconf', ['-dh', 'mail_version'])).stdout.trim();
@@ -115,6 +118,7 @@ function haraka(name: string, nodes: number): Relay {
     name,
     family: 'haraka',
     isCompiledAsItRuns: true,
+    pace: 1,
     prepare: async () => {
       await installHaraka();
       return harakaVersion;
@@ -143,6 +147,7 @@ const posthouse: Relay = {
   name: 'posthouse',
   family: 'posthouse',
   isCompiledAsItRuns: true,
+  pace: 4,
   prepare: async () => {
     const git = await run('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname });
     return git.stdout.trim();
@@ -166,6 +171,7 @@ const ceiling: Relay = {
   name: 'ceiling',
   family: 'ceiling',
   isCompiledAsItRuns: true,
+  pace: 4,
   prepare: async () => process.version,
   start: async ({ directory, sinkPort, account }) => {
     const entry = join(import.meta.dirname, 'ceiling.ts');
