@@ -60,7 +60,6 @@ export class Endings {
   /** What is not recorded by now is tried once more; then its lease stands and it is attempted again. */
   hurry(): void {
     this.#state = 'hasty';
-    this.#notices.hurry();
     for (const wake of this.#pauses) wake();
   }
 
@@ -103,16 +102,14 @@ export class Endings {
     result: { readonly octets: StoredOctets; readonly statuses: ReadonlyMap<number, RecipientStatus> },
     retryUntil: number,
   ): Promise<ReadonlyMap<number, RecipientStatus>> {
-    const { id } = task.entry;
     const isSuccess = isSuccessAskedFor(task, result.statuses);
-    const delivered = new Map([...result.statuses].filter(([, { status }]) => status === 'delivered'));
-    const hasFailed = [...result.statuses.values()].some(({ status }) => status === 'failed');
-    if (!isSuccess && !hasFailed) return result.statuses;
+    if (!isSuccess && !hasFailed(result.statuses)) return result.statuses;
+    const { id } = task.entry;
     const event = { id, envelope: task.envelope, ...result, kind: 'ended', retryUntil } as const;
     try {
       if (isSuccess) await this.#tell(event);
       else {
-        if (delivered.size > 0) await this.update(id, statusChanges(id, delivered));
+        if (this.#claims.of(id).length > 1) await this.#recordDelivered(id, result.statuses);
         await this.#notices.add(event);
       }
       return result.statuses;
@@ -121,6 +118,11 @@ export class Endings {
       this.#parts.log.error('notification-failed', { queueId: id, because: String(error) });
       return new Map([...result.statuses].map(([index, status]) => [index, pendingInstead(status)]));
     }
+  }
+
+  async #recordDelivered(id: QueueId, statuses: ReadonlyMap<number, RecipientStatus>): Promise<void> {
+    const delivered = new Map([...statuses].filter(([, { status }]) => status === 'delivered'));
+    if (delivered.size > 0) await this.update(id, statusChanges(id, delivered));
   }
 
   #tell(event: NotifyEvent): Promise<void> {
@@ -234,5 +236,10 @@ function isSuccessAskedFor({ envelope }: Task, statuses: ReadonlyMap<number, Rec
   for (const [index, { status }] of statuses) {
     if (status === 'delivered' && envelope.recipients[index]?.notify?.includes('success')) return true;
   }
+  return false;
+}
+
+function hasFailed(statuses: ReadonlyMap<number, RecipientStatus>): boolean {
+  for (const { status } of statuses.values()) if (status === 'failed') return true;
   return false;
 }

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gatherMs } from './notices.ts';
-import { type Bench, fullError, gate, openBench, result, statuses } from './test-bench.ts';
+import { type Bench, fullError, gate, type Mail, openBench, result, statuses } from './test-bench.ts';
 
 function recipients(bench: Bench): readonly number[] {
   return bench.notified.map(({ statuses }) => statuses.size);
+}
+
+/** A message whose attempts are all under way, and wait to be ended. */
+async function underWay(mail: Mail) {
+  const { deliver, end } = gate();
+  const bench = await openBench({ deliver });
+  const id = await bench.send(mail);
+  await bench.settle();
+  return { bench, id, end };
 }
 
 test('a thousand destinations that fail at about the same time make one notification', async () => {
@@ -21,10 +30,7 @@ test('a thousand destinations that fail at about the same time make one notifica
 });
 
 test('the sender waits no longer than five seconds for a destination that takes its time', async () => {
-  const { deliver, end } = gate();
-  const bench = await openBench({ deliver });
-  await bench.send({ to: ['a@1.test', 'b@2.test', 'c@slow.test'] });
-  await bench.settle();
+  const { bench, end } = await underWay({ to: ['a@1.test', 'b@2.test', 'c@slow.test'] });
   end('failed');
   await bench.settle();
   await bench.pass(gatherMs - 1);
@@ -40,10 +46,7 @@ test('the sender waits no longer than five seconds for a destination that takes 
 });
 
 test('the sender is told as soon as nothing else of the message is on its way', async () => {
-  const { deliver, end } = gate();
-  const bench = await openBench({ deliver });
-  await bench.send({ to: ['a@1.test', 'b@2.test', 'c@3.test'] });
-  await bench.settle();
+  const { bench, end } = await underWay({ to: ['a@1.test', 'b@2.test', 'c@3.test'] });
   end('failed');
   end('delivered');
   await bench.settle();
@@ -54,10 +57,7 @@ test('the sender is told as soon as nothing else of the message is on its way', 
 });
 
 test('a crash while ends are gathered loses no notification', async () => {
-  const { deliver, end } = gate();
-  const bench = await openBench({ deliver });
-  await bench.send({ to: ['a@1.test', 'b@2.test'] });
-  await bench.settle();
+  const { bench, end } = await underWay({ to: ['a@1.test', 'b@2.test'] });
   end('failed');
   await bench.settle();
   assert.deepEqual(recipients(bench), []);
@@ -68,10 +68,7 @@ test('a crash while ends are gathered loses no notification', async () => {
 });
 
 test('what was delivered is on disk at once, also where a failure beside it waits to be told', async () => {
-  const { deliver, end } = gate();
-  const bench = await openBench({ deliver });
-  const id = await bench.send({ to: ['ok@1.test', 'bad@1.test', 'slow@2.test'] });
-  await bench.settle();
+  const { bench, id, end } = await underWay({ to: ['ok@1.test', 'bad@1.test', 'slow@2.test'] });
   end(['delivered', 'failed']);
   await bench.settle();
   assert.deepEqual(recipients(bench), []);
@@ -85,20 +82,14 @@ test('what was delivered is on disk at once, also where a failure beside it wait
 });
 
 test('a success that was asked for is told at once', async () => {
-  const { deliver, end } = gate();
-  const bench = await openBench({ deliver });
-  await bench.send({ to: ['ok@1.test', 'slow@2.test'], notify: ['success'] });
-  await bench.settle();
+  const { bench, end } = await underWay({ to: ['ok@1.test', 'slow@2.test'], notify: ['success'] });
   end('delivered');
   await bench.settle();
   assert.deepEqual(recipients(bench), [1]);
 });
 
 test('a drain does not wait for more', async () => {
-  const { deliver, end } = gate();
-  const bench = await openBench({ deliver });
-  await bench.send({ to: ['a@1.test', 'b@2.test'] });
-  await bench.settle();
+  const { bench, end } = await underWay({ to: ['a@1.test', 'b@2.test'] });
   end('failed');
   await bench.settle();
   await bench.queue.drain(AbortSignal.abort());
