@@ -27,7 +27,7 @@ function defaultMessages(size: number, recipients: number): number {
 
 /**
  * How many messages go before those that count, so that what runs only once is not in the figures. V8 goes on compiling
- * for tens of thousands of messages; larger ones and more connections bring it there with fewer.
+ * for tens of thousands of small messages; for large ones and many recipients more of them changed nothing.
  */
 export function warmupMessages(what: Case, isCompiledAsItRuns: boolean): number {
   if (what.recipients >= 10) return isCompiledAsItRuns ? 1000 : 50;
