@@ -1,6 +1,7 @@
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus, reply } from '../mail/index.ts';
 import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
+import { InFlow } from './in-flow.ts';
 import type { Lane, Task } from './lane.ts';
 import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
@@ -27,18 +28,32 @@ export class Acceptance {
   readonly #parts: QueueParts;
   readonly #claims: Claims;
   readonly #events: AcceptanceEvents;
+  readonly #inFlow: InFlow;
 
-  constructor(parts: QueueParts, claims: Claims, events: AcceptanceEvents) {
+  constructor(parts: QueueParts, claims: Claims, events: AcceptanceEvents, patienceMs?: number) {
     this.#parts = parts;
     this.#claims = claims;
     this.#events = events;
+    this.#inFlow = new InFlow({
+      clock: parts.clock,
+      hasRoom: (lane) => claims.laneRoom(lane) > 0,
+      patienceMs,
+    });
+  }
+
+  /** An attempt in the lane is over. */
+  left(lane: Lane): void {
+    this.#inFlow.left(lane);
   }
 
   async accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
     const isMailing = this.#claims.isMailing(envelope);
-    // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
     const { assignLanes, generation: routes } = this.#parts.routing;
-    const planned = assignLanes(envelope).map(({ lane: name, recipients }, number) => {
+    const assigned = assignLanes(envelope);
+    const lanes = assigned.map(({ lane }) => this.#events.lane(lane));
+    if (this.#inFlow.isFull(lanes)) await this.#inFlow.room(lanes);
+    // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
+    const planned = assigned.map(({ lane: name, recipients }, number) => {
       const lane = this.#events.lane(name);
       const isClaimed = this.#admits(lane, isMailing);
       const entry = { id: draft.id, number, ...this.#newEntry(lane, recipients, isClaimed) };

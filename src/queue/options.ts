@@ -13,6 +13,8 @@ export interface LaneOptions {
   readonly claimsPerLane: number;
   /** Entries of all lanes that are kept in memory. */
   readonly claims: number;
+  /** How long a new message waits for room in its lanes before it is left on disk. Default 50. */
+  readonly patienceMs?: number;
 }
 
 export const defaultLanes: LaneOptions = { concurrency: 20, total: 500, claimsPerLane: 500, claims: 10_000 };

@@ -1,6 +1,6 @@
 import { type Envelope, formatReplyText, type QueueId } from '../mail/index.ts';
 import type { Change, Draft, LaneEntry, LaneName } from '../spool/index.ts';
-import { Acceptance } from './acceptance.ts';
+import { Acceptance, type AcceptanceEvents } from './acceptance.ts';
 import { Alarm } from './alarm.ts';
 import { type Attempted, Attempts } from './attempts.ts';
 import { Claims } from './claims.ts';
@@ -54,7 +54,7 @@ export class Queue {
     });
     const hasRoom = () => this.#claims.room > 0;
     this.#alarm = new Alarm({ spool, clock, log, hasRoom, ring: (name) => this.#ring(name) });
-    this.#acceptance = new Acceptance(parts, this.#claims, {
+    const acceptanceEvents: AcceptanceEvents = {
       lane: (name) => this.#lanes.get(name),
       mayBegin: () => this.#state === 'running',
       leaseMs: () => this.#delay(1),
@@ -62,7 +62,8 @@ export class Queue {
       sleeps: (lane, until) => this.#alarm.set(lane.name, until),
       waits: (lane) => this.#refill(lane),
       over: () => this.#dispatch(),
-    });
+    };
+    this.#acceptance = new Acceptance(parts, this.#claims, acceptanceEvents, options.lanes.patienceMs);
     this.#loader = new Loader(parts, this.#claims, {
       leaseMs: (attempts) => this.#delay(attempts),
       claimed: (lane, task) => this.#enqueue(lane, task),
@@ -229,6 +230,7 @@ export class Queue {
 
   #over(lane: Lane, task: Task): void {
     this.#scheduler.done(lane, task);
+    this.#acceptance.left(lane);
     this.#dispatch();
     if (this.#scheduler.active === 0) this.#whenIdle?.();
   }

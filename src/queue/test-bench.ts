@@ -191,7 +191,7 @@ export class Bench {
         await this.parts.spool.update(event.changes ?? []);
       },
     };
-    const lanes = { ...defaultLanes, ...options.lanes };
+    const lanes = { ...defaultLanes, patienceMs: 0, ...options.lanes };
     this.queue = new Queue(this.parts, { retry: { ...defaultRetry, ...options.retry }, lanes });
     this.operator = new Operator(this.queue, this.parts);
   }
