@@ -142,7 +142,9 @@ test('a decision that breaks is 451 and ends the session', async () => {
     },
   ];
   for (const decide of broken) {
-    await using server = await TestServer.start({ settings: { policy: { decide } } });
+    await using server = await TestServer.start({
+      settings: { policy: { decide, refuseSender: () => undefined } },
+    });
     await using peer = await SocketPeer.greeted(server.port);
     await peer.expect(['EHLO client.example', 250], ['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 451]);
     await peer.over();

@@ -1,9 +1,16 @@
-import type { Address, Domain, Envelope, ReversePath } from '../mail/index.ts';
-import { parseDomain } from '../mail/index.ts';
+import {
+  type Address,
+  coversDomain,
+  type Domain,
+  type Envelope,
+  matchesPath,
+  type Pattern,
+  parseDomain,
+  type ReversePath,
+} from '../mail/index.ts';
 import type { AssignLanes } from '../queue/index.ts';
 import type { LaneName } from '../spool/index.ts';
 import type { DeliveryOptions } from './options.ts';
-import { coversDomain, matchesPath, type Pattern } from './pattern.ts';
 import { compileRules, type Rule } from './rules.ts';
 import { makeTransport, type Transport } from './transport.ts';
 

@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
-import { type Domain, parseDomain } from '../mail/index.ts';
+import { type Domain, type Pattern, parseDomain, parsePattern } from '../mail/index.ts';
 import type { DeliveryDomain, DeliveryOptions, DeliveryRoute, MaildirOwner } from './options.ts';
-import { type Pattern, parsePattern } from './pattern.ts';
 import { type ConnectionPolicy, defaultPolicy, discriminator, policyOf } from './transport.ts';
 import { parseVia, type Via } from './via.ts';
 

@@ -42,6 +42,8 @@ export interface Origin {
   readonly listener: string;
   /** The ground of the grant of the first recipient (`recipient`, `network`, …). */
   readonly ground: string;
+  /** Who logged in, or whose certificate or mailbox it was; absent where nobody is known by name. */
+  readonly identity?: string;
   readonly session: string;
 }
 

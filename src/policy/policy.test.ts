@@ -7,7 +7,15 @@ import { createPolicy, type PolicyOptions } from './index.ts';
 import { address, domain, localDomain, policyOptions } from './testing.ts';
 
 function request(to: string, client: Partial<RelayRequest['client']> = {}): RelayRequest {
-  const facts = { address: '198.51.100.7', port: 1025, helo: 'client.example', listener: 'mx', ...client };
+  const facts: RelayRequest['client'] = {
+    address: '198.51.100.7',
+    port: 1025,
+    helo: 'client.example',
+    listener: 'mx',
+    role: 'mx',
+    isVouchedFor: false,
+    ...client,
+  };
   return { client: facts, reversePath: address('sender@client.example'), recipient: address(to) };
 }
 

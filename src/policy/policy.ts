@@ -68,6 +68,7 @@ function isTrusted(client: ClientFacts, options: PolicyOptions): boolean {
 /** Makes the policy that the receiver asks. */
 export function createPolicy(options: PolicyOptions): Policy {
   return {
+    refuseSender: () => undefined,
     decide(request) {
       for (const rule of rules) {
         const decision = rule(request, options);

@@ -1,4 +1,4 @@
-import type { Address, Envelope, QueueId, Reply, ReversePath } from '../mail/index.ts';
+import type { Address, Envelope, Pattern, QueueId, Reply, ReversePath } from '../mail/index.ts';
 
 /** What is known of the peer, by facts of the connection; only `helo` is its own word. */
 export interface ClientFacts {
@@ -8,15 +8,81 @@ export interface ClientFacts {
   /** The confirmed name of the address, when the lookup has ended and agreed. */
   readonly name?: string | undefined;
   readonly helo: string;
+  /** The name of the listener, and its role. */
   readonly listener: string;
+  readonly role: ListenerRole;
+  /** A listed proxy said that the client is at this address (PROXY protocol, XCLIENT). */
+  readonly isVouchedFor: boolean;
   readonly tls?: TlsFacts | undefined;
+  /** Who logged in, in this session, under the TLS that is in force. */
+  readonly identity?: Identity | undefined;
 }
+
+/** What a listener is for. It decides what is offered and what is required. `local` is this machine, without a socket. */
+export type ListenerRole = 'mx' | 'submission' | 'submissions' | 'internal' | 'trap' | 'local';
 
 /** What was agreed in the handshake. */
 export interface TlsFacts {
   readonly version: string;
   readonly cipher: string;
+  /** What the client showed; that it holds the key is proven, who it is only when `isTrusted`. */
+  readonly certificate?: CertificateFacts;
+  /** Octets that only the two ends of this handshake know (RFC 9266, RFC 5929); absent where there are none. */
+  readonly channelBinding?: (type: ChannelBindingType) => Buffer | undefined;
 }
+
+export type ChannelBindingType = 'tls-exporter' | 'tls-server-end-point';
+
+/** The certificate of a client. */
+export interface CertificateFacts {
+  /** SHA-256 of the certificate: `sha256:` and 64 hexadecimal digits in lower case. */
+  readonly fingerprint: string;
+  /** For the log: the subject as one line. */
+  readonly subject: string;
+  /** The chain ends at one of the client authorities of the configuration, and it is valid today. */
+  readonly isTrusted: boolean;
+  /** rfc822Name and dNSName of subjectAltName, in lower case. */
+  readonly names: readonly string[];
+}
+
+/** Somebody who is known by name. */
+export interface Identity {
+  /** The name in the list of users, in the token or in the certificate; never merely what was typed. */
+  readonly name: string;
+  /** How it was shown: the SASL mechanism in upper case. */
+  readonly mechanism: string;
+  /** The application password that was used. */
+  readonly device?: string;
+  /** What it may use as reverse-path and From: `user@example.org`, `*@example.org`, `*`. Never empty. */
+  readonly senders: readonly Pattern[];
+}
+
+/** Finds out who a client is (RFC 4954, RFC 4422). Never throws and never rejects. */
+export interface Authenticator {
+  /** The mechanisms that this client could use now, in the order in which they are offered. */
+  mechanisms(client: ClientFacts): readonly string[];
+  /** Begins an exchange. `undefined`: there is no such mechanism, or it cannot be used now. */
+  begin(mechanism: string, client: ClientFacts): SaslExchange | undefined;
+}
+
+/** One exchange of challenges and responses. */
+export interface SaslExchange {
+  /** Whether the client may say something before the first challenge. */
+  readonly takesInitial: boolean;
+  /**
+   * Takes the next response, decoded; `undefined` is the first step without an initial response. It may take
+   * its time on purpose, where somebody guesses passwords.
+   */
+  step(response: Buffer | undefined): Promise<SaslStep>;
+  /** The client gave up, or is gone. */
+  cancel(): void;
+}
+
+/** What the server says next. A failure of ours is `454 4.7.0`, never a grant and never 5yz. */
+export type SaslStep =
+  | { readonly kind: 'challenge'; readonly octets: Buffer }
+  | { readonly kind: 'success'; readonly identity: Identity }
+  | { readonly kind: 'failure'; readonly reply: Reply; readonly because: string };
 
 /** One question to the policy: may this client send to this recipient, and on what ground? */
 export interface RelayRequest {
@@ -33,7 +99,10 @@ export type Ground =
   | 'certificate'
   | 'pop-before-smtp'
   | 'open'
-  | 'local';
+  /** Somebody on this machine. */
+  | 'local'
+  /** A listener that keeps everything for study and delivers nothing. */
+  | 'trap';
 
 /** The answer for one recipient. `because` is for our log; the reply is for the peer. */
 export type Decision =
@@ -41,6 +110,8 @@ export type Decision =
       readonly kind: 'grant';
       readonly ground: Ground;
       readonly because: string;
+      /** Whose grant it is, where that is known by name. */
+      readonly identity?: string;
       /** Where it goes: usually the recipient itself, else what its alias stands for. */
       readonly to: readonly Address[];
     }
@@ -48,6 +119,10 @@ export type Decision =
 
 /** Decides about each recipient. May answer at once or, when it has to ask somebody, later. */
 export interface Policy {
+  /** Why this client may not begin a transaction with this reverse-path; `undefined` when it may. */
+  refuseSender(
+    request: Omit<RelayRequest, 'recipient'>,
+  ): (Decision & { readonly kind: 'refusal' }) | undefined;
   decide(request: RelayRequest): Decision | Promise<Decision>;
 }
 

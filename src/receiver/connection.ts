@@ -24,6 +24,13 @@ export interface ConnectionFacts {
   readonly admission: Admission;
 }
 
+/** Where the client is, by the socket or by what a listed proxy says. */
+interface ConnectionClient {
+  readonly address: string;
+  readonly port: number;
+  readonly isVouchedFor?: boolean;
+}
+
 /** How long a peer may take to close after we have. */
 const lingerMs = 5000;
 
@@ -65,7 +72,7 @@ export class Connection implements Wire {
       return;
     }
     if (!this.#facts.listener.proxyProtocolFrom.has(peer)) {
-      this.#begin(peer, this.#raw.remotePort ?? 0);
+      this.#begin({ address: peer, port: this.#raw.remotePort ?? 0 });
       return;
     }
     this.#setDeadline(this.#facts.settings.limits.openingMs);
@@ -86,8 +93,8 @@ export class Connection implements Wire {
       }
       const rest = this.#header.subarray(header.octets);
       if (rest.length > 0) this.#raw.unshift(rest);
-      if (header.kind === 'local') this.#begin(peer, this.#raw.remotePort ?? 0);
-      else this.#begin(header.address, header.port);
+      if (header.kind === 'local') this.#begin({ address: peer, port: this.#raw.remotePort ?? 0 });
+      else this.#begin({ address: header.address, port: header.port, isVouchedFor: true });
     };
     this.#raw.on('data', read);
   }
@@ -148,7 +155,8 @@ export class Connection implements Wire {
     else this.#secure(context, (tls) => this.#session?.secured(tls));
   }
 
-  #begin(address: string, port: number): void {
+  #begin(client: ConnectionClient): void {
+    const { address } = client;
     const admitted = this.#facts.admission.admit(address);
     if ('reply' in admitted) {
       this.#log('refused', {
@@ -164,16 +172,20 @@ export class Connection implements Wire {
     this.#leave = admitted.leave;
     const { listener, settings } = this.#facts;
     if (listener.tls !== 'implicit') {
-      this.#start(address, port, undefined);
+      this.#start(client, undefined);
       return;
     }
     if (settings.secureContext === undefined) this.#raw.destroy();
-    else this.#secure(settings.secureContext, (tls) => this.#start(address, port, tls));
+    else this.#secure(settings.secureContext, (tls) => this.#start(client, tls));
   }
 
-  #start(address: string, port: number, tls: TlsFacts | undefined): void {
+  #start({ address, port, isVouchedFor = false }: ConnectionClient, tls: TlsFacts | undefined): void {
     const { id, listener, settings } = this.#facts;
-    this.#session = new Session({ id, listener, settings, address, port, tls }, this.#parts, this);
+    this.#session = new Session(
+      { id, listener, settings, address, port, isVouchedFor, tls },
+      this.#parts,
+      this,
+    );
     this.#cancelDeadline();
     this.#raw.setTimeout(settings.limits.idleMs);
     this.#listen();

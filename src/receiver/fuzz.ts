@@ -51,6 +51,7 @@ const openings: readonly string[] = [
 
 /** Answers at once or later, by the recipient. */
 const policy: Policy = {
+  refuseSender: () => undefined,
   decide({ recipient }) {
     const decision = recipient.localPart.startsWith('x')
       ? ({ kind: 'refusal', reply: reply(550, '7.1', 'no'), because: 'x' } as const)

@@ -14,13 +14,20 @@
  * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531, 9422; the PROXY protocol 1 and 2; XCLIENT.
  */
 export type {
+  Authenticator,
+  CertificateFacts,
+  ChannelBindingType,
   ClientFacts,
   Decision,
   Ground,
+  Identity,
   IncomingMessage,
   Intake,
+  ListenerRole,
   Policy,
   RelayRequest,
+  SaslExchange,
+  SaslStep,
   TlsFacts,
 } from './ask.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';

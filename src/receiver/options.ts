@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';
-import type { Intake, Policy } from './ask.ts';
+import type { Intake, ListenerRole, Policy } from './ask.ts';
 
 /** What one peer, or all of them, may use up. Over each limit there is one reply, named here. */
 export interface ReceiverLimits {
@@ -63,7 +63,7 @@ export interface ReceiverSettings {
 /** One address to listen on. */
 export interface ListenerOptions {
   readonly name: string;
-  readonly role: string;
+  readonly role: ListenerRole;
   readonly host: string;
   readonly port: number;
   readonly tls: 'none' | 'starttls' | 'implicit';

@@ -45,6 +45,8 @@ export class Session {
       port: facts.port,
       helo: '',
       listener: facts.listener.name,
+      role: facts.listener.role,
+      isVouchedFor: facts.isVouchedFor ?? false,
       tls: facts.tls,
     };
     this.#learnName();
@@ -104,13 +106,14 @@ export class Session {
   /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
   secured(tls: TlsFacts): void {
     if (this.#state.at === 'closed') return;
-    this.client = { ...this.client, helo: '', tls };
+    this.client = { ...this.client, helo: '', tls, identity: undefined };
     this.#state = { at: 'greeted' };
   }
 
   /** XCLIENT: everything that is known of the client is what the proxy says now. */
   impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): void {
-    this.client = { ...this.client, name: undefined, helo: '', ...client };
+    const isVouchedFor = this.client.isVouchedFor || client.address !== undefined;
+    this.client = { ...this.client, name: undefined, helo: '', identity: undefined, ...client, isVouchedFor };
     this.#state = { at: 'greeted' };
     if (client.address !== undefined && client.name === undefined) this.#learnName();
   }

@@ -47,5 +47,7 @@ export interface SessionFacts {
   readonly settings: ReceiverSettings;
   readonly address: string;
   readonly port: number;
+  /** The PROXY protocol said who the client is. */
+  readonly isVouchedFor?: boolean;
   readonly tls?: TlsFacts | undefined;
 }

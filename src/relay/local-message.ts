@@ -12,6 +12,7 @@ import {
   type ReversePath,
 } from '../mail/index.ts';
 import {
+  type ClientFacts,
   type Decision,
   faultReplies,
   type IncomingMessage,
@@ -67,6 +68,15 @@ export interface LocalParts {
 
 const loopbackClient = '127.0.0.1';
 
+const localClient: ClientFacts = {
+  address: loopbackClient,
+  port: 0,
+  helo: 'localhost',
+  listener: 'local',
+  role: 'local',
+  isVouchedFor: false,
+};
+
 /** Our users may send to anybody; what the policy says still decides where a recipient of ours goes. */
 async function recipientsOf(
   parts: LocalParts,
@@ -76,7 +86,7 @@ async function recipientsOf(
   const unknown: UnknownRecipient[] = [];
   for (const recipient of message.recipients) {
     const decision = await parts.policy().decide({
-      client: { address: loopbackClient, port: 0, helo: 'localhost', listener: 'local' },
+      client: localClient,
       reversePath: message.reversePath,
       recipient: recipient.address,
     });

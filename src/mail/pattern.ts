@@ -1,6 +1,7 @@
-import { type Address, type Domain, parseDomain, type ReversePath } from '../mail/index.ts';
+import { type Address, type Domain, parseDomain } from './address.ts';
+import type { ReversePath } from './envelope.ts';
 
-/** Which addresses a route is for. */
+/** Which addresses are meant: by a route, or by what an identity may send as. */
 export type Pattern =
   | { readonly kind: 'any' }
   | { readonly kind: 'null' }
