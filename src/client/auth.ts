@@ -1,41 +1,106 @@
 import { type Reply, replyClass } from '../mail/index.ts';
 import { ClientError } from './client-error.ts';
-import type { ClientOptions } from './options.ts';
+import type { ClientCredentials } from './options.ts';
 import type { Wait, Wire } from './wire.ts';
 
-type Credentials = NonNullable<ClientOptions['credentials']>;
+type PasswordCredentials = Extract<ClientCredentials, { readonly password: string }>;
+type TokenCredentials = Extract<ClientCredentials, { readonly token: string }>;
 
 /** The longest command line that every server takes, without its CRLF (RFC 5321 §4.5.3.1.4). */
 const maxLineOctets = 510;
 
+/** What an exchange is carried out with, besides the wire. */
+export interface AuthOptions {
+  readonly credentials: ClientCredentials;
+  readonly wait: Wait;
+  /** The server as the token is meant for it (RFC 7628 §3.1). */
+  readonly host: string;
+  readonly port: number;
+}
+
 /**
- * Carries out AUTH PLAIN, or LOGIN where only that is offered, and gives the last reply. It is for the caller
- * to see that TLS is on. Throws `auth-unavailable` when no mechanism fits. What is sent never reaches a log.
+ * Carries out AUTH and gives the last reply: PLAIN, or LOGIN where only that is offered, with a password;
+ * OAUTHBEARER or XOAUTH2 with a token. It is for the caller to see that TLS is on. Throws `auth-unavailable`
+ * when no mechanism fits. What is sent never reaches a log.
  */
 export async function authenticate(
   wire: Wire,
   mechanisms: readonly string[],
-  options: { readonly credentials: Credentials; readonly wait: Wait },
+  options: AuthOptions,
 ): Promise<Reply | undefined> {
   const { credentials, wait } = options;
   const offered = mechanisms.map((name) => name.toUpperCase());
+  if ('token' in credentials) return bearer(wire, offered, { ...options, credentials });
   if (offered.includes('PLAIN')) return plain(wire, credentials, wait);
   if (offered.includes('LOGIN')) return login(wire, credentials, wait);
-  throw new ClientError('auth-unavailable', 'auth', 'the server offers neither AUTH PLAIN nor AUTH LOGIN');
+  throw unavailable('the server offers neither AUTH PLAIN nor AUTH LOGIN');
 }
 
-/** RFC 4616, with the initial response where the line is short enough (RFC 4954 §4). */
-async function plain(wire: Wire, { user, password }: Credentials, wait: Wait): Promise<Reply | undefined> {
-  const response = encode(`\0${user}\0${password}`);
-  const line = `AUTH PLAIN ${response}`;
-  if (line.length <= maxLineOctets) return wire.ask(`${line}\r\n`, wait);
-  return respond(wire, await wire.ask('AUTH PLAIN\r\n', wait), { response, wait });
+function unavailable(message: string): ClientError {
+  return new ClientError('auth-unavailable', 'auth', message);
 }
 
-async function login(wire: Wire, { user, password }: Credentials, wait: Wait): Promise<Reply | undefined> {
+/** RFC 4616. */
+async function plain(
+  wire: Wire,
+  { user, password }: PasswordCredentials,
+  wait: Wait,
+): Promise<Reply | undefined> {
+  return begin(wire, { mechanism: 'PLAIN', response: encode(`\0${user}\0${password}`), wait });
+}
+
+async function login(
+  wire: Wire,
+  { user, password }: PasswordCredentials,
+  wait: Wait,
+): Promise<Reply | undefined> {
   const first = await wire.ask('AUTH LOGIN\r\n', wait);
   const second = await respond(wire, first, { response: encode(user), wait });
   return respond(wire, second, { response: encode(password), wait });
+}
+
+/** The token, by the mechanism that was asked for, else by the one with an RFC where both are offered. */
+async function bearer(
+  wire: Wire,
+  offered: readonly string[],
+  options: AuthOptions & { readonly credentials: TokenCredentials },
+): Promise<Reply | undefined> {
+  const { credentials, wait } = options;
+  const wanted =
+    credentials.mechanism === 'auto' ? ['OAUTHBEARER', 'XOAUTH2'] : [credentials.mechanism.toUpperCase()];
+  const mechanism = wanted.find((name) => offered.includes(name));
+  if (mechanism === undefined) throw unavailable(`the server does not offer AUTH ${wanted.join(' or ')}`);
+  const isStandard = mechanism === 'OAUTHBEARER';
+  const text = isStandard ? oauthBearer(options) : xoauth2(credentials);
+  const answer = await begin(wire, { mechanism, response: encode(text), wait });
+  // A refusal begins with a challenge that tells why; the reply follows its answer (RFC 7628 §3.2.3).
+  return respond(wire, answer, { response: isStandard ? encode('\x01') : '', wait });
+}
+
+/** RFC 7628 §3.1, with the user as the one to act for. */
+function oauthBearer({
+  credentials: { user, token },
+  host,
+  port,
+}: AuthOptions & { readonly credentials: TokenCredentials }): string {
+  const name = user.replaceAll('=', '=3D').replaceAll(',', '=2C');
+  return `n,a=${name},\x01host=${host}\x01port=${port}\x01auth=Bearer ${token}\x01\x01`;
+}
+
+/** What Google and Microsoft had before RFC 7628. */
+function xoauth2({ user, token }: TokenCredentials): string {
+  return `user=${user}\x01auth=Bearer ${token}\x01\x01`;
+}
+
+/** Begins with the initial response where the line is short enough (RFC 4954 §4), else after a challenge. */
+async function begin(
+  wire: Wire,
+  options: { readonly mechanism: string; readonly response: string; readonly wait: Wait },
+): Promise<Reply | undefined> {
+  const { mechanism, response, wait } = options;
+  const line = `AUTH ${mechanism} ${response}`;
+  if (line.length <= maxLineOctets) return wire.ask(`${line}\r\n`, wait);
+  return respond(wire, await wire.ask(`AUTH ${mechanism}\r\n`, wait), { response, wait });
 }
 
 /** Answers a challenge; a reply that is none is the end of the exchange. */

@@ -16,11 +16,16 @@
  * was delivered) from one after it (in doubt).
  *
  * RFC 5321, 1870 (SIZE), 2033 (LMTP), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 (STARTTLS),
- * 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 9422 (LIMITS).
+ * 3461 (DSN), 4954 (AUTH), 7628 (OAUTHBEARER), 6152 (8BITMIME), 6531 (SMTPUTF8), 9422 (LIMITS).
  */
 export { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
 export type { OutgoingMessage, OutgoingOctets, SendEnding, SendResult, Unmet } from './message.ts';
 export { openClient } from './open.ts';
-export { type ClientOptions, type ClientTimeouts, defaultTimeouts } from './options.ts';
+export {
+  type ClientCredentials,
+  type ClientOptions,
+  type ClientTimeouts,
+  defaultTimeouts,
+} from './options.ts';
 export { checkCapabilities } from './requirements.ts';
 export type { ClientSession, ClientTls } from './session.ts';

@@ -37,6 +37,8 @@ export interface SendResult {
    * to MAIL, DATA or the end of data that decided. Replies that never came are 451 4.4.2.
    */
   readonly recipients: readonly Reply[];
+  /** The reply to the end of data, or to DATA when that was refused; absent when it did not come so far. */
+  readonly end: Reply | undefined;
   /** How many of them are 2yz. */
   readonly accepted: number;
   /** The server took over the duty to notify: NOTIFY and ORCPT were passed on (RFC 3461). */

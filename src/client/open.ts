@@ -8,7 +8,7 @@ import { ClientError, type ClientPhase } from './client-error.ts';
 import { type ClientOptions, type ClientTimeouts, defaultTimeouts } from './options.ts';
 import { waitsFor } from './peer.ts';
 import { type ClientSession, type ClientTls, WireSession } from './session.ts';
-import { describeTls, tlsOptions } from './tls-options.ts';
+import { describeTls, pinFailure, tlsOptions } from './tls-options.ts';
 import { Wire, waitFor } from './wire.ts';
 
 /**
@@ -125,17 +125,20 @@ class Opening {
   async #secure(): Promise<void> {
     const socket = await this.#wire.secure(tlsOptions(this.#options), this.#timeouts.starttls);
     if (socket === undefined) throw this.#broken('tls');
+    const wrong = pinFailure(socket, this.#options.fingerprints);
+    if (wrong !== undefined) throw new ClientError('certificate', 'tls', wrong);
     this.#tls = describeTls(socket);
   }
 
   async #authenticate(capabilities: Extensions): Promise<boolean> {
-    const { credentials } = this.#options;
+    const { credentials, serverName, port } = this.#options;
     if (credentials === undefined) return false;
     if (this.#tls === undefined) {
       throw new ClientError('auth-unavailable', 'auth', 'credentials are not sent without TLS');
     }
     const wait = waitFor('auth', this.#timeouts.auth);
-    this.#positive(await authenticate(this.#wire, capabilities.auth, { credentials, wait }), 'auth');
+    const options = { credentials, wait, host: serverName, port };
+    this.#positive(await authenticate(this.#wire, capabilities.auth, options), 'auth');
     return true;
   }
 

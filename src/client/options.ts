@@ -40,6 +40,17 @@ export const defaultTimeouts: ClientTimeouts = {
   quit: 5_000,
 };
 
+/** Who we are to a server: with a password by AUTH PLAIN or LOGIN, with a token by OAUTHBEARER or XOAUTH2. */
+export type ClientCredentials =
+  | { readonly user: string; readonly password: string }
+  | {
+      readonly user: string;
+      /** An access token (RFC 6750). */
+      readonly token: string;
+      /** `auto` takes what is offered, OAUTHBEARER before XOAUTH2. */
+      readonly mechanism: 'auto' | 'xoauth2' | 'oauthbearer';
+    };
+
 /** What `openClient` needs to know. */
 export interface ClientOptions {
   /** The IP address to dial (names are looked up by the caller), or the path of a unix socket. */
@@ -67,8 +78,13 @@ export interface ClientOptions {
    * the floor of TLS 1.2, which the maker has to give it.
    */
   readonly secureContext?: SecureContext;
-  /** Only ever sent over TLS, by AUTH PLAIN or LOGIN as offered (RFC 4954). */
-  readonly credentials?: { readonly user: string; readonly password: string };
+  /**
+   * The certificate has to be one of these, whoever issued it: `sha256:` and 64 hexadecimal digits in lower
+   * case, over its DER. To be used with TLS that is `required` or `implicit`.
+   */
+  readonly fingerprints?: readonly string[];
+  /** Only ever sent over TLS (RFC 4954). */
+  readonly credentials?: ClientCredentials;
   /** EHLO keywords to act on as if they were not offered, for servers that offer what they cannot do. */
   readonly ignoreKeywords?: readonly string[];
   /** Missing members are those of `defaultTimeouts`. */

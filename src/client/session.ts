@@ -126,6 +126,7 @@ export class WireSession implements ClientSession {
     return {
       mail: said,
       recipients: message.recipients.map(() => said),
+      end: undefined,
       accepted: 0,
       dsnOffered: this.capabilities.dsn,
       ending,

@@ -24,3 +24,16 @@ export function describeTls(socket: TLSSocket): ClientTls {
     authorized: socket.authorized,
   };
 }
+
+/** Why the certificate is none of those that are pinned; `undefined` when it is one, or none is pinned. */
+export function pinFailure(
+  socket: TLSSocket,
+  fingerprints: readonly string[] | undefined,
+): string | undefined {
+  if (fingerprints === undefined) return undefined;
+  const { fingerprint256 } = socket.getPeerCertificate();
+  const shown = fingerprint256 ? `sha256:${fingerprint256.replaceAll(':', '').toLowerCase()}` : 'none';
+  return fingerprints.includes(shown)
+    ? undefined
+    : `the certificate is another one: its fingerprint is ${shown}`;
+}

@@ -213,6 +213,7 @@ export class Transaction {
     return {
       mail: this.#mail ?? missing,
       recipients,
+      end: this.#data !== undefined && !isPositive(this.#data) ? this.#data : this.#ends[0],
       accepted,
       dsnOffered: capabilities.dsn,
       ending: this.#ending(isDefinite),
