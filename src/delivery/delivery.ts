@@ -1,18 +1,25 @@
 import { networkInterfaces } from 'node:os';
 import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { type Address, reply } from '../mail/index.ts';
+import { type Address, formatReplyText, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
+import { Balance } from './balance.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
 import { HostMemory } from './host-memory.ts';
 import { deliverToMaildir } from './maildir.ts';
+import type { TokenTrouble } from './oauth-token.ts';
 import { type DeliveryOptions, defaultLimits } from './options.ts';
 import { SessionPool } from './pool.ts';
 import { attemptRemote, type RemoteParts } from './remote-attempt.ts';
-import { Router } from './router.ts';
+import { type OnPassedOver, Router } from './router.ts';
+import { Tokens } from './tokens.ts';
 import type { Transport } from './transport.ts';
 import { type Verification, verifyAt } from './verify.ts';
+
+/** How often it is said that mail passes a route over. */
+const passedOverMs = 60_000;
+const maxTold = 1000;
 
 /** What delivery is given and does not change by reload. */
 export interface DeliveryParts {
@@ -21,6 +28,19 @@ export interface DeliveryParts {
   readonly log?: Log;
   /** 0 ≤ n < 1; default Math.random. */
   readonly random?: () => number;
+  /** Asks token endpoints; default: that of the runtime. */
+  readonly fetch?: typeof fetch;
+}
+
+/** A host of a route, or an account of one, that an operator has to look after. */
+export interface Trouble {
+  readonly kind: 'host' | TokenTrouble['kind'];
+  /** The name and port of a host; the account of a token. */
+  readonly subject: string;
+  readonly since: number;
+  readonly because: string;
+  /** The lanes of routes that it carries. */
+  readonly lanes: readonly string[];
 }
 
 /** Delivery as the queue and the composition root see it. */
@@ -31,6 +51,10 @@ export interface Delivery extends AsyncDisposable {
   readonly generation: number;
   /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
   verify(recipient: Address): Promise<Verification>;
+  /** Whether the lane is one of a route that the operator wrote, rather than of some domain of the world. */
+  isStatic(lane: string): boolean;
+  /** Renews tokens that are due, and says what does not work. To be called every few seconds. */
+  tend(): readonly Trouble[];
   /** The capture inbox, when a folder for it is set. */
   readonly capture: Capture | undefined;
   /**
@@ -58,6 +82,11 @@ class Deliveries implements Delivery {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #background: Background;
+  /** The health of hosts and the tokens outlive a reload. */
+  readonly #memory: HostMemory;
+  readonly #tokens: Tokens;
+  /** When it was last said of a lane that mail passed it over. */
+  readonly #toldAt = new Map<string, number>();
   #generation: Generation;
   #capture: Capture | undefined;
   #captureKey = '';
@@ -67,6 +96,10 @@ class Deliveries implements Delivery {
     this.#clock = parts.clock ?? systemClock;
     this.#log = parts.log ?? silentLog;
     this.#background = new Background(this.#log);
+    this.#memory = new HostMemory(this.#clock, defaultLimits);
+    const { fetch } = parts;
+    const told = { clock: this.#clock, log: this.#log, background: this.#background };
+    this.#tokens = new Tokens(fetch === undefined ? told : { ...told, fetch });
     this.#generation = this.#build(options, parts.resolver, 0);
     this.#openCapture(options);
   }
@@ -92,6 +125,20 @@ class Deliveries implements Delivery {
     const { router, remote } = this.#generation;
     const transport = router.transportFor(recipient);
     return transport.kind === 'remote' ? await verifyAt(transport, recipient, remote) : 'known';
+  }
+
+  isStatic(lane: string): boolean {
+    return this.#generation.router.isStatic(lane);
+  }
+
+  tend(): readonly Trouble[] {
+    const hosts = this.#memory.isEmpty ? [] : [...this.#generation.router.hosts()];
+    const failing = hosts.flatMap(([subject, lanes]): Trouble[] => {
+      const record = this.#memory.record(subject);
+      if (record === undefined || record.failures === 0) return [];
+      return [{ kind: 'host', subject, since: record.since, because: formatReplyText(record.reply), lanes }];
+    });
+    return [...this.#tokens.tend(), ...failing];
   }
 
   get generation(): number {
@@ -136,7 +183,10 @@ class Deliveries implements Delivery {
 
   #build(options: DeliveryOptions, resolver: Resolver, number: number): Generation {
     const limits = { ...defaultLimits, ...options.limits };
-    const router = new Router(options);
+    const router = new Router(options, (lane, sender) => this.#tellPassedOver(lane, sender));
+    // Nothing fails from here on.
+    this.#memory.reload(limits);
+    this.#tokens.use(router.accounts());
     const now = () => this.#clock.now();
     const { random = Math.random } = this.#parts;
     const { timeouts } = options;
@@ -150,21 +200,36 @@ class Deliveries implements Delivery {
       maxAddresses: limits.addresses,
       random,
       mxPort: options.mxPort ?? 25,
-      memory: new HostMemory(this.#clock, limits.avoidMs),
+      memory: this.#memory,
     };
     const dialer = new Dialer({
       helo: options.hostname,
       clock: this.#clock,
       log: this.#log,
+      tokens: this.#tokens,
       ...(timeouts === undefined ? {} : { timeouts }),
     });
     const pool = new SessionPool(limits, this.#clock, this.#background);
     return {
       number,
       router,
-      remote: { pool, dialer, targets, limits, log: this.#log, now },
+      remote: { pool, dialer, targets, balance: new Balance(), limits, log: this.#log, now },
       maildir: { now },
     };
+  }
+
+  /** Said once a minute and lane: a whole queue may be passed over. */
+  #tellPassedOver(lane: string, { reversePath, origin }: Parameters<OnPassedOver>[1]): void {
+    const now = this.#clock.now();
+    if (now - (this.#toldAt.get(lane) ?? Number.NEGATIVE_INFINITY) < passedOverMs) return;
+    if (this.#toldAt.size >= maxTold) this.#toldAt.clear();
+    this.#toldAt.set(lane, now);
+    this.#log.warn('route-passed-over', {
+      lane,
+      from: reversePath?.text ?? '',
+      ground: origin?.ground,
+      because: 'it has credentials, and the ground does not bind the sender; anySender: true waives that',
+    });
   }
 
   /** The same folder keeps its inbox: two of them would not know of each other's messages. */

@@ -1,8 +1,10 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock, Log } from '../base/index.ts';
 import { ClientError, type ClientOptions, type ClientTimeouts, openClient } from '../client/index.ts';
+import { isPermanent } from '../mail/index.ts';
 import { failureOf, type HostFailure } from './failure.ts';
 import type { PooledSession } from './pool.ts';
+import type { Tokens } from './tokens.ts';
 import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
 
 /** One place to open a session with. */
@@ -15,8 +17,10 @@ export interface Target {
   readonly next?: NextHost;
   /** `host[address]:port`, for log and status. */
   readonly relay: string;
-  /** Names it in the `HostMemory`. */
+  /** Names its address in the `HostMemory`. */
   readonly key: string;
+  /** The same, and the name of a host of a route where that is another. */
+  readonly keys: readonly string[];
 }
 
 export interface DialerOptions {
@@ -24,18 +28,22 @@ export interface DialerOptions {
   readonly helo: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly tokens: Tokens;
   readonly timeouts?: Partial<ClientTimeouts>;
 }
 
 /** Makes the target of an address of a host. */
 export function targetOf(host: string, address: string, port: number, next?: NextHost): Target {
-  const target = { serverName: host, address, port, relay: `${host}[${address}]:${port}` };
-  return { ...target, key: formatHostPort(address, port), ...(next === undefined ? {} : { next }) };
+  const key = formatHostPort(address, port);
+  const name = next === undefined ? key : formatHostPort(next.host, next.port);
+  const keys = name === key ? [key] : [key, name];
+  const target = { serverName: host, address, port, relay: `${host}[${address}]:${port}`, key, keys };
+  return next === undefined ? target : { ...target, next };
 }
 
 /** Makes the target of a unix socket. */
 export function socketTarget(path: string): Target {
-  return { serverName: 'localhost', address: { path }, port: 0, relay: path, key: path };
+  return { serverName: 'localhost', address: { path }, port: 0, relay: path, key: path, keys: [path] };
 }
 
 /** Opens sessions as the policy of a transport asks. */
@@ -59,7 +67,7 @@ export class Dialer {
     signal: AbortSignal,
   ): Promise<PooledSession | HostFailure> {
     const tls = tlsModeOf(transport, target);
-    const first = await this.#dial(transport, target, tls, signal);
+    const first = await this.#dialWithToken(transport, target, tls, signal);
     if (!(first instanceof ClientError)) return first;
     const isHandshake = first.phase === 'tls' && first.code !== 'certificate' && first.code !== 'aborted';
     if (tls !== 'opportunistic' || !isHandshake) return this.#failed(first, target);
@@ -68,11 +76,44 @@ export class Dialer {
     return second instanceof ClientError ? this.#failed(second, target) : second;
   }
 
+  /**
+   * With a token where the route has an account for one. A server that refuses it is dialled once more with a
+   * new one: tokens can be revoked before their end.
+   */
+  async #dialWithToken(
+    transport: RemoteTransport,
+    target: Target,
+    tls: ClientOptions['tls'],
+    signal: AbortSignal,
+  ): Promise<PooledSession | ClientError> {
+    const { oauth } = transport.policy;
+    const user = target.next?.user;
+    if (oauth === undefined || user === undefined) return this.#dial(transport, target, tls, signal);
+    const source = this.#options.tokens.of(oauth);
+    for (let isFirst = true; ; isFirst = false) {
+      let token: string;
+      try {
+        token = await source.current(signal);
+      } catch (error) {
+        if (signal.aborted) return new ClientError('aborted', 'connect', 'aborted before dialling');
+        const because = error instanceof Error ? error.message : String(error);
+        return new ClientError('auth-unavailable', 'auth', because);
+      }
+      const credentials = { user, token, mechanism: oauth.mechanism };
+      const opened = await this.#dial(transport, target, tls, signal, credentials);
+      if (!(opened instanceof ClientError)) source.accepted();
+      const isRefused = opened instanceof ClientError && isAuthRefused(opened);
+      if (!isRefused || !source.refused(token) || !isFirst) return opened;
+      this.#options.log.warn('token-not-taken', { relay: target.relay, subject: source.subject });
+    }
+  }
+
   async #dial(
     transport: RemoteTransport,
     target: Target,
     tls: ClientOptions['tls'],
     signal: AbortSignal,
+    credentials = passwordOf(target.next),
   ): Promise<PooledSession | ClientError> {
     // The attempt may end the dialling, but not the session that outlives it.
     const life = new AbortController();
@@ -81,10 +122,12 @@ export class Dialer {
     if (signal.aborted) onAbort();
     const { clock } = this.#options;
     try {
-      const session = await openClient(this.#clientOptions(transport, target, tls, life.signal));
+      const options = this.#clientOptions(transport, target, tls, life.signal);
+      const session = await openClient(credentials === undefined ? options : { ...options, credentials });
       const { lane } = transport;
+      const { relay, key: hostKey, keys, next } = target;
       const now = clock.now();
-      return { session, lane, relay: target.relay, hostKey: target.key, openedAt: now, idleSince: now };
+      return { session, lane, relay, hostKey, keys, next, openedAt: now, idleSince: now };
     } catch (error) {
       if (error instanceof ClientError) return error;
       return new ClientError('protocol', 'connect', String(error), { cause: error });
@@ -101,7 +144,7 @@ export class Dialer {
   ): ClientOptions {
     const { helo, timeouts, clock } = this.#options;
     const { policy } = transport;
-    const user = target.next?.user;
+    const isOpen = target.next?.user === undefined || policy.fingerprints !== undefined;
     return {
       host: target.address,
       port: target.port,
@@ -109,12 +152,12 @@ export class Dialer {
       helo,
       protocol: transport.protocol,
       tls,
-      verify: (policy.verify ?? user !== undefined) ? 'name' : 'none',
+      verify: (policy.verify ?? !isOpen) ? 'name' : 'none',
       signal,
       clock,
       ...(tls === 'none' ? {} : { secureContext: this.#context(policy.ca) }),
       ...(policy.source === undefined ? {} : { localAddress: policy.source }),
-      ...(user === undefined ? {} : { credentials: { user, password: policy.password ?? '' } }),
+      ...(policy.fingerprints === undefined ? {} : { fingerprints: policy.fingerprints }),
       ...(timeouts === undefined ? {} : { timeouts }),
     };
   }
@@ -136,9 +179,19 @@ export class Dialer {
   }
 }
 
+/** The server understood, and said no for good: not that it could not look just now. */
+function isAuthRefused({ phase, code, reply }: ClientError): boolean {
+  return phase === 'auth' && code === 'rejected' && reply !== undefined && isPermanent(reply);
+}
+
+function passwordOf(next: NextHost | undefined): ClientOptions['credentials'] | undefined {
+  return next?.user === undefined ? undefined : { user: next.user, password: next.password ?? '' };
+}
+
 function tlsModeOf(transport: RemoteTransport, target: Target): ClientOptions['tls'] {
   const { policy, protocol } = transport;
   if (target.next?.isImplicitTls === true) return 'implicit';
-  if (target.next?.user !== undefined || policy.verify === true) return 'required';
+  const isPinned = policy.fingerprints !== undefined;
+  if (target.next?.user !== undefined || policy.verify === true || isPinned) return 'required';
   return policy.tls ?? (protocol === 'lmtp' ? 'none' : 'opportunistic');
 }

@@ -1,51 +1,130 @@
 import type { Clock } from '../base/index.ts';
+import type { Reply } from '../mail/index.ts';
 
-/** Hosts remembered at most; when there are more, the oldest failure is forgotten first. */
+/** Hosts remembered at most; when there are more, the one that was noted first is forgotten. */
 const maxHosts = 10_000;
+/** So many transactions in a row that a host took up and did not carry through make it a failed one. */
+const brokenToAvoid = 3;
+
+/** How long a host is avoided. */
+export interface AvoidOptions {
+  /** After the first failure; it doubles with each further one. */
+  readonly avoidMs: number;
+  readonly avoidMaxMs: number;
+}
+
+/** A host that does not do well. */
+export interface HostRecord {
+  /** Since when nothing has worked there; ms since 1970. */
+  readonly since: number;
+  readonly reply: Reply;
+  /** Failures in a row: sessions that did not come about, or runs of broken transactions. */
+  readonly failures: number;
+  /** Transactions in a row that it did not carry through. */
+  readonly broken: number;
+  /** It is tried last until then. 0: not at all. */
+  readonly avoidUntil: number;
+}
 
 /**
- * Which hosts could not be reached lately (RFC 5321 §4.5.4.1): they are tried last, so that a dead first
- * choice costs its time-out once and not with every message.
+ * The health of hosts (RFC 5321 §4.5.4.1). One that could not be talked to, or that takes sessions and carries
+ * no message through, is tried last for a while that grows, so that it costs its time-out seldom and not with
+ * every message. When the while is over, one attempt tries it, and the others go on to avoid it until that
+ * worked. Healthy hosts cost nothing: only failures are remembered.
  */
 export class HostMemory {
   readonly #clock: Clock;
-  readonly #avoidMs: number;
-  readonly #failedUntil = new Map<string, number>();
+  #options: AvoidOptions;
+  readonly #hosts = new Map<string, HostRecord>();
 
-  constructor(clock: Clock, avoidMs: number) {
+  constructor(clock: Clock, options: AvoidOptions) {
     this.#clock = clock;
-    this.#avoidMs = avoidMs;
+    this.#options = options;
   }
 
-  failed(key: string): void {
-    this.#failedUntil.delete(key);
-    if (this.#failedUntil.size >= maxHosts) {
-      for (const oldest of this.#failedUntil.keys()) {
-        this.#failedUntil.delete(oldest);
-        break;
-      }
-    }
-    this.#failedUntil.set(key, this.#clock.now() + this.#avoidMs);
+  reload(options: AvoidOptions): void {
+    this.#options = options;
   }
 
+  /** Whether nothing is held against anybody: then nothing else needs to be asked. */
+  get isEmpty(): boolean {
+    return this.#hosts.size === 0;
+  }
+
+  /** No session came about: refused, timed out, no TLS, no AUTH, 4yz or 5yz before a transaction. */
+  failed(key: string, reply: Reply): void {
+    const known = this.#hosts.get(key);
+    this.#avoid(key, { since: known?.since ?? this.#clock.now(), broken: known?.broken ?? 0, reply });
+  }
+
+  /** A session came about. What its transactions did is another matter. */
+  answered(key: string): void {
+    if (this.#hosts.size === 0) return;
+    const known = this.#hosts.get(key);
+    if (known === undefined) return;
+    if (known.broken === 0) this.#hosts.delete(key);
+  }
+
+  /** It answered every MAIL or end of data with 4yz, or broke off in a transaction. */
+  broke(key: string, reply: Reply): void {
+    const known = this.#hosts.get(key);
+    const broken = (known?.broken ?? 0) + 1;
+    const since = known?.since ?? this.#clock.now();
+    if (broken % brokenToAvoid === 0 || (known?.failures ?? 0) > 0)
+      this.#avoid(key, { since, broken, reply });
+    else this.#put(key, { since, broken, reply, failures: 0, avoidUntil: 0 });
+  }
+
+  /** A message went through, or a recipient was refused for good: it does its work. */
   worked(key: string): void {
-    this.#failedUntil.delete(key);
+    if (this.#hosts.size > 0) this.#hosts.delete(key);
   }
 
   isAvoided(key: string): boolean {
-    const until = this.#failedUntil.get(key);
-    if (until === undefined) return false;
-    if (until > this.#clock.now()) return true;
-    this.#failedUntil.delete(key);
-    return false;
+    if (this.#hosts.size === 0) return false;
+    return (this.#hosts.get(key)?.avoidUntil ?? 0) > this.#clock.now();
   }
 
-  /** The same values, those that failed lately last; otherwise in their order. */
+  /** What is held against a host; `undefined` when nothing is. */
+  record(key: string): HostRecord | undefined {
+    return this.#hosts.get(key);
+  }
+
+  /**
+   * The same values, those that are avoided last; otherwise in their order. One whose time is over keeps its
+   * place this once: whoever asked is its probe.
+   */
   order<T>(values: readonly T[], keyOf: (value: T) => string): readonly T[] {
-    if (this.#failedUntil.size === 0 || values.length < 2) return values;
+    if (this.#hosts.size === 0 || values.length < 2) return values;
     const avoided = values.filter((value) => this.isAvoided(keyOf(value)));
-    return avoided.length === 0
-      ? values
-      : [...values.filter((value) => !avoided.includes(value)), ...avoided];
+    const rest = values.filter((value) => !avoided.includes(value));
+    const [first] = rest;
+    if (first !== undefined) this.#probe(keyOf(first));
+    return avoided.length === 0 ? values : [...rest, ...avoided];
+  }
+
+  /** Keeps others away from a host that is being tried again. */
+  #probe(key: string): void {
+    const known = this.#hosts.get(key);
+    if (known === undefined || known.failures === 0) return;
+    this.#hosts.set(key, { ...known, avoidUntil: this.#clock.now() + this.#options.avoidMs });
+  }
+
+  #avoid(key: string, record: Pick<HostRecord, 'since' | 'broken' | 'reply'>): void {
+    const failures = (this.#hosts.get(key)?.failures ?? 0) + 1;
+    const { avoidMs, avoidMaxMs } = this.#options;
+    const forMs = Math.min(avoidMs * 2 ** Math.min(failures - 1, 30), Math.max(avoidMs, avoidMaxMs));
+    this.#put(key, { ...record, failures, avoidUntil: this.#clock.now() + forMs });
+  }
+
+  #put(key: string, record: HostRecord): void {
+    this.#hosts.delete(key);
+    if (this.#hosts.size >= maxHosts) {
+      for (const oldest of this.#hosts.keys()) {
+        this.#hosts.delete(oldest);
+        break;
+      }
+    }
+    this.#hosts.set(key, record);
   }
 }

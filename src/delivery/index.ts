@@ -9,23 +9,29 @@
  * Invariants: what leaves is octet for octet what came in, unless the next hop cannot take it and a lawful
  * conversion exists (RFC 6152 §3); credentials go over TLS only; sessions are shared only within a lane, and
  * a lane has one set of credentials, one TLS policy and one source address; nobody's MX makes us dial our
- * own network or ourselves (RFC 5321 §5.1).
+ * own network or ourselves (RFC 5321 §5.1); a route that goes by sender and has credentials is taken only by mail
+ * whose ground binds the sender, for the reverse-path is anybody's claim.
+ *
+ * Hosts of a route are tried in order or by weight, those that do badly last, its fallback when all failed. A host
+ * that takes mail up and does not carry it through is one that does badly. What went out to the final dot is never
+ * given to another host in the same attempt.
  *
  * On failure: `deliver` never rejects. A reply of the remote server is passed on as it is; where none came
  * one is made up with the code of RFC 3463 that fits (4.4.1 no answer, 4.4.2 broken off, 4.4.3 DNS, 4.7.5
  * TLS, 5.1.2 no such domain, 5.1.10 null MX, 5.4.6 loop). What is unclear is transient.
  *
  * RFC 5321 §4.5.4, §5; RFC 7505 (null MX); RFC 2033 (LMTP); RFC 3461 §5.2 (DSN); RFC 7435 (opportunistic
- * TLS); RFC 6152, 3030, 6531 (conversion).
+ * TLS); RFC 6152, 3030, 6531 (conversion); RFC 6749 (tokens).
  */
 export { Capture, type CapturedMessage, defaultCapture } from './capture.ts';
-export { createDelivery, type Delivery, type DeliveryParts } from './delivery.ts';
+export { createDelivery, type Delivery, type DeliveryParts, type Trouble } from './delivery.ts';
 export {
   type DeliveryDomain,
   type DeliveryLimits,
   type DeliveryOptions,
   type DeliveryRoute,
   defaultLimits,
+  type OauthOptions,
 } from './options.ts';
-export { compileRules, type RouteProblem } from './rules.ts';
+export { compileRules, type RouteProblem, routeWarnings } from './rules.ts';
 export type { Transport } from './transport.ts';

@@ -17,6 +17,21 @@ export interface DeliveryDomain {
   readonly owner?: MaildirOwner;
 }
 
+/** Where access tokens come from (RFC 6749 §4.4, §6). */
+export interface OauthOptions {
+  /** `https://…`; plain http on loopback only. */
+  readonly tokenUrl: string;
+  readonly grant: 'client-credentials' | 'refresh-token';
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  /** Read anew at each refresh; a new one that the server hands out is written back. */
+  readonly refreshTokenFile?: string;
+  readonly scope?: string;
+  readonly mechanism: 'auto' | 'xoauth2' | 'oauthbearer';
+  /** When the secret or the refresh token ends, as far as that is known beforehand; ms since 1970. */
+  readonly expiresAt?: number;
+}
+
 /** A static route. The first whose `to` and `from` match is taken. */
 export interface DeliveryRoute {
   /**
@@ -32,14 +47,39 @@ export interface DeliveryRoute {
    * Hosts are looked up by address, never by MX. A list is tried in order; all of it is smtp and smtps.
    */
   readonly via: string | readonly string[];
-  /** For the user in `via`. Credentials travel over TLS only. */
+  /**
+   * Who handed the message over: the name of its identity, with `*` for any characters. Letter case does not
+   * matter. Mail of nobody known by name does not match. Default: any.
+   */
+  readonly identity?: string | readonly string[];
+  /**
+   * Hosts (smtp and smtps) that are tried when all of `via`, or all exchangers, failed for the moment. Their
+   * users log in as those of `via` do.
+   */
+  readonly fallback?: string | readonly string[];
+  /** `ordered` tries the list in order; `weighted` spreads messages over the hosts that are well. */
+  readonly balance?: 'ordered' | 'weighted';
+  /** One whole number from 1 for each host of `via`. */
+  readonly weights?: readonly number[];
+  /** For the users in `via` and `fallback`. Credentials travel over TLS only. */
   readonly password?: string;
+  /** The same for single hosts, by name; `password` is for the others. */
+  readonly passwords?: Readonly<Record<string, string>>;
+  /** Instead of passwords: the users log in with a token. */
+  readonly oauth?: OauthOptions;
+  /**
+   * The credentials are for every sender. Without it a route that goes by sender (`from`, `identity`) and has
+   * credentials is taken only by mail of a sender who is bound to them by the ground of its grant.
+   */
+  readonly anySender?: boolean;
   /** Default `opportunistic`; `required` for a host with a user. `smtps` is TLS from the start. */
   readonly tls?: 'none' | 'opportunistic' | 'required';
   /** Whether the certificate must be valid for the host name, which requires TLS; default: only with a user. */
   readonly verify?: boolean;
   /** Trusted roots in PEM, instead of those of Node. */
   readonly ca?: string;
+  /** The only certificates that are taken, `sha256:…`; they need no authority, and no name unless `verify`. */
+  readonly fingerprint?: string | readonly string[];
   /** The source address of connections. */
   readonly source?: string;
   /** Address families to use; default `any`. */
@@ -62,8 +102,9 @@ export interface DeliveryLimits {
   /** How long a session is used at all, so that a better host is found again. */
   readonly sessionAgeMs: number;
   readonly messagesPerSession: number;
-  /** How long a host that could not be reached is tried last. */
+  /** How long a host that failed is tried last; twice as long each time, up to `avoidMaxMs`. */
   readonly avoidMs: number;
+  readonly avoidMaxMs: number;
   /** Messages above this are not converted for a server without 8BITMIME, but bounced. */
   readonly conversionBytes: number;
 }
@@ -78,6 +119,7 @@ export const defaultLimits: DeliveryLimits = {
   sessionAgeMs: 300_000,
   messagesPerSession: 1000,
   avoidMs: 60_000,
+  avoidMaxMs: 1_800_000,
   conversionBytes: 32_000_000,
 };
 

@@ -45,7 +45,8 @@ function bench(changes: Partial<ConstructorParameters<typeof SessionPool>[0]> = 
       async [Symbol.asyncDispose]() {},
     };
     const now = clock.now();
-    return { session, lane, relay: name, hostKey: name, openedAt: now, idleSince: now };
+    const host = { hostKey: name, keys: [name], next: undefined };
+    return { session, lane, relay: name, ...host, openedAt: now, idleSince: now };
   };
   return { clock, pool, ended, open };
 }

@@ -2,6 +2,7 @@ import type { Background, Clock } from '../base/index.ts';
 import type { ClientSession } from '../client/index.ts';
 import type { LaneName } from '../spool/index.ts';
 import type { DeliveryLimits } from './options.ts';
+import type { NextHost } from './transport.ts';
 
 /** A session with what is to be known of it between attempts. */
 export interface PooledSession {
@@ -9,8 +10,11 @@ export interface PooledSession {
   readonly lane: LaneName;
   /** `host[address]:port`. */
   readonly relay: string;
-  /** The key of its host in the `HostMemory`. */
+  /** The key of its address in the `HostMemory`, and all of its keys. */
   readonly hostKey: string;
+  readonly keys: readonly string[];
+  /** The host of the route that it is a session with. */
+  readonly next: NextHost | undefined;
   readonly openedAt: number;
   idleSince: number;
 }
@@ -45,16 +49,33 @@ export class SessionPool {
     return this.#count;
   }
 
-  /** The session used last in this lane, if it is still good. */
-  take(lane: LaneName): PooledSession | undefined {
+  /** The session used last in this lane, if it is still good; of those that `suits` says yes to, if given. */
+  take(lane: LaneName, suits?: (kept: PooledSession) => boolean): PooledSession | undefined {
     const idle = this.#idle.get(lane);
     if (idle === undefined) return undefined;
+    if (suits !== undefined) return this.#takeOne(lane, idle, suits);
     for (let kept = idle.pop(); kept !== undefined; kept = idle.pop()) {
       this.#count--;
       if (this.#isGood(kept)) return kept;
       this.#quit(kept);
     }
     this.#idle.delete(lane);
+    return undefined;
+  }
+
+  #takeOne(
+    lane: LaneName,
+    idle: PooledSession[],
+    suits: (kept: PooledSession) => boolean,
+  ): PooledSession | undefined {
+    for (let at = idle.findLastIndex(suits); at >= 0; at = idle.findLastIndex(suits)) {
+      const [kept] = idle.splice(at, 1);
+      if (idle.length === 0) this.#idle.delete(lane);
+      if (kept === undefined) return undefined;
+      this.#count--;
+      if (this.#isGood(kept)) return kept;
+      this.#quit(kept);
+    }
     return undefined;
   }
 

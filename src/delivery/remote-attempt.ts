@@ -4,24 +4,28 @@ import {
   formatReplyText,
   isPermanent,
   isPositive,
+  isTransient,
   type RecipientStatus,
   type Reply,
   reply,
 } from '../mail/index.ts';
 import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
 import { adapt, isAsciiRecipient } from './adapt.ts';
+import type { Balance } from './balance.ts';
 import type { Dialer, Target } from './dialer.ts';
 import { type HostFailure, healthOf, shuttingDown } from './failure.ts';
 import type { DeliveryLimits } from './options.ts';
 import type { PooledSession, SessionPool } from './pool.ts';
-import { findTargets, hasAlternatives, type TargetOptions } from './targets.ts';
-import type { RemoteTransport } from './transport.ts';
+import { lastOf, Round } from './round.ts';
+import { findHosts, findTargets, hasAlternatives, type TargetOptions } from './targets.ts';
+import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
 
 /** What an attempt over the network needs. One value for all attempts of a configuration. */
 export interface RemoteParts {
   readonly pool: SessionPool;
   readonly dialer: Dialer;
   readonly targets: TargetOptions;
+  readonly balance: Balance;
   readonly limits: DeliveryLimits;
   readonly log: Log;
   readonly now: () => number;
@@ -72,7 +76,8 @@ class RemoteAttempt {
 
   async run(): Promise<AttemptResult> {
     let left = this.#attempt.recipients;
-    const kept = this.#parts.pool.take(this.#transport.lane);
+    const order = this.#turn();
+    const kept = this.#takeKept(order?.[0]);
     let tried: string | undefined;
     if (kept !== undefined) {
       const outcome = await this.#converse(kept, left, true);
@@ -84,36 +89,54 @@ class RemoteAttempt {
     }
     const isDone =
       left.length === 0 || this.#isOver || (tried !== undefined && !hasAlternatives(this.#transport));
-    if (!isDone) await this.#tryHosts(left, tried);
+    if (!isDone) await this.#tryHosts(left, tried, order);
     return { statuses: this.#statuses, health: this.#health };
   }
 
-  async #tryHosts(recipients: readonly number[], tried: string | undefined): Promise<void> {
-    const { limits, targets: options } = this.#parts;
-    const targets = await findTargets(this.#transport, options, this.#signal);
-    if ('code' in targets) {
-      this.#settle(recipients, this.#signal.aborted ? shuttingDown : targets);
-      if (!isPermanent(targets)) this.#health = { kind: 'unavailable', reply: targets };
+  /** The hosts of a weighted route, the one whose turn it is first. */
+  #turn(): readonly NextHost[] | undefined {
+    if (this.#transport.weights.length === 0) return undefined;
+    const { memory } = this.#parts.targets;
+    return this.#parts.balance.turn(this.#transport, (next) => !memory.isAvoided(nameOf(next)));
+  }
+
+  /** A kept session, with the host whose turn it is; none with one that does badly while there are others. */
+  #takeKept(turn: NextHost | undefined): PooledSession | undefined {
+    const { pool, targets } = this.#parts;
+    const { lane, fallback, nextHop } = this.#transport;
+    const { memory } = targets;
+    if (turn === undefined && fallback.length === 0 && memory.isEmpty) return pool.take(lane);
+    const own = nextHop.kind === 'hosts' ? nextHop.hosts : [];
+    const isDown = own.length > 0 && own.every((next) => memory.isAvoided(nameOf(next)));
+    const mayAvoid = hasAlternatives(this.#transport);
+    return pool.take(lane, ({ next, hostKey }) => {
+      if (mayAvoid && memory.isAvoided(hostKey)) return false;
+      if (next !== undefined && fallback.includes(next)) return isDown;
+      return turn === undefined || next === turn;
+    });
+  }
+
+  async #tryHosts(
+    recipients: readonly number[],
+    tried: string | undefined,
+    order: readonly NextHost[] | undefined,
+  ): Promise<void> {
+    const { targets: options } = this.#parts;
+    const { fallback } = this.#transport;
+    const found = await findTargets(this.#transport, options, this.#signal, order);
+    if ('code' in found && (fallback.length === 0 || isPermanent(found) || this.#signal.aborted)) {
+      this.#settle(recipients, this.#signal.aborted ? shuttingDown : found);
+      if (!isPermanent(found)) this.#health = { kind: 'unavailable', reply: found };
       return;
     }
+    const first = new Round(found);
+    const rounds = fallback.length === 0 ? [first] : await this.#withFallback(first);
     let left = recipients;
-    let last: { readonly failure: HostFailure; readonly relay: string } | undefined;
-    for (const target of targets) {
-      if (left.length === 0 || this.#isOver || this.#sessions >= limits.sessions) break;
-      if (target.key === tried) continue;
-      const opened = await this.#parts.dialer.open(this.#transport, target, this.#signal);
-      if ('session' in opened) {
-        options.memory.worked(target.key);
-        this.#sessions++;
-        const outcome = await this.#converse(opened, left, false);
-        if (outcome !== 'stale') left = outcome;
-        continue;
-      }
-      this.#onHostFailure(opened, target);
-      // A refusal for good counts only when every host refuses for good.
-      const isTold = last !== undefined && !isPermanent(last.failure.reply) && isPermanent(opened.reply);
-      if (!isTold) last = { failure: opened, relay: target.relay };
+    for (const round of rounds) {
+      if (left.length === 0 || this.#isOver) break;
+      left = await this.#tryRound(round, left, tried);
     }
+    const last = lastOf(rounds);
     if (last === undefined) return;
     if (this.#sessions === 0) this.#health = healthOf(last.failure.health, last.failure.reply);
     // What a server said to a recipient tells more than that the next host is down.
@@ -121,10 +144,48 @@ class RemoteAttempt {
     this.#settle(untold, last.failure.reply, last.relay);
   }
 
+  /** The fallback after the hosts themselves, or before them where all of them did badly just now. */
+  async #withFallback(first: Round): Promise<readonly Round[]> {
+    const { targets: options } = this.#parts;
+    const spare = new Round(
+      await findHosts(this.#transport.fallback, this.#transport, options, this.#signal),
+    );
+    const isDown = first.targets.every(({ key }) => options.memory.isAvoided(key));
+    return isDown ? [spare, first] : [first, spare];
+  }
+
+  /** Targets in order, within the limit of sessions. Gives the recipients that another host may be asked about. */
+  async #tryRound(
+    round: Round,
+    recipients: readonly number[],
+    tried: string | undefined,
+  ): Promise<readonly number[]> {
+    const { limits, targets: options, dialer } = this.#parts;
+    let left = recipients;
+    // A kept session counted for the hosts themselves, and a fallback has its own chance.
+    let sessions = round.targets.some(({ key }) => key === tried) ? 1 : 0;
+    for (const target of round.targets) {
+      if (left.length === 0 || this.#isOver || sessions >= limits.sessions) break;
+      if (target.key === tried) continue;
+      const opened = await dialer.open(this.#transport, target, this.#signal);
+      if ('session' in opened) {
+        for (const key of target.keys) options.memory.answered(key);
+        this.#sessions++;
+        sessions++;
+        const outcome = await this.#converse(opened, left, false);
+        if (outcome !== 'stale') left = outcome;
+        continue;
+      }
+      this.#onHostFailure(opened, target);
+      round.failed(opened, target.relay);
+    }
+    return left;
+  }
+
   #onHostFailure(failure: HostFailure, target: Target): void {
     const { targets, log } = this.#parts;
     if (failure.isOver) this.#isOver = true;
-    else targets.memory.failed(target.key);
+    else for (const key of target.keys) targets.memory.failed(key, failure.reply);
     log.info('host-failed', {
       queueId: this.#attempt.id,
       lane: this.#transport.lane,
@@ -216,6 +277,7 @@ class RemoteAttempt {
       }
     }
     this.#noteEnding(result);
+    this.#judgeHost(host, result);
     const again: number[] = [];
     for (let i = 0; i < chunk.length; i++) {
       const index = chunk[i];
@@ -256,6 +318,28 @@ class RemoteAttempt {
     }
   }
 
+  /**
+   * Whether the host does its work, as far as this transaction tells: it took somebody's mail, or refused for
+   * good; or it answered MAIL or the content with 4yz, or broke off. A 4yz to RCPT is about the recipient.
+   */
+  #judgeHost({ keys }: PooledSession, { mail, end, accepted, recipients, ending }: SendResult): void {
+    const { memory } = this.#parts.targets;
+    if (ending.kind === 'unsendable' || this.#isOver) return;
+    if (accepted > 0) {
+      if (!memory.isEmpty) for (const key of keys) memory.worked(key);
+      return;
+    }
+    const isBroken = ending.kind === 'lost' || ending.kind === 'in-doubt';
+    const content = this.#transport.protocol === 'smtp' ? end : undefined;
+    const refused = isBroken
+      ? reply(451, '4.2', ending.error.message)
+      : [mail, content].find((each) => each !== undefined && isTransient(each));
+    for (const key of keys) {
+      if (refused !== undefined) memory.broke(key, refused);
+      else if (recipients.some(isPermanent)) memory.worked(key);
+    }
+  }
+
   #statusOf(said: Reply, host: PooledSession, result: SendResult): RecipientStatus {
     const at = this.#parts.now();
     const { relay } = host;
@@ -276,6 +360,10 @@ class RemoteAttempt {
       this.#statuses.set(index, { status, at, reply: why, ...(relay === undefined ? {} : { relay }) });
     }
   }
+}
+
+function nameOf({ host, port }: NextHost): string {
+  return formatHostPort(host, port);
 }
 
 /**

@@ -6,16 +6,37 @@ import {
   matchesPath,
   type Pattern,
   parseDomain,
-  type ReversePath,
 } from '../mail/index.ts';
 import type { AssignLanes } from '../queue/index.ts';
 import type { LaneName } from '../spool/index.ts';
 import type { DeliveryOptions } from './options.ts';
 import { compileRules, type Rule } from './rules.ts';
-import { makeTransport, type Transport } from './transport.ts';
+import type { AccountUse } from './tokens.ts';
+import { formatHostPort, makeTransport, type Transport } from './transport.ts';
 
 /** Domains remembered by the routing memo. */
 const maxMemo = 10_000;
+
+/**
+ * The grounds on which a sender is bound to who it is: somebody is known by name, is on this machine, or is this
+ * relay with a notification of its own. An address alone (`network`) lets everybody behind it claim any sender.
+ */
+const bindingGrounds: ReadonlySet<string> = new Set([
+  'authenticated',
+  'certificate',
+  'pop-before-smtp',
+  'local',
+  'notification',
+  'double-bounce',
+]);
+
+/** What routing looks at besides the recipient. */
+type Sender = Pick<Envelope, 'reversePath'> & { readonly origin?: Envelope['origin'] };
+
+const nobody: Sender = { reversePath: null };
+
+/** Told of mail that would have matched a route with credentials, but for its ground. */
+export type OnPassedOver = (lane: LaneName, sender: Sender) => void;
 
 type Assignment = ReturnType<AssignLanes>;
 
@@ -23,6 +44,8 @@ type Assignment = ReturnType<AssignLanes>;
 interface Candidate {
   readonly to: readonly Pattern[] | undefined;
   readonly from: readonly Pattern[] | undefined;
+  readonly identity: RegExp | undefined;
+  readonly needsBoundSender: boolean;
   readonly transport: Transport;
   /** The answer when this lane takes all recipients, made once. */
   readonly all: Assignment;
@@ -40,8 +63,11 @@ export class Router {
   readonly #byLane = new Map<LaneName, Transport>();
   readonly #memo = new Map<Domain, readonly Candidate[]>();
 
+  readonly #onPassedOver: OnPassedOver;
+
   /** Throws a RangeError that names every problem; `compileRules` gives them one by one. */
-  constructor(options: DeliveryOptions) {
+  constructor(options: DeliveryOptions, onPassedOver: OnPassedOver = () => {}) {
+    this.#onPassedOver = onPassedOver;
     const { rules, problems } = compileRules(options);
     if (problems.length > 0) {
       throw new RangeError(problems.map(({ path, message }) => `${path}: ${message}`).join('; '));
@@ -51,14 +77,14 @@ export class Router {
   }
 
   readonly assign: AssignLanes = (envelope) => {
-    const { recipients, reversePath } = envelope;
+    const { recipients } = envelope;
     const first = recipients[0];
     if (first === undefined) return [];
-    const candidate = this.#route(first.address, reversePath);
+    const candidate = this.#route(first.address, envelope);
     for (let i = 1; i < recipients.length; i++) {
       const recipient = recipients[i];
       if (recipient === undefined) continue;
-      if (this.#route(recipient.address, reversePath) !== candidate) return this.#split(envelope);
+      if (this.#route(recipient.address, envelope) !== candidate) return this.#split(envelope);
     }
     return candidate.all;
   };
@@ -75,20 +101,47 @@ export class Router {
     return this.#candidates(domain).find((candidate) => candidate.transport.lane === lane)?.transport;
   }
 
-  /** How one recipient is reached, from a null reverse-path. */
-  transportFor(address: Address): Transport {
-    return this.#route(address, null).transport;
+  /** The hosts of static routes by name and port, with the lanes that they carry. */
+  hosts(): ReadonlyMap<string, readonly LaneName[]> {
+    const lanes = new Map<string, LaneName[]>();
+    for (const rule of this.#rules) {
+      const lane = this.#fixed.get(rule)?.lane;
+      for (const { host, port } of [...rule.hosts, ...rule.fallback]) {
+        const name = formatHostPort(host, port);
+        lanes.set(name, [...(lanes.get(name) ?? []), ...(lane === undefined ? [] : [lane])]);
+      }
+    }
+    return lanes;
   }
 
-  #route(address: Address, reversePath: ReversePath): Candidate {
+  /** The accounts for tokens, each time with the lane of its route where that is one lane. */
+  accounts(): readonly AccountUse[] {
+    return this.#rules.flatMap((rule) => {
+      const account = rule.policy.oauth;
+      const lane = this.#fixed.get(rule)?.lane;
+      return account === undefined ? [] : [{ account, lanes: lane === undefined ? [] : [lane] }];
+    });
+  }
+
+  /** Whether the lane is one of a route that the operator wrote, rather than of some domain of the world. */
+  isStatic(lane: LaneName): boolean {
+    return this.#byLane.has(lane);
+  }
+
+  /** How one recipient is reached, from a null reverse-path. */
+  transportFor(address: Address): Transport {
+    return this.#route(address, nobody).transport;
+  }
+
+  #route(address: Address, sender: Sender): Candidate {
     const candidates = this.#candidates(address.domain);
     for (const candidate of candidates) {
-      if (candidate.to !== undefined && !candidate.to.some((pattern) => matchesPath(pattern, address)))
-        continue;
-      if (
-        candidate.from !== undefined &&
-        !candidate.from.some((pattern) => matchesPath(pattern, reversePath))
-      ) {
+      const { to, from, identity } = candidate;
+      if (to !== undefined && !to.some((pattern) => matchesPath(pattern, address))) continue;
+      if (from !== undefined && !from.some((pattern) => matchesPath(pattern, sender.reversePath))) continue;
+      if (identity !== undefined && !isOne(identity, sender.origin?.identity)) continue;
+      if (candidate.needsBoundSender && !bindingGrounds.has(sender.origin?.ground ?? '')) {
+        if (sender !== nobody) this.#onPassedOver(candidate.transport.lane, sender);
         continue;
       }
       return candidate;
@@ -99,7 +152,7 @@ export class Router {
   #split(envelope: Envelope): Assignment {
     const lanes = new Map<LaneName, number[]>();
     envelope.recipients.forEach((recipient, index) => {
-      const { lane } = this.#route(recipient.address, envelope.reversePath).transport;
+      const { lane } = this.#route(recipient.address, envelope).transport;
       const indices = lanes.get(lane);
       if (indices === undefined) lanes.set(lane, [index]);
       else indices.push(index);
@@ -120,8 +173,9 @@ export class Router {
       if (transport === undefined) continue;
       const isWhole = to.some((pattern) => pattern.kind !== 'mailbox');
       const all: Assignment = [{ lane: transport.lane, recipients: 'all' }];
-      candidates.push({ to: isWhole ? undefined : to, from: rule.from, transport, all });
-      if (isWhole && rule.from === undefined) break;
+      const { from, identity, needsBoundSender } = rule;
+      candidates.push({ to: isWhole ? undefined : to, from, identity, needsBoundSender, transport, all });
+      if (isWhole && from === undefined && identity === undefined) break;
     }
     // A flood of domains costs a lookup each, never memory: the oldest is forgotten.
     if (this.#memo.size >= maxMemo) {
@@ -150,6 +204,10 @@ export class Router {
       }
     }
   }
+}
+
+function isOne(pattern: RegExp, identity: string | undefined): boolean {
+  return identity !== undefined && pattern.test(identity);
 }
 
 /** The transport of a rule whose lane is one per recipient domain. */

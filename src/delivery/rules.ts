@@ -1,7 +1,14 @@
-import { isIP } from 'node:net';
 import { type Domain, type Pattern, parseDomain, parsePattern } from '../mail/index.ts';
 import type { DeliveryDomain, DeliveryOptions, DeliveryRoute, MaildirOwner } from './options.ts';
-import { type ConnectionPolicy, defaultPolicy, discriminator, policyOf } from './transport.ts';
+import { checkRoute } from './route-checks.ts';
+import {
+  type ConnectionPolicy,
+  defaultPolicy,
+  discriminator,
+  type NextHost,
+  nextHostOf,
+  policyOf,
+} from './transport.ts';
 import { parseVia, type Via } from './via.ts';
 
 /** One line of the routing table, in the order in which they are asked. */
@@ -9,7 +16,15 @@ export interface Rule {
   readonly to: readonly Pattern[];
   /** Absent: any. */
   readonly from: readonly Pattern[] | undefined;
+  /** Absent: any, also nobody. */
+  readonly identity: RegExp | undefined;
+  /** It goes by sender and has credentials: only for senders who are bound to what they claim to be. */
+  readonly needsBoundSender: boolean;
   readonly vias: readonly Via[];
+  /** Those of `vias` that are smtp, with their passwords. */
+  readonly hosts: readonly NextHost[];
+  readonly fallback: readonly NextHost[];
+  readonly weights: readonly number[];
   readonly policy: ConnectionPolicy;
   readonly suffix: string;
   /** The domain of ours that the rule is about: its Maildirs are a lane of their own. */
@@ -29,7 +44,12 @@ export interface RouteProblem {
 const byMx: Rule = {
   to: [{ kind: 'any' }],
   from: undefined,
+  identity: undefined,
+  needsBoundSender: false,
   vias: [{ kind: 'mx' }],
+  hosts: [],
+  fallback: [],
+  weights: [],
   policy: defaultPolicy,
   suffix: '',
 };
@@ -82,7 +102,8 @@ function compileDomain(
       });
     } else {
       const owner = options.owner === undefined ? {} : { owner: options.owner };
-      return [{ ...byMx, to, vias: [via], domain, ...owner }];
+      const hosts = via.kind === 'smtp' ? [nextHostOf(via, {})] : [];
+      return [{ ...byMx, to, vias: [via], hosts, domain, ...owner }];
     }
     return [];
   }
@@ -108,40 +129,71 @@ function compileRoute(route: DeliveryRoute, index: number, problems: RouteProble
     });
   const to = route.to === undefined ? byMx.to : patterns('to');
   const from = route.from === undefined ? undefined : patterns('from');
-  const vias = [route.via].flat().flatMap((text) => {
-    const via = parseVia(text);
-    if (typeof via !== 'string') return [via];
-    at('via', via);
-    return [];
-  });
-  if (problems.length === before) checkRoute(route, vias, at);
+  const parse = (key: 'via' | 'fallback'): Via[] =>
+    [route[key] ?? []].flat().flatMap((text) => {
+      const via = parseVia(text);
+      if (typeof via !== 'string') return [via];
+      at(key, via);
+      return [];
+    });
+  const vias = parse('via');
+  const spare = parse('fallback');
+  if (problems.length === before) checkRoute(route, { vias, fallback: spare }, at);
   if (problems.length > before) return [];
-  return [{ to, from, vias, policy: policyOf(route), suffix: discriminator(route, vias) }];
+  const hosts = hostsOf(vias, route);
+  const fallback = hostsOf(spare, route);
+  const hasCredentials = [...hosts, ...fallback].some(({ user }) => user !== undefined);
+  return [
+    {
+      to,
+      from,
+      identity: route.identity === undefined ? undefined : compileIdentity([route.identity].flat()),
+      needsBoundSender: goesBySender(route) && hasCredentials && route.anySender !== true,
+      vias,
+      hosts,
+      fallback,
+      weights: route.balance === 'weighted' ? (route.weights ?? []) : [],
+      policy: policyOf(route),
+      suffix: discriminator(route, vias),
+    },
+  ];
 }
 
-/** The rules that concern more than one key. */
-function checkRoute(
-  route: DeliveryRoute,
-  vias: readonly Via[],
-  at: (key: string, message: string) => void,
-): void {
-  if (vias.length === 0) at('via', 'no destination');
-  if (vias.length > 1 && vias.some((via) => via.kind !== 'smtp'))
-    at('via', 'only smtp and smtps can be in a list');
-  const withUser = vias.filter((via) => via.kind === 'smtp' && via.user !== undefined);
-  if (withUser.length > 0 && route.password === undefined) at('password', 'there is a user, but no password');
-  if (withUser.length === 0 && route.password !== undefined)
-    at('password', 'there is a password, but no user');
-  const inClear = withUser.some((via) => via.kind === 'smtp' && !via.isImplicitTls);
-  if (inClear && (route.tls === 'none' || route.tls === 'opportunistic')) {
-    at('tls', 'credentials need TLS: use "required" or smtps://');
-  }
-  if (route.verify === true && (route.tls === 'none' || route.tls === 'opportunistic')) {
-    at('verify', 'a certificate can only be verified where TLS is required');
-  }
-  const source = isIP(route.source ?? '');
-  if (route.source !== undefined && source === 0) at('source', `not an address: "${route.source}"`);
-  else if ((source === 4 && route.addresses === 'ipv6') || (source === 6 && route.addresses === 'ipv4')) {
-    at('addresses', 'the source address is of the other family');
-  }
+function hostsOf(vias: readonly Via[], route: DeliveryRoute): readonly NextHost[] {
+  return vias.flatMap((via) => (via.kind === 'smtp' ? nextHostOf(via, route) : []));
+}
+
+function goesBySender({ from, identity }: DeliveryRoute): boolean {
+  return from !== undefined || identity !== undefined;
+}
+
+/** One expression for all patterns: `*` is any characters, everything else itself. */
+function compileIdentity(patterns: readonly string[]): RegExp {
+  const texts = patterns.map((pattern) => pattern.split('*').map(literal).join('.*'));
+  return new RegExp(`^(?:${texts.join('|')})$`, 'isu');
+}
+
+function literal(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
+/**
+ * What works and is perhaps not meant: a route with credentials that goes by sender, in words for an operator.
+ * The reverse-path is the client's own claim, which credentials must not rest on.
+ */
+export function routeWarnings(routes: readonly DeliveryRoute[]): readonly RouteProblem[] {
+  return routes.flatMap((route, index) => {
+    const hasUser = [route.via, route.fallback ?? []].flat().some((text) => text.includes('@'));
+    if (!hasUser || !goesBySender(route)) return [];
+    const key = route.from === undefined ? 'identity' : 'from';
+    return [
+      {
+        path: `routes[${index}].${key}`,
+        message:
+          route.anySender === true
+            ? 'anySender: whoever may relay can use these credentials by claiming the sender'
+            : 'taken only by senders who are known (authenticated, certificate, pop-before-smtp, local), for it has credentials; others pass it over. anySender: true waives that',
+      },
+    ];
+  });
 }

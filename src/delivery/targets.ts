@@ -13,18 +13,21 @@ export interface TargetOptions extends Omit<MxOptions, 'families' | 'resolver'> 
 }
 
 /** Whether a second host could be tried after the first: false is known without asking the DNS. */
-export function hasAlternatives({ nextHop }: RemoteTransport): boolean {
-  return nextHop.kind === 'mx' || (nextHop.kind === 'hosts' && nextHop.hosts.length > 1);
+export function hasAlternatives({ nextHop, fallback }: RemoteTransport): boolean {
+  return (
+    nextHop.kind === 'mx' || fallback.length > 0 || (nextHop.kind === 'hosts' && nextHop.hosts.length > 1)
+  );
 }
 
 /**
- * The places to try for a transport, best first: by preference or in the order of the route, those that
- * could not be reached lately last. A reply is why there are none. Never rejects.
+ * The places to try for a transport, best first: by preference or in the order of the route (or of `hosts`, which
+ * are the same in another order), those that failed lately last. A reply is why there are none. Never rejects.
  */
 export async function findTargets(
   transport: RemoteTransport,
   options: TargetOptions,
   signal: AbortSignal,
+  hosts?: readonly NextHost[],
 ): Promise<readonly Target[] | Reply> {
   const { nextHop, policy } = transport;
   const families = policy.addresses;
@@ -37,16 +40,25 @@ export async function findTargets(
       const targets = list.hosts.map(({ host, address }) => targetOf(host, address, options.mxPort));
       return options.memory.order(targets, (target) => target.key);
     }
-    case 'hosts': {
-      const found = await Promise.all(
-        nextHop.hosts.map(async (next) => {
-          const list = await findHost(next.host, { ...options, families }, signal);
-          return { next, list };
-        }),
-      );
-      return targetsOf(found, options);
-    }
+    case 'hosts':
+      return findHosts(hosts ?? nextHop.hosts, transport, options, signal);
   }
+}
+
+/** The same for a list of hosts of a route, such as its fallback. */
+export async function findHosts(
+  hosts: readonly NextHost[],
+  { policy }: RemoteTransport,
+  options: TargetOptions,
+  signal: AbortSignal,
+): Promise<readonly Target[] | Reply> {
+  const found = await Promise.all(
+    hosts.map(async (next) => {
+      const list = await findHost(next.host, { ...options, families: policy.addresses }, signal);
+      return { next, list };
+    }),
+  );
+  return targetsOf(found, options);
 }
 
 /** The addresses of smart hosts in order of the hosts, so that a second address comes before a second host. */

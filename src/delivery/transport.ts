@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Domain } from '../mail/index.ts';
 import type { LaneName } from '../spool/index.ts';
-import type { DeliveryRoute, MaildirOwner } from './options.ts';
+import type { DeliveryRoute, MaildirOwner, OauthOptions } from './options.ts';
 import type { Via } from './via.ts';
 
 /** How a lane is carried out. One value per lane; what differs between two of them is in the lane's name. */
@@ -14,6 +14,8 @@ export interface NextHost {
   readonly port: number;
   readonly isImplicitTls: boolean;
   readonly user?: string;
+  /** Absent where the user logs in with a token. */
+  readonly password?: string;
 }
 
 export interface RemoteTransport {
@@ -25,14 +27,19 @@ export interface RemoteTransport {
     | { readonly kind: 'hosts'; readonly hosts: readonly NextHost[] }
     | { readonly kind: 'socket'; readonly path: string };
   readonly policy: ConnectionPolicy;
+  /** Tried when everything before failed for the moment. */
+  readonly fallback: readonly NextHost[];
+  /** One for each of `nextHop.hosts`; empty: in order. */
+  readonly weights: readonly number[];
 }
 
 /** What a route says about its connections. */
 export interface ConnectionPolicy {
   readonly tls: 'none' | 'opportunistic' | 'required' | undefined;
   readonly verify: boolean | undefined;
-  readonly password: string | undefined;
+  readonly oauth: OauthOptions | undefined;
   readonly ca: string | undefined;
+  readonly fingerprints: readonly string[] | undefined;
   readonly source: string | undefined;
   readonly addresses: 'ipv4' | 'ipv6' | 'any';
 }
@@ -53,8 +60,9 @@ export interface CaptureTransport {
 export const defaultPolicy: ConnectionPolicy = {
   tls: undefined,
   verify: undefined,
-  password: undefined,
+  oauth: undefined,
   ca: undefined,
+  fingerprints: undefined,
   source: undefined,
   addresses: 'any',
 };
@@ -66,17 +74,40 @@ export function policyOf(route: DeliveryRoute): ConnectionPolicy {
   return {
     tls: route.tls,
     verify: route.verify,
-    password: route.password,
+    oauth: route.oauth,
     ca: route.ca,
+    fingerprints: route.fingerprint === undefined ? undefined : [route.fingerprint].flat().map(formatPin),
     source,
     // A socket bound to an address of one family cannot reach the other.
     addresses: addresses === 'any' && source !== undefined ? family : addresses,
   };
 }
 
+/** `sha256:` and 64 hexadecimal digits in lower case; `undefined` when the text is no such fingerprint. */
+export function parsePin(text: string): string | undefined {
+  const digits = /^sha256:((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})$/i.exec(text)?.[1];
+  return digits === undefined ? undefined : `sha256:${digits.replaceAll(':', '').toLowerCase()}`;
+}
+
+function formatPin(text: string): string {
+  return parsePin(text) ?? text;
+}
+
+/** A host of a list with the password of its user. */
+export function nextHostOf(
+  via: Extract<Via, { readonly kind: 'smtp' }>,
+  route: Pick<DeliveryRoute, 'password' | 'passwords'>,
+): NextHost {
+  const { host, port, isImplicitTls, user } = via;
+  const next = { host, port, isImplicitTls };
+  if (user === undefined) return next;
+  const password = route.passwords?.[host] ?? route.password;
+  return password === undefined ? { ...next, user } : { ...next, user, password };
+}
+
 /**
  * What tells two lanes to the same place apart: empty for a plain route, else `#` and eight hex digits over
- * users, TLS policy, source and `from`. The password is not in it: lane names are shown and logged.
+ * users, TLS policy, source, `from` and the like. No secret is in it: lane names are shown and logged.
  */
 export function discriminator(route: DeliveryRoute, vias: readonly Via[]): string {
   const users = vias.map((via) => (via.kind === 'smtp' ? (via.user ?? '') : ''));
@@ -88,9 +119,25 @@ export function discriminator(route: DeliveryRoute, vias: readonly Via[]): strin
     route.ca ?? null,
     route.source ?? null,
     route.addresses === 'any' ? null : (route.addresses ?? null),
+    ...laterParts(route),
   ];
   if (parts.every((part) => part === null)) return '';
   return `#${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8)}`;
+}
+
+/** What routes had not always: it is passed over where it is not used, so that old names stay. */
+function laterParts(route: DeliveryRoute): readonly unknown[] {
+  const { identity, fallback, balance, weights, fingerprint, oauth } = route;
+  const used = {
+    identity,
+    fallback,
+    balance: balance === 'ordered' ? undefined : balance,
+    weights,
+    fingerprint,
+  };
+  const account = oauth && { ...oauth, clientSecret: undefined };
+  const named = Object.entries({ ...used, account }).filter(([, value]) => value !== undefined);
+  return named.length === 0 ? [] : [Object.fromEntries(named)];
 }
 
 /** `10.0.0.5:25`, `[2001:db8::1]:25`, `smart.example:587`. */
@@ -103,12 +150,16 @@ export interface TransportParts {
   readonly vias: readonly Via[];
   readonly policy: ConnectionPolicy;
   readonly suffix: string;
+  /** The same list with the passwords. */
+  readonly hosts: readonly NextHost[];
+  readonly fallback: readonly NextHost[];
+  readonly weights: readonly number[];
   readonly owner?: MaildirOwner;
 }
 
 /** Makes the transport of a rule. `mx` without a domain takes `domain`. */
 export function makeTransport(
-  { vias, policy, suffix, owner }: TransportParts,
+  { vias, policy, suffix, owner, hosts, fallback, weights }: TransportParts,
   domain?: Domain,
 ): Transport | undefined {
   const [first] = vias;
@@ -123,6 +174,8 @@ export function makeTransport(
     protocol,
     nextHop,
     policy,
+    fallback,
+    weights,
   });
   switch (first.kind) {
     case 'capture':
@@ -144,7 +197,6 @@ export function makeTransport(
       });
     }
     case 'smtp': {
-      const hosts = vias.filter((via) => via.kind === 'smtp');
       const names = hosts.map((host) => formatHostPort(host.host, host.port)).join(',');
       const scheme = hosts.some((host) => host.isImplicitTls) ? 'smtps' : 'smtp';
       return remote(`${scheme}:${names}`, 'smtp', { kind: 'hosts', hosts });

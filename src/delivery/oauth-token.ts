@@ -1,0 +1,315 @@
+import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import type { Clock, Log } from '../base/index.ts';
+import type { OauthOptions } from './options.ts';
+
+/** The endpoint has to answer within this. */
+const fetchMs = 15_000;
+const maxAnswerOctets = 64 * 1024;
+/** A token is renewed this long before its end, or for a quarter of its life where that is shorter. */
+const aheadMs = 15 * 60_000;
+/** What is believed of a token whose end is not told. */
+const unknownLifeMs = 10 * 60_000;
+const firstPauseMs = 5_000;
+const lastPauseMs = 5 * 60_000;
+/** A token that was refused is not replaced when it is younger than this: another would be refused too. */
+const freshMs = 60_000;
+/** A known end of the secret or the refresh token is warned of so long before. */
+const warnMs = 14 * 86_400_000;
+
+/** What an operator has to look after. `token-expired`: mail has stopped. `token`: it will. */
+export interface TokenTrouble {
+  readonly kind: 'token' | 'token-expired';
+  readonly subject: string;
+  readonly since: number;
+  readonly because: string;
+}
+
+/** There is no token now. Its message holds no secret. */
+export class TokenError extends Error {
+  readonly code = 'no-token';
+}
+
+export interface TokenParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Work that nobody waits for. */
+  readonly background: { run(what: string, work: Promise<unknown>): void };
+  readonly fetch?: typeof fetch;
+}
+
+interface AccessToken {
+  readonly value: string;
+  readonly issuedAt: number;
+  readonly renewAt: number;
+  readonly expiresAt: number;
+}
+
+interface Failing {
+  readonly since: number;
+  readonly because: string;
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+/**
+ * Access tokens of one account (RFC 6749). One request is under way at most; it is made ahead of the end of the
+ * token, so that mail goes on with the old one while the endpoint is down, and its failure is known before mail
+ * stops. `tend` is to be called from time to time, also while there is no mail.
+ */
+export class OauthToken {
+  readonly subject: string;
+  readonly #options: OauthOptions;
+  readonly #parts: TokenParts;
+  #token: AccessToken | undefined;
+  #failing: Failing | undefined;
+  #refusedSince: number | undefined;
+  #unsaved: { readonly since: number; readonly because: string } | undefined;
+  #endsAt: number | undefined;
+  #refresh: { readonly value: string; readonly file: string } | undefined;
+  #underWay: Promise<void> | undefined;
+
+  constructor(options: OauthOptions, parts: TokenParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#endsAt = options.expiresAt;
+    this.subject = `${options.clientId} at ${URL.parse(options.tokenUrl)?.host ?? options.tokenUrl}`;
+  }
+
+  /** A token that is valid now. Rejects with a `TokenError`, also when the signal fires. */
+  async current(signal: AbortSignal): Promise<string> {
+    this.tend();
+    const now = this.#parts.clock.now();
+    if (this.#isValid(now)) return this.#token?.value ?? '';
+    if (this.#underWay !== undefined) await untilAborted(this.#underWay, signal);
+    if (this.#token !== undefined && this.#isValid(this.#parts.clock.now())) return this.#token.value;
+    throw new TokenError(`no access token for ${this.subject}: ${this.#failing?.because ?? 'interrupted'}`);
+  }
+
+  /** Asks for a new token when it is time and no request is under way. */
+  tend(): void {
+    const now = this.#parts.clock.now();
+    if (this.#underWay !== undefined || now < (this.#failing?.retryAt ?? 0)) return;
+    if (this.#token !== undefined && now < this.#token.renewAt) return;
+    this.#underWay = this.#renew().finally(() => {
+      this.#underWay = undefined;
+    });
+    this.#parts.background.run('token', this.#underWay);
+  }
+
+  /** Somebody changed something: a pause after failures is over. */
+  hurry(): void {
+    if (this.#failing !== undefined) this.#failing = { ...this.#failing, retryAt: 0 };
+  }
+
+  /** A server took the token. */
+  accepted(): void {
+    this.#refusedSince = undefined;
+  }
+
+  /** A server refused the token. True when another one is worth asking for: this one was not quite new. */
+  refused(value: string): boolean {
+    const now = this.#parts.clock.now();
+    if (this.#token === undefined || this.#token.value !== value) return true;
+    if (now - this.#token.issuedAt >= freshMs) {
+      this.#token = undefined;
+      return true;
+    }
+    this.#refusedSince ??= now;
+    return false;
+  }
+
+  trouble(): TokenTrouble | undefined {
+    const { subject } = this;
+    const now = this.#parts.clock.now();
+    const isValid = this.#isValid(now);
+    if (this.#failing !== undefined) {
+      const { since, because } = this.#failing;
+      const ends = new Date(this.#token?.expiresAt ?? now).toISOString();
+      return isValid
+        ? { kind: 'token', subject, since, because: `${because}; mail goes on until ${ends}` }
+        : { kind: 'token-expired', subject, since, because };
+    }
+    if (this.#refusedSince !== undefined) {
+      const because = 'a server refuses a new token: see relay-auth-failed in the log';
+      return { kind: 'token-expired', subject, since: this.#refusedSince, because };
+    }
+    if (this.#unsaved !== undefined) return { kind: 'token', subject, ...this.#unsaved };
+    if (this.#endsAt === undefined || now < this.#endsAt - warnMs) return undefined;
+    const because = `the secret or refresh token ends at ${new Date(this.#endsAt).toISOString()}`;
+    return { kind: 'token', subject, since: this.#endsAt - warnMs, because };
+  }
+
+  #isValid(now: number): boolean {
+    return this.#token !== undefined && now < this.#token.expiresAt;
+  }
+
+  /** One request. Never rejects. */
+  async #renew(): Promise<void> {
+    const { log, clock } = this.#parts;
+    try {
+      const answer = await this.#ask();
+      const now = clock.now();
+      const lifeMs = answer.lifeMs ?? unknownLifeMs;
+      const renewAt = now + lifeMs - Math.min(aheadMs, lifeMs / 4);
+      this.#token = { value: answer.token, issuedAt: now, renewAt, expiresAt: now + lifeMs };
+      this.#failing = undefined;
+      if (answer.refreshLifeMs !== undefined) this.#endsAt = now + answer.refreshLifeMs;
+      if (answer.refreshToken !== undefined) await this.#keepRefreshToken(answer.refreshToken);
+      log.info('token-renewed', { subject: this.subject, validMs: lifeMs });
+    } catch (error) {
+      const because = this.#redact(error instanceof Error ? error.message : String(error));
+      const now = clock.now();
+      const failures = (this.#failing?.failures ?? 0) + 1;
+      const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 20));
+      this.#failing = { since: this.#failing?.since ?? now, because, failures, retryAt: now + pauseMs };
+      log.warn('token-refused', { subject: this.subject, because, retryMs: pauseMs });
+    }
+  }
+
+  async #ask(): Promise<TokenAnswer> {
+    const { tokenUrl, grant, clientId, clientSecret, scope } = this.#options;
+    const form = new URLSearchParams({ client_id: clientId });
+    if (clientSecret !== undefined) form.set('client_secret', clientSecret);
+    if (scope !== undefined) form.set('scope', scope);
+    if (grant === 'client-credentials') form.set('grant_type', 'client_credentials');
+    else {
+      form.set('grant_type', 'refresh_token');
+      form.set('refresh_token', await this.#readRefreshToken());
+    }
+    const deadline = new AbortController();
+    const late = new Error(`no answer within ${fetchMs / 1000} s`);
+    const cancel = this.#parts.clock.after(fetchMs, () => deadline.abort(late));
+    try {
+      const response = await (this.#parts.fetch ?? fetch)(tokenUrl, {
+        method: 'POST',
+        body: form,
+        headers: { accept: 'application/json' },
+        redirect: 'error',
+        signal: deadline.signal,
+      });
+      return parseAnswer(response.status, await readBounded(response));
+    } catch (error) {
+      // What `fetch` rejects with says little; its cause says what happened.
+      const cause = error instanceof Error ? error.cause : undefined;
+      throw deadline.signal.aborted ? late : cause instanceof Error ? cause : error;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** The token in use, unless somebody put another one into the file since it was read or written. */
+  async #readRefreshToken(): Promise<string> {
+    const { refreshTokenFile: path = '' } = this.#options;
+    const known = this.#refresh;
+    const file = await readFile(path, 'utf8').then(
+      (text) => text.trim(),
+      (error: unknown) => {
+        if (known === undefined) throw new Error(`cannot read ${path}: ${String(error)}`);
+        return known.file;
+      },
+    );
+    if (known !== undefined && known.file === file) return known.value;
+    this.#refresh = { value: file, file };
+    return file;
+  }
+
+  /** The server handed out another refresh token, and may not take the old one again (RFC 6749 §6). */
+  async #keepRefreshToken(value: string): Promise<void> {
+    const { refreshTokenFile } = this.#options;
+    if (refreshTokenFile === undefined || value === this.#refresh?.value) return;
+    this.#refresh = { value, file: this.#refresh?.file ?? '' };
+    try {
+      await replaceFile(refreshTokenFile, `${value}\n`);
+      this.#refresh = { value, file: value };
+      this.#unsaved = undefined;
+    } catch (error) {
+      const because = `the new refresh token cannot be written and is lost at the next start: ${String(error)}`;
+      this.#unsaved ??= { since: this.#parts.clock.now(), because };
+      this.#parts.log.error('token-not-saved', { subject: this.subject, because: String(error) });
+    }
+  }
+
+  #redact(text: string): string {
+    let clean = text.replace(/[\s\p{C}]+/gu, ' ').trim();
+    for (const secret of [this.#options.clientSecret, this.#refresh?.value]) {
+      if (secret !== undefined && secret !== '') clean = clean.replaceAll(secret, '***');
+    }
+    return clean.slice(0, 300).toWellFormed();
+  }
+}
+
+interface TokenAnswer {
+  readonly token: string;
+  readonly lifeMs?: number;
+  readonly refreshToken?: string;
+  readonly refreshLifeMs?: number;
+}
+
+/** RFC 6749 §5. Throws what is wrong with it. */
+function parseAnswer(status: number, text: string): TokenAnswer {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error(`the token endpoint answered ${status} and no JSON`);
+  }
+  const at = (key: string): unknown =>
+    typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+  const token = at('access_token');
+  if (status !== 200 || typeof token !== 'string' || !/^[!-~]{1,16384}$/.test(token)) {
+    const told = [at('error'), at('error_description')].filter((part) => typeof part === 'string');
+    throw new Error(`the token endpoint answered ${status}${told.length > 0 ? `: ${told.join(': ')}` : ''}`);
+  }
+  const lifeMs = seconds(at('expires_in'));
+  const refreshLifeMs = seconds(at('refresh_token_expires_in'));
+  const refreshToken = at('refresh_token');
+  return {
+    token,
+    ...(lifeMs === undefined ? {} : { lifeMs }),
+    ...(refreshLifeMs === undefined ? {} : { refreshLifeMs }),
+    ...(typeof refreshToken === 'string' && refreshToken !== '' ? { refreshToken } : {}),
+  };
+}
+
+function seconds(value: unknown): number | undefined {
+  const number = typeof value === 'string' ? Number(value) : value;
+  return typeof number === 'number' && number > 0 && number < 1e10 ? number * 1000 : undefined;
+}
+
+async function readBounded(response: Response): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of response.body ?? []) {
+    size += piece.length;
+    if (size > maxAnswerOctets) throw new Error('the token endpoint answers without end');
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+/** Replaces a file, or what a link leads to, as a whole; nobody else may read it. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const fresh = `${target}.new`;
+  await rm(fresh, { force: true });
+  const file = await open(fresh, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(fresh, target);
+}
+
+function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+    void work.then(done);
+  });
+}
