@@ -24,6 +24,7 @@ const edges: Readonly<
   queue: { values: ['spool', 'dsn', 'mail', 'base'] },
   // It implements the `Deliver` that the queue declares, over the octets that the spool keeps.
   delivery: { values: ['client', 'dns', 'mail', 'base'], types: ['queue', 'spool'] },
+  guard: { values: ['store', 'mail', 'base'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['smtp', 'mail', 'base'] },
@@ -39,6 +40,7 @@ const edges: Readonly<
       'delivery',
       'dns',
       'dsn',
+      'guard',
       'mail',
       'policy',
       'queue',

@@ -94,7 +94,12 @@ function configured(tls: string): Partial<ReceiverSettings> {
   const text = `hostname: relay.example.org\ntls: { cert: renewed-cert.pem, key: renewed-key.pem${tls} }\n`;
   const loaded = loadConfig(text, { file: `${folder}posthouse.yaml` });
   assert.ok(loaded.ok, loaded.ok ? '' : JSON.stringify(loaded.problems));
-  const parts = { verify: async () => 'unavailable' as const, clientName: async () => undefined };
+  const parts = {
+    verify: async () => 'unavailable' as const,
+    clientName: async () => undefined,
+    untruth: () => undefined,
+    interfaceHas: () => false,
+  };
   return { secureContext: receiverSettings(loaded.config, parts).secureContext ?? certificates.first };
 }
 

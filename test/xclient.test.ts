@@ -42,7 +42,17 @@ test('the client is who the proxy says, and nothing of the proxy is left', async
   await peer.expect(['RSET', 250], ['XCLIENT NAME=client.example ADDR=198.51.100.7 PORT=4711', 220]);
   assert.deepEqual(
     { ...peer.session.client, tls: undefined },
-    { address: '198.51.100.7', port: 4711, name: 'client.example', helo: '', listener: 'mx', tls: undefined },
+    {
+      address: '198.51.100.7',
+      port: 4711,
+      name: 'client.example',
+      helo: '',
+      listener: 'mx',
+      role: 'mx',
+      isVouchedFor: true,
+      identity: undefined,
+      tls: undefined,
+    },
   );
   await peer.expect(['MAIL FROM:<a@b.example>', 503]);
   assert.ok(!(await relays(peer)));

@@ -8,6 +8,7 @@ import {
   type ControlErrorCode,
   changedShape,
   queueItemShape,
+  explanationShape,
   reloadShape,
   shapeRowShape,
   statusShape,
@@ -41,6 +42,7 @@ export function connectControl(path: string): Control {
   return {
     status: () => one({ command: 'status' }, statusShape),
     reload: () => one({ command: 'reload' }, reloadShape),
+    explain: (args) => one({ command: 'explain', args }, explanationShape),
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
     change: (change, selector) =>

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { ControlError, changeShape, selectorShape, submissionShape } from './control.ts';
+import { ControlError, changeShape, questionShape, selectorShape, submissionShape } from './control.ts';
 
 /** Longest line of a client, in octets: 48 KiB of a message as base 64, with room to spare. */
 export const maxRequestOctets = 128 * 1024;
@@ -13,6 +13,7 @@ export const chunkOctets = 48 * 1024;
 export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('status') }),
   z.strictObject({ command: z.literal('reload') }),
+  z.strictObject({ command: z.literal('explain'), args: questionShape }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),
   z.strictObject({ command: z.literal('octets'), args: z.strictObject({ id: z.string().max(32) }) }),
   z.strictObject({

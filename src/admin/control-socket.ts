@@ -156,6 +156,8 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return control.status();
     case 'reload':
       return control.reload();
+    case 'explain':
+      return control.explain(request.args);
     case 'list':
       return sendAll(control.list(request.args.selector), connection);
     case 'shape':

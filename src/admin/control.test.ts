@@ -43,6 +43,9 @@ function fakeControl(over: Partial<Control> = {}): Control {
       sessions: 0,
       listeners: [],
     }),
+    explain: async () => {
+      throw new ControlError('failed', 'nobody asks');
+    },
     reload: async () => ({ outcome: 'refused', problems: ['posthouse.yaml:3: unknown key "relai"'] }),
     async *list() {
       yield item('A');

@@ -84,6 +84,16 @@ export type ShapeRow = z.infer<typeof shapeRowShape>;
 
 const listenerShape = z.object({ name: z.string(), role: z.string(), address: z.string() });
 
+/** Something that is wrong for longer than it may be. */
+const alarmShape = z.object({
+  kind: z.string(),
+  subject: z.string(),
+  since: instant,
+  because: z.string(),
+  /** How many messages wait for it, in words. */
+  waiting: z.string().exactOptional(),
+});
+
 /** The relay at a glance. */
 export const statusShape = z.object({
   version: z.string(),
@@ -95,9 +105,58 @@ export const statusShape = z.object({
   spool: z.string(),
   messages: z.number(),
   sessions: z.number(),
+  /** Messages that were set aside some time ago; counted every few minutes. */
+  held: z.object({ count: z.number(), oldestAt: instant.exactOptional() }).exactOptional(),
+  alarms: z.array(alarmShape).exactOptional(),
   listeners: z.array(listenerShape),
 });
 export type RelayStatus = z.infer<typeof statusShape>;
+
+/** A client and what it asks for, as `explain` takes them. */
+export const questionShape = z.strictObject({
+  /** Its address; after PROXY or XCLIENT the one that was vouched for. */
+  client: text,
+  to: text,
+  /** Empty is the null reverse-path. */
+  from: text,
+  /** Default: the first. */
+  listener: text.exactOptional(),
+  /** Who logged in. */
+  user: text.exactOptional(),
+  tls: z.boolean(),
+  /** The fingerprint of the client's certificate. */
+  certificate: text.exactOptional(),
+  /** A listed proxy said that this is the client. */
+  isVouchedFor: z.boolean(),
+});
+export type Question = z.infer<typeof questionShape>;
+
+/** Every rule in order, what it looked at and what it found; and what came of it. */
+export const explanationShape = z.object({
+  listener: z.object({ name: z.string(), role: z.string() }),
+  findings: z.array(
+    z.object({
+      rule: z.string(),
+      looksAt: z.string(),
+      outcome: z.enum(['passes', 'grants', 'refuses']),
+      because: z.string(),
+      isDeciding: z.boolean(),
+    }),
+  ),
+  /** Present when MAIL would be refused already. */
+  sender: z.object({ reply: z.string(), because: z.string() }).exactOptional(),
+  decision: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('grant'),
+      ground: z.string(),
+      identity: z.string().exactOptional(),
+      because: z.string(),
+      to: z.array(z.string()),
+    }),
+    z.object({ kind: z.literal('refusal'), reply: z.string(), because: z.string() }),
+  ]),
+});
+export type ExplanationAnswer = z.infer<typeof explanationShape>;
 
 /** A reload takes effect as a whole or not at all. */
 export const reloadShape = z.discriminatedUnion('outcome', [
@@ -140,6 +199,8 @@ export type SubmitEvent = z.infer<typeof submitEventShape>;
 export interface Control {
   status(): Promise<RelayStatus>;
   reload(): Promise<ReloadOutcome>;
+  /** What policy says to a client, and how it comes to that. `bad-request` for what is no address. */
+  explain(question: Question): Promise<ExplanationAnswer>;
   /** Messages by age. Ids that are not in the queue are left out. */
   list(selector: Selector): AsyncIterable<QueueItem>;
   /** The octets of one message as they were accepted. `not-found` when it is gone. */

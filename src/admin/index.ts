@@ -20,6 +20,8 @@ export {
   type Control,
   ControlError,
   type ControlErrorCode,
+  type ExplanationAnswer,
+  type Question,
   type QueueChange,
   type QueueItem,
   type RelayStatus,

@@ -12,5 +12,6 @@ export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
 export { harmlessText } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
 export { nearest } from './nearest.ts';
+export { type OwnNetworkSource, readOwnNetwork, type SharedAddress } from './own-network.ts';
 export { Reclaimer } from './reclaim.ts';
 export { packageVersion } from './version.ts';

@@ -46,6 +46,9 @@ async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
       sessions: 0,
       listeners: [],
     }),
+    explain: async () => {
+      throw new ControlError('failed', 'nobody asks');
+    },
     reload: async () => ({ outcome: 'reloaded', changes: [] }),
     async *list(selector) {
       asked.push(selector);

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   check: async () => (await import('./check.ts')).check,
   init: async () => (await import('./init.ts')).init,
+  explain: async () => (await import('./explain.ts')).explain,
   reload: async () => (await import('./reload.ts')).reload,
   status: async () => (await import('./status.ts')).status,
   send: async () => (await import('./send.ts')).send,

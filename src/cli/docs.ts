@@ -1,17 +1,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationMarkdown } from '../config/index.ts';
+import { situationsMarkdown } from './situations.ts';
 
 /** The documents that are made of the code, and what makes them. */
-const generated: readonly { readonly file: string; readonly make: () => string }[] = [
+const generated: readonly { readonly file: string; readonly make: () => string | Promise<string> }[] = [
   { file: 'docs/configuration.md', make: configurationMarkdown },
+  { file: 'docs/explain.md', make: situationsMarkdown },
 ];
 
 /** Writes the generated documents; with `--check`, says which of them are stale and fails. */
-function main(argv: readonly string[]): number {
-  const stale = generated.filter(({ file, make }) => readIfThere(file) !== make());
+async function main(argv: readonly string[]): Promise<number> {
+  const made = await Promise.all(generated.map(async ({ file, make }) => ({ file, text: await make() })));
+  const stale = made.filter(({ file, text }) => readIfThere(file) !== text);
   if (!argv.includes('--check')) {
-    for (const { file, make } of stale) {
-      writeFileSync(located(file), make());
+    for (const { file, text } of stale) {
+      writeFileSync(located(file), text);
       process.stdout.write(`wrote ${file}\n`);
     }
     return 0;
@@ -32,4 +35,4 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

@@ -1,3 +1,4 @@
+import { isPrivate } from '../base/index.ts';
 import type { Finding, KeyPath } from './problem.ts';
 import type { Parsed } from './schema.ts';
 
@@ -10,6 +11,9 @@ const checks: readonly {
 }[] = [
   { reads: ['listeners'], find: listenerConflicts },
   { reads: ['listeners', 'tls'], find: listenerTls },
+  { reads: ['listeners', 'relay'], find: openRelay },
+  { reads: ['relay'], find: certificateShape },
+  { reads: ['listeners', 'tls', 'users', 'relay'], find: submissionNeeds },
   { reads: ['domains'], find: domainConflicts },
   { reads: ['domains', 'routes'], find: domainDelivery },
   { reads: ['queue'], find: retryOrder },
@@ -60,6 +64,62 @@ function listenerTls({ listeners, tls }: Parsed): Finding[] {
         ]
       : [],
   );
+}
+
+/** RFC 2505 §2.1: an open relay is somebody's decision, never an accident. */
+function openRelay({ listeners, relay }: Parsed): Finding[] {
+  const path = ['relay', 'open'];
+  const { open, openAcknowledgement } = relay;
+  if (!open) return [];
+  const words = openAcknowledgement?.trim().split(/\s+/).length ?? 0;
+  if (openAcknowledgement !== undefined && words < 5) {
+    return [{ path: ['relay', 'openAcknowledgement'], message: 'is too short', hint: 'write a sentence' }];
+  }
+  const exposed = listeners.find(
+    ({ role, address: { host } }) => (role === 'mx' || role === 'internal') && !isPrivateHost(host),
+  );
+  if (exposed === undefined || openAcknowledgement !== undefined) return [];
+  return [
+    {
+      path,
+      message: `anybody could relay through ${exposed.address.host}`,
+      hint: 'listen on private addresses only, or write relay.openAcknowledgement',
+    },
+  ];
+}
+
+/** The unspecified addresses are all addresses of the machine. */
+function isPrivateHost(host: string): boolean {
+  return host !== '0.0.0.0' && host !== '::' && isPrivate(host);
+}
+
+function certificateShape({ relay: { certificates } }: Parsed): Finding[] {
+  return certificates.flatMap(({ fingerprint, ca, name, senders }, i) => {
+    const path = ['relay', 'certificates', i];
+    if ((fingerprint === undefined) === (ca === undefined))
+      return [{ path, message: 'needs either a fingerprint or a ca' }];
+    const isOdd = ca !== undefined && (name !== undefined || senders !== undefined);
+    return isOdd ? [{ path, message: 'name and senders are of one certificate: give its fingerprint' }] : [];
+  });
+}
+
+function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
+  const canBeKnown =
+    users !== undefined || relay.certificates.length > 0 || Boolean(relay.popBeforeSmtp);
+  return listeners.flatMap((listener, i): Finding[] => {
+    const { role } = listener;
+    if (role !== 'submission' && role !== 'submissions') {
+      return listener.auth === true && users === undefined
+        ? [{ path: ['listeners', i, 'auth'], message: 'there are no users', hint: 'set users' }]
+        : [];
+    }
+    const path = ['listeners', i];
+    if (tls === undefined) return [{ path, message: 'a submission listener needs a certificate', hint: 'set tls' }];
+    if (!canBeKnown)
+      return [{ path, message: 'nobody can log in', hint: 'set users, relay.certificates or relay.popBeforeSmtp' }];
+    const wrong = role === 'submissions' ? listener.tls !== undefined && listener.tls !== 'implicit' : listener.tls === 'none';
+    return wrong ? [{ path: [...path, 'tls'], message: `${role} protects passwords by TLS` }] : [];
+  });
 }
 
 function domainConflicts({ domains }: Parsed): Finding[] {

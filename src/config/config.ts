@@ -1,22 +1,36 @@
 import type { Cidr, LogFormat } from '../base/index.ts';
 import type { ClientTimeouts } from '../client/index.ts';
 import type { DeliveryLimits, DeliveryRoute } from '../delivery/index.ts';
-import type { Address, Domain } from '../mail/index.ts';
+import type { Address, Domain, Pattern } from '../mail/index.ts';
 import type { LaneOptions, RetryOptions } from '../queue/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
 import type { SocketAddress } from './scalar.ts';
+import type { guardOf, trapOf } from './schema-guard.ts';
 
 /** One address to listen on. */
 export interface ListenerConfig {
   /** Unique among the listeners. */
   readonly name: string;
-  readonly role: 'mx' | 'internal';
+  readonly role: 'mx' | 'internal' | 'submission' | 'submissions' | 'trap';
   /** A canonical IP address. */
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
   readonly tls: 'none' | 'starttls' | 'implicit';
   readonly proxyProtocolFrom: readonly Cidr[];
+  /** Clients that may relay through this listener, besides those of `relay.networks`. */
+  readonly networks: readonly Cidr[];
+  /** The name of an interface of this machine: its networks count as `networks`. */
+  readonly interface?: string;
+  readonly offersAuth: boolean;
+}
+
+/** A client certificate that may relay. */
+export interface CertificateConfig {
+  /** `sha256:` and 64 hexadecimal digits in lower case. */
+  readonly fingerprint: string;
+  readonly name: string;
+  readonly senders?: readonly Pattern[];
 }
 
 /** The certificate of the listeners; both texts are PEM and belong together. */
@@ -63,7 +77,16 @@ export interface Config {
   readonly xclientFrom: readonly Cidr[];
   readonly tls?: TlsConfig;
   readonly domains: readonly DomainConfig[];
-  readonly relay: { readonly networks: readonly Cidr[] };
+  readonly relay: {
+    readonly networks: readonly Cidr[];
+    readonly authenticated: boolean;
+    readonly certificates: readonly CertificateConfig[];
+    /** The certificates of client authorities, PEM. */
+    readonly clientAuthorities: readonly string[];
+    readonly open: boolean;
+    /** The operator's own words; logged at each start. */
+    readonly openAcknowledgement?: string;
+  };
   readonly routes: readonly DeliveryRoute[];
   readonly dns: {
     /** Absent: those of the system. */
@@ -80,8 +103,19 @@ export interface Config {
     /** Absent: those of the machine. */
     readonly ownAddresses?: readonly string[];
   };
+  /** When it is an alarm that mail does not move; all in milliseconds. */
+  readonly alarms: {
+    readonly routeFailingMs: number;
+    readonly stuckMs: number;
+    readonly heldMs: number;
+    readonly repeatMs: number;
+    /** Whether the postmaster is written to. */
+    readonly mail: boolean;
+  };
   readonly limits: ReceiverLimits;
   readonly spool: { readonly floorBytes: number };
+  readonly guard: ReturnType<typeof guardOf>;
+  readonly trap: ReturnType<typeof trapOf>;
   readonly capture: { readonly folder: string; readonly maxMessages: number; readonly maxBytes: number };
   readonly notifications: { readonly maxReturnedBytes: number };
   readonly sendmail: { readonly maildrop: string; readonly maxMessageBytes: number };

@@ -1,11 +1,20 @@
+import { X509Certificate } from 'node:crypto';
 import { dirname, resolve as resolvePath } from 'node:path';
-import { createSecureContext } from 'node:tls';
-import type { DeliveryRoute } from '../delivery/index.ts';
-import { type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
-import type { Config, DomainConfig, ListenerConfig, RecipientsConfig, TlsConfig } from './config.ts';
+import { createSecureContext, rootCertificates } from 'node:tls';
+import { type Domain, type Pattern, parseDomain, parseMailbox, parsePattern } from '../mail/index.ts';
+import type {
+  CertificateConfig,
+  Config,
+  DomainConfig,
+  ListenerConfig,
+  RecipientsConfig,
+  TlsConfig,
+} from './config.ts';
 import { findingsOf, parseAliases, parseRecipientList } from './files.ts';
 import type { Finding, KeyPath } from './problem.ts';
+import { alarmsOf, routeOf } from './resolve-routes.ts';
 import type { Parsed } from './schema.ts';
+import { guardOf, trapOf } from './schema-guard.ts';
 
 /** What a configuration takes from the machine. */
 export interface Env {
@@ -74,17 +83,20 @@ export function resolveConfig(
     ...defined('user', parsed.user),
     postmaster: parsed.postmaster ?? postmasterOf(hostname),
     data,
-    listeners: listenersOf(parsed.listeners, parsed.tls !== undefined),
+    listeners: listenersOf(parsed),
     xclientFrom: parsed.xclientFrom,
     ...defined('tls', tls),
     domains: parsed.domains.map((domain, i) => domainOf(domain, ['domains', i], resolver)),
-    relay: { networks: parsed.relay.networks },
+    relay: relayOf(parsed.relay, resolver),
     routes: parsed.routes.map((route, i) => routeOf(route, ['routes', i], resolver)),
     dns: dnsOf(parsed.dns),
     queue: queueOf(parsed.queue),
     delivery: deliveryOf(parsed.delivery),
+    alarms: alarmsOf(parsed.alarms),
     limits: limitsOf(parsed.limits),
     spool: { floorBytes: parsed.spool.floor },
+    guard: guardOf(parsed),
+    trap: trapOf(parsed, (folder) => resolver.path(folder ?? `${data}/trap`)),
     capture: {
       folder: resolver.path(parsed.capture.folder ?? `${data}/capture`),
       maxMessages: parsed.capture.maxMessages,
@@ -122,19 +134,76 @@ function postmasterOf(hostname: Domain): Config['postmaster'] {
   return address ?? { text: `postmaster@${hostname}`, localPart: 'postmaster', domain: hostname };
 }
 
-function listenersOf(listeners: Parsed['listeners'], hasCertificate: boolean): ListenerConfig[] {
+function listenersOf({ listeners, tls: certificate, users }: Parsed): ListenerConfig[] {
   const taken = new Set(listeners.map(({ name }) => name));
-  return listeners.map(({ role, address: { host, port }, name, tls, proxyProtocolFrom }) => {
+  return listeners.map((listener) => {
+    const { role, address, name, tls, proxyProtocolFrom, networks } = listener;
+    const { host, port } = address;
     const usual = `${role} ${host.includes(':') ? `[${host}]` : host}:${port}`;
     return {
       name: name ?? freeName(usual, taken),
       role,
       host,
       port,
-      tls: tls ?? (hasCertificate ? 'starttls' : 'none'),
+      tls: tls ?? usualTls(role, certificate !== undefined),
       proxyProtocolFrom,
+      networks,
+      ...defined('interface', listener.interface),
+      offersAuth: listener.auth ?? (role !== 'mx' && users !== undefined),
     };
   });
+}
+
+function usualTls(role: ListenerConfig['role'], hasCertificate: boolean): ListenerConfig['tls'] {
+  if (role === 'submissions') return 'implicit';
+  return hasCertificate ? 'starttls' : 'none';
+}
+
+function relayOf(relay: Parsed['relay'], resolver: Resolver): Config['relay'] {
+  const { networks, authenticated, certificates, open, openAcknowledgement } = relay;
+  const listed: CertificateConfig[] = [];
+  const clientAuthorities: string[] = [];
+  certificates.forEach(({ fingerprint, ca, name, senders }, i) => {
+    const at = ['relay', 'certificates', i];
+    const text = ca === undefined ? undefined : resolver.read([...at, 'ca'], ca);
+    if (text !== undefined && isAuthorities(text, [...at, 'ca'], resolver)) clientAuthorities.push(text);
+    if (fingerprint === undefined) return;
+    const patterns = senders?.map((sender, n) => patternOf(sender, [...at, 'senders', n], resolver));
+    listed.push({ fingerprint, name: name ?? fingerprint, ...defined('senders', patterns) });
+  });
+  const relays = { networks, authenticated, certificates: listed, clientAuthorities, open };
+  return { ...relays, ...defined('openAcknowledgement', openAcknowledgement) };
+}
+
+function patternOf(text: string, path: KeyPath, resolver: Resolver): Pattern {
+  const pattern = parsePattern(text);
+  if (pattern === undefined) resolver.find(path, `not an address or a pattern of addresses: "${text}"`);
+  return pattern ?? { kind: 'null' };
+}
+
+/** A public authority signs anybody's certificate: as a client authority it would open the relay. */
+function isAuthorities(pem: string, path: KeyPath, resolver: Resolver): boolean {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) resolver.find(path, 'there is no certificate in the file');
+  try {
+    const own = blocks.map((block) => new X509Certificate(block));
+    const roots = rootCertificates.map((root) => new X509Certificate(root));
+    const found = own.find((authority) => roots.some((root) => isOf(root, authority)));
+    if (found !== undefined) {
+      const subject = found.subject.replaceAll('\n', ', ');
+      resolver.find(path, `${subject} is a public authority: this is an open relay`, 'use one of your own');
+    }
+    return blocks.length > 0 && found === undefined;
+  } catch (error) {
+    resolver.find(path, `not usable: ${because(error)}`);
+    return false;
+  }
+}
+
+/** Whether it is the public root itself, in whatever certificate, or an authority below it. */
+function isOf(root: X509Certificate, authority: X509Certificate): boolean {
+  if (root.publicKey.equals(authority.publicKey)) return true;
+  return authority.checkIssued(root) && authority.verify(root.publicKey);
 }
 
 /** Several listeners may have port 0 and so the same usual name. */
@@ -205,25 +274,6 @@ function aliasesOf(
   return value;
 }
 
-function routeOf(route: Parsed['routes'][number], path: KeyPath, resolver: Resolver): DeliveryRoute {
-  const { to, from, via, password, tls, verify, ca, source, addresses } = route;
-  const at = [...path, 'password', 'file'];
-  const secret = password && resolver.read(at, password.file)?.replace(/\r?\n$/, '');
-  if (secret === '') resolver.find(at, `${resolver.path(password?.file ?? '')} is empty`);
-  if (secret?.includes('\n')) resolver.find(at, `${resolver.path(password?.file ?? '')} has several lines`);
-  return {
-    to,
-    via,
-    addresses,
-    ...defined('from', from),
-    ...defined('password', secret),
-    ...defined('tls', tls),
-    ...defined('verify', verify),
-    ...defined('ca', ca === undefined ? undefined : resolver.read([...path, 'ca'], ca)),
-    ...defined('source', source),
-  };
-}
-
 function dnsOf({ servers, timeout, refusePrivateMx }: Parsed['dns']): Config['dns'] {
   return { ...defined('servers', servers), timeoutMs: timeout, refusePrivateMx };
 }
@@ -242,7 +292,7 @@ function queueOf({ retry, lanes }: Parsed['queue']): Config['queue'] {
 }
 
 function deliveryOf(delivery: Parsed['delivery']): Config['delivery'] {
-  const { timeouts, mxPort, ownNames, ownAddresses, idle, sessionAge, avoid, conversion, ...counts } =
+  const { timeouts, mxPort, ownNames, ownAddresses, idle, sessionAge, avoid, avoidMax, conversion, ...counts } =
     delivery;
   return {
     timeouts,
@@ -251,6 +301,7 @@ function deliveryOf(delivery: Parsed['delivery']): Config['delivery'] {
       idleMs: idle,
       sessionAgeMs: sessionAge,
       avoidMs: avoid,
+      avoidMaxMs: avoidMax,
       conversionBytes: conversion,
     },
     mxPort,

@@ -190,6 +190,18 @@ export const domainName = () =>
     return parseDomain(value) ?? new Fault(`not a domain: ${describe(value)}`);
   });
 
+/** Of a certificate: `sha256:` and 64 hexadecimal digits, colons between them allowed. Lower case without colons. */
+export const fingerprint = () =>
+  textual('fingerprint', (value): string | Fault => {
+    const digits = value.replace(/^sha256:/i, '').replaceAll(':', '').toLowerCase();
+    return /^[0-9a-f]{64}$/.test(digits)
+      ? `sha256:${digits}`
+      : new Fault(
+          `not a SHA-256 fingerprint: ${describe(value)}`,
+          'openssl x509 -noout -fingerprint -sha256 -in client.pem',
+        );
+  });
+
 /** A domain of ours: never a pattern. */
 export const ownDomain = () =>
   textual('domain', (value): Domain | Fault => {

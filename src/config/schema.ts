@@ -6,6 +6,7 @@ import {
   destination,
   domainName,
   duration,
+  fingerprint,
   ipAddress,
   listOf,
   mailbox,
@@ -18,7 +19,9 @@ import {
   socketAddress,
   text,
 } from './scalar.ts';
+import { guard, trap } from './schema-guard.ts';
 import { delivery, limits, queue } from './schema-limits.ts';
+import { alarms, route } from './schema-routes.ts';
 
 /** Who may say for whom he speaks decides who relays: a proxy of everybody's choice is an open relay too. */
 const claims = 'anybody could claim any address';
@@ -29,8 +32,8 @@ const claims = 'anybody could claim any address';
  */
 
 const listener = z.strictObject({
-  role: choice(['mx', 'internal'], ['submission', 'submissions', 'trap']).describe(
-    '`mx` takes mail from the Internet, `internal` from machines of your own. Who may relay is the same for both: see `relay`.',
+  role: choice(['mx', 'internal', 'submission', 'submissions', 'trap']).describe(
+    '`mx` takes mail from the Internet, `internal` from machines of your own; who may relay is in `relay`. `submission` (STARTTLS) and `submissions` (TLS from the first octet) are for people and programs with a login: nobody sends there without one, not even to you. `trap` takes everything from everybody into an archive and delivers nothing: see `trap`.',
   ),
   address: socketAddress().describe(
     'The IP address and port to listen on. Port 0 lets the system choose; the ready line reports it.',
@@ -46,6 +49,19 @@ const listener = z.strictObject({
     .describe(
       'Proxies that begin a connection with the PROXY protocol (v1 or v2), which tells the real client. They must send it and nobody else may.',
     ),
+  networks: listOf(
+    network({ means: 'this is an open relay', hint: 'that is relay.open; list your own networks' }),
+  )
+    .prefault([])
+    .describe('Clients that may relay through this listener, besides `relay.networks`: those of a VPN.'),
+  interface: text()
+    .optional()
+    .describe(
+      'An interface of this machine, such as `wg0` or `tun0`: whoever has an address in its networks may relay through this listener. Not for interfaces with public addresses.',
+    ),
+  auth: boolean()
+    .optional()
+    .describe('Whether AUTH is offered. Default: on `submission`, `submissions` and `internal`, when there are users.'),
 });
 
 const tls = z.strictObject({
@@ -86,42 +102,38 @@ const domain = z.strictObject({
     .describe('The user, or `user:group`, that owns the Maildirs. Needs a start as root. Default: `user`.'),
 });
 
+const certificate = z.strictObject({
+  fingerprint: fingerprint().optional().describe('`sha256:` and the hexadecimal digits of one certificate.'),
+  ca: path()
+    .optional()
+    .describe('Authorities of your own, PEM: every valid client certificate of theirs may relay. Never a public one.'),
+  name: text().optional().describe('Who that is, in logs and budgets. Default: the fingerprint.'),
+  senders: listOf(text())
+    .optional()
+    .describe('The reverse-paths it may use: `user@example.org`, `*@example.org`. Default: any.'),
+});
+
 const relay = z.strictObject({
   networks: listOf(
     network({ means: 'this is an open relay', hint: 'that is relay.open; list your own networks' }),
   )
     .prefault([])
     .describe('Clients that may relay to everywhere. Nothing here: nobody may.'),
-  authenticated: notYet('relay.authenticated', false).describe('Whether users who logged in may relay.'),
-  certificates: notYet('relay.certificates').describe('Client certificates that may relay.'),
+  authenticated: boolean().prefault(false).describe('Whether users who logged in (see `users`) may relay.'),
+  certificates: listOf(certificate)
+    .prefault([])
+    .describe('Clients that may relay because of their TLS certificate.'),
   popBeforeSmtp: notYet('relay.popBeforeSmtp', false).describe('Relaying for a while after a POP3 login.'),
-  open: notYet('relay.open', false).describe('Relaying for anybody.'),
-  openAcknowledgement: notYet('relay.openAcknowledgement').describe('The sentence that `open` asks for.'),
-});
-
-const pattern = () => listOf(text());
-
-const route = z.strictObject({
-  to: pattern()
-    .prefault('*')
-    .describe('Recipients: `*`, `example.org`, `*.example.org` (subdomains only), `user@example.org`.'),
-  from: pattern().optional().describe('Reverse-paths, in the same forms; also `*@example.org` and `<>`.'),
-  via: listOf(destination()).describe(
-    'Where to: `smtp://[user@]host[:port]`, `smtps://…`, `lmtp://…`, `maildir:/path`, `capture`, `mx` (the exchangers of the domain) or `mx:example.net`. A list of smtp and smtps is tried in order.',
-  ),
-  password: z
-    .strictObject({ file: path().describe('A file that holds the password and nothing else.') })
+  open: boolean()
+    .prefault(false)
+    .describe(
+      'Relaying for anybody who can connect. It needs listeners on loopback or private addresses only, or `openAcknowledgement`; the guard stays on. Submission listeners stay closed.',
+    ),
+  openAcknowledgement: text()
     .optional()
-    .describe('The password of the user in `via`. It travels over TLS only.'),
-  tls: choice(['none', 'opportunistic', 'required'])
-    .optional()
-    .describe('Default: `opportunistic`; `required` when there is a user.'),
-  verify: boolean()
-    .optional()
-    .describe('Whether the certificate must be valid for the host. Default: only when there is a user.'),
-  ca: path().optional().describe('Trusted roots, PEM, instead of the usual ones.'),
-  source: ipAddress().optional().describe('The address to connect from.'),
-  addresses: choice(['any', 'ipv4', 'ipv6']).prefault('any').describe('The address families to use.'),
+    .describe(
+      'A sentence of your own, five words or more, saying that you want an open relay on a public address. It is logged at each start.',
+    ),
 });
 
 const dns = z.strictObject({
@@ -173,7 +185,16 @@ export const schema = z.strictObject({
   dns: dns.prefault({}).describe('How names are looked up.'),
   queue: queue.prefault({}).describe('How long and how often delivery is tried.'),
   delivery: delivery.prefault({}).describe('How the relay behaves as a client.'),
+  alarms: alarms
+    .prefault({})
+    .describe('When somebody is told that mail does not move: log, `posthouse status`, and the postmaster.'),
   limits: limits.prefault({}).describe('What a client may use. Every limit has its own reply.'),
+  guard: guard
+    .prefault({})
+    .describe(
+      'Budgets in sliding windows. Whoever exceeds one is held: mail is accepted, kept and told of, until `posthouse guard release` or `remove`.',
+    ),
+  trap: trap.prefault({}).describe('The archive of `trap` listeners. What is in it is never delivered.'),
   spool: z
     .strictObject({
       floor: size()

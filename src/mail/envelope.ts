@@ -40,7 +40,7 @@ export interface Origin {
   readonly client: string;
   readonly helo: string;
   readonly listener: string;
-  /** The ground of the grant of the first recipient (`recipient`, `network`, …). */
+  /** The ground of the grants (`network`, `authenticated`, …); `recipient` when all of them are ours. */
   readonly ground: string;
   /** Who logged in, or whose certificate or mailbox it was; absent where nobody is known by name. */
   readonly identity?: string;

@@ -2,15 +2,25 @@
  * Who may relay. One question, asked for each recipient: on what ground may this client send to it? The
  * answer is a grant with its ground, or a refusal, and both say why.
  *
- * The rules are ordered and the first that fits decides; when none fits the answer is `550 5.7.1`. Only
- * the client's address and the recipient can give a grant. What the client says of itself (HELO,
- * reverse-path) gives none (RFC 2505 §2.1). Local parts that hide a route (`%`, `!`, a quoted `@`) are
- * refused for domains that are ours before anybody could follow them.
+ * The rules are ordered and the first that decides, decides; when none does the answer is `550 5.7.1`. Only
+ * the client's address, its certificate, its identity, the listener and the recipient can give a grant. HELO
+ * gives none, and a reverse-path only takes one away (RFC 2505 §2.1). An address counts only where it can be
+ * the client's own: not when it is our gateway, a bridge of ours or a proxy that did not say for whom it
+ * speaks. Local parts that hide a route (`%`, `!`, a quoted `@`) are refused for domains that are ours before
+ * anybody could follow them. `explain` evaluates the same rules and tells what each of them found.
  *
  * On failure: a destination that cannot be asked about a recipient is `450`, never a grant.
  *
- * RFC 2505, RFC 5321 §3.6 and §7.9, RFC 2142.
+ * RFC 2505, RFC 5068, RFC 6409, RFC 5321 §3.6 and §7.9, RFC 2142.
  */
 export { type KnownRecipients, type LocalDomain, type Lookup, lookUpRecipient } from './domains.ts';
-export { createPolicy, type PolicyOptions, type VerifyRecipient } from './policy.ts';
+export { watchNames } from './many-names.ts';
+export type {
+  CertificateGrant,
+  PolicyOptions,
+  RelayWindow,
+  Untruth,
+  VerifyRecipient,
+} from './options.ts';
+export { createPolicy, type ExplainingPolicy, type Explanation, type Finding } from './policy.ts';
 export { cacheVerification, type VerifyCacheOptions } from './verify-cache.ts';

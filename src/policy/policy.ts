@@ -1,97 +1,127 @@
-import type { IpSet } from '../base/index.ts';
-import { type Address, type Domain, hidesRoute, reply } from '../mail/index.ts';
-import type { ClientFacts, Decision, Policy, RelayRequest } from '../receiver/index.ts';
-import { type LocalDomain, lookUpRecipient } from './domains.ts';
+import { type Reply, reply } from '../mail/index.ts';
+import type { Decision, Policy, RelayRequest } from '../receiver/index.ts';
+import {
+  authenticated,
+  certificate,
+  isBound,
+  isKnown,
+  isSubmission,
+  network,
+  open,
+  popBeforeSmtp,
+  submission,
+  trap,
+} from './client-rules.ts';
+import type { PolicyOptions } from './options.ts';
+import { askDestination, backupDomain, ourDomain } from './recipient-rules.ts';
+import type { Outcome, Pass, Rule } from './rule.ts';
 
-/** Asks the destination of a domain of ours whether it knows a recipient. Cached by whoever gives it. */
-export type VerifyRecipient = (recipient: Address) => Promise<'known' | 'unknown' | 'unavailable'>;
-
-/** What the policy rests on. It is replaced as a whole on reload. */
-export interface PolicyOptions {
-  readonly domains: ReadonlyMap<Domain, LocalDomain>;
-  /** Domains for which we are a backup MX: onwards by MX. */
-  readonly backupDomains: ReadonlySet<Domain>;
-  readonly networks: IpSet;
-  readonly postmaster: Address;
-  readonly verify: VerifyRecipient;
-}
-
-const unknownUser = reply(550, '1.1', 'no such recipient here');
 const relayDenied = reply(550, '7.1', 'relaying denied');
-const routeRefused = reply(550, '7.1', 'addresses that name a route are not accepted');
-const cannotVerify = reply(450, '1.1', 'recipient cannot be verified now, try again later');
+const needsLogin = reply(530, '7.0', 'authentication required');
+const notYours = reply(550, '7.1', 'that sender address is not yours');
 
 /**
- * The ordered rules; the first that fits decides, and when none does the answer is no. Only the client's
- * address and the recipient give a grant: HELO and reverse-path are not even looked at (RFC 2505 §2.1).
+ * The ordered rules; the first that decides, decides, and when none does the answer is no. HELO is not looked
+ * at by any of them, and a reverse-path can only take a grant away (RFC 2505 §2.1).
  */
-const rules: readonly ((request: RelayRequest, options: PolicyOptions) => Decision | 'ask' | undefined)[] = [
+const rules: readonly Rule[] = [
+  trap,
+  submission,
   ourDomain,
   backupDomain,
-  trustedNetwork,
+  authenticated,
+  certificate,
+  popBeforeSmtp,
+  network,
+  open,
 ];
 
-function ourDomain({ recipient }: RelayRequest, options: PolicyOptions): Decision | 'ask' | undefined {
-  const domain = options.domains.get(recipient.domain);
-  if (domain === undefined) return undefined;
-  const found = lookUpRecipient(recipient, domain, options);
-  switch (found.kind) {
-    case 'known':
-      return { kind: 'grant', ground: 'recipient', because: found.because, to: found.to };
-    case 'unknown':
-      return hidesRoute(recipient)
-        ? { kind: 'refusal', reply: routeRefused, because: found.because }
-        : { kind: 'refusal', reply: unknownUser, because: found.because };
-    case 'ask':
-      return 'ask';
-  }
+/** What one rule found, as `explain` tells it. */
+export interface Finding {
+  readonly rule: string;
+  readonly looksAt: string;
+  readonly outcome: 'passes' | 'grants' | 'refuses';
+  readonly because: string;
+  /** The one that decided. What comes behind it is what would have been found. */
+  readonly isDeciding: boolean;
 }
 
-function backupDomain({ recipient }: RelayRequest, options: PolicyOptions): Decision | undefined {
-  if (!options.backupDomains.has(recipient.domain)) return undefined;
-  // The primary trusts its backup, so a route hidden here would be followed there.
-  if (hidesRoute(recipient)) {
-    return { kind: 'refusal', reply: routeRefused, because: 'the local part hides a route' };
-  }
-  return { kind: 'grant', ground: 'recipient', because: 'backup domain', to: [recipient] };
+/** How a decision came about. */
+export interface Explanation {
+  /** Why MAIL itself would be refused; nothing else is then asked. */
+  readonly sender?: Refusal;
+  readonly findings: readonly Finding[];
+  readonly decision: Decision;
 }
 
-function trustedNetwork({ client, recipient }: RelayRequest, options: PolicyOptions): Decision | undefined {
-  if (!isTrusted(client, options)) return undefined;
-  return { kind: 'grant', ground: 'network', because: `${client.address} is in networks`, to: [recipient] };
-}
+type Refusal = Decision & { readonly kind: 'refusal' };
 
-function isTrusted(client: ClientFacts, options: PolicyOptions): boolean {
-  return options.networks.has(client.address);
+/** The policy that the receiver asks, and which can say how it comes to its decisions. */
+export interface ExplainingPolicy extends Policy {
+  /** Evaluates the rules as `decide` does, and tells of each. */
+  explain(request: RelayRequest): Promise<Explanation>;
 }
 
 /** Makes the policy that the receiver asks. */
-export function createPolicy(options: PolicyOptions): Policy {
+export function createPolicy(options: PolicyOptions): ExplainingPolicy {
   return {
-    refuseSender: () => undefined,
+    refuseSender: (request) => refuseSender(request, options),
     decide(request) {
+      let near: Pass[] | undefined;
       for (const rule of rules) {
-        const decision = rule(request, options);
-        if (decision === 'ask') return askDestination(request, options);
-        if (decision !== undefined) return decision;
+        const outcome = rule.judge(request, options);
+        if (outcome.kind === 'ask') return askDestination(request, options);
+        if (outcome.kind !== 'pass') return outcome;
+        if (outcome.isNear) near = [...(near ?? []), outcome];
       }
-      return { kind: 'refusal', reply: relayDenied, because: 'no rule grants it' };
+      return denied(near);
     },
+    explain: (request) => explain(request, options),
   };
 }
 
-async function askDestination({ recipient }: RelayRequest, options: PolicyOptions): Promise<Decision> {
-  const answer = await options.verify(recipient);
-  switch (answer) {
-    case 'known':
-      return { kind: 'grant', ground: 'recipient', because: 'its destination knows it', to: [recipient] };
-    case 'unknown': {
-      const catchAll = options.domains.get(recipient.domain)?.catchAll;
-      return catchAll === undefined
-        ? { kind: 'refusal', reply: unknownUser, because: 'its destination does not know it' }
-        : { kind: 'grant', ground: 'recipient', because: 'catch-all', to: [catchAll] };
-    }
-    case 'unavailable':
-      return { kind: 'refusal', reply: cannotVerify, because: 'its destination cannot be asked now' };
+function denied(near: readonly Pass[] = []): Refusal {
+  const because = ['no rule grants it', ...near.map((outcome) => outcome.because)].join('; ');
+  return { kind: 'refusal', reply: relayDenied, because };
+}
+
+/** Asked at MAIL: whether the client may begin at all, and whether the reverse-path is its own. */
+function refuseSender(request: Omit<RelayRequest, 'recipient'>, options: PolicyOptions): Refusal | undefined {
+  const { client, reversePath } = request;
+  if (isSubmission(client) && !isKnown(request, options)) {
+    return refusal(needsLogin, 'nobody logged in on a submission listener');
   }
+  const { identity } = client;
+  if (identity === undefined || isBound(identity.senders, reversePath)) return undefined;
+  return refusal(notYours, `${identity.name} may not send as that`);
+}
+
+function refusal(answer: Reply, because: string): Refusal {
+  return { kind: 'refusal', reply: answer, because };
+}
+
+async function explain(request: RelayRequest, options: PolicyOptions): Promise<Explanation> {
+  const findings: Finding[] = [];
+  let decision: Decision | undefined;
+  const near: Pass[] = [];
+  for (const rule of rules) {
+    const outcome = rule.judge(request, { ...options, noteName: () => {} });
+    const found = outcome.kind === 'ask' ? await askDestination(request, options) : outcome;
+    const isDeciding = decision === undefined && found.kind !== 'pass';
+    if (found.kind === 'pass') near.push(...(found.isNear ? [found] : []));
+    else decision ??= found;
+    findings.push({
+      rule: rule.name,
+      looksAt: rule.looksAt(request, options),
+      outcome: outcomeOf(found),
+      because: found.because,
+      isDeciding,
+    });
+  }
+  const sender = refuseSender(request, options);
+  return { ...(sender && { sender }), findings, decision: sender ?? decision ?? denied(near) };
+}
+
+function outcomeOf({ kind }: Exclude<Outcome, { kind: 'ask' }>): Finding['outcome'] {
+  return kind === 'grant' ? 'grants' : kind === 'refusal' ? 'refuses' : 'passes';
 }

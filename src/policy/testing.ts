@@ -50,6 +50,13 @@ export function policyOptions(
     networks: new IpSet(networks.flatMap((text) => parseCidr(text) ?? [])),
     postmaster: address('admin@boss.example'),
     verify: async () => 'unavailable',
+    listenerHas: () => false,
+    proxies: new IpSet([]),
+    untruth: () => undefined,
+    authenticated: false,
+    certificates: { byFingerprint: new Map(), trusted: false },
+    window: () => undefined,
+    open: () => false,
     ...rest,
   };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/index.ts';
 import type { Address } from '../mail/index.ts';
-import type { VerifyRecipient } from './policy.ts';
+import type { VerifyRecipient } from './options.ts';
 
 /** How long an answer stands, in milliseconds, and how many are kept. */
 export interface VerifyCacheOptions {

@@ -63,6 +63,8 @@ export interface Authenticator {
   mechanisms(client: ClientFacts): readonly string[];
   /** Begins an exchange. `undefined`: there is no such mechanism, or it cannot be used now. */
   begin(mechanism: string, client: ClientFacts): SaslExchange | undefined;
+  /** Why a mechanism that people may expect is not there. */
+  why?(mechanism: string): string | undefined;
 }
 
 /** One exchange of challenges and responses. */

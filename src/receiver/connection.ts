@@ -8,6 +8,7 @@ import { readProxyHeader } from './proxy-protocol.ts';
 import { replies } from './replies.ts';
 import { Session } from './session.ts';
 import type { Wire } from './state.ts';
+import { tlsFacts } from './tls-facts.ts';
 
 /** Whether a client at this address may begin a session, or the reply that turns it away. */
 export interface Admission {
@@ -209,7 +210,14 @@ export class Connection implements Wire {
     this.#raw.setTimeout(0);
     this.#setDeadline(this.#facts.settings.limits.openingMs);
     this.#isFull = false;
-    const secured = new TLSSocket(this.#raw, { isServer: true, secureContext });
+    // Nobody is asked for a certificate that nobody would look at (RFC 8314 §3.4).
+    const requestCert = this.#facts.settings.clientCertificates !== undefined;
+    const secured = new TLSSocket(this.#raw, {
+      isServer: true,
+      secureContext,
+      requestCert,
+      rejectUnauthorized: false,
+    });
     this.#socket = secured;
     const left = () => this.#raw.destroy();
     secured.on('end', left);
@@ -222,8 +230,7 @@ export class Connection implements Wire {
       // A session that was told to end meanwhile keeps the deadline of its end.
       if (!secured.writableEnded) this.#cancelDeadline();
       this.#raw.setTimeout(this.#facts.settings.limits.idleMs);
-      const { standardName } = secured.getCipher();
-      then({ version: secured.getProtocol() ?? 'unknown', cipher: standardName });
+      then(tlsFacts(secured, { hasAuthorities: this.#facts.settings.clientCertificates === 'trusted' }));
       if (isRunning) this.#listen();
     });
   }

@@ -1,10 +1,12 @@
 import { type Reply, reply, replyClass } from '../mail/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
+import type { IncomingMessage } from './ask.ts';
 import { Content } from './content.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
+import { SubmittedMessage } from './submitted.ts';
 import type { Hello, Transaction } from './transaction.ts';
 import type { Outcome, Step } from './verbs.ts';
 
@@ -73,7 +75,16 @@ function begin(session: Session, { transaction, hello, by }: Beginning): Content
   const limit = { maxOctets: limits.messageBytes };
   const isBinaryMime = transaction.parameters.body === 'binarymime';
   const reader = by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime });
-  return new Content({ message, reader, begunAt: now });
+  return new Content({ message: submitted(session, message), reader, begunAt: now });
+}
+
+/** What somebody submits is completed; what another relay hands over is not touched (RFC 6409 §8). */
+function submitted({ client, facts, parts }: Session, message: IncomingMessage): IncomingMessage {
+  const { identity, role } = client;
+  const isSubmission = role === 'submission' || role === 'submissions' || identity !== undefined;
+  if (!isSubmission) return message;
+  const { hostname } = facts.settings;
+  return new SubmittedMessage(message, { identity, hostname, now: parts.clock.now() });
 }
 
 /** The end of data, or of a chunk, has come. */

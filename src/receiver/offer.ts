@@ -2,6 +2,16 @@ import type { Extensions } from '../smtp/index.ts';
 import type { ClientFacts } from './ask.ts';
 import type { SessionFacts } from './state.ts';
 
+const none: readonly string[] = [];
+
+function mechanisms(
+  client: ClientFacts,
+  { settings: { authenticator }, listener }: Pick<SessionFacts, 'settings' | 'listener'>,
+): readonly string[] {
+  if (authenticator === undefined || !listener.offersAuth) return none;
+  return authenticator.mechanisms(client);
+}
+
 /** What EHLO offers to this client now, and what parameters are taken from it. */
 export function offerTo(client: ClientFacts, { settings, listener, address }: SessionFacts): Extensions {
   const { limits, secureContext } = settings;
@@ -15,7 +25,7 @@ export function offerTo(client: ClientFacts, { settings, listener, address }: Se
     dsn: true,
     enhancedStatusCodes: true,
     startTls: listener.tls === 'starttls' && secureContext !== undefined && client.tls === undefined,
-    auth: [],
+    auth: mechanisms(client, { settings, listener }),
     limits: { rcptMax: limits.recipients, mailMax: limits.transactions },
     ...(settings.xclientFrom.has(address) ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),
   };

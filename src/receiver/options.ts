@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';
-import type { Intake, ListenerRole, Policy } from './ask.ts';
+import type { Authenticator, Intake, ListenerRole, Policy } from './ask.ts';
 
 /** What one peer, or all of them, may use up. Over each limit there is one reply, named here. */
 export interface ReceiverLimits {
@@ -52,10 +52,17 @@ export interface ReceiverSettings {
   readonly postmasterDomain: Domain;
   readonly limits: ReceiverLimits;
   readonly policy: Policy;
+  /** Finds out who somebody is; without it there is no AUTH. */
+  readonly authenticator?: Authenticator;
   /** Peers whose XCLIENT is believed. */
   readonly xclientFrom: IpSet;
   /** Keys and certificates; without it there is no STARTTLS. */
   readonly secureContext?: SecureContext;
+  /**
+   * Whether clients are asked for a certificate: `listed` ones are known by fingerprint, `trusted` are those
+   * that the authorities of `secureContext` have signed, too.
+   */
+  readonly clientCertificates?: 'listed' | 'trusted';
   /** Finds the confirmed name of an address; `undefined` when there is nobody to ask. Never rejects. */
   readonly clientName?: (address: string) => Promise<string | undefined> | undefined;
 }
@@ -67,6 +74,8 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: 'none' | 'starttls' | 'implicit';
+  /** Whether clients may log in here. */
+  readonly offersAuth?: boolean;
   /** Peers that begin with a PROXY header; from anybody else it is no command. */
   readonly proxyProtocolFrom: IpSet;
 }

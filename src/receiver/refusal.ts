@@ -4,7 +4,7 @@ import type { Session } from './session.ts';
 
 /** What was refused, at which step, and why. */
 export interface Refusal {
-  readonly stage: 'mail' | 'rcpt' | 'data' | 'xclient';
+  readonly stage: 'auth' | 'mail' | 'rcpt' | 'data' | 'xclient';
   readonly reply: Reply;
   /** Where it is known; `null` is `<>`. */
   readonly reversePath?: ReversePath;

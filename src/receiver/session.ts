@@ -1,6 +1,7 @@
 import type { Reply } from '../mail/index.ts';
-import { CommandInput, type Extensions, formatReply, parseCommand } from '../smtp/index.ts';
+import { authLineOctets, CommandInput, type Extensions, formatReply, parseCommand } from '../smtp/index.ts';
 import type { ClientFacts, TlsFacts } from './ask.ts';
+import { authResponse } from './auth.ts';
 import { endContent } from './mail-data.ts';
 import { offerTo } from './offer.ts';
 import type { ReceiverParts } from './options.ts';
@@ -22,7 +23,7 @@ export class Session {
   readonly facts: SessionFacts;
   readonly parts: ReceiverParts;
   readonly #wire: Wire;
-  readonly #input = new CommandInput();
+  readonly #input: CommandInput;
   #state: State = { at: 'greeted' };
   client: ClientFacts;
   #output = '';
@@ -39,6 +40,9 @@ export class Session {
     this.facts = facts;
     this.parts = parts;
     this.#wire = wire;
+    // A token may be longer than any other command (RFC 4954 §4).
+    const mayLogIn = facts.listener.offersAuth === true && facts.settings.authenticator !== undefined;
+    this.#input = new CommandInput(mayLogIn ? { maxLineOctets: authLineOctets } : {});
     this.#tally = new Tally(facts.settings.limits);
     this.client = {
       address: facts.address,
@@ -167,6 +171,7 @@ export class Session {
 
   #discardContent(): void {
     if (this.#state.at === 'content' || this.#state.at === 'chunks') this.#state.content.message.discard();
+    if (this.#state.at === 'auth') this.#state.exchange.cancel();
   }
 
   /** Works through the input until it is used up or an answer has to be waited for. */
@@ -206,6 +211,10 @@ export class Session {
   #readCommand(): boolean {
     const line = this.#input.takeLine();
     if (line === undefined) return false;
+    if (this.#state.at === 'auth') {
+      this.#take(authResponse(this, this.#state, line));
+      return true;
+    }
     switch (line.kind) {
       case 'line': {
         const command = parseCommand(line.text);

@@ -1,8 +1,10 @@
 import type { Reply } from '../mail/index.ts';
-import type { TlsFacts } from './ask.ts';
+import type { SaslExchange, TlsFacts } from './ask.ts';
 import type { Content } from './content.ts';
 import type { ListenerOptions, ReceiverSettings } from './options.ts';
 import type { Hello, Transaction } from './transaction.ts';
+
+export type { Hello };
 
 /** The wire of a session, as small as it can be faked. Everything takes effect in the order of the calls. */
 export interface Wire {
@@ -21,6 +23,8 @@ export type State =
   | { readonly at: 'greeted' }
   | { readonly at: 'identified'; readonly hello: Hello }
   | { readonly at: 'transaction'; readonly hello: Hello; readonly transaction: Transaction }
+  /** Challenges and responses of AUTH. */
+  | { readonly at: 'auth'; readonly hello: Hello; readonly exchange: SaslExchange }
   /** The octets after DATA are arriving, or those of a BDAT chunk. */
   | {
       readonly at: 'content';

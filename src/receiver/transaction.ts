@@ -24,7 +24,8 @@ export class Transaction {
   /** Recipients as the peer named them, before aliases. */
   #named: Address | undefined;
   #namedCount = 0;
-  #ground: Ground | undefined;
+  #ground: Ground = 'recipient';
+  #identity: string | undefined;
 
   constructor(reversePath: ReversePath, parameters: MailParameters) {
     this.reversePath = reversePath;
@@ -40,7 +41,9 @@ export class Transaction {
   add(named: Address, grant: Decision & { readonly kind: 'grant' }, parameters: RcptParameters): void {
     this.#named = named;
     this.#namedCount++;
-    this.#ground ??= grant.ground;
+    // A recipient of ours among others says nothing of why the others were granted.
+    if (grant.ground !== 'recipient') this.#ground = grant.ground;
+    this.#identity ??= grant.identity;
     for (const address of grant.to) {
       const key = `${address.localPart}@${address.domain}`;
       if (this.#recipients.has(key)) continue;
@@ -59,7 +62,7 @@ export class Transaction {
       client: client.address,
       by: facts.hostname,
       protocol: hello.isExtended ? 'esmtp' : 'smtp',
-      isAuthenticated: false,
+      isAuthenticated: client.identity !== undefined,
       smtputf8: this.parameters.smtputf8,
       id: facts.id,
       at: facts.now,
@@ -71,6 +74,7 @@ export class Transaction {
 
   envelope(facts: Omit<TraceFacts, 'hostname' | 'id'>, content: ContentFacts): Envelope {
     const { client, hello } = facts;
+    const identity = client.identity?.name ?? this.#identity;
     const { body, smtputf8, ret, envid } = this.parameters;
     return {
       reversePath: this.reversePath,
@@ -84,7 +88,8 @@ export class Transaction {
         client: client.address,
         helo: hello.name,
         listener: client.listener,
-        ground: this.#ground ?? 'recipient',
+        ground: this.#ground,
+        ...(identity === undefined ? {} : { identity }),
         session: facts.session,
       },
       receivedAt: facts.now,

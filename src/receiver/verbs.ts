@@ -9,6 +9,7 @@ import {
   type RcptParameters,
 } from '../smtp/index.ts';
 import type { Decision } from './ask.ts';
+import { auth } from './auth.ts';
 import { bdat, data } from './mail-data.ts';
 import { logRefusal } from './refusal.ts';
 import { replies } from './replies.ts';
@@ -49,7 +50,7 @@ const legal: Readonly<Record<Verb, { readonly in: readonly StateName[]; readonly
   expn: { in: always, else: replies.notOffered },
   help: { in: always, else: replies.notOffered },
   starttls: { in: ['identified'], else: replies.nestedMail },
-  auth: { in: [], else: replies.notImplemented },
+  auth: { in: ['identified'], else: replies.nestedMail },
   xclient: { in: ['greeted', 'identified'], else: replies.nestedMail },
   unknown: { in: always, else: replies.unknown },
 };
@@ -116,8 +117,9 @@ function act(session: Session, command: Command): Step {
       return startTls(session);
     case 'xclient':
       return xclient(session, command.attributes);
-    case 'lhlo':
     case 'auth':
+      return auth(session, command);
+    case 'lhlo':
       return replies.notImplemented;
     case 'unknown':
       return unknown(command);
@@ -154,6 +156,7 @@ function reset(session: Session): Step {
 function help({ extensions }: Session): Step {
   const verbs = ['EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT'];
   if (extensions.startTls) verbs.push('STARTTLS');
+  if (extensions.auth.length > 0) verbs.push('AUTH');
   if (extensions.xclient !== undefined) verbs.push('XCLIENT');
   const lines = [`commands: ${verbs.join(' ')}`, 'a person reads mail to postmaster'];
   return { code: 214, detail: '0.0', lines };
@@ -174,6 +177,12 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
     return { reply: replies.tooManyTransactions, next: 'close' };
   }
   const offer = state.hello.isExtended ? session.extensions : noExtensions;
+  const denied = session.facts.settings.policy.refuseSender({ client: session.client, reversePath });
+  if (denied !== undefined) {
+    const { reply, because } = denied;
+    logRefusal(session, { stage: 'mail', reversePath, reply, because });
+    return reply;
+  }
   const decoded = decodeMailParameters(parameters, offer);
   const refusal = decoded.kind === 'refused' ? decoded.reply : session.parts.intake.refusal();
   if (decoded.kind === 'refused' || refusal !== undefined) {

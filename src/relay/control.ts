@@ -22,6 +22,7 @@ export interface ControlParts extends SubmitParts {
   readonly clock: Clock;
   readonly status: () => RelayStatus;
   readonly reload: () => Promise<ReloadOutcome>;
+  readonly explain: Control['explain'];
 }
 
 /** Answers the control socket from the spool and the queue; nothing is kept in memory between items. */
@@ -31,6 +32,7 @@ export function createControl(parts: ControlParts): Control {
   return {
     status: () => Promise.resolve(parts.status()),
     reload: () => parts.reload(),
+    explain: (question) => parts.explain(question),
     async *list(selector) {
       for await (const id of select(spool, selector)) {
         const item = queueItem(spool, id, suspensionOf);

@@ -3,17 +3,26 @@ import { Background, type Clock, type Log } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { cacheVerification, type VerifyRecipient } from '../policy/index.ts';
+import { RouteWatch } from '../guard/index.ts';
+import { cacheVerification, watchNames } from '../policy/index.ts';
 import { Queue, type QueueParts } from '../queue/index.ts';
 import { type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import { createClientNames } from './client-names.ts';
+import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
 import { Followers } from './followers.ts';
 import { createIntake } from './intake.ts';
 import { createLetterIntake } from './letter.ts';
 import type { LocalParts } from './local-message.ts';
 import { createNotifier } from './notifier.ts';
-import { deliveryOptions, noticeSettings, queueOptions, receiverSettings } from './settings.ts';
+import {
+  deliveryOptions,
+  noticeSettings,
+  queueOptions,
+  type ReceiverFacts,
+  receiverSettings,
+} from './settings.ts';
+import { RelayWatchdog, watched } from './watchdog.ts';
 
 /** What changes while a relay runs; its parts look here each time. */
 export interface Current {
@@ -37,12 +46,14 @@ export interface Parts extends Omit<PartsOptions, 'current'> {
   readonly background: Background;
   readonly followers: Followers;
   readonly delivery: Delivery;
-  readonly verify: VerifyRecipient;
+  /** What sessions know besides the configuration. */
+  readonly facts: Omit<ReceiverFacts, 'clientName'>;
   readonly queue: Queue;
   readonly queueParts: QueueParts;
   readonly receiver: Receiver;
   readonly local: LocalParts;
   readonly letters: DropIntake;
+  readonly watchdog: RelayWatchdog;
 }
 
 /** Joins the modules. */
@@ -52,6 +63,7 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
   const log = followers.tap(baseLog);
   const background = new Background(log);
   const delivery = createDelivery(deliveryOptions(config), { resolver, clock, log });
+  const routeWatch = new RouteWatch(clock);
   const verify = cacheVerification((recipient) => delivery.verify(recipient), { clock });
   const settings = () => noticeSettings(current.config);
   const queueParts: QueueParts = {
@@ -60,13 +72,19 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
     log,
     background,
     random: Math.random,
-    deliver: delivery.deliver,
+    deliver: watched(delivery.deliver, routeWatch),
     routing: delivery,
     notify: createNotifier({ spool, clock, log, settings, queue: () => queue }),
   };
   const queue = new Queue(queueParts, queueOptions(config));
   const intake = createIntake({ spool, queue, log, isDraining: () => current.isDraining });
-  const receiver = new Receiver({ intake, clock, log, background }, sessionSettings(current, verify));
+  const facts: Parts['facts'] = {
+    verify,
+    untruth: createClientTruth(clock),
+    interfaceHas: createInterfaceNetworks(clock),
+    noteName: watchNames({ log, clock }),
+  };
+  const receiver = new Receiver({ intake, clock, log, background }, sessionSettings(current, facts));
   const local: LocalParts = {
     intake,
     clock,
@@ -75,6 +93,17 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
     hostname: () => current.config.hostname,
     maxMessageBytes: () => current.config.limits.messageBytes,
   };
+  const watchdog = new RelayWatchdog({
+    spool,
+    queue,
+    delivery,
+    routeWatch,
+    local,
+    clock,
+    log,
+    background,
+    config: () => current.config,
+  });
   const letters = createLetterIntake({ local, queue: queueParts });
   return {
     spool,
@@ -83,19 +112,20 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
     background,
     followers,
     delivery,
-    verify,
+    facts,
     queue,
     queueParts,
     receiver,
     local,
     letters,
+    watchdog,
   };
 }
 
 /** What sessions that begin now work with. Throws when the certificate and its key cannot be used. */
 export function sessionSettings(
   { config, resolver }: Pick<Current, 'config' | 'resolver'>,
-  verify: VerifyRecipient,
+  facts: Omit<ReceiverFacts, 'clientName'>,
 ): ReceiverSettings {
-  return receiverSettings(config, { verify, clientName: createClientNames(resolver) });
+  return receiverSettings(config, { ...facts, clientName: createClientNames(resolver) });
 }

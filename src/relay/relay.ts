@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type Control, openControlSocket, type ReloadOutcome, watchMaildrop } from '../admin/index.ts';
+import {
+  type Control,
+  type ExplanationAnswer,
+  openControlSocket,
+  type Question,
+  type ReloadOutcome,
+  watchMaildrop,
+} from '../admin/index.ts';
 import { type Clock, type Log, systemClock } from '../base/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
@@ -9,8 +16,9 @@ import type { Spool } from '../spool/index.ts';
 import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
+import { explain } from './explain.ts';
 import { type Current, createParts, type Parts, sessionSettings } from './parts.ts';
-import { deliveryOptions, listenerOptions, queueOptions, resolverOptions } from './settings.ts';
+import { deliveryOptions, listenerOptions, policyOptions, queueOptions, resolverOptions } from './settings.ts';
 import { relayStatus } from './status.ts';
 import { sweepRegularly } from './sweeper.ts';
 
@@ -53,6 +61,7 @@ export class Relay implements AsyncDisposable {
       operator: new Operator(this.#parts.queue, this.#parts.queueParts),
       status: () => relayStatus(this.#parts, this.#current),
       reload: () => this.#reload(),
+      explain: (question) => this.#explain(question),
       user: userName(process.getuid?.() ?? 0),
     });
   }
@@ -92,7 +101,13 @@ export class Relay implements AsyncDisposable {
     this.#doors.use(await watchMaildrop({ folder, maxMessageBytes, log, clock, intake }));
     await queue.start();
     this.#doors.use(sweepRegularly(this.#parts));
+    this.#doors.use(this.#parts.watchdog).start();
     for (const { name, role, address } of addresses) log.info('listening', { listener: name, role, address });
+  }
+
+  #explain(question: Question): Promise<ExplanationAnswer> {
+    const { config } = this.#current;
+    return explain({ config, policy: policyOptions(config, this.#parts.facts) }, question);
   }
 
   /** The new configuration as a whole, or the old one and what is wrong with the new one. */
@@ -116,13 +131,13 @@ export class Relay implements AsyncDisposable {
    * began. Rejects, and changes nothing, when something cannot be built.
    */
   async #swap(config: Config): Promise<void> {
-    const { receiver, delivery, queue, verify, log } = this.#parts;
+    const { receiver, delivery, queue, facts, log } = this.#parts;
     const { data, listeners, spool } = this.#current.config;
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
     try {
       const next = { ...config, data, listeners, spool };
-      const settings = sessionSettings({ config: next, resolver }, verify);
+      const settings = sessionSettings({ config: next, resolver }, facts);
       delivery.reload(deliveryOptions(config), { resolver });
       // Nothing fails from here on.
       unused = this.#current.resolver;

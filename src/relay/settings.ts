@@ -62,63 +62,107 @@ export function noticeSettings({
   return { hostname, postmaster, maxReturnedBytes: notifications.maxReturnedBytes };
 }
 
-function policyOptions(config: Config, verify: VerifyRecipient): PolicyOptions {
-  const ours = config.domains.filter(({ isBackup }) => !isBackup);
-  const domains = ours.map((domain): [LocalDomain['name'], LocalDomain] => [
-    domain.name,
-    {
-      name: domain.name,
-      recipients: domain.recipients,
-      aliases: domain.aliases,
-      catchAll: domain.catchAll,
-      tagSeparators: domain.tagSeparators,
-      // An LMTP server or another relay knows what to do with a tag; a Maildir is found without it.
-      keepsTag: domain.deliver?.startsWith('maildir:') !== true,
-    },
-  ]);
+/** What policy and receiver are given besides the configuration. */
+export interface ReceiverFacts {
+  readonly verify: VerifyRecipient;
+  readonly clientName: NonNullable<ReceiverSettings['clientName']>;
+  readonly untruth: PolicyOptions['untruth'];
+  /** Whether the address is in a network of that interface of this machine. */
+  readonly interfaceHas: (name: string, address: string) => boolean;
+  readonly noteName?: PolicyOptions['noteName'];
+  readonly window?: PolicyOptions['window'];
+  readonly authenticator?: ReceiverSettings['authenticator'];
+}
+
+/** What the policy rests on under this configuration. */
+export function policyOptions(config: Config, facts: Omit<ReceiverFacts, 'clientName'>): PolicyOptions {
+  const { relay, listeners, postmaster } = config;
+  const { verify, untruth, interfaceHas, noteName, window = () => undefined } = facts;
   return {
-    domains: new Map(domains),
+    domains: localDomains(config),
     backupDomains: new Set(config.domains.filter(({ isBackup }) => isBackup).map(({ name }) => name)),
-    networks: new IpSet(config.relay.networks),
-    postmaster: config.postmaster,
+    postmaster,
     verify,
+    networks: new IpSet(relay.networks),
+    listenerHas: listenerNetworks(listeners, interfaceHas),
+    proxies: new IpSet(listeners.flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom)),
+    untruth,
+    authenticated: relay.authenticated,
+    certificates: {
+      byFingerprint: new Map(relay.certificates.map(({ fingerprint, ...grant }) => [fingerprint, grant])),
+      trusted: relay.clientAuthorities.length > 0,
+    },
+    window,
+    open: () => relay.open,
+    ...(noteName && { noteName }),
   };
 }
 
+function listenerNetworks(
+  listeners: Config['listeners'],
+  interfaceHas: ReceiverFacts['interfaceHas'],
+): PolicyOptions['listenerHas'] {
+  const sets = new Map(listeners.map(({ name, networks }) => [name, new IpSet(networks)]));
+  const interfaces = new Map(listeners.map((listener) => [listener.name, listener.interface]));
+  return (listener, address) => {
+    if (sets.get(listener)?.has(address)) return true;
+    const name = interfaces.get(listener);
+    return name !== undefined && interfaceHas(name, address);
+  };
+}
+
+function localDomains({ domains }: Config): PolicyOptions['domains'] {
+  const ours = domains.filter(({ isBackup }) => !isBackup);
+  return new Map(
+    ours.map((domain): [LocalDomain['name'], LocalDomain] => [
+      domain.name,
+      {
+        name: domain.name,
+        recipients: domain.recipients,
+        aliases: domain.aliases,
+        catchAll: domain.catchAll,
+        tagSeparators: domain.tagSeparators,
+        // An LMTP server or another relay knows what to do with a tag; a Maildir is found without it.
+        keepsTag: domain.deliver?.startsWith('maildir:') !== true,
+      },
+    ]),
+  );
+}
+
 /** What sessions that begin now work with. */
-export function receiverSettings(
-  config: Config,
-  parts: {
-    readonly verify: VerifyRecipient;
-    readonly clientName: NonNullable<ReceiverSettings['clientName']>;
-  },
-): ReceiverSettings {
+export function receiverSettings(config: Config, facts: ReceiverFacts): ReceiverSettings {
   const context = secureContext(config);
+  const { certificates, clientAuthorities } = config.relay;
+  const asks = clientAuthorities.length > 0 ? 'trusted' : certificates.length > 0 ? 'listed' : undefined;
   return {
     hostname: config.hostname,
     postmasterDomain: config.postmaster.domain,
     limits: config.limits,
-    policy: createPolicy(policyOptions(config, parts.verify)),
+    policy: createPolicy(policyOptions(config, facts)),
     xclientFrom: new IpSet(config.xclientFrom),
-    clientName: parts.clientName,
+    clientName: facts.clientName,
+    ...(facts.authenticator && { authenticator: facts.authenticator }),
+    ...(asks && { clientCertificates: asks }),
     ...(context === undefined ? {} : { secureContext: context }),
   };
 }
 
 /** Keys and certificates as they are on disk now. */
-function secureContext({ tls }: Config): SecureContext | undefined {
+function secureContext({ tls, relay }: Config): SecureContext | undefined {
   if (tls === undefined) return undefined;
   return createSecureContext({
     cert: tls.cert,
     key: tls.key,
     minVersion: tls.minVersion,
+    // None rather than those of the web, whose certificates anybody can have.
+    ca: [...relay.clientAuthorities],
     // Some clients break off when tickets come after the handshake; they are of little use between mailers.
     ...(tls.sessionTickets ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
   });
 }
 
 export function listenerOptions(config: Config): readonly ListenerOptions[] {
-  return config.listeners.map(({ proxyProtocolFrom, ...listener }) => ({
+  return config.listeners.map(({ proxyProtocolFrom, networks: _, interface: __, ...listener }) => ({
     ...listener,
     proxyProtocolFrom: new IpSet(proxyProtocolFrom),
   }));

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+
+/** Milliseconds since 1970. */
+const instant = z.number();
+/** `identity:alice`, `address:192.0.2.1`, `network:10.0.0.1`; also without its kind. */
+const subject = z.string().max(600);
+const holdId = z.string().max(32);
+
+/** A subject whose mail is set aside, or one that is not to be held. */
+export const guardItemShape = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('hold'),
+    id: z.string(),
+    subject: z.string(),
+    since: instant,
+    because: z.string(),
+    /** `holding`; `ended` when only what is kept is left of it; `releasing` while that goes. */
+    state: z.enum(['holding', 'ended', 'releasing']),
+    messages: z.number(),
+    octets: z.number(),
+    /** When the subject last sent something. */
+    lastAt: instant,
+    /** More is refused for now. */
+    isFull: z.boolean(),
+  }),
+  z.object({ kind: z.literal('allowance'), subject: z.string(), since: instant, until: instant }),
+]);
+export type GuardItem = z.infer<typeof guardItemShape>;
+
+/** What an operator decides. */
+export const guardChangeShape = z.discriminatedUnion('verb', [
+  z.strictObject({ verb: z.literal('release'), id: holdId }),
+  z.strictObject({ verb: z.literal('remove'), id: holdId }),
+  z.strictObject({ verb: z.literal('allow'), subject, forMs: z.number().positive().exactOptional() }),
+  z.strictObject({ verb: z.literal('disallow'), subject }),
+]);
+export type GuardChange = z.infer<typeof guardChangeShape>;
+
+/** What came of it: the messages that were released or removed, or the subject as it was understood. */
+export const guardChangedShape = z.object({
+  messages: z.number().exactOptional(),
+  subject: z.string().exactOptional(),
+  until: instant.exactOptional(),
+});
+export type GuardChanged = z.infer<typeof guardChangedShape>;
+
+/** The part of `Control` that is about the guard. */
+export interface GuardControl {
+  /** Holds, the oldest first, then allowances. */
+  guardList(): AsyncIterable<GuardItem>;
+  /** Resolves when it is done and durable. It goes on when nobody waits for it any more. `not-found`. */
+  guardChange(change: GuardChange): Promise<GuardChanged>;
+}

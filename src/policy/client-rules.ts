@@ -1,0 +1,180 @@
+import { matchesPath, type Pattern, type ReversePath, reply } from '../mail/index.ts';
+import type { ClientFacts, RelayRequest } from '../receiver/index.ts';
+import type { CertificateGrant, PolicyOptions, RelayWindow } from './options.ts';
+import { nearly, pass, type Rule } from './rule.ts';
+
+const needsLogin = reply(530, '7.0', 'authentication required');
+const notATrap = pass('the listener is no trap');
+const mayBeAnybody = pass('the listener asks for no login');
+const nobody = pass('nobody logged in');
+const noCertificate = pass('no certificate was shown');
+const noWindow = pass('nobody read mail from there lately');
+const notListed = pass('it is in none of them');
+const submissionOnly = pass('a submission listener asks for more than an address');
+const notOpen = pass('the relay is not open');
+
+/** A trap keeps everything for study and delivers nothing. */
+export const trap: Rule = {
+  name: 'trap',
+  looksAt: ({ client }) => `the role of the listener, ${client.role}`,
+  judge: ({ client, recipient }) =>
+    client.role === 'trap'
+      ? { kind: 'grant', ground: 'trap', because: 'a trap takes everything', to: [recipient] }
+      : notATrap,
+};
+
+/** RFC 5068 §3.1, RFC 6409 §4.3: on a submission listener everybody is known by name, also for local recipients. */
+export const submission: Rule = {
+  name: 'submission',
+  looksAt: ({ client }) => `the role of the listener, ${client.role}, and who is known by name`,
+  judge(request, options) {
+    if (!isSubmission(request.client)) return mayBeAnybody;
+    return isKnown(request, options)
+      ? pass('somebody who is known')
+      : { kind: 'refusal', reply: needsLogin, because: 'nobody logged in on a submission listener' };
+  },
+};
+
+export const authenticated: Rule = {
+  name: 'authenticated',
+  looksAt: ({ client: { identity } }) =>
+    identity === undefined ? 'who logged in: nobody' : `who logged in: ${identity.name}`,
+  judge({ client: { identity }, reversePath, recipient }, options) {
+    if (identity === undefined) return nobody;
+    if (!options.authenticated) return nearly(`${identity.name} logged in, but relay.authenticated is off`);
+    if (!isBound(identity.senders, reversePath)) return nearly(`${identity.name} may not send as that`);
+    const because = `${identity.name} logged in with ${identity.mechanism}`;
+    return { kind: 'grant', ground: 'authenticated', identity: identity.name, because, to: [recipient] };
+  },
+};
+
+export const certificate: Rule = {
+  name: 'certificate',
+  looksAt: ({ client: { tls } }) =>
+    `the certificate of the client: ${tls?.certificate?.fingerprint ?? 'none'}`,
+  judge({ client, reversePath, recipient }, options) {
+    const shown = client.tls?.certificate;
+    if (shown === undefined) return noCertificate;
+    const grant = certificateGrant(client, options);
+    if (grant === undefined)
+      return nearly(`the certificate ${shown.fingerprint} is not in relay.certificates`);
+    if (grant.senders !== undefined && !isBound(grant.senders, reversePath))
+      return nearly(`the certificate of ${grant.name} is not for that sender`);
+    const because = `the certificate of ${grant.name}`;
+    return { kind: 'grant', ground: 'certificate', identity: grant.name, because, to: [recipient] };
+  },
+};
+
+/** The grant goes to whoever is at the address, so it is for the senders of those who logged in only. */
+export const popBeforeSmtp: Rule = {
+  name: 'pop-before-smtp',
+  looksAt: ({ client }) => `mailbox logins from ${client.address}`,
+  judge(request, options) {
+    const window = options.window(request.client.address);
+    if (window === undefined) return noWindow;
+    const because = windowFault(window, request, options);
+    if (because !== undefined) return nearly(because);
+    return {
+      kind: 'grant',
+      ground: 'pop-before-smtp',
+      identity: windowOwner(window, request.reversePath),
+      because: `${window.names.join(', ')} read mail from ${request.client.address} (${window.source})`,
+      to: [request.recipient],
+    };
+  },
+};
+
+export const network: Rule = {
+  name: 'network',
+  looksAt: ({ client }) => `the address ${client.address}, in relay.networks and those of ${client.listener}`,
+  judge(request, options) {
+    const { client, recipient } = request;
+    if (!isListed(client, options)) return notListed;
+    if (isSubmission(client)) return submissionOnly;
+    const untrue = untruthOf(client, options);
+    if (untrue !== undefined) return nearly(untrue);
+    options.noteName?.(client.address, client.helo);
+    const because = `${client.address} is in networks`;
+    return { kind: 'grant', ground: 'network', because, to: [recipient] };
+  },
+};
+
+export const open: Rule = {
+  name: 'open',
+  looksAt: ({ client }) => `relay.open on ${client.listener}`,
+  judge({ client, recipient }, options) {
+    if (!options.open(client.listener)) return notOpen;
+    if (isSubmission(client)) return submissionOnly;
+    return { kind: 'grant', ground: 'open', because: 'the relay is open', to: [recipient] };
+  },
+};
+
+export function isSubmission({ role }: ClientFacts): boolean {
+  return role === 'submission' || role === 'submissions';
+}
+
+/** Whether the client is known by name, by whatever means. */
+export function isKnown({ client }: Pick<RelayRequest, 'client'>, options: PolicyOptions): boolean {
+  if (client.identity !== undefined || certificateGrant(client, options) !== undefined) return true;
+  const window = options.window(client.address);
+  return window !== undefined && !window.needsAuth && addressFault(client, options) === undefined;
+}
+
+/** The null reverse-path is nobody's, so anybody may use it (RFC 6409 §4.2: it must not be refused). */
+export function isBound(senders: readonly Pattern[], reversePath: ReversePath): boolean {
+  return reversePath === null || senders.some((pattern) => matchesPath(pattern, reversePath));
+}
+
+function certificateGrant(
+  { tls }: ClientFacts,
+  { certificates }: PolicyOptions,
+): CertificateGrant | undefined {
+  const shown = tls?.certificate;
+  if (shown === undefined) return undefined;
+  const listed = certificates.byFingerprint.get(shown.fingerprint);
+  if (listed !== undefined) return listed;
+  return certificates.trusted && shown.isTrusted ? { name: shown.names[0] ?? shown.subject } : undefined;
+}
+
+function windowFault(window: RelayWindow, request: RelayRequest, options: PolicyOptions): string | undefined {
+  if (window.needsAuth) return 'too many people share the address: each has to log in';
+  const { client, reversePath } = request;
+  const untrue = addressFault(client, options);
+  if (untrue !== undefined) return untrue;
+  const isOwn = reversePath === null || window.names.some((name) => isSenderOf(name, request, options));
+  return isOwn ? undefined : 'the sender is not one of those who read mail from there';
+}
+
+/** A login that is an address sends as that; a bare one as itself at any domain of ours. */
+function isSenderOf(name: string, { reversePath }: RelayRequest, { domains }: PolicyOptions): boolean {
+  if (reversePath === null) return true;
+  const text = `${reversePath.localPart}@${reversePath.domain}`.toLowerCase();
+  if (name.includes('@')) return text === name.toLowerCase();
+  return domains.has(reversePath.domain) && reversePath.localPart.toLowerCase() === name.toLowerCase();
+}
+
+function windowOwner(window: RelayWindow, reversePath: ReversePath): string {
+  const text = reversePath === null ? '' : `${reversePath.localPart}@${reversePath.domain}`.toLowerCase();
+  const local = text.slice(0, Math.max(0, text.lastIndexOf('@')));
+  const own = window.names.find((name) => [text, local].includes(name.toLowerCase()));
+  return own ?? window.names[0] ?? '';
+}
+
+function isListed({ address, listener }: ClientFacts, options: PolicyOptions): boolean {
+  return options.networks.has(address) || options.listenerHas(listener, address);
+}
+
+/** Why the address is not evidence of who the client is (docs: the truth of the client address). */
+function addressFault(client: ClientFacts, options: PolicyOptions): string | undefined {
+  const { address, isVouchedFor } = client;
+  if (!isVouchedFor && options.proxies.has(address)) {
+    return `${address} is a listed proxy that did not say for whom it speaks (let it send the PROXY protocol)`;
+  }
+  const untruth = options.untruth(address);
+  return untruth && `${address} is ${untruth.because} (${untruth.remedy})`;
+}
+
+function untruthOf(client: ClientFacts, options: PolicyOptions): string | undefined {
+  const fault = addressFault(client, options);
+  return fault && `in networks, but ${fault}`;
+}

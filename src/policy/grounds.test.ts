@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
+import { formatReplyText, parsePattern } from '../mail/index.ts';
+import type { ClientFacts, Identity, RelayRequest } from '../receiver/index.ts';
+import { createPolicy, type PolicyOptions, watchNames } from './index.ts';
+import { address, localDomain, policyOptions } from './testing.ts';
+
+/** The grounds other than the recipient's domain. */
+
+const fingerprint = `sha256:${'ab'.repeat(32)}`;
+
+function patterns(...texts: readonly string[]) {
+  return texts.flatMap((text) => parsePattern(text) ?? []);
+}
+
+function identity(name: string, ...senders: readonly string[]): Identity {
+  return { name, mechanism: 'PLAIN', senders: patterns(...senders) };
+}
+
+function asking(client: Partial<ClientFacts>, from = 'anna@ours.example', to = 'u@elsewhere.example') {
+  const facts: ClientFacts = {
+    address: '203.0.113.9',
+    port: 1025,
+    helo: 'client.example',
+    listener: 'in',
+    role: 'mx',
+    isVouchedFor: false,
+    ...client,
+  };
+  const request: RelayRequest = {
+    client: facts,
+    reversePath: from === '' ? null : address(from),
+    recipient: address(to),
+  };
+  return request;
+}
+
+/** The ground and whose it is, or the reply at MAIL or RCPT. */
+async function outcome(options: PolicyOptions, request: RelayRequest): Promise<string> {
+  const policy = createPolicy(options);
+  const sender = policy.refuseSender(request);
+  if (sender !== undefined) return `MAIL ${formatReplyText(sender.reply).slice(0, 9)}`;
+  const decision = await policy.decide(request);
+  const { decision: explained } = await policy.explain(request);
+  assert.deepEqual(explained, decision, 'explain says what decide does');
+  if (decision.kind === 'refusal') return formatReplyText(decision.reply).slice(0, 9);
+  return decision.identity === undefined ? decision.ground : `${decision.ground} ${decision.identity}`;
+}
+
+async function table(options: PolicyOptions, rows: readonly (readonly [RelayRequest, string])[]) {
+  for (const [request, expected] of rows)
+    assert.equal(await outcome(options, request), expected, JSON.stringify(request));
+}
+
+const domains = [localDomain('ours.example')];
+const denied = '550 5.7.1';
+
+test('who logged in relays when that is configured, as one of his own senders', async () => {
+  const anna = { identity: identity('anna', 'anna@ours.example', '*@sales.example') };
+  const on = policyOptions({ domains, authenticated: true });
+  await table(on, [
+    [asking(anna), 'authenticated anna'],
+    [asking(anna, 'ANNA@ours.example'), 'authenticated anna'],
+    [asking(anna, 'x@sales.example'), 'authenticated anna'],
+    [asking(anna, ''), 'authenticated anna'],
+    [asking(anna, 'boss@ours.example'), 'MAIL 550 5.7.1'],
+    [asking(anna, 'anna@ours.example.elsewhere.example'), 'MAIL 550 5.7.1'],
+    [asking({}), denied],
+  ]);
+  await table(policyOptions({ domains }), [[asking(anna), denied]]);
+});
+
+test('on a submission listener everybody is known by name, to recipients of ours too', async () => {
+  const options = policyOptions({
+    domains,
+    networks: ['203.0.113.0/24'],
+    open: () => true,
+    authenticated: true,
+  });
+  for (const role of ['submission', 'submissions'] as const) {
+    await table(options, [
+      [asking({ role }), 'MAIL 530 5.7.0'],
+      [asking({ role }, ''), 'MAIL 530 5.7.0'],
+      [asking({ role }, 'a@b.example', 'u@ours.example'), 'MAIL 530 5.7.0'],
+      [asking({ role, identity: identity('anna', '*') }), 'authenticated anna'],
+      [asking({ role, identity: identity('anna', '*') }, 'a@b.example', 'u@ours.example'), 'recipient'],
+    ]);
+    const decision = await createPolicy(options).decide(asking({ role }));
+    assert.equal(decision.kind === 'refusal' && decision.reply.code, 530, 'RCPT alone is refused too');
+  }
+});
+
+test('a listed certificate relays for its senders, a trusted one for any, another one not', async () => {
+  const shown = (isTrusted: boolean, print = fingerprint) => ({
+    tls: {
+      version: 'TLSv1.3',
+      cipher: 'x',
+      certificate: { fingerprint: print, subject: 'CN=fax', isTrusted, names: ['fax.ours.example'] },
+    },
+  });
+  const grant = { name: 'fax', senders: patterns('fax@ours.example') };
+  const listed = policyOptions({
+    certificates: { byFingerprint: new Map([[fingerprint, grant]]), trusted: false },
+  });
+  await table(listed, [
+    [asking(shown(false), 'fax@ours.example'), 'certificate fax'],
+    [asking(shown(false), 'anna@ours.example'), denied],
+    [asking(shown(false, `sha256:${'cd'.repeat(32)}`), 'fax@ours.example'), denied],
+    [asking(shown(true, `sha256:${'cd'.repeat(32)}`), 'fax@ours.example'), denied],
+  ]);
+  const trusting = policyOptions({ certificates: { byFingerprint: new Map(), trusted: true } });
+  await table(trusting, [
+    [asking(shown(true)), 'certificate fax.ours.example'],
+    [asking(shown(false)), denied],
+    [asking({ ...shown(true), role: 'submission' }), 'certificate fax.ours.example'],
+    [asking({ ...shown(false), role: 'submission' }), 'MAIL 530 5.7.0'],
+  ]);
+});
+
+test('a mailbox login opens the relay to that address, for the senders who logged in', async () => {
+  const window = (names: readonly string[], needsAuth = false) =>
+    policyOptions({
+      domains,
+      window: (client) =>
+        client === '203.0.113.9' ? { names, source: 'pop3', expiresAt: 1, needsAuth } : undefined,
+    });
+  await table(window(['anna@ours.example']), [
+    [asking({}), 'pop-before-smtp anna@ours.example'],
+    [asking({}, ''), 'pop-before-smtp anna@ours.example'],
+    [asking({}, 'boss@ours.example'), denied],
+    [asking({ address: '203.0.113.10' }), denied],
+    [asking({ role: 'submission' }), 'pop-before-smtp anna@ours.example'],
+  ]);
+  await table(window(['bob', 'anna']), [
+    [asking({}), 'pop-before-smtp anna'],
+    [asking({}, 'anna@elsewhere.example'), denied],
+  ]);
+  await table(window(['anna'], true), [
+    [asking({}), denied],
+    [asking({ role: 'submission' }), 'MAIL 530 5.7.0'],
+  ]);
+});
+
+test('an address that cannot be the client’s own opens nothing, and the log says why', async () => {
+  const untruth = () => ({ because: 'our default gateway', remedy: 'send the PROXY protocol' });
+  const everywhere = policyOptions({
+    networks: ['203.0.113.0/24'],
+    window: () => ({ names: ['anna@ours.example'], source: 'pop3', expiresAt: 1, needsAuth: false }),
+    untruth,
+  });
+  await table(everywhere, [
+    [asking({}), denied],
+    [asking({ isVouchedFor: true }), denied],
+    [asking({ role: 'submission' }), 'MAIL 530 5.7.0'],
+  ]);
+  const { because } = await createPolicy(everywhere).decide(asking({}));
+  assert.match(because, /in networks, but 203\.0\.113\.9 is our default gateway \(send the PROXY protocol\)/);
+});
+
+test('a listed proxy is no client until it says for whom it speaks', async () => {
+  const options = policyOptions({
+    networks: ['203.0.113.0/24'],
+    proxies: new IpSet(cidrs('203.0.113.9/32')),
+  });
+  await table(options, [
+    [asking({}), denied],
+    [asking({ isVouchedFor: true }), 'network'],
+    [asking({ address: '203.0.113.10' }), 'network'],
+    [asking({ address: '198.51.100.1', isVouchedFor: true }), denied],
+  ]);
+});
+
+test('a network of one listener counts there only', async () => {
+  const options = policyOptions({
+    listenerHas: (listener, client) => listener === 'vpn' && client === '10.8.0.7',
+  });
+  await table(options, [
+    [asking({ listener: 'vpn', role: 'internal', address: '10.8.0.7' }), 'network'],
+    [asking({ listener: 'in', address: '10.8.0.7' }), denied],
+    [asking({ listener: 'vpn', role: 'internal', address: '10.9.0.7' }), denied],
+  ]);
+});
+
+test('an open relay takes everything, but not on a submission listener', async () => {
+  const options = policyOptions({ open: () => true });
+  await table(options, [
+    [asking({}), 'open'],
+    [asking({}, ''), 'open'],
+    [asking({ role: 'submission' }), 'MAIL 530 5.7.0'],
+  ]);
+});
+
+test('a trap takes everything on the ground of being one', async () => {
+  await table(policyOptions({ domains }), [
+    [asking({ role: 'trap' }), 'trap'],
+    [asking({ role: 'trap' }, '', 'nobody@ours.example'), 'trap'],
+  ]);
+});
+
+test('every rule is explained, and what comes behind the one that decided is told too', async () => {
+  const options = policyOptions({ domains, networks: ['203.0.113.0/24'], open: () => true });
+  const { findings, sender } = await createPolicy(options).explain(asking({}));
+  assert.equal(sender, undefined);
+  assert.deepEqual(
+    findings.map(({ rule, outcome: found, isDeciding }) => `${rule} ${found}${isDeciding ? ' !' : ''}`),
+    [
+      'trap passes',
+      'submission passes',
+      'our domain passes',
+      'backup domain passes',
+      'authenticated passes',
+      'certificate passes',
+      'pop-before-smtp passes',
+      'network grants !',
+      'open grants',
+    ],
+  );
+  for (const { looksAt, because } of findings) assert.ok(looksAt !== '' && because !== '');
+});
+
+test('many names behind one trusted address raise one alarm a day and change no decision', async () => {
+  const log = memoryLog();
+  const clock = manualClock();
+  const options = policyOptions({ networks: ['203.0.113.0/24'], noteName: watchNames({ log, clock }) });
+  const policy = createPolicy(options);
+  const say = (helo: string) => policy.decide(asking({ helo }));
+  for (let i = 0; i < 10; i++) await say(`host${i}`);
+  for (let i = 0; i < 100; i++) await say('host0');
+  assert.equal(log.lines.length, 0);
+  for (let i = 0; i < 500; i++) assert.equal((await say(`host${i}`)).kind, 'grant');
+  assert.deepEqual(
+    log.lines.map(({ event, fields }) => [event, fields.client]),
+    [['many-names', '203.0.113.9']],
+  );
+  clock.advance(86_400_000 + 1);
+  for (let i = 0; i < 20; i++) await say(`later${i}`);
+  assert.equal(log.lines.length, 2);
+});
+
+test('few names in an hour are no alarm, however many come in a week', async () => {
+  const log = memoryLog();
+  const clock = manualClock();
+  const note = watchNames({ log, clock });
+  for (let i = 0; i < 200; i++) {
+    note('10.0.0.1', `host${i}`);
+    clock.advance(1_200_000);
+  }
+  assert.equal(log.lines.length, 0);
+});
+
+function cidrs(...texts: readonly string[]) {
+  return texts.flatMap((text) => parseCidr(text) ?? []);
+}

@@ -1,0 +1,58 @@
+import type { IpSet } from '../base/index.ts';
+import type { Address, Domain, Pattern } from '../mail/index.ts';
+import type { LocalDomain } from './domains.ts';
+
+/** Asks the destination of a domain of ours whether it knows a recipient. Cached by whoever gives it. */
+export type VerifyRecipient = (recipient: Address) => Promise<'known' | 'unknown' | 'unavailable'>;
+
+/** Somebody who read mail from an address a moment ago (POP before SMTP). */
+export interface RelayWindow {
+  /** The logins, as they were typed and accepted. */
+  readonly names: readonly string[];
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  /** More people share the address than may without a login of their own. */
+  readonly needsAuth: boolean;
+}
+
+/** What a client certificate is allowed. */
+export interface CertificateGrant {
+  readonly name: string;
+  /** The reverse-paths it is for; absent: any. */
+  readonly senders?: readonly Pattern[];
+}
+
+/** Why an address says nothing of the client who seems to have it, and what to do about that. */
+export interface Untruth {
+  readonly because: string;
+  readonly remedy: string;
+}
+
+/** What the policy rests on. It is replaced as a whole on reload. Everything in it answers at once, but `verify`. */
+export interface PolicyOptions {
+  readonly domains: ReadonlyMap<Domain, LocalDomain>;
+  /** Domains for which we are a backup MX: onwards by MX. */
+  readonly backupDomains: ReadonlySet<Domain>;
+  readonly postmaster: Address;
+  readonly verify: VerifyRecipient;
+  readonly networks: IpSet;
+  /** Whether the address is in the networks of one listener, by its name: those of a VPN come and go. */
+  readonly listenerHas: (listener: string, address: string) => boolean;
+  /** Peers that should have said for whom they speak. */
+  readonly proxies: IpSet;
+  /** Whether an address cannot be a client's own: our gateway, a bridge of ours. */
+  readonly untruth: (address: string) => Untruth | undefined;
+  /** Whether those who logged in may relay. */
+  readonly authenticated: boolean;
+  readonly certificates: {
+    readonly byFingerprint: ReadonlyMap<string, CertificateGrant>;
+    /** Whoever has a certificate of the client authorities. */
+    readonly trusted: boolean;
+  };
+  readonly window: (address: string) => RelayWindow | undefined;
+  /** Whether the operator asked for an open relay on this listener. */
+  readonly open: (listener: string) => boolean;
+  /** Told of each client whose address gave a grant, and of its name for itself. */
+  readonly noteName?: (address: string, helo: string) => void;
+}

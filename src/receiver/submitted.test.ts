@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Envelope, parsePattern, QueueIdSource, type Reply, reply } from '../mail/index.ts';
+import type { Identity, IncomingMessage } from './ask.ts';
+import { SubmittedMessage } from './submitted.ts';
+
+const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+const anna: Identity = {
+  name: 'anna@example.org',
+  mechanism: 'PLAIN',
+  senders: ['anna@example.org', 'sales@example.org'].flatMap((text) => parsePattern(text) ?? []),
+};
+const complete = 'Message-ID: <1@x>\r\nDate: Fri, 2 Jan 2026 03:04:05 +0000\r\n';
+
+interface Outcome {
+  readonly text: string;
+  readonly answer: Reply;
+  readonly size: number | undefined;
+  readonly isDiscarded: boolean;
+}
+
+/** Submits the octets in pieces of this length. */
+async function submit(text: string, piece = text.length, identity: Identity | null = anna): Promise<Outcome> {
+  const parts: Uint8Array[] = [];
+  let size: number | undefined;
+  let isDiscarded = false;
+  const inner: IncomingMessage = {
+    id: new QueueIdSource({ shard: 0, now: () => 1 }).next(),
+    write(octets) {
+      parts.push(Buffer.from(octets));
+      return undefined;
+    },
+    async commit({ content }) {
+      size = content.size;
+      return reply(250, '0.0', 'ok');
+    },
+    discard() {
+      isDiscarded = true;
+    },
+  };
+  const message = new SubmittedMessage(inner, {
+    identity: identity ?? undefined,
+    hostname: 'relay.example.org',
+    now,
+  });
+  const octets = Buffer.from(text);
+  for (let at = 0; at < octets.length; at += Math.max(1, piece))
+    await message.write(octets.subarray(at, at + piece));
+  const content = {
+    size: octets.length,
+    hasEightBit: false,
+    hasLeadingDot: false,
+    endsWithCrlf: true,
+    isBinary: false,
+  };
+  const answer = await message.commit({ content } as Envelope);
+  return { text: Buffer.concat(parts).toString(), answer, size, isDiscarded };
+}
+
+test('a complete message passes as it is, however it is cut', async () => {
+  const text = `${complete}From: anna@example.org\r\nTo: u@x.example\r\n\r\nbody\r\n\r\nmore\r\n`;
+  for (const piece of [1, 2, 3, 7, 64, text.length]) {
+    const outcome = await submit(text, piece);
+    assert.equal(outcome.text, text);
+    assert.equal(outcome.size, text.length);
+  }
+});
+
+test('Message-ID and Date are added where they are missing', async () => {
+  const { text, size } = await submit('From: anna@example.org\r\n\r\nbody\r\n');
+  assert.match(
+    text,
+    /^Message-ID: <\w+@relay\.example\.org>\r\nDate: Fri, 02? ?Jan 2026 03:04:05 \+0000\r\nFrom: anna/,
+  );
+  assert.equal(size, Buffer.byteLength(text));
+});
+
+test('Bcc goes, folded or twice, and nothing else', async () => {
+  const { text } = await submit(
+    `${complete}BCC: a@x.example,\r\n b@x.example\r\nFrom: anna@example.org\r\nbcc : c@x.example\r\nTo: u@x.example\r\n\r\nBcc: body\r\n`,
+  );
+  assert.equal(text, `${complete}From: anna@example.org\r\nTo: u@x.example\r\n\r\nBcc: body\r\n`);
+});
+
+test('Sender names the identity that is not the author', async () => {
+  const table = [
+    ['From: anna@example.org', ''],
+    ['From: "sales, all" <sales@example.org>', 'Sender: anna@example.org\r\n'],
+    ['From: anna@example.org, sales@example.org', 'Sender: anna@example.org\r\n'],
+    ['From: sales@example.org\r\nSender: boss@example.org', 'Sender: anna@example.org\r\n'],
+    [
+      'From: sales@example.org\r\nSender: a@example.org\r\nSender: anna@example.org',
+      'Sender: anna@example.org\r\n',
+    ],
+  ] as const;
+  for (const [header, sender] of table) {
+    const { text } = await submit(`${complete}${header}\r\n\r\nbody\r\n`);
+    assert.equal(text, `${sender}${complete}${header.split('\r\n')[0]}\r\n\r\nbody\r\n`, header);
+  }
+  const own = `${complete}From: sales@example.org\r\nSender: anna@example.org\r\n\r\nbody\r\n`;
+  assert.equal((await submit(own)).text, own);
+});
+
+test('an author that the identity may not be is refused', async () => {
+  const fields = [
+    'boss@example.org',
+    'anna@example.org, boss@example.org',
+    '"anna@example.org" <boss@example.org>',
+    'anna@example.org <boss@example.org>',
+    'team: anna@example.org, boss@example.org;',
+    'anna@example.org.evil.example',
+    'boss@example.org (anna@example.org)',
+  ];
+  for (const from of fields) {
+    const { answer, text, isDiscarded } = await submit(`${complete}From: ${from}\r\n\r\nbody\r\n`);
+    assert.equal(`${answer.code} ${text} ${isDiscarded}`, '550  true', from);
+  }
+});
+
+test('a message has exactly one From with an address', async () => {
+  const headers = [
+    '',
+    'From:\r\n',
+    'From: nobody\r\n',
+    'From: anna@example.org\r\nFrom: anna@example.org\r\n',
+    'From: undisclosed:;\r\n',
+    'From: anna@example.org, nobody\r\n',
+  ];
+  for (const header of headers) {
+    const { answer, isDiscarded } = await submit(`${complete}${header}\r\nbody\r\n`);
+    assert.deepEqual([answer.code, isDiscarded], [554, true], header);
+  }
+});
+
+test('an author in UTF-8 is compared as what he is', async () => {
+  const senders = parsePattern('ännä@example.org');
+  assert.ok(senders !== undefined);
+  const identity = { ...anna, name: 'ännä@example.org', senders: [senders] };
+  const text = `${complete}From: ännä@example.org\r\n\r\nbody\r\n`;
+  assert.equal((await submit(text, text.length, identity)).text, text);
+});
+
+test('a header that never ends is refused and not kept', async () => {
+  const { answer, text } = await submit(`From: anna@example.org\r\n${'X: y\r\n'.repeat(60_000)}`, 10_000);
+  assert.deepEqual([answer.code, text], [552, '']);
+});
+
+test('a message that is all header gets the empty line that ends it', async () => {
+  const { text, size } = await submit(`${complete}From: anna@example.org\r\n`);
+  assert.equal(text, `${complete}From: anna@example.org\r\n\r\n`);
+  assert.equal(size, text.length);
+});
+
+test('without an identity the header is completed and nobody is asked', async () => {
+  const { text, answer } = await submit(
+    'From: fax@example.org\r\nBcc: a@x.example\r\n\r\nbody\r\n',
+    30,
+    null,
+  );
+  assert.equal(answer.code, 250);
+  assert.match(text, /Message-ID: .*\r\nDate: .*\r\nFrom: fax@example\.org\r\n\r\nbody/);
+  assert.doesNotMatch(text, /Bcc|Sender/);
+});

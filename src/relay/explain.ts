@@ -1,0 +1,113 @@
+import { ControlError, type ExplanationAnswer, type Question } from '../admin/index.ts';
+import { canonicalIp, systemClock } from '../base/index.ts';
+import type { Config } from '../config/index.ts';
+import { type Address, formatReplyText, parseMailbox, parsePattern } from '../mail/index.ts';
+import { createPolicy, type PolicyOptions } from '../policy/index.ts';
+import type { ClientFacts, Decision, Identity } from '../receiver/index.ts';
+import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
+import { policyOptions, type ReceiverFacts } from './settings.ts';
+
+/** What a question is answered from: the policy of the moment and what is known of users. */
+export interface ExplainParts {
+  readonly config: Pick<Config, 'listeners'>;
+  readonly policy: PolicyOptions;
+  /** What a user of that name would be after a login; `undefined` when there is none. */
+  readonly identityOf?: (name: string) => Identity | undefined;
+}
+
+/** Evaluates the rules that sessions are decided by. Throws `ControlError` `bad-request` for what is no address. */
+export async function explain(parts: ExplainParts, question: Question): Promise<ExplanationAnswer> {
+  const listener = listenerOf(parts, question.listener);
+  const request = {
+    client: clientOf(parts, listener, question),
+    reversePath: question.from === '' || question.from === '<>' ? null : addressOf(question.from),
+    recipient: addressOf(question.to),
+  };
+  const { sender, findings, decision } = await createPolicy(parts.policy).explain(request);
+  return {
+    listener: { name: listener.name, role: listener.role },
+    findings: [...findings],
+    ...(sender && { sender: { reply: formatReplyText(sender.reply), because: sender.because } }),
+    decision: describe(decision),
+  };
+}
+
+function describe(decision: Decision): ExplanationAnswer['decision'] {
+  const { because } = decision;
+  if (decision.kind === 'refusal')
+    return { kind: 'refusal', reply: formatReplyText(decision.reply), because };
+  const { ground, identity, to } = decision;
+  return { kind: 'grant', ground, ...(identity && { identity }), because, to: to.map(({ text }) => text) };
+}
+
+type Listener = Config['listeners'][number];
+
+function listenerOf({ config: { listeners } }: ExplainParts, named: string | undefined): Listener {
+  const found =
+    named === undefined
+      ? listeners[0]
+      : (listeners.find(({ name }) => name === named) ?? listeners.find(({ role }) => role === named));
+  if (found !== undefined) return found;
+  const names = listeners.map(({ name }) => `"${name}"`).join(', ');
+  throw new ControlError('bad-request', `no listener "${named}"; there are ${names}`);
+}
+
+function clientOf({ identityOf }: ExplainParts, listener: Listener, question: Question): ClientFacts {
+  const address = canonicalIp(question.client);
+  if (address === undefined) throw new ControlError('bad-request', `not an IP address: "${question.client}"`);
+  const { certificate, user, isVouchedFor } = question;
+  const isTls = question.tls || listener.tls === 'implicit' || certificate !== undefined;
+  const identity = user === undefined ? undefined : (identityOf?.(user) ?? guessIdentity(user));
+  const shown = certificate && {
+    certificate: { fingerprint: certificate, subject: certificate, isTrusted: false, names: [] },
+  };
+  return {
+    address,
+    port: 0,
+    helo: 'client.invalid',
+    listener: listener.name,
+    role: listener.role,
+    isVouchedFor,
+    ...(isTls && { tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', ...shown } }),
+    ...(identity && { identity }),
+  };
+}
+
+/** Where the users are not at hand, as with a stopped relay: somebody who may send as what he is called. */
+function guessIdentity(name: string): Identity {
+  const own = parsePattern(name);
+  return { name, mechanism: 'any', senders: own === undefined ? [] : [own] };
+}
+
+function addressOf(text: string): Address {
+  const address = parseMailbox(text.replace(/^<(.*)>$/, '$1'), { smtputf8: true });
+  if (address === undefined) throw new ControlError('bad-request', `not a mail address: "${text}"`);
+  return address;
+}
+
+/** What is known besides the configuration. */
+export type ExplainFacts = Pick<ReceiverFacts, 'verify' | 'untruth' | 'interfaceHas' | 'window'> &
+  Pick<ExplainParts, 'identityOf'>;
+
+/** Explains by a configuration and what is true around it. */
+export function explainConfig(
+  config: Config,
+  facts: ExplainFacts,
+  question: Question,
+): Promise<ExplanationAnswer> {
+  const { identityOf, ...rest } = facts;
+  return explain(
+    { config, policy: policyOptions(config, rest), ...(identityOf && { identityOf }) },
+    question,
+  );
+}
+
+/** The same for a relay that does not run: nobody has a window, and no destination is asked. */
+export function explainStopped(config: Config, question: Question): Promise<ExplanationAnswer> {
+  const facts: ExplainFacts = {
+    verify: async () => 'unavailable',
+    untruth: createClientTruth(systemClock),
+    interfaceHas: createInterfaceNetworks(systemClock),
+  };
+  return explainConfig(config, facts, question);
+}
