@@ -31,6 +31,8 @@ const edges: Readonly<
   admin: { values: ['base'] },
   // It parses addresses and networks as the modules do; of the modules it knows only their options.
   config: { values: ['mail', 'base'], types: ['client', 'delivery', 'queue', 'receiver'] },
+  // The open-relay battery, for a host of somebody else and for the relay itself.
+  probe: { values: ['client', 'dns', 'mail', 'base'] },
   // The composition root.
   relay: {
     values: [

@@ -1,0 +1,121 @@
+import { type Form, fill, helos, type Names, recipients, senders } from './battery.ts';
+import { type SessionForm, sessionForms } from './session-forms.ts';
+
+/** One thing to try: who greets as whom, from whom, to whom, in what kind of session. */
+export interface Case {
+  /** Made of the ids of its forms: `r02s05h1`, `r01s05h1f04`. */
+  readonly id: string;
+  readonly helo: Form;
+  readonly sender: Form;
+  readonly recipient: Form;
+  readonly session?: SessionForm;
+}
+
+/** nmap's 16 tests, in its order: sender and recipient. */
+export const nmapPairs: readonly (readonly [sender: string, recipient: string])[] = [
+  ['s01', 'r01'],
+  ['s03', 'r01'],
+  ['s05', 'r01'],
+  ...['r01', 'r03', 'r02', 'r08', 'r06', 'r12', 'r10', 'r11', 'r16', 'r15', 'r19', 'r21', 'r20'].map(
+    (recipient) => ['s06', recipient] as const,
+  ),
+];
+
+/** The 17 of abuse.net. */
+export const abuseNetPairs: readonly (readonly [sender: string, recipient: string])[] = [
+  ...['s01', 's02', 's03', 's05', 's06'].map((sender) => [sender, 'r01'] as const),
+  ...['r02', 'r03', 'r08', 'r06', 'r11', 'r09', 'r12', 'r15', 'r16', 'r19', 'r20', 'r21'].map(
+    (recipient) => ['s05', recipient] as const,
+  ),
+];
+
+/** relay-test.mail-abuse.org and the NASL list after it, and what mailradar found in others. */
+export const mapsPairs: readonly (readonly [sender: string, recipient: string])[] = [
+  ['s05', 'r08'],
+  ...['s03', 's04', 's08', 's02', 's01', 's05', 's06', 's11', 's14'].map(
+    (sender) => [sender, 'r01'] as const,
+  ),
+  ...['r02', 'r03', 'r11', 'r10', 'r12', 'r06', 'r13'].map((recipient) => ['s05', recipient] as const),
+  ...['r15', 'r16', 'r21'].map((recipient) => ['s06', recipient] as const),
+];
+
+/** The sender that those lists agree on when they try recipients: one that says to be of the target. */
+const insider = 's05';
+const stranger = 's03';
+const honest = 'h1';
+const plain = 'r01';
+const percent = 'r02';
+const route = 'r15';
+
+function find(forms: readonly Form[], id: string): Form {
+  const found = forms.find((form) => form.id === id);
+  if (found === undefined) throw new Error(`no form "${id}" in the battery`);
+  return found;
+}
+
+/** Collects cases; what is named twice is there once. */
+class Collection {
+  readonly #cases = new Map<string, Case>();
+
+  add(
+    sender: string,
+    recipient: string,
+    over: { readonly helo?: string; readonly session?: SessionForm } = {},
+  ): void {
+    const { helo = honest, session } = over;
+    const id = `${recipient}${sender}${helo}${session?.id ?? ''}`;
+    this.#cases.set(id, {
+      id,
+      helo: find(helos, helo),
+      sender: find(senders, sender),
+      recipient: find(recipients, recipient),
+      ...(session === undefined ? {} : { session }),
+    });
+  }
+
+  /** By HELO, so that a session can be used for many of them; session forms, which need their own, last. */
+  get cases(): readonly Case[] {
+    const rank = ({ helo, session }: Case) => (session === undefined ? helo.id : `z${session.id}`);
+    return [...this.#cases.values()].sort((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0));
+  }
+}
+
+/** What the testers of old tried: about forty cases. */
+export function classicCases(): readonly Case[] {
+  const collection = new Collection();
+  for (const [sender, recipient] of [...nmapPairs, ...abuseNetPairs, ...mapsPairs])
+    collection.add(sender, recipient);
+  return collection.cases;
+}
+
+/**
+ * The union battery: the lists of old; every recipient form from the null sender, a stranger and somebody
+ * who says to be of the target; every sender to a plain, a percent and a routed recipient; every sender under
+ * every HELO; every session form, plain and percent.
+ */
+export function unionCases(): readonly Case[] {
+  const collection = new Collection();
+  for (const [sender, recipient] of [...nmapPairs, ...abuseNetPairs, ...mapsPairs])
+    collection.add(sender, recipient);
+  for (const { id } of recipients)
+    for (const sender of ['s01', stranger, insider]) collection.add(sender, id);
+  for (const { id } of senders)
+    for (const recipient of [plain, percent, route]) collection.add(id, recipient);
+  for (const { id: helo } of helos) for (const { id } of senders) collection.add(id, plain, { helo });
+  for (const session of sessionForms) {
+    for (const recipient of [plain, percent]) collection.add(insider, recipient, { session });
+  }
+  return collection.cases;
+}
+
+/** One case as the commands of a plain transaction, in latin1: for tests that have no wire. */
+export function commandsOf(
+  one: Case,
+  names: Names,
+): { readonly helo: string; readonly mail: string; readonly rcpt: string } {
+  return {
+    helo: `EHLO ${fill(one.helo.text, names)}`.trimEnd(),
+    mail: `MAIL FROM:${fill(one.sender.text, names)}`,
+    rcpt: `RCPT TO:${fill(one.recipient.text, names)}`,
+  };
+}
