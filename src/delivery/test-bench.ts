@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { TestContext } from 'node:test';
 import { type ManualClock, manualClock } from '../base/index.ts';
@@ -111,4 +112,38 @@ export async function mxOf(t: TestContext, first: SinkOptions, second: SinkOptio
     'b.test': { A: ['127.0.0.2'] },
   };
   return { a, b, zone, options: { mxPort: a.port } };
+}
+
+/** A token endpoint on loopback. It hands out `t1`, `t2` and so on. */
+export interface TokenEndpoint {
+  readonly url: string;
+  /** The forms that were sent. */
+  readonly asked: readonly URLSearchParams[];
+  /** Instead of a token, until it is taken back. */
+  refusal: { readonly status: number; readonly body: object } | undefined;
+}
+
+export async function tokenEndpoint(t: TestContext, lifeSeconds = 3600): Promise<TokenEndpoint> {
+  const asked: URLSearchParams[] = [];
+  const server = createHttpServer(async (request, response) => {
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(Buffer.from(piece));
+    asked.push(new URLSearchParams(Buffer.concat(pieces).toString()));
+    const { status = 200, body } = endpoint.refusal ?? {};
+    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+    response.end(JSON.stringify(body ?? { access_token: `t${asked.length}`, expires_in: lifeSeconds }));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => server.close());
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const endpoint: TokenEndpoint = { url: `http://127.0.0.1:${port}/token`, asked, refusal: undefined };
+  return endpoint;
+}
+
+/** The token in a command of AUTH OAUTHBEARER; empty where there is none. */
+export function tokenIn(command: string): string {
+  const [, response = ''] = /^AUTH OAUTHBEARER (\S+)$/.exec(command) ?? [];
+  const parts = Buffer.from(response, 'base64').toString().split('\x01');
+  return parts.find((part) => part.startsWith('auth='))?.slice('auth=Bearer '.length) ?? '';
 }
