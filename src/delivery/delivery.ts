@@ -3,6 +3,7 @@ import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock }
 import type { Resolver } from '../dns/index.ts';
 import { type Address, formatReplyText, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
+import { type AuditSink, auditLane, auditResult, toAudit } from './audit.ts';
 import { Balance } from './balance.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
@@ -49,6 +50,8 @@ export interface Delivery extends AsyncDisposable {
   readonly assignLanes: AssignLanes;
   /** How often the routes were swapped: a lane that was assigned at this number can be carried out. */
   readonly generation: number;
+  /** Whether no change of the routes leads out of this lane. */
+  keeps(lane: string): boolean;
   /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
   verify(recipient: Address): Promise<Verification>;
   /** Whether the lane is one of a route that the operator wrote, rather than of some domain of the world. */
@@ -57,6 +60,8 @@ export interface Delivery extends AsyncDisposable {
   tend(): readonly Trouble[];
   /** The capture inbox, when a folder for it is set. */
   readonly capture: Capture | undefined;
+  /** While it is set, the mail of an audit goes there, after policy and whatever the routes say. */
+  audit: AuditSink | undefined;
   /**
    * Swaps the configuration. Attempts under way end as they began; kept sessions are closed. Throws a
    * RangeError, and changes nothing, when the options cannot be used. A `resolver` replaces the old one.
@@ -108,10 +113,14 @@ class Deliveries implements Delivery {
     return this.#capture;
   }
 
-  readonly assignLanes: AssignLanes = (envelope) => this.#generation.router.assign(envelope);
+  audit: AuditSink | undefined;
+
+  readonly assignLanes: AssignLanes = (envelope) =>
+    this.audit?.takes(envelope) ? toAudit : this.#generation.router.assign(envelope);
 
   readonly deliver: Deliver = async (attempt, signal) => {
     try {
+      if (attempt.lane === auditLane) return await this.#endAudited(attempt);
       const transport = this.#generation.router.resolveLane(attempt.lane);
       if (transport === undefined) throw new Error('no route leads to this lane');
       return this.#complete(attempt, await this.#carryOut(attempt, transport, signal));
@@ -168,6 +177,15 @@ class Deliveries implements Delivery {
         if (this.#capture === undefined) throw new Error('no capture folder is set');
         return this.#capture.deliver(attempt, signal);
     }
+  }
+
+  readonly keeps = (lane: string): boolean => lane === auditLane;
+
+  /** Also what a run that was cut off has left behind comes to its end here. */
+  async #endAudited(attempt: Attempt): Promise<AttemptResult> {
+    const lanes = this.#generation.router.assign(attempt.envelope).map(({ lane }) => lane);
+    await this.audit?.arrived(attempt, lanes);
+    return auditResult(attempt, this.#clock.now());
   }
 
   /** One status for each recipient asked about, whatever happened. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attack } from './attack.ts';
 import { unionCases } from './cases.ts';
-import { attackOptions, closedScript, openScript, type Script, ScriptedServer } from './testing.ts';
+import { attackOptions, closedScript, gather, openScript, type Script, ScriptedServer } from './testing.ts';
 import { findTokens } from './token.ts';
 import { overall } from './verdict.ts';
 
@@ -11,7 +11,7 @@ const plain = all.filter(({ id }) => ['r01s01h1', 'r01s03h1', 'r01s05h1', 'r02s0
 
 async function results(script: Script, over: Parameters<typeof attackOptions>[1] = {}, greeting?: string) {
   await using server = await ScriptedServer.start(script, greeting);
-  const found = await Array.fromAsync(attack(attackOptions(server.port, { cases: plain, ...over })));
+  const found = await gather(attack(attackOptions(server.port, { cases: plain, ...over })));
   return { found, server };
 }
 
@@ -145,7 +145,7 @@ test('a server that says nothing, or never ends, costs no more than the time for
         replyMs: 100,
         signal: new AbortController().signal,
       });
-    const [result] = await Array.fromAsync(attack({ ...options, open }));
+    const [result] = await gather(attack({ ...options, open }));
     assert.equal(result?.verdict, 'disconnected');
   }
 });
@@ -154,7 +154,7 @@ test('no server at all is a lost connection, not an error', async () => {
   const server = await ScriptedServer.start(closedScript);
   const { port } = server;
   await server[Symbol.asyncDispose]();
-  const found = await Array.fromAsync(attack(attackOptions(port, { cases: plain })));
+  const found = await gather(attack(attackOptions(port, { cases: plain })));
   assert.deepEqual(
     found.map(({ verdict }) => verdict),
     ['disconnected'],
@@ -167,7 +167,7 @@ test('an aborted attack ends', async () => {
   const stop = new AbortController();
   const open = () =>
     Dialogue.open({ host: '127.0.0.1', port: server.port, replyMs: 60_000, signal: stop.signal });
-  const running = Array.fromAsync(attack({ ...attackOptions(server.port, { cases: plain }), open }));
+  const running = gather(attack({ ...attackOptions(server.port, { cases: plain }), open }));
   stop.abort();
   for (const { verdict } of await running) assert.equal(verdict, 'disconnected');
 });

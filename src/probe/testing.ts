@@ -122,3 +122,10 @@ export function attackOptions(port: number, over: Partial<AttackOptions> = {}): 
     ...over,
   };
 }
+
+/** Everything that comes. */
+export async function gather<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

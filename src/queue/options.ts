@@ -1,6 +1,6 @@
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
-import type { Change, Spool, StoredOctets } from '../spool/index.ts';
+import type { Change, LaneName, Spool, StoredOctets } from '../spool/index.ts';
 import type { AssignLanes, Deliver } from './deliver.ts';
 import type { RetryOptions } from './retry.ts';
 
@@ -45,6 +45,8 @@ export interface Routing {
   readonly assignLanes: AssignLanes;
   /** Another number after each change of the routes: what was assigned at this one needs no second look. */
   readonly generation: number;
+  /** Whether a lane is right whatever the routes say today: what is in it is not assigned anew. */
+  readonly keeps?: (lane: LaneName) => boolean;
 }
 
 /** What the queue works with. */

@@ -25,6 +25,7 @@ function assign(routing: Routing, envelope: Envelope, indices: readonly number[]
  */
 export function isRerouted(routing: Routing, task: Task, recipients: readonly number[]): boolean {
   if (task.routes === routing.generation || recipients.length === 0) return false;
+  if (routing.keeps?.(task.lane) === true) return false;
   const lanes = assign(routing, task.envelope, recipients);
   return lanes.length !== 1 || lanes[0]?.lane !== task.lane;
 }

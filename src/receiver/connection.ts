@@ -3,7 +3,7 @@ import { type SecureContext, TLSSocket } from 'node:tls';
 import { canonicalIp } from '../base/index.ts';
 import { formatReply } from '../smtp/index.ts';
 import type { TlsFacts } from './ask.ts';
-import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
+import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import { replies } from './replies.ts';
 import { Session } from './session.ts';
@@ -23,6 +23,7 @@ export interface ConnectionFacts {
   readonly listener: ListenerOptions;
   readonly settings: ReceiverSettings;
   readonly admission: Admission;
+  readonly disguise?: Disguise;
 }
 
 /** Where the client is, by the socket or by what a listed proxy says. */
@@ -156,7 +157,8 @@ export class Connection implements Wire {
     else this.#secure(context, (tls) => this.#session?.secured(tls));
   }
 
-  #begin(client: ConnectionClient): void {
+  #begin(from: ConnectionClient): void {
+    const client = { ...from, ...this.#disguised() };
     const { address } = client;
     const admitted = this.#facts.admission.admit(address);
     if ('reply' in admitted) {
@@ -178,6 +180,14 @@ export class Connection implements Wire {
     }
     if (settings.secureContext === undefined) this.#raw.destroy();
     else this.#secure(settings.secureContext, (tls) => this.#start(client, tls));
+  }
+
+  /** Looked up by the socket, not by what a PROXY header says. */
+  #disguised(): { readonly address: string } | undefined {
+    const { disguise, id } = this.#facts;
+    if (disguise === undefined) return undefined;
+    const address = canonicalIp(this.#raw.remoteAddress ?? '') ?? '';
+    return disguise({ address, port: this.#raw.remotePort ?? 0, session: id });
   }
 
   #start({ address, port, isVouchedFor = false }: ConnectionClient, tls: TlsFacts | undefined): void {

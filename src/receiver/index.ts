@@ -32,6 +32,7 @@ export type {
 } from './ask.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {
+  type Disguise,
   defaultLimits,
   type ListenerOptions,
   type ReceiverLimits,

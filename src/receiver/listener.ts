@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { Connection, type ConnectionFacts } from './connection.ts';
-import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
+import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
 
 /** An address that is being listened on. */
@@ -20,6 +20,8 @@ export interface ListeningAddress {
 export class Receiver implements AsyncDisposable {
   readonly #parts: ReceiverParts;
   settings: ReceiverSettings;
+  /** Set for the time of an audit. */
+  disguise: Disguise | undefined;
   readonly #servers: { readonly options: ListenerOptions; readonly server: Server }[] = [];
   readonly #connections = new Set<Connection>();
   readonly #perClient = new Map<string, number>();
@@ -48,6 +50,7 @@ export class Receiver implements AsyncDisposable {
         listener: options,
         settings: this.settings,
         admission: this,
+        ...(this.disguise && { disguise: this.disguise }),
       };
       const connection = new Connection(facts, this.#parts, socket);
       this.#connections.add(connection);

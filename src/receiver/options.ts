@@ -87,3 +87,13 @@ export interface ReceiverParts {
   readonly log: Log;
   readonly background: Background;
 }
+
+/**
+ * For whom a connection is to be taken, when it comes from somebody of this machine who plays a stranger: for
+ * the time of an audit. Asked when a connection begins. Whoever answers sees to it that it never lends trust.
+ */
+export type Disguise = (peer: {
+  readonly address: string;
+  readonly port: number;
+  readonly session: string;
+}) => { readonly address: string } | undefined;
