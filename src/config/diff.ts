@@ -19,7 +19,7 @@ export interface ConfigChange {
 }
 
 /** What is fixed when the process starts. Everything else can be changed while it runs. */
-const fixed = ['data', 'user', 'logs', 'spool', 'capture.folder', 'sendmail.maildrop'];
+const fixed = ['data', 'user', 'logs', 'spool', 'capture.folder', 'sendmail.maildrop', 'trap'];
 
 /** What a reload from `before` to `after` would change, in the order of the keys. */
 export function diffConfig(before: Config, after: Config): readonly ConfigChange[] {

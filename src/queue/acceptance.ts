@@ -7,6 +7,14 @@ import type { QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
 import { recipientsOf } from './settle.ts';
 
+/** How a message is accepted. */
+export interface AcceptOptions {
+  /** Made durable with it. */
+  readonly changes?: readonly Change[];
+  /** Why it is set aside from the beginning: no attempt before it is released. */
+  readonly held?: string;
+}
+
 /** What acceptance asks of the queue, and tells it. */
 export interface AcceptanceEvents {
   lane(name: LaneName): Lane;
@@ -46,7 +54,8 @@ export class Acceptance {
     this.#inFlow.left(lane);
   }
 
-  async accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
+  async accept(draft: Draft, envelope: Envelope, { changes, held }: AcceptOptions = {}): Promise<QueueId> {
+    if (held !== undefined) return await this.#acceptHeld(draft, envelope, { changes, held });
     const isMailing = this.#claims.isMailing(envelope);
     const { assignLanes, generation: routes } = this.#parts.routing;
     const assigned = assignLanes(envelope);
@@ -81,6 +90,21 @@ export class Acceptance {
       for (const { lane, task } of planned) if (task !== undefined) lane.unreserve(1);
       this.#events.over();
     }
+  }
+
+  /** Its lanes are assigned as they are now, but hear nothing of it: who releases it wakes them. */
+  async #acceptHeld(
+    draft: Draft,
+    envelope: Envelope,
+    { changes, held }: { readonly changes: AcceptOptions['changes']; readonly held: string },
+  ): Promise<QueueId> {
+    const dueAt = this.#parts.clock.now();
+    const entries = this.#parts.routing
+      .assignLanes(envelope)
+      .map(({ lane, recipients }): NewLaneEntry => ({ lane, recipients, attempts: 0, dueAt, held }));
+    const id = await draft.commit(envelope, entries, changes);
+    this.#parts.log.info('held', { queueId: id, status: 'held', because: held });
+    return id;
   }
 
   #admits(lane: Lane, isMailing: boolean): boolean {

@@ -13,6 +13,7 @@
  *
  * RFC 5321 §4.5.4 (retries), RFC 3461 §5 (notifications).
  */
+export type { AcceptOptions } from './acceptance.ts';
 export type { AssignLanes, Attempt, AttemptResult, Deliver, Health } from './deliver.ts';
 export type { Suspension } from './lane.ts';
 export { type Operated, Operator } from './operator.ts';

@@ -1,6 +1,6 @@
 import { type Envelope, formatReplyText, type QueueId } from '../mail/index.ts';
 import type { Change, Draft, LaneEntry, LaneName } from '../spool/index.ts';
-import { Acceptance, type AcceptanceEvents } from './acceptance.ts';
+import { Acceptance, type AcceptanceEvents, type AcceptOptions } from './acceptance.ts';
 import { Alarm } from './alarm.ts';
 import { type Attempted, Attempts } from './attempts.ts';
 import { Claims } from './claims.ts';
@@ -111,11 +111,11 @@ export class Queue {
   }
 
   /**
-   * Accepts a message: routes it, makes it durable, with `changes` to others, and begins what may begin.
+   * Accepts a message: routes it, makes it durable, and begins what may begin, unless it is to be held.
    * Rejects with `SpoolError`, and then nothing was accepted.
    */
-  accept(draft: Draft, envelope: Envelope, changes?: readonly Change[]): Promise<QueueId> {
-    return this.#acceptance.accept(draft, envelope, changes);
+  accept(draft: Draft, envelope: Envelope, options?: AcceptOptions): Promise<QueueId> {
+    return this.#acceptance.accept(draft, envelope, options);
   }
 
   /**

@@ -104,7 +104,7 @@ async function carryOut(
   });
   try {
     await draft.write(built.octets);
-    await parts.queue().accept(draft, built.envelope, recordOf(event, decision));
+    await parts.queue().accept(draft, built.envelope, { changes: recordOf(event, decision) });
   } finally {
     await draft[Symbol.asyncDispose]();
   }

@@ -1,0 +1,32 @@
+import type { HeldCounts, HoldRecord } from './hold.ts';
+import type { SubjectKey } from './subject.ts';
+
+/** Where holds and allowances are kept: a small table that survives a restart. */
+export interface GuardMemory {
+  entries(): Iterable<readonly [key: string, value: unknown]>;
+  /** Resolves when it is durable. */
+  put(key: string, value: unknown, expiresAt: number): Promise<void>;
+  remove(key: string): Promise<void>;
+}
+
+/**
+ * The mail of a hold in the queue. Every call walks the queue and keeps nothing in memory, so that it may be
+ * repeated after a crash: what was done already is not found again.
+ */
+export interface HeldMail {
+  /** Sets aside what the subject has in the queue since `from`; what is under way, after its attempt. */
+  hold(of: {
+    readonly subject: SubjectKey;
+    readonly from: number;
+    readonly because: string;
+  }): Promise<HeldCounts>;
+  /** What is kept with this tag. */
+  count(tag: string, from: number): Promise<HeldCounts>;
+  /** Lets everything with this tag go, now. Resolves with the number of messages. */
+  release(tag: string, from: number): Promise<number>;
+  /** Removes everything with this tag that was accepted before `until`. Nobody is told. */
+  remove(tag: string, range: { readonly from: number; readonly until: number }): Promise<number>;
+}
+
+/** Tells people of a hold, once. May reject; then it is only in the log. */
+export type TellOfHold = (hold: HoldRecord) => Promise<void>;

@@ -1,0 +1,124 @@
+/** At most so many in any span of this length. */
+export interface Budget {
+  readonly max: number;
+  readonly windowMs: number;
+}
+
+/** What is counted. `reports` are verdicts from elsewhere: see `Guard.report`. */
+export const countedKinds = [
+  'messages',
+  'recipients',
+  'newRecipients',
+  'failedRecipients',
+  'reports',
+] as const;
+export type Counted = (typeof countedKinds)[number];
+
+/** The budgets of one sort of subject; an empty list does not limit. */
+export type Budgets = Readonly<Record<Counted, readonly Budget[]>>;
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** Windows are no longer than this: what came before is of no use to anybody. */
+export const longestWindowMs = 7 * day;
+
+const reports: readonly Budget[] = [{ max: 20, windowMs: hour }];
+
+/**
+ * One person. The minute is what stops a hijacked account: at any speed above a message in 1.5 s fewer than
+ * fifty are out. The hour lets one letter to 250 strangers pass (a club's newsletter) and not a second one.
+ * Failures are what gives a list of addresses away that was bought: a person's own list ages by a few in a
+ * hundred.
+ */
+export const identityBudgets: Budgets = {
+  messages: [
+    { max: 40, windowMs: minute },
+    { max: 300, windowMs: hour },
+    { max: 1000, windowMs: day },
+  ],
+  recipients: [
+    { max: 500, windowMs: hour },
+    { max: 2000, windowMs: day },
+  ],
+  newRecipients: [
+    { max: 250, windowMs: hour },
+    { max: 500, windowMs: day },
+  ],
+  failedRecipients: [
+    { max: 50, windowMs: hour },
+    { max: 150, windowMs: day },
+  ],
+  reports,
+};
+
+/** Anybody at one address of an open relay: the same, for who sends is known even less. */
+export const addressBudgets: Budgets = identityBudgets;
+
+/**
+ * A client in `relay.networks`, which may be a whole application server. Only one that has run wild meets
+ * these; whom it writes to is its business.
+ */
+export const networkBudgets: Budgets = {
+  messages: [{ max: 100_000, windowMs: hour }],
+  recipients: [{ max: 300_000, windowMs: hour }],
+  newRecipients: [],
+  failedRecipients: [{ max: 5000, windowMs: hour }],
+  reports: [{ max: 1000, windowMs: hour }],
+};
+
+/**
+ * The most that the budgets of an open relay may be raised to, in each span of an hour. More is no open relay
+ * with a guard but one without.
+ */
+export const addressCeiling: Readonly<Record<Counted, Budget>> = {
+  messages: { max: 3000, windowMs: hour },
+  recipients: { max: 5000, windowMs: hour },
+  newRecipients: { max: 2500, windowMs: hour },
+  failedRecipients: { max: 500, windowMs: hour },
+  reports: { max: 200, windowMs: hour },
+};
+
+/** The budgets of an open relay's client as they count: none of them above the ceiling, whatever was asked for. */
+export function underCeiling(budgets: Budgets): Budgets {
+  const bounded = (kind: Counted): readonly Budget[] => {
+    const isBounded = isUnderCeiling(kind, budgets[kind]);
+    return isBounded ? budgets[kind] : [...budgets[kind], addressCeiling[kind]];
+  };
+  return {
+    messages: bounded('messages'),
+    recipients: bounded('recipients'),
+    newRecipients: bounded('newRecipients'),
+    failedRecipients: bounded('failedRecipients'),
+    reports: bounded('reports'),
+  };
+}
+
+/** Whether budgets keep everybody below the ceiling of their kind. */
+export function isUnderCeiling(kind: Counted, budgets: readonly Budget[]): boolean {
+  return budgets.some((budget) => isWithin(budget, addressCeiling[kind]));
+}
+
+/** Whether a budget alone keeps everybody below another: no more, in a span that is as long. */
+function isWithin(budget: Budget, ceiling: Budget): boolean {
+  return budget.max <= ceiling.max && budget.windowMs >= ceiling.windowMs;
+}
+
+const units = [
+  { letter: 'd', ms: day },
+  { letter: 'h', ms: hour },
+  { letter: 'm', ms: minute },
+  { letter: 's', ms: 1000 },
+] as const;
+
+/** `40/1m`, as the configuration writes it. */
+export function formatBudget({ max, windowMs }: Budget): string {
+  return `${max}/${formatSpan(windowMs)}`;
+}
+
+/** A span in its largest whole unit. */
+export function formatSpan(ms: number): string {
+  const unit = units.find((each) => ms >= each.ms && ms % each.ms === 0);
+  return unit === undefined ? `${ms}ms` : `${ms / unit.ms}${unit.letter}`;
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import type { SubjectKey } from './subject.ts';
+
+/** How many messages, and how many octets. */
+export interface HeldCounts {
+  readonly messages: number;
+  readonly octets: number;
+}
+
+/**
+ * What becomes of a hold. `holding`: what the subject sends is kept. `ended`: it was quiet for long enough, so
+ * that what it sends goes on; what is kept waits for somebody to decide. `releasing`: somebody decided.
+ */
+export type HoldState = 'holding' | 'ended' | 'releasing';
+
+/** A subject whose mail is set aside, as it is kept on disk. */
+export interface HoldRecord {
+  readonly id: string;
+  readonly subject: SubjectKey;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  readonly because: string;
+  readonly state: HoldState;
+  /** From when on what the subject had in the queue belongs to the hold. */
+  readonly from: number;
+  /** What was accepted before this is being removed. */
+  readonly removeUntil?: number;
+}
+
+/** A hold with what is kept. */
+export interface HoldStatus extends HoldRecord, HeldCounts {
+  /** When the subject last sent something. */
+  readonly lastAt: number;
+  /** More is refused for now (452 4.7.1). */
+  readonly isFull: boolean;
+}
+
+/** Says that a subject is not to be held: its budgets do not count, or, of an open relay, are at their ceiling. */
+export interface Allowance {
+  readonly subject: SubjectKey;
+  readonly since: number;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
+/** The end of time, where something is for good. */
+export const forever = Date.UTC(9999, 0, 1);
+
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** A name for a hold that a person can type: `H` and seven letters and digits. */
+export function newHoldId(): string {
+  return `H${[...randomBytes(7)].map((octet) => alphabet[octet & 31]).join('')}`;
+}
+
+/** The id that a person typed, in the case that ids have; `undefined` when it is none. */
+export function parseHoldId(text: string): string | undefined {
+  const upper = text.trim().toUpperCase();
+  return /^H[0-9A-HJKMNP-TV-Z]{7}$/.test(upper) ? upper : undefined;
+}
+
+/** What every entry of the queue that a hold keeps begins with, so that a walk finds it. */
+export function holdTag(id: string): string {
+  return `guard ${id}:`;
+}
+
+/** The reason that the queue shows. */
+export function heldBecause({ id, because }: Pick<HoldRecord, 'id' | 'because'>): string {
+  return `${holdTag(id)} ${because}`;
+}
+
+/** Reads a record that was kept; `undefined` when another program wrote it. */
+export function readHold(value: unknown): HoldRecord | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const of = (key: string): unknown => Reflect.get(value, key);
+  const [id, subject, since, because, state] = ['id', 'subject', 'since', 'because', 'state'].map(of);
+  const from = of('from');
+  const removeUntil = of('removeUntil');
+  if (typeof id !== 'string' || parseHoldId(id) !== id) return undefined;
+  if (typeof since !== 'number' || typeof because !== 'string' || typeof from !== 'number') return undefined;
+  if (!isSubjectKey(subject)) return undefined;
+  if (state !== 'holding' && state !== 'ended' && state !== 'releasing') return undefined;
+  return {
+    id,
+    subject,
+    since,
+    because,
+    state,
+    from,
+    ...(typeof removeUntil === 'number' ? { removeUntil } : {}),
+  };
+}
+
+/** Reads an allowance that was kept. */
+export function readAllowance(value: unknown): Allowance | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const subject: unknown = Reflect.get(value, 'subject');
+  const since: unknown = Reflect.get(value, 'since');
+  const until: unknown = Reflect.get(value, 'until');
+  if (!isSubjectKey(subject) || typeof since !== 'number' || typeof until !== 'number') return undefined;
+  return { subject, since, until };
+}
+
+function isSubjectKey(value: unknown): value is SubjectKey {
+  return typeof value === 'string' && /^(?:identity|address|network):./s.test(value);
+}

@@ -1,0 +1,63 @@
+/**
+ * Budgets and automatic holds. Each subject (a user known by name from however many addresses; one address of
+ * an open relay; one client in a trusted network) may send so many messages, to so many recipients, so many of
+ * them new, so many of them failing, in windows that slide. Whoever exceeds a budget is held: the message that
+ * exceeded it and what follows is accepted and kept, and what still waits of the subject in the queue is too,
+ * until somebody releases or removes it by one command.
+ *
+ * The guard is asked once for each message, when it is about to be accepted, and answers at once. A subject is
+ * never slowed down: a 4yz short of a hold would be an error on the screen of a person and nothing to an abuser.
+ * The mail of one subject never concerns that of another.
+ *
+ * Invariants: a grant for a recipient of ours (`recipient`), somebody on this machine (`local`) and a trap are
+ * not counted; an open relay always is, whatever the configuration or an operator allows. A message is kept
+ * only under a hold that is on disk. Memory is bounded: subjects, recipients and windows by fixed tables, held
+ * mail by counts; beyond those the subject is told 452 4.7.1, and nothing is lost.
+ *
+ * On failure: counts are in memory and begin afresh at a start, holds and allowances do not. A hold that cannot
+ * be written makes its messages 451. A release or removal that a crash cut off goes on at the next start. A
+ * notice that cannot be sent is in the log.
+ *
+ * The watchdog is of "no silent failure": `RouteWatch` notes how attempts end, `SpoolWalk` looks at what waits, and
+ * `Watchdog` makes alarms of what is wrong for longer than it may be: told once when it comes, again after a long
+ * while, and once when it is over. All of it is pure over a clock and facts; the composition root tells and writes.
+ *
+ * RFC 2505 §2.5 (rates), RFC 5068 §3 and RFC 6409 §3.1 (a submission server answers for its users), RFC 3834
+ * (notices).
+ */
+export type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
+export {
+  addressBudgets,
+  addressCeiling,
+  type Budget,
+  type Budgets,
+  type Counted,
+  countedKinds,
+  formatBudget,
+  identityBudgets,
+  isUnderCeiling,
+  networkBudgets,
+} from './budget.ts';
+export { Guard, type Judgement } from './guard.ts';
+export {
+  type Allowance,
+  forever,
+  type HeldCounts,
+  type HoldRecord,
+  type HoldState,
+  type HoldStatus,
+  holdTag,
+  parseHoldId,
+} from './hold.ts';
+export { type Notice, noticeToOwner, noticeToPostmaster } from './notice.ts';
+export {
+  defaultHeld,
+  type GuardOptions,
+  type GuardParts,
+  type HeldBounds,
+  type SubjectOptions,
+} from './options.ts';
+export { parseSubject, type SubjectKey, type SubjectKind, subjectOf } from './subject.ts';
+export { type Alarm, type AlarmEvent, type AlarmKind, type Condition, calmMs, Watchdog } from './watchdog.ts';
+export { byMx, RouteWatch } from './watchdog-routes.ts';
+export { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';

@@ -1,0 +1,43 @@
+import type { Background, Clock, IpSet, Log } from '../base/index.ts';
+import type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
+import type { Budgets } from './budget.ts';
+
+/** The budgets of one sort of subject, and when a hold of it ends by itself. */
+export interface SubjectOptions {
+  readonly budgets: Budgets;
+  /** A hold ends when the subject has sent nothing for so long; 0: never by itself. */
+  readonly quietMs: number;
+}
+
+/** What the configuration says. */
+export interface GuardOptions {
+  readonly identity: SubjectOptions;
+  /** Clients of an open relay. Their budgets count at most up to `addressCeiling`. */
+  readonly address: SubjectOptions;
+  readonly network: SubjectOptions & {
+    /** Networks whose clients have no budgets. */
+    readonly except: IpSet;
+  };
+  readonly held: HeldBounds;
+}
+
+/** How much is kept; beyond it the subject is told to come again later (452 4.7.1). */
+export interface HeldBounds {
+  /** Of one hold. */
+  readonly messages: number;
+  readonly octets: number;
+  /** Of all of them together. */
+  readonly totalOctets: number;
+}
+
+export const defaultHeld: HeldBounds = { messages: 20_000, octets: 500_000_000, totalOctets: 2_000_000_000 };
+
+/** What the guard works with. */
+export interface GuardParts {
+  readonly memory: GuardMemory;
+  readonly mail: HeldMail;
+  readonly tell: TellOfHold;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly background: Background;
+}
