@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts';
-import { configChecks } from '../relay/index.ts';
+import { configChecks, configWarnings } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
@@ -17,8 +17,12 @@ export const check: Command = {
     try {
       const config = loadConfiguration(io, file, configChecks);
       const summary = summaryOf(config);
-      if (args.has('json')) await io.out(`${JSON.stringify({ ok: true, file, ...summary })}\n`);
-      else await io.out(`configuration is good: ${file ?? 'local profile'}\n${formatSummary(summary)}`);
+      const warnings = configWarnings(config).map(({ path, message }) => `${path}: ${message}`);
+      if (args.has('json')) await io.out(`${JSON.stringify({ ok: true, file, ...summary, warnings })}\n`);
+      else {
+        const told = warnings.map((warning) => `warning: ${warning}\n`).join('');
+        await io.out(`configuration is good: ${file ?? 'local profile'}\n${formatSummary(summary)}${told}`);
+      }
       return exitCode.ok;
     } catch (error) {
       if (!(error instanceof ConfigProblems)) throw error;

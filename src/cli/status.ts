@@ -27,6 +27,27 @@ function format(relay: RelayStatus): string {
     ['messages', String(relay.messages)],
     ['sessions', String(relay.sessions)],
     ['listeners', relay.listeners.map(({ role, address }) => `${role} ${address}`).join(', ')],
+    ...heldRow(relay),
+    ...alarmRows(relay),
   ] as const;
   return rows.map(([name, value]) => `${name.padEnd(9)}  ${value}\n`).join('');
+}
+
+function heldRow({ held }: RelayStatus): readonly (readonly [string, string])[] {
+  if (held?.oldestAt === undefined) return [];
+  const age = formatSpan(Date.now() - held.oldestAt);
+  return [['held', `${held.count}, the oldest for ${age}: see "posthouse queue list --held"`]];
+}
+
+function alarmRows({ alarms = [] }: RelayStatus): readonly (readonly [string, string])[] {
+  return alarms.map(({ kind, subject, since, because, waiting }) => {
+    const count = waiting === undefined ? '' : `, ${waiting} waiting`;
+    const span = formatSpan(Date.now() - since);
+    return ['ALARM', printable(`${kind} ${subject} for ${span}${count}: ${because}`)];
+  });
+}
+
+/** What a peer said must not speak to the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '?');
 }

@@ -60,7 +60,10 @@ export const delivery = z.strictObject({
     .prefault('5m')
     .describe('How long a connection is used at all, so that a better server is found again.'),
   messagesPerSession: count(1, 1_000_000).prefault(1000).describe('Messages sent over one connection.'),
-  avoid: duration().prefault('1m').describe('How long an address that did not answer is tried last.'),
+  avoid: duration()
+    .prefault('1m')
+    .describe('How long a host that failed is tried last; twice as long each time.'),
+  avoidMax: duration().prefault('30m').describe('The longest such while.'),
   conversion: size()
     .prefault('32MB')
     .describe('Messages above this are not re-encoded for a server without 8BITMIME, but bounced.'),

@@ -1,5 +1,5 @@
 import type { Config, ConfigCheck } from '../config/index.ts';
-import { compileRules } from '../delivery/index.ts';
+import { compileRules, type RouteProblem, routeWarnings } from '../delivery/index.ts';
 import { type Account, findAccount, UnknownAccountError } from './accounts.ts';
 import { routingOptions } from './settings.ts';
 
@@ -10,6 +10,11 @@ export const configChecks: readonly ConfigCheck[] = [
   (config) => compileRules(routingOptions(config)).problems,
   accountProblems,
 ];
+
+/** What works and is perhaps not meant: `check` and the log of a start say it. */
+export function configWarnings({ routes }: Config): readonly RouteProblem[] {
+  return routeWarnings(routes);
+}
 
 function accountProblems({ user, domains }: Config): readonly Finding[] {
   const findings: Finding[] = [];

@@ -10,7 +10,7 @@
  * nothing; a drain ends what is under way and leaves the rest in the spool.
  */
 export { UnknownAccountError } from './accounts.ts';
-export { configChecks } from './checks.ts';
+export { configChecks, configWarnings } from './checks.ts';
 export { selfSigned } from './self-signed.ts';
 export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
 export { matches, queueItem } from './queue-view.ts';

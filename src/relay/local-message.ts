@@ -78,7 +78,7 @@ const localClient: ClientFacts = {
 };
 
 /** Our users may send to anybody; what the policy says still decides where a recipient of ours goes. */
-async function recipientsOf(
+export async function localRecipients(
   parts: LocalParts,
   message: LocalMessage,
 ): Promise<{ readonly known: readonly Recipient[]; readonly unknown: readonly UnknownRecipient[] }> {
@@ -113,7 +113,7 @@ function destinations(named: Address, decision: Decision): readonly Address[] {
 export async function acceptLocal(parts: LocalParts, message: LocalMessage): Promise<LocalOutcome> {
   const refusal = parts.intake.refusal();
   if (refusal !== undefined) return { kind: 'refused', reply: refusal };
-  const { known, unknown } = await recipientsOf(parts, message);
+  const { known, unknown } = await localRecipients(parts, message);
   const [first] = unknown;
   if (first !== undefined && (known.length === 0 || message.leavesOutUnknown !== true))
     return { kind: 'refused', reply: first.reply, to: first.recipient.address };

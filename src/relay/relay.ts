@@ -14,11 +14,18 @@ import { Operator } from '../queue/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
+import { configWarnings } from './checks.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
 import { type Current, createParts, type Parts, sessionSettings } from './parts.ts';
-import { deliveryOptions, listenerOptions, policyOptions, queueOptions, resolverOptions } from './settings.ts';
+import {
+  deliveryOptions,
+  listenerOptions,
+  policyOptions,
+  queueOptions,
+  resolverOptions,
+} from './settings.ts';
 import { relayStatus } from './status.ts';
 import { sweepRegularly } from './sweeper.ts';
 
@@ -102,6 +109,8 @@ export class Relay implements AsyncDisposable {
     await queue.start();
     this.#doors.use(sweepRegularly(this.#parts));
     this.#doors.use(this.#parts.watchdog).start();
+    for (const { path: at, message } of configWarnings(config))
+      log.warn('config-warning', { path: at, because: message });
     for (const { name, role, address } of addresses) log.info('listening', { listener: name, role, address });
   }
 

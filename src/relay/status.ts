@@ -4,7 +4,7 @@ import type { Current, Parts } from './parts.ts';
 
 /** The relay at a glance. */
 export function relayStatus(
-  { spool, receiver }: Pick<Parts, 'spool' | 'receiver'>,
+  { spool, receiver, watchdog }: Pick<Parts, 'spool' | 'receiver' | 'watchdog'>,
   { config, addresses, isDraining, startedAt }: Current,
 ): RelayStatus {
   const health = spool.health();
@@ -17,6 +17,14 @@ export function relayStatus(
     spool: health.state === 'ok' ? 'ok' : JSON.stringify(health),
     messages: spool.count(),
     sessions: receiver.sessionCount,
+    held: watchdog.held,
+    alarms: watchdog.alarms.map(({ kind, subject, since, because, waiting }) => ({
+      kind,
+      subject,
+      since,
+      because,
+      ...(waiting === undefined ? {} : { waiting }),
+    })),
     listeners: addresses.map(({ name, role, address }) => ({ name, role, address })),
   };
 }

@@ -1,0 +1,134 @@
+import type { Clock } from '../base/index.ts';
+import { formatReplyText, type RecipientStatus, type Reply } from '../mail/index.ts';
+import type { Condition } from './watchdog.ts';
+
+/** Lanes that are remembered as failing; when there are more, the one that began first is forgotten. */
+const maxLanes = 10_000;
+/** What a single message suffers may be its own fault: it takes another to blame a route that talks to us. */
+const messagesToBlame = 2;
+/** Delivery by MX as a whole is to blame when so many destinations fail and none takes anything. */
+const destinationsToBlame = 3;
+
+/** What came of one attempt in one lane. */
+export interface AttemptFacts {
+  readonly id: string;
+  readonly lane: string;
+  readonly statuses: ReadonlyMap<number, RecipientStatus>;
+  /** The destination as a whole was at fault: not reached, or it broke off. */
+  readonly isUnavailable: boolean;
+}
+
+interface Failing {
+  readonly since: number;
+  isUnavailable: boolean;
+  reply: Reply;
+  /** The first messages it failed with. */
+  readonly messages: Set<string>;
+}
+
+export interface RouteFacts {
+  readonly failingMs: number;
+  /** Whether the lane is a route of the configuration. The others are delivery by MX as a whole. */
+  readonly isStatic: (lane: string) => boolean;
+  /** How many messages wait there, in words. */
+  readonly waiting: (lanes: readonly string[]) => string;
+}
+
+/** The name under which all destinations that are found by MX are one route. */
+export const byMx = 'mx';
+
+/**
+ * Watches the ends of attempts for routes that take nothing. What succeeds costs a look at an empty map; only
+ * failures are remembered, until something is delivered there.
+ */
+export class RouteWatch {
+  readonly #clock: Clock;
+  readonly #lanes = new Map<string, Failing>();
+  /** When something was last delivered by MX while some lane was failing. */
+  #mxWorkedAt = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes note of an attempt. */
+  note({ id, lane, statuses, isUnavailable }: AttemptFacts): void {
+    let pending: Reply | undefined;
+    for (const { status, reply } of statuses.values()) {
+      if (status === 'delivered') {
+        this.#worked(lane);
+        return;
+      }
+      if (status === 'pending') pending = reply;
+    }
+    // A refusal for good is told to the sender: it is no silence.
+    if (pending === undefined) return;
+    const known = this.#lanes.get(lane);
+    if (known !== undefined) {
+      known.reply = pending;
+      known.isUnavailable ||= isUnavailable;
+      if (known.messages.size < messagesToBlame) known.messages.add(id);
+      return;
+    }
+    if (this.#lanes.size >= maxLanes) {
+      for (const oldest of this.#lanes.keys()) {
+        this.#lanes.delete(oldest);
+        break;
+      }
+    }
+    const since = this.#clock.now();
+    this.#lanes.set(lane, { since, isUnavailable, reply: pending, messages: new Set([id]) });
+  }
+
+  /** Whether nothing was delivered there since an attempt failed. */
+  isFailing(lane: string): boolean {
+    return this.#lanes.has(lane);
+  }
+
+  #worked(lane: string): void {
+    if (this.#lanes.size === 0) return;
+    this.#lanes.delete(lane);
+    if (lane.startsWith('mx:')) this.#mxWorkedAt = this.#clock.now();
+  }
+
+  /** The routes that have taken nothing for longer than they may. Lanes with nothing left to do are forgotten. */
+  failing(facts: RouteFacts, hasEntries: (lane: string) => boolean): readonly Condition[] {
+    const now = this.#clock.now();
+    const found: Condition[] = [];
+    const others: [string, Failing][] = [];
+    for (const [lane, failing] of this.#lanes) {
+      if (now - failing.since < facts.failingMs) continue;
+      if (!hasEntries(lane)) this.#lanes.delete(lane);
+      else if (!facts.isStatic(lane)) others.push([lane, failing]);
+      else if (failing.isUnavailable || failing.messages.size >= messagesToBlame)
+        found.push(conditionOf(lane, [lane], failing, facts));
+    }
+    const all = this.#mxCondition(others, facts);
+    return all === undefined ? found : [...found, all];
+  }
+
+  /** One domain that takes nothing is its own affair; that nobody in the world does is ours. */
+  #mxCondition(others: readonly (readonly [string, Failing])[], facts: RouteFacts): Condition | undefined {
+    const down = others.filter(([, { isUnavailable, since }]) => isUnavailable && since > this.#mxWorkedAt);
+    const [first] = down;
+    if (first === undefined || down.length < destinationsToBlame) return undefined;
+    const lanes = down.map(([lane]) => lane);
+    return conditionOf(byMx, lanes, first[1], facts);
+  }
+}
+
+function conditionOf(
+  subject: string,
+  lanes: readonly string[],
+  { since, reply }: Failing,
+  { waiting }: RouteFacts,
+): Condition {
+  return {
+    kind: 'route-failing',
+    subject,
+    since,
+    because: `nothing was delivered there; the last reply: ${formatReplyText(reply)}`,
+    waiting: waiting(lanes),
+    lanes,
+  };
+}

@@ -1,0 +1,125 @@
+import type { Config } from '../config/index.ts';
+import type { Delivery } from '../delivery/index.ts';
+import { type Alarm, byMx } from '../guard/index.ts';
+import { formatDate } from '../mail/index.ts';
+import {
+  acceptLocal,
+  envelopeOf,
+  type LocalMessage,
+  type LocalParts,
+  localRecipients,
+} from './local-message.ts';
+
+/** What writing to the postmaster works with. */
+export interface NoticeParts {
+  readonly local: LocalParts;
+  readonly delivery: Pick<Delivery, 'assignLanes'>;
+  readonly config: () => Config;
+}
+
+/** The names under which the notices of the watchdog are accepted. */
+const user = 'watchdog';
+const lineLength = 78;
+
+/**
+ * Writes to the postmaster about an alarm, unless the letter would go by a way that fails: it would wait there
+ * with the rest. Says what became of it, for the log. Never rejects.
+ */
+export async function sendAlarmNotice(
+  parts: NoticeParts,
+  alarm: Alarm,
+  alarms: readonly Alarm[],
+): Promise<string> {
+  try {
+    const { postmaster } = parts.config();
+    const message: LocalMessage = {
+      reversePath: null,
+      recipients: [{ address: postmaster }],
+      user,
+      octets: once(noticeOf(parts, alarm)),
+    };
+    if (await goesByFailing(parts, message, alarms)) return 'not sent: it would go by a way that fails';
+    const outcome = await acceptLocal(parts.local, message);
+    return outcome.kind === 'accepted'
+      ? `sent as ${outcome.id}`
+      : `not sent: ${outcome.reply.lines.join(' ')}`;
+  } catch (error) {
+    return `not sent: ${String(error)}`;
+  }
+}
+
+async function goesByFailing(
+  { local, delivery }: NoticeParts,
+  message: LocalMessage,
+  alarms: readonly Alarm[],
+): Promise<boolean> {
+  const { known } = await localRecipients(local, message);
+  const content = { size: 0, hasEightBit: false, hasLeadingDot: false, endsWithCrlf: true, isBinary: false };
+  const envelope = envelopeOf(message, { recipients: known, content, now: 0 });
+  const failing = new Set(alarms.flatMap(({ lanes = [] }) => lanes));
+  const isMxDown = alarms.some(({ kind, subject }) => kind === 'route-failing' && subject === byMx);
+  return delivery
+    .assignLanes(envelope)
+    .some(({ lane }) => failing.has(lane) || (isMxDown && lane.startsWith('mx:')));
+}
+
+function noticeOf({ local, config }: NoticeParts, alarm: Alarm): Buffer {
+  const { hostname, postmaster, alarms } = config();
+  const { kind, subject, since, because, waiting } = alarm;
+  const now = local.clock.now();
+  const hours = Math.round(alarms.repeatMs / 3_600_000);
+  const lines = [
+    `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
+    `To: <${postmaster.text}>`,
+    `Subject: ${hostname}: ${kind}: ${plain(subject).slice(0, 120)}`,
+    `Date: ${formatDate(now)}`,
+    `Message-ID: <alarm.${now}.${kind}@${hostname}>`,
+    // RFC 3834 §5: written by a program, and not to be answered by one.
+    'Auto-Submitted: auto-generated',
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=us-ascii',
+    '',
+    titles[kind],
+    '',
+    ...wrapped(`What:    ${subject}`),
+    `Since:   ${new Date(since).toISOString()}`,
+    ...wrapped(`Because: ${because}`),
+    ...(waiting === undefined ? [] : [`Waiting: ${waiting} messages`]),
+    '',
+    '"posthouse status" shows whether it lasts, "posthouse queue list" what waits.',
+    ...wrapped(
+      `More about the same within ${hours} hours is in the log and in the status only. Nothing is lost: mail is kept and tried until queue.retry.maxAge.`,
+    ),
+  ];
+  return Buffer.from(`${lines.join('\r\n')}\r\n`, 'latin1');
+}
+
+const titles: Readonly<Record<Alarm['kind'], string>> = {
+  stuck: 'Accepted mail is neither tried nor moved.',
+  'route-failing': 'A route of this relay delivers nothing.',
+  'host-failing': 'A smart host fails. Its route still has another way.',
+  token: 'The login of a route will stop to work: its token cannot be renewed.',
+  'token-expired': 'The login of a route has stopped to work: there is no valid token.',
+  held: 'Messages have been held for long.',
+};
+
+/** What peers said is shown as ASCII, so that the notice needs nothing of the next hop. */
+function plain(text: string): string {
+  return text.replace(/[^ -~]/g, '?');
+}
+
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of plain(text).slice(0, 4000).split(' ')) {
+    if (line !== '' && line.length + word.length >= lineLength) {
+      lines.push(line);
+      line = `  ${word}`;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((each) => each.slice(0, 990));
+}
+
+async function* once(octets: Buffer): AsyncIterable<Uint8Array> {
+  yield octets;
+}

@@ -1,0 +1,198 @@
+import type { Background, Clock, Log } from '../base/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Delivery, Trouble } from '../delivery/index.ts';
+import {
+  type Alarm,
+  type AlarmEvent,
+  type Condition,
+  type Held,
+  type RouteWatch,
+  SpoolWalk,
+  Watchdog,
+  type WatchedEntry,
+} from '../guard/index.ts';
+import { type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
+import type { Deliver, Queue } from '../queue/index.ts';
+import type { Spool } from '../spool/index.ts';
+import { type NoticeParts, sendAlarmNotice } from './alarm-notice.ts';
+
+/** How often it is looked. */
+const tickMs = 10_000;
+/** Messages looked at in one tick, and between two pauses for other work. */
+const messagesPerTick = 5_000;
+const messagesPerTurn = 100;
+/** Messages of a lane that are counted at most. */
+const maxCounted = 1_000;
+
+/** What the watchdog looks at. */
+export interface WatchdogParts extends NoticeParts {
+  readonly spool: Spool;
+  readonly queue: Pick<Queue, 'suspension' | 'options'>;
+  readonly delivery: Delivery;
+  readonly routeWatch: RouteWatch;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly background: Background;
+  readonly config: () => Config;
+}
+
+/** Has the ends of attempts noted. What was cut off by our own end says nothing about a route. */
+export function watched(deliver: Deliver, watch: RouteWatch): Deliver {
+  return async (attempt, signal) => {
+    const result = await deliver(attempt, signal);
+    if (signal.aborted) return result;
+    const { statuses, health } = result;
+    watch.note({ id: attempt.id, lane: attempt.lane, statuses, isUnavailable: health.kind !== 'alive' });
+    return result;
+  };
+}
+
+/**
+ * Looks every few seconds whether mail moves, and tells when it does not: in the log, in the status, and to the
+ * postmaster where that letter has another way.
+ */
+export class RelayWatchdog implements AsyncDisposable {
+  readonly #parts: WatchdogParts;
+  readonly #watchdog: Watchdog;
+  #walk: SpoolWalk | undefined;
+  #walkFrom: QueueId | undefined;
+  #walkedAt = Number.NEGATIVE_INFINITY;
+  #found: readonly Condition[] = [];
+  #held: Held = { count: 0 };
+  #cancel: () => void = () => {};
+  #underWay: Promise<void> = Promise.resolve();
+  #isOver = false;
+
+  constructor(parts: WatchdogParts) {
+    this.#parts = parts;
+    this.#watchdog = new Watchdog(parts.clock, () => parts.config().alarms);
+  }
+
+  /** Begins to look. */
+  start(): void {
+    this.#later();
+  }
+
+  get alarms(): readonly Alarm[] {
+    return this.#watchdog.alarms;
+  }
+
+  /** Mail that is set aside, as the last walk over the spool found it. */
+  get held(): Held {
+    return this.#held;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    this.#cancel();
+    await this.#underWay;
+  }
+
+  #later(): void {
+    if (this.#isOver) return;
+    this.#cancel = this.#parts.clock.after(tickMs, () => {
+      this.#underWay = this.#tick()
+        .catch((error: unknown) => this.#parts.log.error('watchdog-failed', { because: String(error) }))
+        .finally(() => this.#later());
+      this.#parts.background.run('watchdog', this.#underWay);
+    });
+  }
+
+  async #tick(): Promise<void> {
+    const troubles = this.#parts.delivery.tend();
+    await this.#lookAtSpool();
+    if (this.#isOver) return;
+    const conditions = [...this.#routes(), ...this.#troubles(troubles), ...this.#found];
+    for (const event of this.#watchdog.look(conditions)) await this.#tell(event);
+  }
+
+  /** Goes on with the walk over what is old enough; begins another when there was none for a while. */
+  async #lookAtSpool(): Promise<void> {
+    const { spool, clock, queue } = this.#parts;
+    const { stuckMs, heldMs } = this.#parts.config().alarms;
+    const now = clock.now();
+    if (this.#walk === undefined) {
+      if (now - this.#walkedAt < stuckMs / 6) return;
+      this.#walk = new SpoolWalk({ stuckMs, heldMs, maxDelayMs: 2 * queue.options.retry.maxMs }, now);
+      this.#walkedAt = now;
+      this.#walkFrom = undefined;
+    }
+    const until = queueIdBound(Math.max(0, this.#walkedAt - Math.min(stuckMs, heldMs)));
+    const from = this.#walkFrom;
+    let seen = 0;
+    for (const id of spool.walk({ ...(from && { from }), until })) {
+      if (this.#isOver) return;
+      if (seen === messagesPerTick) {
+        this.#walkFrom = id;
+        return;
+      }
+      this.#visit(this.#walk, id);
+      if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    this.#found = this.#walk.conditions();
+    this.#held = this.#walk.held;
+    this.#walk = undefined;
+  }
+
+  #visit(walk: SpoolWalk, id: QueueId): void {
+    const receivedAt = queueIdTime(id);
+    let entries: readonly WatchedEntry[] | undefined;
+    try {
+      entries = this.#parts.spool.entries(id).map(({ lane, dueAt, held }) => {
+        const until = this.#parts.queue.suspension(lane)?.until ?? 0;
+        return { lane, dueAt: Math.max(dueAt, until), held };
+      });
+      // It came to its end meanwhile.
+      if (entries.length === 0 && this.#parts.spool.envelope(id) === undefined) return;
+    } catch {
+      entries = undefined;
+    }
+    walk.visit({ id, receivedAt, entries });
+  }
+
+  #routes(): readonly Condition[] {
+    const { delivery, routeWatch, spool } = this.#parts;
+    const facts = {
+      failingMs: this.#parts.config().alarms.routeFailingMs,
+      isStatic: (lane: string) => delivery.isStatic(lane),
+      waiting: (lanes: readonly string[]) => this.#count(lanes),
+    };
+    return routeWatch.failing(facts, (lane) => spool.laneDue(lane) !== undefined);
+  }
+
+  #count(lanes: readonly string[]): string {
+    let count = 0;
+    for (const lane of lanes) {
+      const limit = maxCounted - count;
+      if (limit <= 0) break;
+      count += this.#parts.spool.due(lane, { until: 2 ** 48 - 2, limit }).length;
+    }
+    return count >= maxCounted ? `${maxCounted} or more` : String(count);
+  }
+
+  /** A host whose routes take nothing either is part of their alarm. */
+  #troubles(troubles: readonly Trouble[]): readonly Condition[] {
+    const { clock, config, routeWatch } = this.#parts;
+    const now = clock.now();
+    return troubles.flatMap(({ kind, subject, since, because, lanes }): Condition[] => {
+      if (kind === 'token') return [{ kind, subject, since, because }];
+      if (kind === 'token-expired') return [{ kind, subject, since, because, lanes }];
+      if (now - since < config().alarms.routeFailingMs) return [];
+      const isPart = lanes.length > 0 && lanes.every((lane) => routeWatch.isFailing(lane));
+      return isPart ? [] : [{ kind: 'host-failing', subject, since, because }];
+    });
+  }
+
+  async #tell(told: AlarmEvent): Promise<void> {
+    const { log, config } = this.#parts;
+    const { kind, subject, since, because, waiting } = told.alarm;
+    const fields = { kind, subject, since: new Date(since).toISOString(), because, waiting };
+    if (told.event === 'alarm-over') {
+      log.info('alarm-over', fields);
+      return;
+    }
+    const isWanted = told.isNotice && config().alarms.mail;
+    const notice = isWanted ? await sendAlarmNotice(this.#parts, told.alarm, this.alarms) : 'not repeated';
+    log.error('alarm', { ...fields, notice });
+  }
+}
