@@ -5,8 +5,10 @@ const roles: Readonly<Record<string, string>> = {
   local: 'local.yaml',
   'smarthost-client': 'smarthost-client.yaml',
   mx: 'mx-with-maildir.yaml',
+  submission: 'submission.yaml',
+  'open-lab': 'open-lab.yaml',
 };
-const later = ['submission', 'trap', 'open-lab'];
+const later = ['trap'];
 
 /** The roles that have a text. */
 export const initRoles: readonly string[] = Object.keys(roles);

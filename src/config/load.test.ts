@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
@@ -111,12 +112,7 @@ const later: readonly (readonly [text: string, name: string])[] = [
   ['users: { file: users.yaml }', 'users'],
   ['workers: auto', 'workers'],
   ['admin: { address: "127.0.0.1:8025" }', 'admin.address'],
-  ['relay: { authenticated: true }', 'relay.authenticated'],
-  ['relay: { certificates: [{ fingerprint: "sha256:0" }] }', 'relay.certificates'],
   ['relay: { popBeforeSmtp: { window: 20m } }', 'relay.popBeforeSmtp'],
-  ['relay: { open: true }', 'relay.open'],
-  ['listeners: { role: submission, address: "0.0.0.0:587" }', 'submission'],
-  ['listeners: { role: submissions, address: "0.0.0.0:465" }', 'submissions'],
   ['listeners: { role: trap, address: "0.0.0.0:2526" }', 'trap'],
 ];
 
@@ -300,9 +296,18 @@ test('a file that cannot be read is a problem, not an exception', () => {
 
 const examples = new URL('../../examples/', import.meta.url);
 
+/** The certificate and the users that an example names are those of a site. */
+function read(path: string): string {
+  const stands: Readonly<Record<string, string>> = { 'fullchain.pem': 'cert.pem', 'privkey.pem': 'key.pem' };
+  const stand = stands[basename(path)];
+  if (stand !== undefined)
+    return readFileSync(new URL(`../client/testdata/${stand}`, import.meta.url), 'utf8');
+  return basename(path) === 'users.yaml' ? '' : readFileSync(path, 'utf8');
+}
+
 for (const name of readdirSync(examples).filter((file) => file.endsWith('.yaml'))) {
   test(`examples/${name} loads`, () => {
-    const result = loadConfigFile(new URL(name, examples).pathname);
+    const result = loadConfigFile(new URL(name, examples).pathname, { env: { read } });
     assert.deepEqual(result.ok ? [] : result.problems.map(formatProblem), []);
   });
 }
@@ -311,9 +316,10 @@ test('the text of every role of init loads by itself, and later roles are named'
   for (const role of initRoles) {
     const written = initConfig(role);
     assert.ok(written.ok);
-    config(written.text);
+    const loaded = loadConfig(written.text, { file: '/etc/posthouse/posthouse.yaml', env: { read } });
+    assert.deepEqual(loaded.ok ? [] : loaded.problems.map(formatProblem), []);
   }
-  for (const role of ['submission', 'trap', 'open-lab']) {
+  for (const role of ['trap']) {
     assert.deepEqual(initConfig(role), { ok: false, message: `not available yet: init ${role}` });
   }
   assert.ok(!initConfig('constructor').ok);

@@ -57,11 +57,13 @@ const listener = z.strictObject({
   interface: text()
     .optional()
     .describe(
-      'An interface of this machine, such as `wg0` or `tun0`: whoever has an address in its networks may relay through this listener. Not for interfaces with public addresses.',
+      'An interface of this machine, such as `wg0` or `tun0`: whoever has an address in its networks may relay through this listener. Public networks of it do not count. Default: none.',
     ),
   auth: boolean()
     .optional()
-    .describe('Whether AUTH is offered. Default: on `submission`, `submissions` and `internal`, when there are users.'),
+    .describe(
+      'Whether AUTH is offered. Default: on `submission`, `submissions` and `internal`, when there are users.',
+    ),
 });
 
 const tls = z.strictObject({
@@ -103,10 +105,16 @@ const domain = z.strictObject({
 });
 
 const certificate = z.strictObject({
-  fingerprint: fingerprint().optional().describe('`sha256:` and the hexadecimal digits of one certificate.'),
+  fingerprint: fingerprint()
+    .optional()
+    .describe(
+      '`sha256:` and the hexadecimal digits of one certificate. Default: none; one of `fingerprint` and `ca` is needed.',
+    ),
   ca: path()
     .optional()
-    .describe('Authorities of your own, PEM: every valid client certificate of theirs may relay. Never a public one.'),
+    .describe(
+      'Authorities of your own, PEM: every valid client certificate of theirs may relay. Never a public one. Default: none.',
+    ),
   name: text().optional().describe('Who that is, in logs and budgets. Default: the fingerprint.'),
   senders: listOf(text())
     .optional()
@@ -132,7 +140,7 @@ const relay = z.strictObject({
   openAcknowledgement: text()
     .optional()
     .describe(
-      'A sentence of your own, five words or more, saying that you want an open relay on a public address. It is logged at each start.',
+      'A sentence of your own, five words or more, saying that you want an open relay on a public address. It is logged at each start. Default: none.',
     ),
 });
 
