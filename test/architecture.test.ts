@@ -25,6 +25,8 @@ const edges: Readonly<
   // It implements the `Deliver` that the queue declares, over the octets that the spool keeps.
   delivery: { values: ['client', 'dns', 'mail', 'base'], types: ['queue', 'spool'] },
   guard: { values: ['store', 'mail', 'base'] },
+  // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
+  trap: { values: ['mail', 'base'], types: ['receiver'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['smtp', 'mail', 'base'] },
@@ -49,10 +51,11 @@ const edges: Readonly<
       'receiver',
       'smtp',
       'spool',
+      'trap',
     ],
   },
   // Each command knows the relay, the configuration and the folder that it is about.
-  cli: { values: ['relay', 'config', 'admin', 'receiver', 'client', 'spool', 'mail', 'base'] },
+  cli: { values: ['relay', 'config', 'admin', 'receiver', 'client', 'spool', 'mail', 'base', 'trap'] },
 };
 
 /** Nouns that say nothing (STYLE: a folder is a noun). */
@@ -176,6 +179,18 @@ test('no folder depends on itself through others', () => {
   };
   const cyclic = [...next.keys()].filter((folder) => reach(folder, new Set()).has(folder));
   assert.deepEqual(cyclic, []);
+});
+
+test('nothing that the trap runs leads to queue, spool, delivery or client', () => {
+  const reached = new Set(files.filter((file) => file.startsWith('src/trap/') && !isForTests(file)));
+  for (const file of reached) {
+    for (const { from, to, isType } of imports) if (from === file && !isType) reached.add(to);
+  }
+  assert.ok(reached.size > 5);
+  assert.deepEqual(
+    [...reached].filter((file) => !['trap', 'mail', 'base'].includes(folderOf(file))),
+    [],
+  );
 });
 
 test('no file outgrows 400 lines without saying why', () => {

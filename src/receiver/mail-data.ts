@@ -68,7 +68,7 @@ function begin(session: Session, { transaction, hello, by }: Beginning): Content
   const { client, facts, parts } = session;
   const { limits, hostname } = facts.settings;
   const now = parts.clock.now();
-  const message = parts.intake.begin();
+  const message = session.intake.begin();
   const trace = { client, hello, session: facts.id, hostname, id: message.id, now };
   const received = message.write(Buffer.from(transaction.received(trace), 'utf8'));
   if (received !== undefined) parts.background.run('received', received);

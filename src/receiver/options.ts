@@ -83,6 +83,8 @@ export interface ListenerOptions {
 /** What all sessions share for the life of the process. */
 export interface ReceiverParts {
   readonly intake: Intake;
+  /** Where the mail of traps goes; without it they take none. */
+  readonly trap?: Intake;
   readonly clock: Clock;
   readonly log: Log;
   readonly background: Background;

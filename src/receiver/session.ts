@@ -1,6 +1,6 @@
 import type { Reply } from '../mail/index.ts';
 import { authLineOctets, CommandInput, type Extensions, formatReply, parseCommand } from '../smtp/index.ts';
-import type { ClientFacts, TlsFacts } from './ask.ts';
+import type { ClientFacts, Intake, TlsFacts } from './ask.ts';
 import { authResponse } from './auth.ts';
 import { endContent } from './mail-data.ts';
 import { offerTo } from './offer.ts';
@@ -8,6 +8,7 @@ import type { ReceiverParts } from './options.ts';
 import { replies } from './replies.ts';
 import type { SessionFacts, State, Wire } from './state.ts';
 import { Tally } from './tally.ts';
+import { intakeOf } from './trap-intake.ts';
 import { carryOut, type Outcome, type Step } from './verbs.ts';
 
 /** Input that waits while an answer is worked out; above this the wire is paused. */
@@ -22,6 +23,7 @@ const nothing = Buffer.alloc(0);
 export class Session {
   readonly facts: SessionFacts;
   readonly parts: ReceiverParts;
+  readonly intake: Intake;
   readonly #wire: Wire;
   readonly #input: CommandInput;
   #state: State = { at: 'greeted' };
@@ -39,6 +41,7 @@ export class Session {
   constructor(facts: SessionFacts, parts: ReceiverParts, wire: Wire) {
     this.facts = facts;
     this.parts = parts;
+    this.intake = intakeOf(facts.listener.role, parts);
     this.#wire = wire;
     // A token may be longer than any other command (RFC 4954 §4).
     const mayLogIn = facts.listener.offersAuth === true && facts.settings.authenticator !== undefined;

@@ -184,7 +184,7 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
     return reply;
   }
   const decoded = decodeMailParameters(parameters, offer);
-  const refusal = decoded.kind === 'refused' ? decoded.reply : session.parts.intake.refusal();
+  const refusal = decoded.kind === 'refused' ? decoded.reply : session.intake.refusal();
   if (decoded.kind === 'refused' || refusal !== undefined) {
     const answer = refusal ?? replies.localError;
     logRefusal(session, { stage: 'mail', reversePath, reply: answer });
