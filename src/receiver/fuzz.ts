@@ -7,6 +7,7 @@ import { createSecureContext } from 'node:tls';
 import { Background, IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
 import { parseDomain, QueueIdSource, reply } from '../mail/index.ts';
 import {
+  type Authenticator,
   defaultLimits,
   type Intake,
   type Policy,
@@ -47,6 +48,9 @@ const openings: readonly string[] = [
   `${hello}NOOP\n`,
   `${hello}NOOP ${'x'.repeat(5000)}`,
   `${hello}STARTTLS\r\n`,
+  `${hello}AUTH ASK\r\n`,
+  `${hello}AUTH ASK\r\nYQ==\r\n`,
+  `${hello}AUTH ASK eA==\r\nMAIL FROM:<a@b.example>\r\n`,
 ];
 
 /** Answers at once or later, by the recipient. */
@@ -58,6 +62,24 @@ const policy: Policy = {
       : ({ kind: 'grant', ground: 'recipient', because: 'any', to: [recipient] } as const);
     return recipient.localPart.startsWith('l') ? Promise.resolve(decision) : decision;
   },
+};
+
+/** Asks as long as it is answered with an even number of octets; an `x` first is somebody. */
+const authenticator: Authenticator = {
+  mechanisms: () => ['ASK'],
+  begin: (mechanism) =>
+    mechanism === 'ASK'
+      ? {
+          takesInitial: true,
+          cancel() {},
+          async step(response) {
+            if (response?.[0] === 120)
+              return { kind: 'success', identity: { name: 'x', mechanism, senders: [] } };
+            if ((response?.length ?? 0) % 2 === 0) return { kind: 'challenge', octets: Buffer.from('more') };
+            return { kind: 'failure', reply: reply(535, '7.8', 'no'), because: 'odd' };
+          },
+        }
+      : undefined,
 };
 
 const domain = parseDomain('d.example');
@@ -75,7 +97,8 @@ function settings(mayXclient: boolean): ReceiverSettings {
   assert.ok(domain !== undefined);
   const xclientFrom = new IpSet(mayXclient ? [parseCidr('127.0.0.1') ?? assert.fail()] : []);
   const secureContext = createSecureContext();
-  return { hostname: 'r.example', postmasterDomain: domain, limits, policy, xclientFrom, secureContext };
+  const given = { limits, policy, xclientFrom, secureContext, authenticator };
+  return { hostname: 'r.example', postmasterDomain: domain, ...given };
 }
 const settingsOf = { plain: settings(false), xclient: settings(true) };
 
@@ -105,6 +128,7 @@ class Bench {
       host: '',
       port: 0,
       tls: 'starttls',
+      offersAuth: true,
       proxyProtocolFrom,
     } as const;
     const facts = { id: 's', listener, address: '127.0.0.1', port: 1 };
