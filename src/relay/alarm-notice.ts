@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { Delivery } from '../delivery/index.ts';
 import { type Alarm, byMx } from '../guard/index.ts';
-import { formatDate } from '../mail/index.ts';
+import { formatDate, formatReplyText } from '../mail/index.ts';
 import {
   acceptLocal,
   envelopeOf,
@@ -23,13 +23,13 @@ const lineLength = 78;
 
 /**
  * Writes to the postmaster about an alarm, unless the letter would go by a way that fails: it would wait there
- * with the rest. Says what became of it, for the log. Never rejects.
+ * with the rest. Says for the log what became of it. Never rejects.
  */
 export async function sendAlarmNotice(
   parts: NoticeParts,
   alarm: Alarm,
   alarms: readonly Alarm[],
-): Promise<string> {
+): Promise<{ readonly queueId: string } | { readonly because: string }> {
   try {
     const { postmaster } = parts.config();
     const message: LocalMessage = {
@@ -38,13 +38,13 @@ export async function sendAlarmNotice(
       user,
       octets: once(noticeOf(parts, alarm)),
     };
-    if (await goesByFailing(parts, message, alarms)) return 'not sent: it would go by a way that fails';
+    if (await goesByFailing(parts, message, alarms))
+      return { because: 'not sent: it would go by a way that fails' };
     const outcome = await acceptLocal(parts.local, message);
-    return outcome.kind === 'accepted'
-      ? `sent as ${outcome.id}`
-      : `not sent: ${outcome.reply.lines.join(' ')}`;
+    if (outcome.kind === 'accepted') return { queueId: outcome.id };
+    return { because: `not sent: ${formatReplyText(outcome.reply)}` };
   } catch (error) {
-    return `not sent: ${String(error)}`;
+    return { because: `not sent: ${String(error)}` };
   }
 }
 

@@ -191,8 +191,10 @@ export class RelayWatchdog implements AsyncDisposable {
       log.info('alarm-over', fields);
       return;
     }
-    const isWanted = told.isNotice && config().alarms.mail;
-    const notice = isWanted ? await sendAlarmNotice(this.#parts, told.alarm, this.alarms) : 'not repeated';
-    log.error('alarm', { ...fields, notice });
+    // The log is told first: the letter has to be made durable, and may not be possible at all.
+    log.error('alarm', fields);
+    if (!told.isNotice || !config().alarms.mail) return;
+    const notice = await sendAlarmNotice(this.#parts, told.alarm, this.alarms);
+    log.info('alarm-notice', { kind, subject, ...notice });
   }
 }
