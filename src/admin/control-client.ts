@@ -7,13 +7,15 @@ import {
   ControlError,
   type ControlErrorCode,
   changedShape,
-  queueItemShape,
   explanationShape,
+  queueItemShape,
   reloadShape,
   shapeRowShape,
   statusShape,
   submitEventShape,
 } from './control.ts';
+import { auditEventShape } from './control-audit.ts';
+import { guardChangedShape, guardItemShape } from './control-guard.ts';
 import {
   answerShape,
   chunkOctets,
@@ -43,6 +45,9 @@ export function connectControl(path: string): Control {
     status: () => one({ command: 'status' }, statusShape),
     reload: () => one({ command: 'reload' }, reloadShape),
     explain: (args) => one({ command: 'explain', args }, explanationShape),
+    audit: () => items(call(path, { command: 'audit' }), auditEventShape),
+    guardList: () => items(call(path, { command: 'guard-list' }), guardItemShape),
+    guardChange: (change) => one({ command: 'guard-change', args: change }, guardChangedShape),
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
     change: (change, selector) =>

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-
 import { ControlError, changeShape, questionShape, selectorShape, submissionShape } from './control.ts';
+import { guardChangeShape } from './control-guard.ts';
 
 /** Longest line of a client, in octets: 48 KiB of a message as base 64, with room to spare. */
 export const maxRequestOctets = 128 * 1024;
@@ -14,6 +14,9 @@ export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('status') }),
   z.strictObject({ command: z.literal('reload') }),
   z.strictObject({ command: z.literal('explain'), args: questionShape }),
+  z.strictObject({ command: z.literal('audit') }),
+  z.strictObject({ command: z.literal('guard-list') }),
+  z.strictObject({ command: z.literal('guard-change'), args: guardChangeShape }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),
   z.strictObject({ command: z.literal('octets'), args: z.strictObject({ id: z.string().max(32) }) }),
   z.strictObject({

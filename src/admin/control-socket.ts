@@ -110,7 +110,7 @@ async function serve(socket: Socket, { control, log }: ControlSocketOptions): Pr
     if (first === undefined) return;
     const request = parseLine(requestShape, first);
     const result = await answer({ request, control, lines, connection });
-    if (request.command === 'change' || request.command === 'reload') {
+    if (request.command === 'change' || request.command === 'guard-change' || request.command === 'reload') {
       log.info('control', { ...request, result });
     }
     await send(connection, { result: result ?? null });
@@ -158,6 +158,12 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return control.reload();
     case 'explain':
       return control.explain(request.args);
+    case 'audit':
+      return sendAll(control.audit(), connection);
+    case 'guard-list':
+      return sendAll(control.guardList(), connection);
+    case 'guard-change':
+      return control.guardChange(request.args);
     case 'list':
       return sendAll(control.list(request.args.selector), connection);
     case 'shape':

@@ -43,8 +43,13 @@ function fakeControl(over: Partial<Control> = {}): Control {
       sessions: 0,
       listeners: [],
     }),
+    async *guardList() {},
+    guardChange: async () => ({}),
     explain: async () => {
       throw new ControlError('failed', 'nobody asks');
+    },
+    async *audit() {
+      yield { event: 'end', verdict: 'open', because: 'of this test' };
     },
     reload: async () => ({ outcome: 'refused', problems: ['posthouse.yaml:3: unknown key "relai"'] }),
     async *list() {

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { AuditEvent } from './control-audit.ts';
+import type { GuardControl } from './control-guard.ts';
 
 const text = z.string().max(2048);
 const queueId = z.string().max(32);
@@ -196,11 +198,13 @@ export type SubmitEvent = z.infer<typeof submitEventShape>;
  * returned early (`return()`) when the reader goes away. Whatever throws is reported as `failed`; throw a
  * `ControlError` to choose the code.
  */
-export interface Control {
+export interface Control extends GuardControl {
   status(): Promise<RelayStatus>;
   reload(): Promise<ReloadOutcome>;
   /** What policy says to a client, and how it comes to that. `bad-request` for what is no address. */
   explain(question: Question): Promise<ExplanationAnswer>;
+  /** Attacks the relay as a stranger would, and tells what arrived. `in-use` while another audit runs. */
+  audit(): AsyncIterable<AuditEvent>;
   /** Messages by age. Ids that are not in the queue are left out. */
   list(selector: Selector): AsyncIterable<QueueItem>;
   /** The octets of one message as they were accepted. `not-found` when it is gone. */

@@ -32,6 +32,8 @@ export {
   type SubmitEvent,
   shapeMinutes,
 } from './control.ts';
+export type { AuditEvent } from './control-audit.ts';
+export type { GuardChange, GuardChanged, GuardControl, GuardItem } from './control-guard.ts';
 export { connectControl } from './control-client.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
 export {

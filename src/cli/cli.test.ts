@@ -46,8 +46,13 @@ async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
       sessions: 0,
       listeners: [],
     }),
+    async *guardList() {},
+    guardChange: async () => ({}),
     explain: async () => {
       throw new ControlError('failed', 'nobody asks');
+    },
+    async *audit() {
+      yield { event: 'end', verdict: 'open', because: 'of this test' };
     },
     reload: async () => ({ outcome: 'reloaded', changes: [] }),
     async *list(selector) {

@@ -59,7 +59,7 @@ export function loadConfiguration(io: Io, file: string | undefined, checks: read
   return file === undefined ? localProfile({ cwd: io.folder }) : configOf(loadConfigFile(file, { checks }));
 }
 
-const siteKeys = ['hostname', 'postmaster', 'data', 'sendmail', 'limits'] as const;
+const siteKeys = ['hostname', 'postmaster', 'data', 'sendmail', 'limits', 'trap'] as const;
 
 /** What local users' commands need: it must not depend on files that only the relay may read. */
 export type Site = Pick<Config, (typeof siteKeys)[number]>;
@@ -107,4 +107,12 @@ export function controlPath(data: string): string {
 /** Where the queue of a data folder is. */
 export function spoolPath(data: string): string {
   return join(data, 'spool');
+}
+
+/** Where the trap of a data folder keeps what it took. */
+export function trapFolder(args: Arguments, io: Io): string {
+  const named = args.text('data');
+  return named === undefined
+    ? loadSite(io, args.text('config')).trap.folder
+    : join(resolvePath(io, named), 'trap');
 }

@@ -47,6 +47,7 @@ test('what is fixed at the start needs a restart', () => {
     [
       'data changed: restart',
       'spool.floorBytes changed: restart',
+      'trap.folder changed: restart',
       'capture.folder changed: restart',
       'sendmail.maildrop changed: restart',
       'logs.format changed: restart',

@@ -113,7 +113,6 @@ const later: readonly (readonly [text: string, name: string])[] = [
   ['workers: auto', 'workers'],
   ['admin: { address: "127.0.0.1:8025" }', 'admin.address'],
   ['relay: { popBeforeSmtp: { window: 20m } }', 'relay.popBeforeSmtp'],
-  ['listeners: { role: trap, address: "0.0.0.0:2526" }', 'trap'],
 ];
 
 for (const [text, name] of later) {

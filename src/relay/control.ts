@@ -8,9 +8,11 @@ import {
   shapeMinutes,
 } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
+import type { Guard } from '../guard/index.ts';
 import { parseQueueId } from '../mail/index.ts';
 import type { Operator } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
+import { createGuardControl } from './guard-control.ts';
 import { changeQueue } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
 import { type SubmitParts, submit } from './submit.ts';
@@ -22,7 +24,9 @@ export interface ControlParts extends SubmitParts {
   readonly clock: Clock;
   readonly status: () => RelayStatus;
   readonly reload: () => Promise<ReloadOutcome>;
+  readonly guard: Guard;
   readonly explain: Control['explain'];
+  readonly audit: Control['audit'];
 }
 
 /** Answers the control socket from the spool and the queue; nothing is kept in memory between items. */
@@ -33,6 +37,8 @@ export function createControl(parts: ControlParts): Control {
     status: () => Promise.resolve(parts.status()),
     reload: () => parts.reload(),
     explain: (question) => parts.explain(question),
+    audit: () => parts.audit(),
+    ...createGuardControl(parts),
     async *list(selector) {
       for await (const id of select(spool, selector)) {
         const item = queueItem(spool, id, suspensionOf);

@@ -1,5 +1,6 @@
 import type { Log } from '../base/index.ts';
-import { type Reply, reply } from '../mail/index.ts';
+import type { Guard, Judgement } from '../guard/index.ts';
+import { type Envelope, type QueueId, type Reply, reply } from '../mail/index.ts';
 import type { Queue } from '../queue/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
 import { type Draft, type Spool, SpoolError } from '../spool/index.ts';
@@ -13,6 +14,8 @@ export interface IntakeParts {
   readonly spool: Spool;
   readonly queue: Queue;
   readonly log: Log;
+  /** Asked once for each message. */
+  readonly guard: Pick<Guard, 'judge'>;
   /** True once the relay is going down. */
   readonly isDraining: () => boolean;
 }
@@ -41,6 +44,10 @@ export function storageReply(error: unknown): Reply {
   return error instanceof SpoolError && error.code === 'full' ? noSpace : failing;
 }
 
+function queued(id: QueueId): Reply {
+  return reply(250, '0.0', `queued as ${id}`);
+}
+
 class SpooledMessage implements IncomingMessage {
   readonly #parts: IntakeParts;
   readonly #draft: Draft;
@@ -66,15 +73,32 @@ class SpooledMessage implements IncomingMessage {
     }
   }
 
-  async commit(envelope: Parameters<IncomingMessage['commit']>[0]): Promise<Reply> {
+  async commit(envelope: Envelope): Promise<Reply> {
     try {
+      // Nothing that came in by a trap is ever queued; it has an intake of its own.
+      if (envelope.origin.ground === 'trap') throw new Error('mail of a trap came to the queue');
       if (this.#failure !== undefined) throw this.#failure;
-      const id = await this.#parts.queue.accept(this.#draft, envelope);
-      return reply(250, '0.0', `queued as ${id}`);
+      const judged = this.#parts.guard.judge(envelope);
+      if (judged.kind !== 'pass') return await this.#keepBack(envelope, judged);
+      return queued(await this.#parts.queue.accept(this.#draft, envelope));
     } catch (error) {
       this.#fail(error);
       this.discard();
       return storageReply(error);
+    }
+  }
+
+  /** From outside a message that is held is queued like any other. */
+  async #keepBack(envelope: Envelope, judged: Exclude<Judgement, { kind: 'pass' }>): Promise<Reply> {
+    if (judged.kind === 'refuse') {
+      this.discard();
+      return judged.reply;
+    }
+    try {
+      await judged.durable;
+      return queued(await this.#parts.queue.accept(this.#draft, envelope, { held: judged.because }));
+    } finally {
+      judged.end();
     }
   }
 

@@ -3,14 +3,17 @@ import { Background, type Clock, type Log } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { RouteWatch } from '../guard/index.ts';
+import { type Guard, type GuardMemory, RouteWatch } from '../guard/index.ts';
 import { cacheVerification, watchNames } from '../policy/index.ts';
-import { Queue, type QueueParts } from '../queue/index.ts';
+import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
+import { Audits } from './audit-run.ts';
 import { createClientNames } from './client-names.ts';
 import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
 import { Followers } from './followers.ts';
+import { createGuard } from './guard.ts';
+import { guardDelivery, guardPolicy } from './guard-hooks.ts';
 import { createIntake } from './intake.ts';
 import { createLetterIntake } from './letter.ts';
 import type { LocalParts } from './local-message.ts';
@@ -22,6 +25,7 @@ import {
   type ReceiverFacts,
   receiverSettings,
 } from './settings.ts';
+import { RelayTrap } from './trap.ts';
 import { RelayWatchdog, watched } from './watchdog.ts';
 
 /** What changes while a relay runs; its parts look here each time. */
@@ -36,20 +40,25 @@ export interface Current {
 /** What the parts are made of. */
 export interface PartsOptions {
   readonly spool: Spool;
+  readonly guardMemory: GuardMemory;
   readonly current: Current;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** What works in a relay, each given the others that it needs. Nothing runs yet. */
-export interface Parts extends Omit<PartsOptions, 'current'> {
+export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
   readonly background: Background;
   readonly followers: Followers;
+  readonly audits: Audits;
   readonly delivery: Delivery;
   /** What sessions know besides the configuration. */
   readonly facts: Omit<ReceiverFacts, 'clientName'>;
   readonly queue: Queue;
   readonly queueParts: QueueParts;
+  readonly operator: Operator;
+  readonly guard: Guard;
+  readonly trap: RelayTrap;
   readonly receiver: Receiver;
   readonly local: LocalParts;
   readonly letters: DropIntake;
@@ -57,10 +66,11 @@ export interface Parts extends Omit<PartsOptions, 'current'> {
 }
 
 /** Joins the modules. */
-export function createParts({ spool, current, clock, log: baseLog }: PartsOptions): Parts {
+export function createParts({ spool, guardMemory, current, clock, log: baseLog }: PartsOptions): Parts {
   const { config, resolver } = current;
   const followers = new Followers();
-  const log = followers.tap(baseLog);
+  const audits = new Audits();
+  const log = audits.tap(followers.tap(baseLog));
   const background = new Background(log);
   const delivery = createDelivery(deliveryOptions(config), { resolver, clock, log });
   const routeWatch = new RouteWatch(clock);
@@ -72,27 +82,19 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
     log,
     background,
     random: Math.random,
-    deliver: watched(delivery.deliver, routeWatch),
+    deliver: guardDelivery(watched(delivery.deliver, routeWatch), () => guard),
     routing: delivery,
     notify: createNotifier({ spool, clock, log, settings, queue: () => queue }),
   };
   const queue = new Queue(queueParts, queueOptions(config));
-  const intake = createIntake({ spool, queue, log, isDraining: () => current.isDraining });
-  const facts: Parts['facts'] = {
-    verify,
-    untruth: createClientTruth(clock),
-    interfaceHas: createInterfaceNetworks(clock),
-    noteName: watchNames({ log, clock }),
-  };
-  const receiver = new Receiver({ intake, clock, log, background }, sessionSettings(current, facts));
-  const local: LocalParts = {
-    intake,
-    clock,
-    log,
-    policy: () => receiver.settings.policy,
-    hostname: () => current.config.hostname,
-    maxMessageBytes: () => current.config.limits.messageBytes,
-  };
+  const entrance = createEntrance({ current, queue, queueParts, guardMemory, local: () => local });
+  const { guard, intake, trap } = entrance;
+  const facts = { verify, ...clientFacts({ clock, log }) };
+  const receiver = new Receiver(
+    { intake, trap: trap.intake, clock, log, background },
+    sessionSettings(current, { facts, guard }),
+  );
+  const local = localParts(current, { intake, clock, log, policy: () => receiver.settings.policy });
   const watchdog = new RelayWatchdog({
     spool,
     queue,
@@ -111,10 +113,14 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
     log,
     background,
     followers,
+    audits,
     delivery,
     facts,
     queue,
     queueParts,
+    operator: entrance.operator,
+    guard,
+    trap,
     receiver,
     local,
     letters,
@@ -122,10 +128,48 @@ export function createParts({ spool, current, clock, log: baseLog }: PartsOption
   };
 }
 
+/** The way in for messages of this machine. */
+function localParts(current: Current, parts: Omit<LocalParts, 'hostname' | 'maxMessageBytes'>): LocalParts {
+  return {
+    ...parts,
+    hostname: () => current.config.hostname,
+    maxMessageBytes: () => current.config.limits.messageBytes,
+  };
+}
+
+/** What is known of clients by looking at this machine, and at what they said before. */
+function clientFacts({ clock, log }: Pick<Parts, 'clock' | 'log'>): Omit<Parts['facts'], 'verify'> {
+  return {
+    untruth: createClientTruth(clock),
+    interfaceHas: createInterfaceNetworks(clock),
+    noteName: watchNames({ log, clock }),
+  };
+}
+
+/** What a message passes on its way in: the guard before the queue; and the trap, which is beside it. */
+function createEntrance({
+  current,
+  queue,
+  queueParts,
+  guardMemory: memory,
+  local,
+}: Pick<PartsOptions, 'current' | 'guardMemory'> &
+  Pick<Parts, 'queue' | 'queueParts'> & { readonly local: () => LocalParts }) {
+  const { spool, clock, log, background } = queueParts;
+  const operator = new Operator(queue, queueParts);
+  const config = () => current.config;
+  const isDraining = () => current.isDraining;
+  const guard = createGuard({ spool, queue, operator, memory, clock, log, background, local, config });
+  const intake = createIntake({ spool, queue, guard, log, isDraining });
+  const trap = new RelayTrap({ clock, log, background, isDraining });
+  return { operator, guard, intake, trap };
+}
+
 /** What sessions that begin now work with. Throws when the certificate and its key cannot be used. */
 export function sessionSettings(
   { config, resolver }: Pick<Current, 'config' | 'resolver'>,
-  facts: Omit<ReceiverFacts, 'clientName'>,
+  { facts, guard }: Pick<Parts, 'facts' | 'guard'>,
 ): ReceiverSettings {
-  return receiverSettings(config, { ...facts, clientName: createClientNames(resolver) });
+  const settings = receiverSettings(config, { ...facts, clientName: createClientNames(resolver) });
+  return { ...settings, policy: guardPolicy(settings.policy, guard) };
 }

@@ -10,14 +10,17 @@ import {
 import { type Clock, type Log, systemClock } from '../base/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
-import { Operator } from '../queue/index.ts';
+import type { GuardMemory } from '../guard/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
+import { audit } from './audit.ts';
 import { configWarnings } from './checks.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
+import { guardOptions } from './guard.ts';
+import { openGuardMemory } from './guard-memory.ts';
 import { type Current, createParts, type Parts, sessionSettings } from './parts.ts';
 import {
   deliveryOptions,
@@ -45,6 +48,14 @@ export function startRelay(options: RelayOptions): Promise<Relay> {
   return Relay.start(options);
 }
 
+/** What is open before there is a relay. */
+interface Opened {
+  readonly spool: Spool;
+  readonly guardMemory: GuardMemory;
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+}
+
 /** A running relay: configuration in, mail relayed, until it is drained. */
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
@@ -55,20 +66,25 @@ export class Relay implements AsyncDisposable {
   #drained: Promise<void> | undefined;
   readonly control: Control;
 
-  private constructor(
-    options: RelayOptions,
-    { spool, resolver, clock }: { readonly spool: Spool; readonly resolver: Resolver; readonly clock: Clock },
-  ) {
+  private constructor(options: RelayOptions, { spool, guardMemory, resolver, clock }: Opened) {
     const { config, log } = options;
     this.#options = options;
     this.#current = { config, resolver, addresses: [], isDraining: false, startedAt: clock.now() };
-    this.#parts = createParts({ spool, current: this.#current, clock, log });
+    this.#parts = createParts({ spool, guardMemory, current: this.#current, clock, log });
+    const { operator } = this.#parts;
     this.control = createControl({
       ...this.#parts,
-      operator: new Operator(this.#parts.queue, this.#parts.queueParts),
+      operator,
       status: () => relayStatus(this.#parts, this.#current),
       reload: () => this.#reload(),
       explain: (question) => this.#explain(question),
+      audit: () =>
+        audit({
+          ...this.#parts,
+          operator,
+          config: () => this.#current.config,
+          addresses: () => this.#current.addresses,
+        }),
       user: userName(process.getuid?.() ?? 0),
     });
   }
@@ -82,8 +98,9 @@ export class Relay implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const room = { floorBytes, ...(freeBytes && { freeBytes }) };
     const spool = opened.use(await openData({ folder, account, log, clock, ...room }));
+    const guardMemory = await openGuardMemory(join(folder, 'guard.json'), { clock, log });
     const resolver = opened.use(createResolver({ ...resolverOptions(config), log }));
-    const relay = opened.use(new Relay(options, { spool, resolver, clock }));
+    const relay = opened.use(new Relay(options, { spool, guardMemory, resolver, clock }));
     await relay.#open(account);
     opened.move();
     return relay;
@@ -95,7 +112,7 @@ export class Relay implements AsyncDisposable {
 
   /** Listens, gives up privileges, and begins to work. */
   async #open(account: Account | undefined): Promise<void> {
-    const { log, clock, receiver, queue, letters: intake } = this.#parts;
+    const { log, clock, receiver, queue, guard, trap, letters: intake } = this.#parts;
     const { config } = this.#current;
     const addresses: ListeningAddress[] = [];
     for (const options of listenerOptions(config)) addresses.push(await receiver.listen(options));
@@ -106,7 +123,10 @@ export class Relay implements AsyncDisposable {
     this.#doors.use(await openControlSocket({ path, control: this.control, log }));
     const { maildrop: folder, maxMessageBytes } = config.sendmail;
     this.#doors.use(await watchMaildrop({ folder, maxMessageBytes, log, clock, intake }));
+    await trap.open(config);
+    this.#doors.use(trap);
     await queue.start();
+    guard.start();
     this.#doors.use(sweepRegularly(this.#parts));
     this.#doors.use(this.#parts.watchdog).start();
     for (const { path: at, message } of configWarnings(config))
@@ -140,13 +160,13 @@ export class Relay implements AsyncDisposable {
    * began. Rejects, and changes nothing, when something cannot be built.
    */
   async #swap(config: Config): Promise<void> {
-    const { receiver, delivery, queue, facts, log } = this.#parts;
+    const { receiver, delivery, queue, facts, guard, log } = this.#parts;
     const { data, listeners, spool } = this.#current.config;
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
     try {
       const next = { ...config, data, listeners, spool };
-      const settings = sessionSettings({ config: next, resolver }, facts);
+      const settings = sessionSettings({ config: next, resolver }, { facts, guard });
       delivery.reload(deliveryOptions(config), { resolver });
       // Nothing fails from here on.
       unused = this.#current.resolver;
@@ -154,6 +174,7 @@ export class Relay implements AsyncDisposable {
       this.#current.resolver = resolver;
       receiver.settings = settings;
       queue.reload(queueOptions(config));
+      guard.reload(guardOptions(config));
     } finally {
       await unused[Symbol.asyncDispose]();
     }

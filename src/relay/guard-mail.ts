@@ -1,0 +1,121 @@
+import type { Clock } from '../base/index.ts';
+import { type HeldCounts, type HeldMail, subjectOf } from '../guard/index.ts';
+import { type QueueId, queueIdBound } from '../mail/index.ts';
+import type { Operated, Operator, Queue } from '../queue/index.ts';
+import type { Spool } from '../spool/index.ts';
+
+/** What the guard's hand on the queue works with. */
+export interface GuardMailParts {
+  readonly spool: Spool;
+  readonly queue: Pick<Queue, 'claims'>;
+  readonly operator: Pick<Operator, 'hold' | 'release' | 'remove'>;
+  readonly clock: Clock;
+}
+
+/** Messages that are changed at once: they share a sync. */
+const batch = 100;
+/** What is under way is waited for so often, and so long each time. */
+const rounds = 20;
+const waitMs = 500;
+const messagesPerTurn = 200;
+
+/** Holds, counts, releases and removes by walking the queue; nothing is kept in memory between messages. */
+export function createHeldMail(parts: GuardMailParts): HeldMail {
+  const { spool, operator } = parts;
+  return {
+    async hold({ subject, from, because }) {
+      let messages = 0;
+      let octets = 0;
+      await each(walk(spool, { from }), async (id) => {
+        const envelope = spool.envelope(id);
+        if (envelope === undefined || envelope.receivedAt < from || subjectOf(envelope.origin) !== subject)
+          return;
+        if (spool.entries(id).every(({ held }) => held !== undefined)) return;
+        if ((await operator.hold(id, because)) !== 'done') return;
+        messages++;
+        octets += envelope.content.size;
+      });
+      return { messages, octets };
+    },
+    count: (tag, from) => countHeld(parts, tag, from),
+    release: (tag, from) => decide(parts, { tag, from }, (id) => operator.release(id)),
+    remove: (tag, range) => decide(parts, { tag, ...range }, (id) => operator.remove(id)),
+  };
+}
+
+async function countHeld(parts: GuardMailParts, tag: string, from: number): Promise<HeldCounts> {
+  let messages = 0;
+  let octets = 0;
+  for await (const id of heldMessages(parts, { tag, from })) {
+    messages++;
+    octets += parts.spool.envelope(id)?.content.size ?? 0;
+  }
+  return { messages, octets };
+}
+
+interface Range {
+  readonly tag: string;
+  readonly from: number;
+  readonly until?: number;
+}
+
+/** The messages that are kept with this tag, the oldest first. */
+export async function* heldMessages(
+  { spool, queue }: Pick<GuardMailParts, 'spool' | 'queue'>,
+  { tag, from, until }: Range,
+): AsyncGenerator<QueueId> {
+  const isTagged = (because: string | undefined) => because?.startsWith(tag) === true;
+  for await (const id of walk(spool, { from, ...(until !== undefined && { until }) })) {
+    // What is under way is held when its attempt is over, and then has to go as well.
+    const isKept =
+      spool.entries(id).some(({ held }) => isTagged(held)) ||
+      queue.claims.of(id).some(({ holdBecause }) => isTagged(holdBecause));
+    if (isKept) yield id;
+  }
+}
+
+/** Applies `change` to each message. What is under way is tried again until it is not, or for some seconds. */
+async function decide(
+  parts: GuardMailParts,
+  range: Range,
+  change: (id: QueueId) => Promise<Operated>,
+): Promise<number> {
+  let messages = 0;
+  for (let round = 0; round < rounds; round++) {
+    let isComplete = true;
+    await each(heldMessages(parts, range), async (id) => {
+      const operated = await change(id);
+      if (operated === 'done') messages++;
+      if (operated === 'under-way') isComplete = false;
+    });
+    if (isComplete) break;
+    await new Promise<void>((resolve) => parts.clock.after(waitMs, resolve));
+  }
+  return messages;
+}
+
+/** Some at a time, so that their writes share a sync. */
+async function each(ids: AsyncIterable<QueueId>, work: (id: QueueId) => Promise<void>): Promise<void> {
+  let some: Promise<void>[] = [];
+  for await (const id of ids) {
+    some.push(work(id));
+    if (some.length < batch) continue;
+    await Promise.all(some);
+    some = [];
+  }
+  await Promise.all(some);
+}
+
+/** Ids by age; other work goes on meanwhile. */
+async function* walk(
+  spool: Spool,
+  range: { readonly from: number; readonly until?: number },
+): AsyncGenerator<QueueId> {
+  const from = queueIdBound(Math.max(0, range.from));
+  const until = range.until === undefined ? {} : { until: queueIdBound(range.until) };
+  let seen = 0;
+  for (const id of spool.walk({ from, ...until })) {
+    yield id;
+    if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
