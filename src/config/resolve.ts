@@ -149,7 +149,7 @@ function listenersOf({ listeners, tls: certificate, users }: Parsed): ListenerCo
       proxyProtocolFrom,
       networks,
       ...defined('interface', listener.interface),
-      offersAuth: listener.auth ?? (role !== 'mx' && users !== undefined),
+      offersAuth: role !== 'trap' && (listener.auth ?? (role !== 'mx' && users !== undefined)),
     };
   });
 }
@@ -292,8 +292,18 @@ function queueOf({ retry, lanes }: Parsed['queue']): Config['queue'] {
 }
 
 function deliveryOf(delivery: Parsed['delivery']): Config['delivery'] {
-  const { timeouts, mxPort, ownNames, ownAddresses, idle, sessionAge, avoid, avoidMax, conversion, ...counts } =
-    delivery;
+  const {
+    timeouts,
+    mxPort,
+    ownNames,
+    ownAddresses,
+    idle,
+    sessionAge,
+    avoid,
+    avoidMax,
+    conversion,
+    ...counts
+  } = delivery;
   return {
     timeouts,
     limits: {

@@ -1,6 +1,7 @@
 import type { Config, ConfigCheck } from '../config/index.ts';
 import { compileRules, type RouteProblem, routeWarnings } from '../delivery/index.ts';
 import { type Account, findAccount, UnknownAccountError } from './accounts.ts';
+import { guardProblems } from './guard.ts';
 import { routingOptions } from './settings.ts';
 
 type Finding = ReturnType<ConfigCheck>[number];
@@ -8,6 +9,7 @@ type Finding = ReturnType<ConfigCheck>[number];
 /** What the configuration by itself cannot judge: whether routes can be used, and who exists on this machine. */
 export const configChecks: readonly ConfigCheck[] = [
   (config) => compileRules(routingOptions(config)).problems,
+  guardProblems,
   accountProblems,
 ];
 
