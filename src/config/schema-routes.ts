@@ -23,20 +23,20 @@ const oauth = z.strictObject({
   clientId: text().describe('The name of the application.'),
   clientSecret: secret('A file that holds the secret of the application and nothing else.')
     .optional()
-    .describe('Required for `client-credentials`.'),
+    .describe('Required for `client-credentials`. Default: none.'),
   refreshToken: secret(
     'A file that holds the refresh token. It is read at each renewal, and written when the server hands out a new one: the relay needs to write the file and its folder.',
   )
     .optional()
-    .describe('Required for `refresh-token`.'),
-  scope: text().optional().describe('The scope to ask for.'),
+    .describe('Required for `refresh-token`. Default: none.'),
+  scope: text().optional().describe('The scope to ask for. Default: none.'),
   mechanism: choice(['auto', 'xoauth2', 'oauthbearer'])
     .prefault('auto')
     .describe('How the token is shown to the server. `auto`: as it offers, OAUTHBEARER before XOAUTH2.'),
   expires: text()
     .optional()
     .describe(
-      'The day on which the secret or the refresh token ends, `2027-03-01`. An alarm comes 14 days before.',
+      'The day on which the secret or the refresh token ends, `2027-03-01`. An alarm comes 14 days before. Default: what the server says.',
     ),
 });
 
@@ -52,7 +52,9 @@ export const route = z.strictObject({
     ),
   identity: pattern()
     .optional()
-    .describe('Who handed the message over, by the name of the login; `*` is any characters.'),
+    .describe(
+      'Who handed the message over, by the name of the login; `*` is any characters. Default: anybody.',
+    ),
   via: listOf(destination()).describe(
     'Where to: `smtp://[user@]host[:port]`, `smtps://…`, `lmtp://…`, `maildir:/path`, `capture`, `mx` (the exchangers of the domain) or `mx:example.net`. A list of smtp and smtps is tried in order.',
   ),
@@ -61,10 +63,14 @@ export const route = z.strictObject({
     .describe(
       '`weighted` spreads messages over the list by `weights`. Either way hosts that fail are passed over for a while that grows, and tried again.',
     ),
-  weights: listOf(count(1, 1000)).optional().describe('One number for each host of `via`, such as `[3, 1]`.'),
+  weights: listOf(count(1, 1000))
+    .optional()
+    .describe('One number for each host of `via`, such as `[3, 1]`. Required for `weighted`. Default: none.'),
   fallback: listOf(destination())
     .optional()
-    .describe('Hosts, smtp and smtps, that are tried when all of `via` failed for the moment.'),
+    .describe(
+      'Hosts, smtp and smtps, that are tried when all of `via` failed for the moment. Default: none.',
+    ),
   password: secret('A file that holds the password and nothing else.')
     .optional()
     .describe('The password of the users in `via` and `fallback`. It travels over TLS only.'),
@@ -91,7 +97,7 @@ export const route = z.strictObject({
   fingerprint: listOf(fingerprint())
     .optional()
     .describe(
-      'The only certificates to accept, `sha256:…`, whoever issued them. The name is then not looked at, unless `verify` says so.',
+      'The only certificates to accept, `sha256:…`, whoever issued them. The name is then not looked at, unless `verify` says so. Default: any that `verify` takes.',
     ),
   source: ipAddress().optional().describe('The address to connect from.'),
   addresses: choice(['any', 'ipv4', 'ipv6']).prefault('any').describe('The address families to use.'),

@@ -7,7 +7,7 @@ import { type AuditSink, auditLane, auditResult, toAudit } from './audit.ts';
 import { Balance } from './balance.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
-import { HostMemory } from './host-memory.ts';
+import { HostMemory, type HostRecord } from './host-memory.ts';
 import { deliverToMaildir } from './maildir.ts';
 import type { TokenTrouble } from './oauth-token.ts';
 import { type DeliveryOptions, defaultLimits } from './options.ts';
@@ -144,7 +144,7 @@ class Deliveries implements Delivery {
     const hosts = this.#memory.isEmpty ? [] : [...this.#generation.router.hosts()];
     const failing = hosts.flatMap(([subject, lanes]): Trouble[] => {
       const record = this.#memory.record(subject);
-      if (record === undefined || record.failures === 0) return [];
+      if (record === undefined || !isProven(record)) return [];
       return [{ kind: 'host', subject, since: record.since, because: formatReplyText(record.reply), lanes }];
     });
     return [...this.#tokens.tend(), ...failing];
@@ -258,6 +258,11 @@ class Deliveries implements Delivery {
     this.#capture =
       capture === undefined ? undefined : new Capture({ ...capture, now: () => this.#clock.now() });
   }
+}
+
+/** One connection that was refused is an accident, and nothing may have been sent there since. */
+function isProven({ failures, broken }: HostRecord): boolean {
+  return failures > 1 || (failures > 0 && broken > 1);
 }
 
 /** Every address of this machine. */

@@ -170,15 +170,19 @@ export class RelayWatchdog implements AsyncDisposable {
     return count >= maxCounted ? `${maxCounted} or more` : String(count);
   }
 
-  /** A host whose routes take nothing either is part of their alarm. */
+  /** A host is part of the alarm of its routes when they take nothing either, or have no token. */
   #troubles(troubles: readonly Trouble[]): readonly Condition[] {
     const { clock, config, routeWatch } = this.#parts;
     const now = clock.now();
+    const withoutToken = new Set(
+      troubles.flatMap(({ kind, lanes }) => (kind === 'token-expired' ? lanes : [])),
+    );
     return troubles.flatMap(({ kind, subject, since, because, lanes }): Condition[] => {
       if (kind === 'token') return [{ kind, subject, since, because }];
       if (kind === 'token-expired') return [{ kind, subject, since, because, lanes }];
       if (now - since < config().alarms.routeFailingMs) return [];
-      const isPart = lanes.length > 0 && lanes.every((lane) => routeWatch.isFailing(lane));
+      const isPart =
+        lanes.length > 0 && lanes.every((lane) => withoutToken.has(lane) || routeWatch.isFailing(lane));
       return isPart ? [] : [{ kind: 'host-failing', subject, since, because }];
     });
   }

@@ -1,6 +1,7 @@
 /** Posthouse as a client of Postfix: TLS, AUTH, DSN and refusals. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Peers,
@@ -181,6 +182,59 @@ peerTest('a smart host takes mail after AUTH over TLS', [...needs, 'saslpasswd2'
   const { maildir, postfix } = await throughSmartHost(peers, 'horse');
   assert.match(await firstMail(maildir), /\(Authenticated sender: office/);
   assert.match(await postfix.log(), /sasl_username=office/);
+});
+
+peerTest(
+  'hosts that accept and then defer, or refuse the login, hand over to the next in the same attempt',
+  [...needs, 'saslpasswd2'],
+  async (peers) => {
+    const deferring = await peers.sink(['-r', '.']);
+    const host = await smartHost(peers);
+    const folder = await peers.folder('secret');
+    for (const word of ['donkey', 'horse']) await writeFile(join(folder, word), `${word}\n`, { mode: 0o600 });
+    const { port } = host.postfix;
+    const posthouse = await peers.posthouse({
+      routes: [
+        {
+          to: '*',
+          // The same Postfix under two names: one login is wrong.
+          via: [`smtp://127.0.0.1:${deferring.port}`, `smtp://office@127.0.0.1:${port}`],
+          fallback: `smtp://office@localhost:${port}`,
+          passwords: {
+            '127.0.0.1': { file: join(folder, 'donkey') },
+            localhost: { file: join(folder, 'horse') },
+          },
+          addresses: 'ipv4',
+          ca: host.certificate.cert,
+        },
+      ],
+    });
+    await submit({
+      port: posthouse.port(),
+      from: 'a@client.test',
+      to: ['b@peer.test'],
+      octets: simpleMessage('fail-over'),
+    });
+    assert.match(await firstMail(host.maildir), /\(Authenticated sender: office/);
+    assert.deepEqual(
+      posthouse.statuses('b@peer.test').map(({ status }) => status),
+      ['delivered'],
+    );
+    assert.match(await host.postfix.log(), /authentication failed[\s\S]*sasl_username=office/);
+  },
+);
+
+peerTest('a pinned certificate needs no authority', [...needs, 'saslpasswd2'], async (peers) => {
+  const host = await smartHost(peers);
+  const password = join(await peers.folder('secret'), 'password');
+  await writeFile(password, 'horse\n', { mode: 0o600 });
+  const fingerprint = new X509Certificate(await readFile(host.certificate.cert)).fingerprint256;
+  const via = `smtp://office@127.0.0.1:${host.postfix.port}`;
+  const route = { to: '*', via, password: { file: password }, fingerprint: `sha256:${fingerprint}` };
+  const posthouse = await peers.posthouse({ routes: [route] });
+  const octets = simpleMessage('pinned');
+  await submit({ port: posthouse.port(), from: 'a@client.test', to: ['b@peer.test'], octets });
+  assert.match(await firstMail(host.maildir), /\(Authenticated sender: office/);
 });
 
 peerTest('a wrong password defers the mail and loses nothing', [...needs, 'saslpasswd2'], async (peers) => {
