@@ -47,6 +47,7 @@ const edges: Readonly<
       'guard',
       'mail',
       'policy',
+      'probe',
       'queue',
       'receiver',
       'smtp',
@@ -55,7 +56,7 @@ const edges: Readonly<
     ],
   },
   // Each command knows the relay, the configuration and the folder that it is about.
-  cli: { values: ['relay', 'config', 'admin', 'receiver', 'client', 'spool', 'mail', 'base', 'trap'] },
+  cli: { values: ['relay', 'config', 'admin', 'receiver', 'probe', 'client', 'spool', 'mail', 'base', 'trap'] },
 };
 
 /** Nouns that say nothing (STYLE: a folder is a noun). */

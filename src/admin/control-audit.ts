@@ -37,6 +37,10 @@ export const auditEventShape = z.discriminatedUnion('event', [
     /** How many cases ended in each verdict. */
     counts: z.record(z.string(), z.number()),
   }),
-  z.object({ event: z.literal('end'), verdict: z.enum(['closed', 'open', 'inconclusive']), because: z.string() }),
+  z.object({
+    event: z.literal('end'),
+    verdict: z.enum(['closed', 'open', 'inconclusive']),
+    because: z.string(),
+  }),
 ]);
 export type AuditEvent = z.infer<typeof auditEventShape>;

@@ -18,7 +18,9 @@ export interface DialogueOptions {
   readonly localPort?: number;
   /** TLS from the first octet. */
   readonly isImplicitTls?: boolean;
-  /** Octets to send before TLS and before the greeting, in latin1. */
+  /** Octets to send first of all, before TLS; latin1. */
+  readonly header?: string;
+  /** Octets to send before the greeting is read; latin1. */
   readonly prelude?: string;
   /** How long the server may take for each reply, and for the connection. */
   readonly replyMs: number;
@@ -59,7 +61,7 @@ export class Dialogue implements Disposable {
   static async open(
     options: DialogueOptions,
   ): Promise<{ readonly dialogue: Dialogue; readonly greeting: Heard }> {
-    const { host, port, localAddress, localPort, prelude } = options;
+    const { host, port, localAddress, localPort, header = '', prelude = '' } = options;
     const raw = connectTcp({
       host,
       port,
@@ -70,9 +72,10 @@ export class Dialogue implements Disposable {
     const dialogue = new Dialogue(options, raw);
     if (options.signal.aborted) dialogue.#abort();
     await dialogue.#until(() => !raw.connecting, 'no connection');
-    if (prelude !== undefined) raw.write(Buffer.from(prelude, 'latin1'));
+    dialogue.write(header);
     if (options.isImplicitTls === true) await dialogue.#secure();
     else dialogue.#listen();
+    dialogue.write(prelude);
     return { dialogue, greeting: await dialogue.hear() };
   }
 
@@ -86,7 +89,7 @@ export class Dialogue implements Disposable {
 
   /** Writes octets given as latin1. */
   write(text: string): void {
-    if (this.isOpen) this.#socket.write(Buffer.from(text, 'latin1'));
+    if (this.isOpen && text !== '') this.#socket.write(Buffer.from(text, 'latin1'));
   }
 
   /** Sends one line and gives the answer. */

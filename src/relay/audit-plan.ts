@@ -1,0 +1,113 @@
+import { networkInterfaces } from 'node:os';
+import { type Cidr, canonicalIp, IpSet, parseCidr } from '../base/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Domain } from '../mail/index.ts';
+import type { ListenerOptions, ListeningAddress } from '../receiver/index.ts';
+import { listenerOptions } from './settings.ts';
+
+/** One attack of an audit: a listener, a way to talk to it, and a domain to take for the relay's own. */
+export interface PlannedAttack {
+  readonly listener: ListeningAddress;
+  readonly over: 'plain' | 'starttls' | 'tls';
+  /** The listener expects a PROXY header from us: it gets one that names the stranger. */
+  readonly isProxied: boolean;
+  readonly domain: Domain;
+  /** Where we connect to, and from. */
+  readonly host: string;
+  /** Whom we pose as; `undefined` when every address that could be a stranger's is trusted. */
+  readonly stranger: string | undefined;
+}
+
+/** Addresses that nobody has (RFC 5737, RFC 3849). */
+const strangers = {
+  ipv4: ['192.0.2.77', '198.51.100.77', '203.0.113.77'],
+  ipv6: ['2001:db8:77::77', '2001:db8:aaaa::77', '3fff:77::77'],
+} as const;
+
+/** Every listener, in clear and under TLS, with a domain of each kind of ours. */
+export function planAttacks(
+  config: Config,
+  addresses: readonly ListeningAddress[],
+): readonly PlannedAttack[] {
+  const options = new Map(listenerOptions(config).map((listener) => [listener.name, listener]));
+  return addresses.flatMap((listener) => {
+    const known = options.get(listener.name);
+    if (known === undefined) return [];
+    const host = hostToDial(listener.host);
+    const attack = {
+      listener,
+      host,
+      isProxied: known.proxyProtocolFrom.has(host),
+      stranger: stranger(config, host),
+    };
+    const [domain = config.hostname, ...others] = targetDomains(config);
+    if (listener.role === 'trap') return [{ ...attack, over: ways(known, config)[0] ?? 'plain', domain }];
+    return ways(known, config).flatMap((over) =>
+      [domain, ...others].map((each) => ({ ...attack, over, domain: each })),
+    );
+  });
+}
+
+function ways({ tls }: ListenerOptions, config: Config): readonly PlannedAttack['over'][] {
+  if (tls === 'implicit') return ['tls'];
+  return tls === 'starttls' && config.tls !== undefined ? ['plain', 'starttls'] : ['plain'];
+}
+
+/** The first domain that we keep and the first that we pass on: what is known of them differs. */
+function targetDomains({ domains }: Config): readonly Domain[] {
+  const kept = domains.find(({ isBackup }) => !isBackup);
+  const passedOn = domains.find(({ isBackup }) => isBackup);
+  return [kept, passedOn].flatMap((domain) => domain?.name ?? []);
+}
+
+function hostToDial(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}
+
+/**
+ * An address that nothing trusts. Where everybody is trusted, that is how it is: then any will do, as long as
+ * we are trusted ourselves and the disguise lends us nothing.
+ */
+export function stranger(config: Config, host: string): string | undefined {
+  const trusted = trustedBy(config);
+  const near = ownNetworks();
+  const candidates = strangers[host.includes(':') ? 'ipv6' : 'ipv4'];
+  const unknown = candidates.find((address) => !trusted.has(address) && !near.has(address));
+  return unknown ?? (trusted.has(host) ? candidates[0] : undefined);
+}
+
+/** Every network of the configuration that gives trust of some kind. */
+function trustedBy(config: Config): IpSet {
+  const listeners = config.listeners.flatMap(({ networks, proxyProtocolFrom }): readonly Cidr[] => [
+    ...networks,
+    ...proxyProtocolFrom,
+  ]);
+  return new IpSet([...config.relay.networks, ...config.xclientFrom, ...listeners]);
+}
+
+/** The networks of our interfaces: a listener may trust those of one by its name. */
+function ownNetworks(): IpSet {
+  const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
+  return new IpSet(addresses.flatMap(({ cidr }) => parseCidr(cidr ?? '') ?? []));
+}
+
+/** Which recipients are none of ours, so that mail for them was relayed. */
+export function strangerTest(
+  config: Config,
+): (address: { readonly text: string; readonly domain: string }) => boolean {
+  const ours = new Set<string>(config.domains.map(({ name }) => name));
+  // Where our own names lead by the word of the operator: the postmaster, aliases, those who take the rest.
+  const named = config.domains.flatMap(({ aliases, catchAll }) => [
+    ...[...aliases.values()].flat(),
+    catchAll?.text ?? '',
+  ]);
+  const permitted = new Set([config.postmaster.text, ...named].map((text) => text.toLowerCase()));
+  return ({ text, domain }) => !ours.has(domain) && !permitted.has(text.toLowerCase());
+}
+
+/** `[192.0.2.1]`, `[IPv6:2001:db8::1]`. */
+export function literal(address: string): string {
+  const canonical = canonicalIp(address) ?? address;
+  return canonical.includes(':') ? `[IPv6:${canonical}]` : `[${canonical}]`;
+}
