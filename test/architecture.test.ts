@@ -24,6 +24,8 @@ const edges: Readonly<
   queue: { values: ['spool', 'dsn', 'mail', 'base'] },
   // It implements the `Deliver` that the queue declares, over the octets that the spool keeps.
   delivery: { values: ['client', 'dns', 'mail', 'base'], types: ['queue', 'spool'] },
+  // It implements the `Authenticator` that the receiver declares.
+  identity: { values: ['store', 'mail', 'base'], types: ['receiver'] },
   guard: { values: ['store', 'mail', 'base'] },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
   trap: { values: ['mail', 'base'], types: ['receiver'] },
@@ -32,7 +34,7 @@ const edges: Readonly<
   receiver: { values: ['smtp', 'mail', 'base'] },
   admin: { values: ['base'] },
   // It parses addresses and networks as the modules do; of the modules it knows only their options.
-  config: { values: ['mail', 'base'], types: ['client', 'delivery', 'queue', 'receiver'] },
+  config: { values: ['mail', 'base'], types: ['client', 'delivery', 'identity', 'queue', 'receiver'] },
   // The open-relay battery, for a host of somebody else and for the relay itself.
   probe: { values: ['client', 'dns', 'mail', 'base'] },
   // The composition root.
@@ -45,6 +47,7 @@ const edges: Readonly<
       'dns',
       'dsn',
       'guard',
+      'identity',
       'mail',
       'policy',
       'probe',
@@ -56,7 +59,7 @@ const edges: Readonly<
     ],
   },
   // Each command knows the relay, the configuration and the folder that it is about.
-  cli: { values: ['relay', 'config', 'admin', 'receiver', 'probe', 'client', 'spool', 'mail', 'base', 'trap'] },
+  cli: { values: ['relay', 'config', 'admin', 'identity', 'receiver', 'probe', 'client', 'spool', 'mail', 'base', 'trap'] },
 };
 
 /** Nouns that say nothing (STYLE: a folder is a noun). */

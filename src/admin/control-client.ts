@@ -16,7 +16,6 @@ import {
 } from './control.ts';
 import { auditEventShape } from './control-audit.ts';
 import { guardChangedShape, guardItemShape } from './control-guard.ts';
-import { auditEventShape } from './control-audit.ts';
 import {
   answerShape,
   chunkOctets,
@@ -49,7 +48,6 @@ export function connectControl(path: string): Control {
     audit: () => items(call(path, { command: 'audit' }), auditEventShape),
     guardList: () => items(call(path, { command: 'guard-list' }), guardItemShape),
     guardChange: (change) => one({ command: 'guard-change', args: change }, guardChangedShape),
-    audit: () => items(call(path, { command: 'audit' }), auditEventShape),
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
     change: (change, selector) =>

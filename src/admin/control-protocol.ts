@@ -17,7 +17,6 @@ export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('audit') }),
   z.strictObject({ command: z.literal('guard-list') }),
   z.strictObject({ command: z.literal('guard-change'), args: guardChangeShape }),
-  z.strictObject({ command: z.literal('audit') }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),
   z.strictObject({ command: z.literal('octets'), args: z.strictObject({ id: z.string().max(32) }) }),
   z.strictObject({

@@ -164,8 +164,6 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return sendAll(control.guardList(), connection);
     case 'guard-change':
       return control.guardChange(request.args);
-    case 'audit':
-      return sendAll(control.audit(), connection);
     case 'list':
       return sendAll(control.list(request.args.selector), connection);
     case 'shape':

@@ -34,7 +34,6 @@ export {
 } from './control.ts';
 export type { AuditEvent } from './control-audit.ts';
 export type { GuardChange, GuardChanged, GuardControl, GuardItem } from './control-guard.ts';
-export type { AuditEvent } from './control-audit.ts';
 export { connectControl } from './control-client.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
 export {

@@ -16,7 +16,6 @@ import type { Spool } from '../spool/index.ts';
 import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
 import { audit } from './audit.ts';
 import { configWarnings } from './checks.ts';
-import { audit } from './audit.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
