@@ -46,6 +46,12 @@ export function socketTarget(path: string): Target {
   return { serverName: 'localhost', address: { path }, port: 0, relay: path, key: path, keys: [path] };
 }
 
+/** How a host is dialled. */
+interface Manner {
+  readonly tls: ClientOptions['tls'];
+  readonly credentials?: ClientOptions['credentials'] | undefined;
+}
+
 /** Opens sessions as the policy of a transport asks. */
 export class Dialer {
   readonly #options: DialerOptions;
@@ -72,7 +78,8 @@ export class Dialer {
     const isHandshake = first.phase === 'tls' && first.code !== 'certificate' && first.code !== 'aborted';
     if (tls !== 'opportunistic' || !isHandshake) return this.#failed(first, target);
     this.#options.log.warn('tls-fallback', { relay: target.relay, because: first.message });
-    const second = await this.#dial(transport, target, 'none', signal);
+    // There are no credentials: they would have required TLS.
+    const second = await this.#dial(transport, target, { tls: 'none' }, signal);
     return second instanceof ClientError ? this.#failed(second, target) : second;
   }
 
@@ -88,7 +95,10 @@ export class Dialer {
   ): Promise<PooledSession | ClientError> {
     const { oauth } = transport.policy;
     const user = target.next?.user;
-    if (oauth === undefined || user === undefined) return this.#dial(transport, target, tls, signal);
+    if (oauth === undefined || user === undefined) {
+      const credentials = passwordOf(target.next);
+      return this.#dial(transport, target, { tls, credentials }, signal);
+    }
     const source = this.#options.tokens.of(oauth);
     for (let isFirst = true; ; isFirst = false) {
       let token: string;
@@ -100,7 +110,7 @@ export class Dialer {
         return new ClientError('auth-unavailable', 'auth', because);
       }
       const credentials = { user, token, mechanism: oauth.mechanism };
-      const opened = await this.#dial(transport, target, tls, signal, credentials);
+      const opened = await this.#dial(transport, target, { tls, credentials }, signal);
       if (!(opened instanceof ClientError)) source.accepted();
       const isRefused = opened instanceof ClientError && isAuthRefused(opened);
       if (!isRefused || !source.refused(token) || !isFirst) return opened;
@@ -111,9 +121,8 @@ export class Dialer {
   async #dial(
     transport: RemoteTransport,
     target: Target,
-    tls: ClientOptions['tls'],
+    { tls, credentials }: Manner,
     signal: AbortSignal,
-    credentials = passwordOf(target.next),
   ): Promise<PooledSession | ClientError> {
     // The attempt may end the dialling, but not the session that outlives it.
     const life = new AbortController();

@@ -1,10 +1,8 @@
-import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import type { Clock, Log } from '../base/index.ts';
 import type { OauthOptions } from './options.ts';
+import { RefreshToken } from './refresh-token.ts';
+import { askForToken, type TokenAnswer } from './token-endpoint.ts';
 
-/** The endpoint has to answer within this. */
-const fetchMs = 15_000;
-const maxAnswerOctets = 64 * 1024;
 /** A token is renewed this long before its end, or for a quarter of its life where that is shorter. */
 const aheadMs = 15 * 60_000;
 /** What is believed of a token whose end is not told. */
@@ -60,17 +58,19 @@ export class OauthToken {
   readonly subject: string;
   readonly #options: OauthOptions;
   readonly #parts: TokenParts;
+  readonly #refresh: RefreshToken | undefined;
   #token: AccessToken | undefined;
   #failing: Failing | undefined;
   #refusedSince: number | undefined;
   #unsaved: { readonly since: number; readonly because: string } | undefined;
   #endsAt: number | undefined;
-  #refresh: { readonly value: string; readonly file: string } | undefined;
   #underWay: Promise<void> | undefined;
 
   constructor(options: OauthOptions, parts: TokenParts) {
     this.#options = options;
     this.#parts = parts;
+    const { refreshTokenFile: file } = options;
+    this.#refresh = file === undefined ? undefined : new RefreshToken(file);
     this.#endsAt = options.expiresAt;
     this.subject = `${options.clientId} at ${URL.parse(options.tokenUrl)?.host ?? options.tokenUrl}`;
   }
@@ -167,60 +167,22 @@ export class OauthToken {
   }
 
   async #ask(): Promise<TokenAnswer> {
-    const { tokenUrl, grant, clientId, clientSecret, scope } = this.#options;
+    const { tokenUrl, clientId, clientSecret, scope } = this.#options;
     const form = new URLSearchParams({ client_id: clientId });
     if (clientSecret !== undefined) form.set('client_secret', clientSecret);
     if (scope !== undefined) form.set('scope', scope);
-    if (grant === 'client-credentials') form.set('grant_type', 'client_credentials');
+    if (this.#refresh === undefined) form.set('grant_type', 'client_credentials');
     else {
       form.set('grant_type', 'refresh_token');
-      form.set('refresh_token', await this.#readRefreshToken());
+      form.set('refresh_token', await this.#refresh.read());
     }
-    const deadline = new AbortController();
-    const late = new Error(`no answer within ${fetchMs / 1000} s`);
-    const cancel = this.#parts.clock.after(fetchMs, () => deadline.abort(late));
-    try {
-      const response = await (this.#parts.fetch ?? fetch)(tokenUrl, {
-        method: 'POST',
-        body: form,
-        headers: { accept: 'application/json' },
-        redirect: 'error',
-        signal: deadline.signal,
-      });
-      return parseAnswer(response.status, await readBounded(response));
-    } catch (error) {
-      // What `fetch` rejects with says little; its cause says what happened.
-      const cause = error instanceof Error ? error.cause : undefined;
-      throw deadline.signal.aborted ? late : cause instanceof Error ? cause : error;
-    } finally {
-      cancel();
-    }
-  }
-
-  /** The token in use, unless somebody put another one into the file since it was read or written. */
-  async #readRefreshToken(): Promise<string> {
-    const { refreshTokenFile: path = '' } = this.#options;
-    const known = this.#refresh;
-    const file = await readFile(path, 'utf8').then(
-      (text) => text.trim(),
-      (error: unknown) => {
-        if (known === undefined) throw new Error(`cannot read ${path}: ${String(error)}`);
-        return known.file;
-      },
-    );
-    if (known !== undefined && known.file === file) return known.value;
-    this.#refresh = { value: file, file };
-    return file;
+    return askForToken(tokenUrl, form, this.#parts);
   }
 
   /** The server handed out another refresh token, and may not take the old one again (RFC 6749 §6). */
   async #keepRefreshToken(value: string): Promise<void> {
-    const { refreshTokenFile } = this.#options;
-    if (refreshTokenFile === undefined || value === this.#refresh?.value) return;
-    this.#refresh = { value, file: this.#refresh?.file ?? '' };
     try {
-      await replaceFile(refreshTokenFile, `${value}\n`);
-      this.#refresh = { value, file: value };
+      await this.#refresh?.keep(value);
       this.#unsaved = undefined;
     } catch (error) {
       const because = `the new refresh token cannot be written and is lost at the next start: ${String(error)}`;
@@ -236,70 +198,6 @@ export class OauthToken {
     }
     return clean.slice(0, 300).toWellFormed();
   }
-}
-
-interface TokenAnswer {
-  readonly token: string;
-  readonly lifeMs?: number;
-  readonly refreshToken?: string;
-  readonly refreshLifeMs?: number;
-}
-
-/** RFC 6749 §5. Throws what is wrong with it. */
-function parseAnswer(status: number, text: string): TokenAnswer {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error(`the token endpoint answered ${status} and no JSON`);
-  }
-  const at = (key: string): unknown =>
-    typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-  const token = at('access_token');
-  if (status !== 200 || typeof token !== 'string' || !/^[!-~]{1,16384}$/.test(token)) {
-    const told = [at('error'), at('error_description')].filter((part) => typeof part === 'string');
-    throw new Error(`the token endpoint answered ${status}${told.length > 0 ? `: ${told.join(': ')}` : ''}`);
-  }
-  const lifeMs = seconds(at('expires_in'));
-  const refreshLifeMs = seconds(at('refresh_token_expires_in'));
-  const refreshToken = at('refresh_token');
-  return {
-    token,
-    ...(lifeMs === undefined ? {} : { lifeMs }),
-    ...(refreshLifeMs === undefined ? {} : { refreshLifeMs }),
-    ...(typeof refreshToken === 'string' && refreshToken !== '' ? { refreshToken } : {}),
-  };
-}
-
-function seconds(value: unknown): number | undefined {
-  const number = typeof value === 'string' ? Number(value) : value;
-  return typeof number === 'number' && number > 0 && number < 1e10 ? number * 1000 : undefined;
-}
-
-async function readBounded(response: Response): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of response.body ?? []) {
-    size += piece.length;
-    if (size > maxAnswerOctets) throw new Error('the token endpoint answers without end');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
-}
-
-/** Replaces a file, or what a link leads to, as a whole; nobody else may read it. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const target = await realpath(path).catch(() => path);
-  const fresh = `${target}.new`;
-  await rm(fresh, { force: true });
-  const file = await open(fresh, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(fresh, target);
 }
 
 function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

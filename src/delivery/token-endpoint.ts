@@ -1,0 +1,83 @@
+import type { Clock } from '../base/index.ts';
+
+/** The endpoint has to answer within this. */
+const fetchMs = 15_000;
+const maxAnswerOctets = 64 * 1024;
+
+/** A token, how long it is good for, and what came with it. */
+export interface TokenAnswer {
+  readonly token: string;
+  readonly lifeMs?: number;
+  readonly refreshToken?: string;
+  readonly refreshLifeMs?: number;
+}
+
+/** Sends the form and reads the answer (RFC 6749 §3.2). Rejects with what is wrong, in words without the form. */
+export async function askForToken(
+  url: string,
+  form: URLSearchParams,
+  parts: { readonly clock: Clock; readonly fetch?: typeof fetch },
+): Promise<TokenAnswer> {
+  const deadline = new AbortController();
+  const late = new Error(`no answer within ${fetchMs / 1000} s`);
+  const cancel = parts.clock.after(fetchMs, () => deadline.abort(late));
+  try {
+    const response = await (parts.fetch ?? fetch)(url, {
+      method: 'POST',
+      body: form,
+      headers: { accept: 'application/json' },
+      // The secrets are for this address alone.
+      redirect: 'error',
+      signal: deadline.signal,
+    });
+    return parseAnswer(response.status, await readBounded(response));
+  } catch (error) {
+    // What `fetch` rejects with says little; its cause says what happened.
+    const cause = error instanceof Error ? error.cause : undefined;
+    throw deadline.signal.aborted ? late : cause instanceof Error ? cause : error;
+  } finally {
+    cancel();
+  }
+}
+
+/** RFC 6749 §5. Throws what is wrong with it. */
+function parseAnswer(status: number, text: string): TokenAnswer {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error(`the token endpoint answered ${status} and no JSON`);
+  }
+  const at = (key: string): unknown =>
+    typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+  const token = at('access_token');
+  if (status !== 200 || typeof token !== 'string' || !/^[!-~]{1,16384}$/.test(token)) {
+    const told = [at('error'), at('error_description')].filter((part) => typeof part === 'string');
+    throw new Error(`the token endpoint answered ${status}${told.length > 0 ? `: ${told.join(': ')}` : ''}`);
+  }
+  const lifeMs = seconds(at('expires_in'));
+  const refreshLifeMs = seconds(at('refresh_token_expires_in'));
+  const refreshToken = at('refresh_token');
+  return {
+    token,
+    ...(lifeMs === undefined ? {} : { lifeMs }),
+    ...(refreshLifeMs === undefined ? {} : { refreshLifeMs }),
+    ...(typeof refreshToken === 'string' && refreshToken !== '' ? { refreshToken } : {}),
+  };
+}
+
+function seconds(value: unknown): number | undefined {
+  const number = typeof value === 'string' ? Number(value) : value;
+  return typeof number === 'number' && number > 0 && number < 1e10 ? number * 1000 : undefined;
+}
+
+async function readBounded(response: Response): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of response.body ?? []) {
+    size += piece.length;
+    if (size > maxAnswerOctets) throw new Error('the token endpoint answers without end');
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
