@@ -5,9 +5,11 @@ import { type Config, loadConfig } from '../src/config/index.ts';
 import { defaultCapture, defaultLimits as defaultDeliveryLimits } from '../src/delivery/index.ts';
 import { defaultTimeoutMs } from '../src/dns/index.ts';
 import { maxReturnedBytes } from '../src/dsn/index.ts';
+import { addressBudgets, defaultHeld, identityBudgets, networkBudgets } from '../src/guard/index.ts';
 import { defaultLanes, defaultRetry } from '../src/queue/index.ts';
 import { defaultLimits } from '../src/receiver/index.ts';
 import { defaultFloorBytes } from '../src/spool/index.ts';
+import { defaultTrap } from '../src/trap/index.ts';
 
 // The schema writes its defaults as people do (`5m`), the modules as numbers: nothing but this test keeps
 // the two from drifting apart.
@@ -19,7 +21,7 @@ function defaults(): Config {
 }
 
 test('the defaults of the configuration are those of the modules', () => {
-  const { capture, delivery, dns, limits, notifications, queue, spool } = defaults();
+  const { capture, delivery, dns, limits, notifications, queue, spool, trap } = defaults();
   assert.deepEqual(limits, defaultLimits);
   assert.deepEqual(queue, { retry: defaultRetry, lanes: defaultLanes });
   assert.deepEqual(delivery.limits, defaultDeliveryLimits);
@@ -28,6 +30,19 @@ test('the defaults of the configuration are those of the modules', () => {
   assert.equal(notifications.maxReturnedBytes, maxReturnedBytes);
   assert.equal(spool.floorBytes, defaultFloorBytes);
   assert.deepEqual({ maxMessages: capture.maxMessages, maxBytes: capture.maxBytes }, defaultCapture);
+  const { folder: _, ...trapBounds } = trap;
+  assert.deepEqual(trapBounds, defaultTrap);
+});
+
+test('the budgets of the configuration are those that the guard is tested with', () => {
+  const { guard } = defaults();
+  const { reports: _, ...identity } = identityBudgets;
+  const { reports: __, ...address } = addressBudgets;
+  const { reports: ___, ...network } = networkBudgets;
+  assert.deepEqual(guard.identity.budgets, identity);
+  assert.deepEqual(guard.address.budgets, address);
+  assert.deepEqual(guard.network.budgets, network);
+  assert.deepEqual(guard.held, defaultHeld);
 });
 
 test('nobody is waited for less long than RFC 5321 §4.5.3.2 asks, and no less is taken than §4.5.3.1 does', () => {
