@@ -73,3 +73,15 @@ test('init writes a file once, and replaces it only when told to', async (t) => 
   assert.equal((await run(['init', 'local', '-o', '-'], fakeIo({ folder }))).out, text);
   assert.equal((await run(['check'], fakeIo({ folder }))).code, 0);
 });
+
+test('check warns of credentials that go by sender, and the configuration is good all the same', async (t) => {
+  const folder = await ownFolder(t);
+  await writeFile(join(folder, 'secret'), 'x\n');
+  const route = { from: '*@shop.example', via: 'smtps://shop@smart.example', password: { file: 'secret' } };
+  await writeFile(join(folder, 'c.yaml'), JSON.stringify({ routes: route }));
+  const { code, out } = await run(['check', '--config', 'c.yaml'], fakeIo({ folder }));
+  assert.equal(code, 0);
+  assert.match(out, /^warning: routes\[0\]\.from: taken only by senders who are known/m);
+  const json = await run(['check', '--json', '--config', 'c.yaml'], fakeIo({ folder }));
+  assert.equal(JSON.parse(json.out).warnings.length, 1);
+});

@@ -164,6 +164,7 @@ class Deliveries implements Delivery {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#generation.remote.pool.close();
+    this.#tokens.close();
     await this.#background.drain();
   }
 

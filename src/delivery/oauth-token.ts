@@ -33,6 +33,8 @@ export interface TokenParts {
   /** Work that nobody waits for. */
   readonly background: { run(what: string, work: Promise<unknown>): void };
   readonly fetch?: typeof fetch;
+  /** Cuts off what is under way. */
+  readonly signal: AbortSignal;
 }
 
 interface AccessToken {

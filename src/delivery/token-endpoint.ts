@@ -16,7 +16,7 @@ export interface TokenAnswer {
 export async function askForToken(
   url: string,
   form: URLSearchParams,
-  parts: { readonly clock: Clock; readonly fetch?: typeof fetch },
+  parts: { readonly clock: Clock; readonly fetch?: typeof fetch; readonly signal: AbortSignal },
 ): Promise<TokenAnswer> {
   const deadline = new AbortController();
   const late = new Error(`no answer within ${fetchMs / 1000} s`);
@@ -28,7 +28,7 @@ export async function askForToken(
       headers: { accept: 'application/json' },
       // The secrets are for this address alone.
       redirect: 'error',
-      signal: deadline.signal,
+      signal: AbortSignal.any([deadline.signal, parts.signal]),
     });
     return parseAnswer(response.status, await readBounded(response));
   } catch (error) {

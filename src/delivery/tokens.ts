@@ -16,10 +16,16 @@ interface Source {
 /** The token sources of the accounts in use: one each, however many routes share it, and kept over a reload. */
 export class Tokens {
   readonly #parts: TokenParts;
+  readonly #life = new AbortController();
   #sources = new Map<string, Source>();
 
-  constructor(parts: TokenParts) {
-    this.#parts = parts;
+  constructor(parts: Omit<TokenParts, 'signal'>) {
+    this.#parts = { ...parts, signal: this.#life.signal };
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.#life.abort();
   }
 
   /** Keeps the sources of these accounts and forgets the others. */
