@@ -59,7 +59,21 @@ const edges: Readonly<
     ],
   },
   // Each command knows the relay, the configuration and the folder that it is about.
-  cli: { values: ['relay', 'config', 'admin', 'identity', 'receiver', 'probe', 'client', 'spool', 'mail', 'base', 'trap'] },
+  cli: {
+    values: [
+      'relay',
+      'config',
+      'admin',
+      'identity',
+      'receiver',
+      'probe',
+      'client',
+      'spool',
+      'mail',
+      'base',
+      'trap',
+    ],
+  },
 };
 
 /** Nouns that say nothing (STYLE: a folder is a noun). */

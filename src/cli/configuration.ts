@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 
 import {
@@ -115,4 +115,17 @@ export function trapFolder(args: Arguments, io: Io): string {
   return named === undefined
     ? loadSite(io, args.text('config')).trap.folder
     : join(resolvePath(io, named), 'trap');
+}
+
+/** The file of users that the configuration names, or `--file`. Nothing else of the configuration has to be good. */
+export function usersFile(args: Arguments, io: Io): string {
+  const named = args.text('file');
+  if (named !== undefined) return resolvePath(io, named);
+  const file = findConfigFile(io, args.text('config'));
+  if (file === undefined) return join(localProfile({ cwd: io.folder }).data, 'users.yaml');
+  const value: unknown = parse(readFileSync(file, 'utf8'));
+  const users = typeof value === 'object' && value !== null && 'users' in value ? value.users : undefined;
+  const path = typeof users === 'object' && users !== null && 'file' in users ? users.file : undefined;
+  if (typeof path !== 'string') throw new CliError(exitCode.config, `${file} has no users.file`);
+  return resolve(dirname(file), path);
 }

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 
 /** What a command may touch of its surroundings, so that tests can stand in for all of it. */
 export interface Io {
@@ -9,6 +11,8 @@ export interface Io {
   out(text: string | Uint8Array): Promise<void>;
   /** Writes to standard error. */
   err(text: string): void;
+  /** Asks the person at the terminal for something that nobody is to see. */
+  readSecret(prompt: string): Promise<string>;
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   /** Characters in a line of the terminal. */
   readonly columns: number;
@@ -30,6 +34,7 @@ export function processIo(): Io {
       if (!process.stdout.write(text)) await once(process.stdout, 'drain');
     },
     err: (text) => void process.stderr.write(text),
+    readSecret,
     isTerminal: {
       stdin: process.stdin.isTTY === true,
       stdout: process.stdout.isTTY === true,
@@ -44,6 +49,19 @@ export function processIo(): Io {
       return () => process.off(signal, listener);
     },
   };
+}
+
+/** The terminal shows what is written to `output`, so nothing is. */
+async function readSecret(prompt: string): Promise<string> {
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output, terminal: true });
+  process.stderr.write(prompt);
+  try {
+    return await terminal.question('');
+  } finally {
+    terminal.close();
+    process.stderr.write('\n');
+  }
 }
 
 /** An argument that is a path, absolute. */

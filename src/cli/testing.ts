@@ -35,6 +35,7 @@ export function fakeIo(over: Partial<Omit<Io, 'stdin'>> & { readonly stdin?: str
     err(part) {
       text.err += part;
     },
+    readSecret: async () => '',
     isTerminal: { stdin: false, stdout: false, stderr: false },
     columns: 80,
     env: {},

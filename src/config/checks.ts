@@ -104,8 +104,7 @@ function certificateShape({ relay: { certificates } }: Parsed): Finding[] {
 }
 
 function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
-  const canBeKnown =
-    users !== undefined || relay.certificates.length > 0 || Boolean(relay.popBeforeSmtp);
+  const canBeKnown = users !== undefined || relay.certificates.length > 0 || Boolean(relay.popBeforeSmtp);
   return listeners.flatMap((listener, i): Finding[] => {
     const { role } = listener;
     if (role !== 'submission' && role !== 'submissions') {
@@ -114,10 +113,16 @@ function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
         : [];
     }
     const path = ['listeners', i];
-    if (tls === undefined) return [{ path, message: 'a submission listener needs a certificate', hint: 'set tls' }];
+    if (tls === undefined)
+      return [{ path, message: 'a submission listener needs a certificate', hint: 'set tls' }];
     if (!canBeKnown)
-      return [{ path, message: 'nobody can log in', hint: 'set users, relay.certificates or relay.popBeforeSmtp' }];
-    const wrong = role === 'submissions' ? listener.tls !== undefined && listener.tls !== 'implicit' : listener.tls === 'none';
+      return [
+        { path, message: 'nobody can log in', hint: 'set users, relay.certificates or relay.popBeforeSmtp' },
+      ];
+    const wrong =
+      role === 'submissions'
+        ? listener.tls !== undefined && listener.tls !== 'implicit'
+        : listener.tls === 'none';
     return wrong ? [{ path: [...path, 'tls'], message: `${role} protects passwords by TLS` }] : [];
   });
 }

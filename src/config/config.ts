@@ -1,6 +1,7 @@
 import type { Cidr, LogFormat } from '../base/index.ts';
 import type { ClientTimeouts } from '../client/index.ts';
 import type { DeliveryLimits, DeliveryRoute } from '../delivery/index.ts';
+import type { DovecotOptions, OAuthOptions } from '../identity/index.ts';
 import type { Address, Domain, Pattern } from '../mail/index.ts';
 import type { LaneOptions, RetryOptions } from '../queue/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
@@ -77,6 +78,13 @@ export interface Config {
   readonly xclientFrom: readonly Cidr[];
   readonly tls?: TlsConfig;
   readonly domains: readonly DomainConfig[];
+  readonly users?: {
+    /** The path of a file of users. */
+    readonly file?: string;
+    readonly dovecot?: DovecotOptions;
+    readonly oauth?: OAuthOptions;
+    readonly plaintext: 'never' | 'loopback';
+  };
   readonly relay: {
     readonly networks: readonly Cidr[];
     readonly authenticated: boolean;

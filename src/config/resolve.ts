@@ -13,6 +13,7 @@ import type {
 import { findingsOf, parseAliases, parseRecipientList } from './files.ts';
 import type { Finding, KeyPath } from './problem.ts';
 import { alarmsOf, routeOf } from './resolve-routes.ts';
+import { usersOf } from './resolve-users.ts';
 import type { Parsed } from './schema.ts';
 import { guardOf, trapOf } from './schema-guard.ts';
 
@@ -45,6 +46,11 @@ class Resolver {
 
   find(path: KeyPath, message: string, hint?: string): void {
     this.findings.push(hint === undefined ? { path, message } : { path, message, hint });
+  }
+
+  /** The one line of a file, without its end. */
+  secret(path: KeyPath, file: string): string | undefined {
+    return this.read(path, file)?.replace(/\r?\n$/, '');
   }
 
   read(path: KeyPath, file: string): string | undefined {
@@ -86,6 +92,7 @@ export function resolveConfig(
     listeners: listenersOf(parsed),
     xclientFrom: parsed.xclientFrom,
     ...defined('tls', tls),
+    ...defined('users', usersOf(parsed.users, resolver)),
     domains: parsed.domains.map((domain, i) => domainOf(domain, ['domains', i], resolver)),
     relay: relayOf(parsed.relay, resolver),
     routes: parsed.routes.map((route, i) => routeOf(route, ['routes', i], resolver)),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Cidr, canonicalIp, isPrivate, nearest, parseCidr } from '../base/index.ts';
+import { type Cidr, canonicalIp, isLoopback, isPrivate, nearest, parseCidr } from '../base/index.ts';
 import { type Address, type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 
 /** Why a value was not taken. */
@@ -190,10 +190,27 @@ export const domainName = () =>
     return parseDomain(value) ?? new Fault(`not a domain: ${describe(value)}`);
   });
 
+/** Where something is asked over HTTP. In clear only on this machine. */
+export const webAddress = () =>
+  textual('web address', (value): string | Fault => {
+    const url = URL.parse(value);
+    if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
+      return new Fault(`not a web address: ${describe(value)}`, 'write https://login.example.org/keys');
+    }
+    const host = canonicalIp(url.hostname) ?? '';
+    const isHere = url.hostname === 'localhost' || isLoopback(host);
+    return url.protocol === 'https:' || isHere
+      ? value
+      : new Fault(`${describe(value)} is not protected`, 'use https');
+  });
+
 /** Of a certificate: `sha256:` and 64 hexadecimal digits, colons between them allowed. Lower case without colons. */
 export const fingerprint = () =>
   textual('fingerprint', (value): string | Fault => {
-    const digits = value.replace(/^sha256:/i, '').replaceAll(':', '').toLowerCase();
+    const digits = value
+      .replace(/^sha256:/i, '')
+      .replaceAll(':', '')
+      .toLowerCase();
     return /^[0-9a-f]{64}$/.test(digits)
       ? `sha256:${digits}`
       : new Fault(

@@ -7,7 +7,6 @@ import {
   domainName,
   duration,
   fingerprint,
-  ipAddress,
   listOf,
   mailbox,
   network,
@@ -22,6 +21,7 @@ import {
 import { guard, trap } from './schema-guard.ts';
 import { delivery, limits, queue } from './schema-limits.ts';
 import { alarms, route } from './schema-routes.ts';
+import { users } from './schema-users.ts';
 
 /** Who may say for whom he speaks decides who relays: a proxy of everybody's choice is an open relay too. */
 const claims = 'anybody could claim any address';
@@ -238,7 +238,7 @@ export const schema = z.strictObject({
     })
     .prefault({})
     .describe('Mail from users and programs of this machine.'),
-  users: notYet('users').describe('Who may log in.'),
+  users: users.optional().describe('Who may log in. Default: nobody.'),
   workers: notYet('workers', 1).describe('How many processes share the work.'),
   admin: z
     .strictObject({ address: notYet('admin.address').describe('Where the dashboard listens.') })

@@ -14,6 +14,7 @@ import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
 import { Followers } from './followers.ts';
 import { createGuard } from './guard.ts';
 import { guardDelivery, guardPolicy } from './guard-hooks.ts';
+import type { RelayIdentities } from './identity.ts';
 import { createIntake } from './intake.ts';
 import { createLetterIntake } from './letter.ts';
 import type { LocalParts } from './local-message.ts';
@@ -32,6 +33,7 @@ import { RelayWatchdog, watched } from './watchdog.ts';
 export interface Current {
   config: Config;
   resolver: Resolver;
+  identities: RelayIdentities;
   addresses: readonly ListeningAddress[];
   isDraining: boolean;
   readonly startedAt: number;
@@ -167,9 +169,13 @@ function createEntrance({
 
 /** What sessions that begin now work with. Throws when the certificate and its key cannot be used. */
 export function sessionSettings(
-  { config, resolver }: Pick<Current, 'config' | 'resolver'>,
+  { config, resolver, identities }: Pick<Current, 'config' | 'resolver' | 'identities'>,
   { facts, guard }: Pick<Parts, 'facts' | 'guard'>,
 ): ReceiverSettings {
-  const settings = receiverSettings(config, { ...facts, clientName: createClientNames(resolver) });
+  const settings = receiverSettings(config, {
+    ...facts,
+    clientName: createClientNames(resolver),
+    authenticator: identities.identities,
+  });
   return { ...settings, policy: guardPolicy(settings.policy, guard) };
 }

@@ -21,6 +21,7 @@ import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
 import { guardOptions } from './guard.ts';
 import { openGuardMemory } from './guard-memory.ts';
+import { createIdentities } from './identity.ts';
 import { type Current, createParts, type Parts, sessionSettings } from './parts.ts';
 import {
   deliveryOptions,
@@ -69,7 +70,9 @@ export class Relay implements AsyncDisposable {
   private constructor(options: RelayOptions, { spool, guardMemory, resolver, clock }: Opened) {
     const { config, log } = options;
     this.#options = options;
-    this.#current = { config, resolver, addresses: [], isDraining: false, startedAt: clock.now() };
+    const identities = createIdentities(config, { clock, log });
+    const startedAt = clock.now();
+    this.#current = { config, resolver, identities, addresses: [], isDraining: false, startedAt };
     this.#parts = createParts({ spool, guardMemory, current: this.#current, clock, log });
     const { operator } = this.#parts;
     this.control = createControl({
@@ -135,8 +138,9 @@ export class Relay implements AsyncDisposable {
   }
 
   #explain(question: Question): Promise<ExplanationAnswer> {
-    const { config } = this.#current;
-    return explain({ config, policy: policyOptions(config, this.#parts.facts) }, question);
+    const { config, identities } = this.#current;
+    const identityOf = (name: string) => identities.identities.identityOf(name);
+    return explain({ config, policy: policyOptions(config, this.#parts.facts), identityOf }, question);
   }
 
   /** The new configuration as a whole, or the old one and what is wrong with the new one. */
@@ -160,22 +164,27 @@ export class Relay implements AsyncDisposable {
    * began. Rejects, and changes nothing, when something cannot be built.
    */
   async #swap(config: Config): Promise<void> {
-    const { receiver, delivery, queue, facts, guard, log } = this.#parts;
+    const { receiver, delivery, queue, facts, guard, clock, log } = this.#parts;
     const { data, listeners, spool } = this.#current.config;
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
+    const next = { ...config, data, listeners, spool };
+    const identities = createIdentities(next, { clock, log });
+    let idle = identities;
     try {
-      const next = { ...config, data, listeners, spool };
-      const settings = sessionSettings({ config: next, resolver }, { facts, guard });
+      const settings = sessionSettings({ config: next, resolver, identities }, { facts, guard });
       delivery.reload(deliveryOptions(config), { resolver });
       // Nothing fails from here on.
       unused = this.#current.resolver;
+      idle = this.#current.identities;
       this.#current.config = next;
       this.#current.resolver = resolver;
+      this.#current.identities = identities;
       receiver.settings = settings;
       queue.reload(queueOptions(config));
       guard.reload(guardOptions(config));
     } finally {
+      idle.close();
       await unused[Symbol.asyncDispose]();
     }
   }
@@ -194,6 +203,7 @@ export class Relay implements AsyncDisposable {
     await queue.drain(signal);
     await background.drain();
     await delivery[Symbol.asyncDispose]();
+    this.#current.identities.close();
     await this.#current.resolver[Symbol.asyncDispose]();
     await spool[Symbol.asyncDispose]();
     log.info('stopped');

@@ -1,0 +1,229 @@
+import { connect, type Socket } from 'node:net';
+import type { Clock, Log } from '../base/index.ts';
+import { parsePattern } from '../mail/index.ts';
+import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
+import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
+import type { Mechanism } from './mechanism.ts';
+import { notNow, wrong } from './replies.ts';
+
+/** Where a Dovecot listens for clients of its authentication. */
+export type DovecotPlace = { readonly path: string } | { readonly host: string; readonly port: number };
+
+export interface DovecotOptions {
+  readonly place: DovecotPlace;
+  /** Completes names that are no address; absent: such a name sends as nobody. */
+  readonly domain?: string | undefined;
+  /** For the handshake and for each answer. Dovecot itself waits two seconds before it says no. */
+  readonly timeoutMs: number;
+}
+
+const maxLineOctets = 64 * 1024;
+const maxPending = 1000;
+const maxId = 0x7fff_ffff;
+const nothing = Buffer.alloc(0);
+/** Those that a Dovecot may take through us as they are. */
+const passable = new Set(['SCRAM-SHA-256', 'OAUTHBEARER', 'XOAUTH2']);
+
+type Answer = DovecotReply | 'unavailable';
+
+/**
+ * A client of Dovecot's authentication (its protocol 1.x). One connection for all exchanges, opened when it is
+ * needed and again when it was lost. Whatever is not an answer to what we asked, comes too late or makes no
+ * sense is "not now" for everybody who waits: nobody gets in by it.
+ */
+export class Dovecot implements Disposable {
+  readonly #options: DovecotOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #connection: Connection | undefined;
+
+  constructor(options: DovecotOptions, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Has a name and a password checked. */
+  async check(mechanism: string, name: string, password: string): Promise<SaslStep> {
+    const response = Buffer.from(`\0${name}\0${password}`, 'utf8');
+    const answer = await this.#begin('PLAIN', response, undefined);
+    return this.#judge(mechanism, answer === 'unavailable' ? answer : answer.first);
+  }
+
+  /** A mechanism that Dovecot itself carries out. */
+  passThrough(mechanism: string): Mechanism {
+    const dovecot = this;
+    return async function* exchange({ client, throttle }, first) {
+      const attempter = { address: client.address };
+      if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
+      const begun = await dovecot.#begin(mechanism, first ?? (yield nothing), client);
+      if (begun === 'unavailable') return notNow('Dovecot cannot be asked');
+      let answer: Answer = begun.first;
+      while (answer !== 'unavailable' && answer.kind === 'continue') {
+        const response: Buffer = yield answer.challenge;
+        answer = await begun.connection.ask(answer.id, `CONT\t${answer.id}\t${response.toString('base64')}`);
+      }
+      const step = dovecot.#judge(mechanism, answer);
+      if (step.kind === 'failure' && step.reply.code === 535) throttle.failed(attempter);
+      return step;
+    };
+  }
+
+  /** What it offers, as far as it is known. */
+  get mechanisms(): readonly string[] {
+    return [...(this.#connection?.mechanisms ?? [])].filter((name) => passable.has(name));
+  }
+
+  /** Connects ahead of the first login, so that what it offers is known. Never rejects. */
+  async prepare(): Promise<void> {
+    await this.#ready().catch(() => {});
+  }
+
+  async #begin(mechanism: string, response: Buffer, client: ClientFacts | undefined) {
+    try {
+      const connection = await this.#ready();
+      const where = client === undefined ? '' : `\trip=${client.address}\trport=${client.port}`;
+      const id = connection.nextId();
+      const secured = client === undefined || client.tls !== undefined ? '\tsecured' : '';
+      // The response is the last field, always (the protocol says so).
+      const line = `AUTH\t${id}\t${escapeDovecot(mechanism)}\tservice=smtp${secured}${where}\tresp=${response.toString('base64')}`;
+      return { connection, first: await connection.ask(id, line) };
+    } catch (error) {
+      this.#log.error('dovecot-unavailable', {
+        because: error instanceof Error ? error.message : String(error),
+      });
+      return 'unavailable' as const;
+    }
+  }
+
+  #judge(mechanism: string, answer: Answer): SaslStep {
+    if (answer === 'unavailable') return notNow('Dovecot does not answer');
+    switch (answer.kind) {
+      case 'ok': {
+        const name = answer.fields.get('user');
+        if (name === undefined || name === '' || answer.fields.has('nologin'))
+          return wrong('Dovecot: no login');
+        return { kind: 'success', identity: this.#identity(name, mechanism) };
+      }
+      case 'fail': {
+        const { fields } = answer;
+        const because = fields.get('reason') ?? fields.get('code') ?? 'refused';
+        return fields.has('temp') ? notNow(`Dovecot: ${because}`) : wrong(`Dovecot: ${because}`);
+      }
+      case 'continue':
+        return notNow('Dovecot asks for more than was said');
+    }
+  }
+
+  #identity(name: string, mechanism: string): Identity {
+    const { domain } = this.#options;
+    const address = name.includes('@') || domain === undefined ? name : `${name}@${domain}`;
+    const own = address.includes('@') ? parsePattern(address) : undefined;
+    return { name, mechanism, senders: own === undefined ? [] : [own] };
+  }
+
+  async #ready(): Promise<Connection> {
+    if (this.#connection?.isOver !== false) this.#connection = new Connection(this.#options, this.#clock);
+    const connection = this.#connection;
+    await connection.ready;
+    return connection;
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection?.end('closed');
+  }
+}
+
+/** One connection and the answers that are waited for on it. */
+class Connection {
+  readonly mechanisms = new Set<string>();
+  readonly ready: Promise<void>;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #pending = new Map<number, (answer: Answer) => void>();
+  #serial = 0;
+  #rest = '';
+  isOver = false;
+  #begun: { readonly resolve: () => void; readonly reject: (error: Error) => void };
+
+  constructor({ place, timeoutMs }: DovecotOptions, clock: Clock) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.ready.catch(() => {});
+    this.#begun = { resolve, reject };
+    this.#socket = connect(place);
+    this.#socket.setEncoding('utf8');
+    this.#socket.unref();
+    this.#socket.on('connect', () => this.#socket.write(`VERSION\t1\t2\nCPID\t${process.pid}\n`));
+    this.#socket.on('data', (text: string) => this.#read(text));
+    this.#socket.on('error', (error) => this.end(error.message));
+    this.#socket.on('close', () => this.end('it closed the connection'));
+    const cancel = clock.after(timeoutMs, () => this.end('it does not say hello'));
+    this.ready.then(cancel, cancel);
+  }
+
+  nextId(): number {
+    this.#serial = this.#serial >= maxId ? 1 : this.#serial + 1;
+    return this.#serial;
+  }
+
+  /** Sends a line about the request and waits for the answer to it. */
+  ask(id: number, line: string): Promise<Answer> {
+    if (this.isOver || this.#pending.size >= maxPending || this.#pending.has(id))
+      return Promise.resolve('unavailable');
+    return new Promise((resolve) => {
+      // An answer that comes later is to a question that nobody asks any more, and ends the connection.
+      const cancel = this.#clock.after(this.#timeoutMs, () => this.end('it does not answer'));
+      this.#pending.set(id, (answer) => {
+        cancel();
+        resolve(answer);
+      });
+      this.#socket.write(`${line}\n`);
+    });
+  }
+
+  #read(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) if (!this.isOver) this.#take(line);
+    if (this.#rest.length > maxLineOctets) this.end('a line without an end');
+  }
+
+  #take(text: string): void {
+    const line = text.length > maxLineOctets ? ({ kind: 'invalid' } as const) : parseDovecotLine(text);
+    switch (line.kind) {
+      case 'version':
+        if (line.major !== 1) this.end(`it speaks version ${line.major}`);
+        return;
+      case 'mechanism':
+        if (this.mechanisms.size < 100) this.mechanisms.add(line.name);
+        return;
+      case 'done':
+        this.#begun.resolve();
+        return;
+      case 'other':
+        return;
+      case 'invalid':
+        this.end('it says what is no line of the protocol');
+        return;
+      default: {
+        const answer = this.#pending.get(line.id);
+        this.#pending.delete(line.id);
+        if (answer === undefined) this.end('it answers what nobody asked');
+        else answer(line);
+      }
+    }
+  }
+
+  end(because: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#socket.destroy();
+    this.#begun.reject(new Error(because));
+    for (const answer of this.#pending.values()) answer('unavailable');
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,21 @@
+import type { CertificateFacts, Identity } from '../receiver/index.ts';
+import { decodeText, type Mechanism } from './mechanism.ts';
+import { wrong } from './replies.ts';
+
+const nothing = Buffer.alloc(0);
+
+/** Who a certificate stands for; `undefined` when it is nobody's. */
+export type IdentityOfCertificate = (certificate: CertificateFacts) => Identity | undefined;
+
+/** EXTERNAL (RFC 4422 appendix A): who it is was shown in the TLS handshake. */
+export function external(identityOf: IdentityOfCertificate): Mechanism {
+  return async function* exchange({ client }, first) {
+    const authorization = decodeText(first ?? (yield nothing));
+    const certificate = client.tls?.certificate;
+    const identity = certificate && identityOf(certificate);
+    if (identity === undefined) return wrong('a certificate that is nobody’s');
+    if (authorization !== '' && authorization !== identity.name)
+      return wrong('another authorization identity');
+    return { kind: 'success', identity };
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * Who somebody is. It implements the `Authenticator` that the receiver declares: SASL mechanisms (RFC 4422) over
+ * the users of a file, over a Dovecot, over OAuth 2.0 tokens and over client certificates.
+ *
+ * PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628),
+ * XOAUTH2, EXTERNAL. Passwords are offered a mechanism under TLS only. A file of users holds argon2id hashes,
+ * SCRAM verifiers and the hashes of application passwords, never a password.
+ *
+ * Invariants: an unknown user and a wrong password have the same reply after the same work; guessing becomes
+ * slower per address and per name, and nobody is locked out; one password is hashed at a time, so that the
+ * spool keeps its threads.
+ *
+ * On failure: users that cannot be read, a Dovecot or an issuer of tokens that does not answer, lies or makes no
+ * sense: 454, never a grant and never a 5yz.
+ */
+export {
+  type AuthenticatorOptions,
+  createAuthenticator,
+  type Identities,
+  type VerifyPassword,
+} from './authenticator.ts';
+export { Dovecot, type DovecotOptions, type DovecotPlace } from './dovecot.ts';
+export type { IdentityOfCertificate } from './external.ts';
+export { hashPassword } from './hash-gate.ts';
+export { createTokenJudge, type JudgeToken, type OAuthOptions } from './oauth-token.ts';
+export { Throttle } from './throttle.ts';
+export { Users } from './users.ts';
+export {
+  type DevicePassword,
+  editUsers,
+  parseUsers,
+  scramValue,
+  type User,
+  type UserList,
+  UsersFileError,
+} from './users-file.ts';
+export { makeDevicePassword, makeScramVerifier, preparePassword, type ScramVerifier } from './verifier.ts';

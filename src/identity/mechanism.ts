@@ -1,0 +1,23 @@
+import type { ClientFacts, SaslStep } from '../receiver/index.ts';
+import type { Throttle } from './throttle.ts';
+
+/** What the exchanges of one session work with. */
+export interface ExchangeParts {
+  readonly client: ClientFacts;
+  readonly throttle: Throttle;
+}
+
+/** One exchange, written as a sequence: what it yields is a challenge, what it is given the next response. */
+export type Sequence = AsyncGenerator<Buffer, SaslStep, Buffer>;
+
+/** A mechanism: `first` is the initial response, if there was one. */
+export type Mechanism = (parts: ExchangeParts, first: Buffer | undefined) => Sequence;
+
+/** The texts of the usual mechanisms are UTF-8; anything else is nobody's. */
+export function decodeText(octets: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import { parsePattern } from '../mail/index.ts';
+import type { Identity } from '../receiver/index.ts';
+import { decodeText, type Mechanism } from './mechanism.ts';
+import type { JudgeToken } from './oauth-token.ts';
+import { garbled, notNow, wrong } from './replies.ts';
+
+const nothing = Buffer.alloc(0);
+/** RFC 7628 §3.2.2. */
+const refusal = Buffer.from(JSON.stringify({ status: 'invalid_token' }));
+
+/** What a client shows: a token, and for whom it says that it is. */
+export interface Bearer {
+  readonly name: string | undefined;
+  readonly token: string;
+}
+
+const separator = '\x01';
+
+/** OAUTHBEARER (RFC 7628 §3.1): a GS2 header, then pairs that end in ^A, then ^A. */
+export function parseOAuthBearer(text: string): Bearer | undefined {
+  const [header = '', ...pairs] = text.split(separator);
+  const match = /^[ny],(?:a=([^,]*))?,$/.exec(header);
+  return match === null
+    ? undefined
+    : bearerOf(pairs, match[1]?.replaceAll('=2C', ',').replaceAll('=3D', '='));
+}
+
+/** XOAUTH2, as Google and Microsoft have it. */
+export function parseXoauth2(text: string): Bearer | undefined {
+  const [header = '', ...pairs] = text.split(separator);
+  return header.startsWith('user=') ? bearerOf(pairs, header.slice(5)) : undefined;
+}
+
+function bearerOf(pairs: readonly string[], name: string | undefined): Bearer | undefined {
+  const isWhole = pairs.length > 2 && pairs.at(-1) === '' && pairs.at(-2) === '';
+  const found = pairs.filter((pair) => /^auth=/i.test(pair));
+  const token = /^auth=Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(found[0] ?? '')?.[1];
+  return token === undefined || found.length > 1 || !isWhole ? undefined : { name: name || undefined, token };
+}
+
+export interface OAuthMechanismOptions {
+  readonly mechanism: 'OAUTHBEARER' | 'XOAUTH2';
+  readonly judge: JudgeToken;
+  /** What is known of a name besides the token; absent: it sends as the address that it is. */
+  readonly identityOf: (name: string, mechanism: string) => Identity | undefined | 'unavailable';
+}
+
+/** OAUTHBEARER and XOAUTH2. A token that is refused is told so first, and the client has to answer that. */
+export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): Mechanism {
+  const parse = mechanism === 'OAUTHBEARER' ? parseOAuthBearer : parseXoauth2;
+  return async function* exchange({ client, throttle }, first) {
+    const bearer = parse(decodeText(first ?? (yield nothing)) ?? '');
+    if (bearer === undefined) return garbled(`not a ${mechanism} message`);
+    const attempter = { address: client.address };
+    if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
+    const verdict = await judge(bearer.token);
+    if (verdict.kind === 'unavailable') return notNow(`the issuer of tokens: ${verdict.because}`);
+    const because = verdict.kind === 'invalid' ? `token: ${verdict.because}` : faultOf(bearer, verdict.name);
+    if (verdict.kind === 'invalid' || because !== undefined) {
+      throttle.failed(attempter);
+      yield refusal;
+      return wrong(because ?? 'token');
+    }
+    const identity = identityOf(verdict.name, mechanism);
+    if (identity === 'unavailable') return notNow('the users cannot be read');
+    return identity === undefined
+      ? wrong('a token of somebody who may not send')
+      : { kind: 'success', identity };
+  };
+}
+
+function faultOf({ name }: Bearer, proven: string): string | undefined {
+  return name === undefined || name.toLowerCase() === proven.toLowerCase()
+    ? undefined
+    : 'the token of somebody else';
+}
+
+/** Somebody who is known by a token alone. */
+export function identityOfToken(name: string, mechanism: string): Identity | undefined {
+  const own = name.includes('@') ? parsePattern(name) : undefined;
+  return own && { name, mechanism, senders: [own] };
+}

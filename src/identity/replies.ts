@@ -1,0 +1,23 @@
+import { reply } from '../mail/index.ts';
+import type { SaslStep } from '../receiver/index.ts';
+
+type Failure = SaslStep & { readonly kind: 'failure' };
+
+const wrongCredentials = reply(535, '7.8', 'authentication failed');
+const unavailable = reply(454, '7.0', 'authentication is not possible now, try again later');
+const malformed = reply(501, '5.2', 'malformed authentication exchange');
+
+/** Whoever it was and whatever was wrong: one reply, so that nothing is learned from it. */
+export function wrong(because: string): Failure {
+  return { kind: 'failure', reply: wrongCredentials, because };
+}
+
+/** A broken backend, or too much to do: never a grant, and never for good (RFC 4954 §6). */
+export function notNow(because: string): Failure {
+  return { kind: 'failure', reply: unavailable, because };
+}
+
+/** What was sent is no message of the mechanism. */
+export function garbled(because: string): Failure {
+  return { kind: 'failure', reply: malformed, because };
+}

@@ -1,0 +1,46 @@
+import { type Clock, IpSet, isLoopback, type Log } from '../base/index.ts';
+import type { Config } from '../config/index.ts';
+import { createAuthenticator, createTokenJudge, Dovecot, type Identities, Users } from '../identity/index.ts';
+import type { Pattern } from '../mail/index.ts';
+
+/** What knows who somebody is, under one configuration. */
+export interface RelayIdentities {
+  readonly identities: Identities;
+  /** Ends what was connected for it. */
+  close(): void;
+}
+
+const anySender: readonly Pattern[] = [{ kind: 'any' }];
+
+/** Makes the authenticator that a configuration asks for; without users it knows certificates only. */
+export function createIdentities(
+  { users, relay, listeners, xclientFrom }: Config,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): RelayIdentities {
+  const dovecot = users?.dovecot && new Dovecot(users.dovecot, { clock, log });
+  const proxies = new IpSet([
+    ...xclientFrom,
+    ...listeners.flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom),
+  ]);
+  const listed = new Map(relay.certificates.map((entry) => [entry.fingerprint, entry]));
+  const isTrusting = relay.clientAuthorities.length > 0;
+  // What it offers beyond passwords is known once it has said hello.
+  void dovecot?.prepare();
+  const identities = createAuthenticator({
+    users: users?.file === undefined ? undefined : new Users(users.file, { clock, log }),
+    dovecot,
+    judgeToken: users?.oauth && createTokenJudge(users.oauth),
+    identityOfCertificate({ fingerprint, isTrusted, names, subject }) {
+      const entry = listed.get(fingerprint);
+      const name = entry?.name ?? (isTrusting && isTrusted ? (names[0] ?? subject) : undefined);
+      return name === undefined
+        ? undefined
+        : { name, mechanism: 'EXTERNAL', senders: entry?.senders ?? anySender };
+    },
+    allowPlaintext: ({ address }) => users?.plaintext === 'loopback' && isLoopback(address),
+    isExempt: (address) => proxies.has(address),
+    clock,
+    log,
+  });
+  return { identities, close: () => dovecot?.[Symbol.dispose]() };
+}
