@@ -17,6 +17,8 @@ export interface AttackOptions {
   /** STARTTLS, where it is offered or not, before anything else. */
   readonly startsTls?: boolean;
   readonly sending: Sending;
+  /** The local part that carries a token; default: the token itself. */
+  readonly localPart?: (token: string) => string;
   /** The message of a case; CRLF, latin1. */
   readonly message: (token: string, names: Names) => string;
   readonly secret: Uint8Array;
@@ -61,7 +63,7 @@ export async function* attack(options: AttackOptions): AsyncGenerator<AttackResu
 
 async function tryCase(options: AttackOptions, line: Line, one: Case): Promise<AttackResult> {
   const token = formatToken({ target: options.target, caseId: one.id, at: options.now() }, options.secret);
-  const names: Names = { ...options.names, u: token };
+  const names: Names = { ...options.names, u: options.localPart?.(token) ?? token };
   const attempting = { one, names, sending: options.sending, message: options.message(token, names) };
   for (let times = 1; ; times++) {
     const wasFresh = one.session !== undefined || !line.isUsable(one);
