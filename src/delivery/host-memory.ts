@@ -92,14 +92,14 @@ export class HostMemory {
 
   /**
    * The same values, those that are avoided last; otherwise in their order. One whose time is over keeps its
-   * place this once: whoever asked is its probe.
+   * place this once: whoever asked is its probe. The first key of a value is the one that counts.
    */
-  order<T>(values: readonly T[], keyOf: (value: T) => string): readonly T[] {
+  order<T>(values: readonly T[], keysOf: (value: T) => readonly string[]): readonly T[] {
     if (this.#hosts.size === 0 || values.length < 2) return values;
-    const avoided = values.filter((value) => this.isAvoided(keyOf(value)));
+    const avoided = values.filter((value) => this.isAvoided(keysOf(value)[0] ?? ''));
     const rest = values.filter((value) => !avoided.includes(value));
     const [first] = rest;
-    if (first !== undefined) this.#probe(keyOf(first));
+    if (first !== undefined) for (const key of keysOf(first)) this.#probe(key);
     return avoided.length === 0 ? values : [...rest, ...avoided];
   }
 

@@ -38,7 +38,7 @@ export async function findTargets(
       const list = await findExchangers(nextHop.domain, { ...options, families }, signal);
       if (list.kind === 'failed') return list.reply;
       const targets = list.hosts.map(({ host, address }) => targetOf(host, address, options.mxPort));
-      return options.memory.order(targets, (target) => target.key);
+      return options.memory.order(targets, (target) => target.keys);
     }
     case 'hosts':
       return findHosts(hosts ?? nextHop.hosts, transport, options, signal);
@@ -71,7 +71,7 @@ function targetsOf(
       ? []
       : list.hosts.map(({ host, address }) => targetOf(host, address, next.port, next)),
   );
-  if (targets.length > 0) return memory.order(targets, (target) => target.key).slice(0, maxAddresses);
+  if (targets.length > 0) return memory.order(targets, (target) => target.keys).slice(0, maxAddresses);
   for (const { list } of found) if (list.kind === 'failed') return list.reply;
   return reply(451, '4.4', 'The route has no hosts');
 }
