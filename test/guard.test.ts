@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fakeIo, run } from '../src/cli/testing.ts';
 import { type Keys, openRelay, type TestRelay, testFolder } from './support/relay.ts';
 
 const open: Keys = {
@@ -125,4 +128,50 @@ test('a command about a hold that is not there says so', async (t) => {
   );
   const allowed = await relay.relay.control.guardChange({ verb: 'allow', subject: '192.0.2.1', forMs: 1000 });
   assert.equal(allowed.subject, 'address:192.0.2.1');
+});
+
+test('the commands show and decide', async (t) => {
+  const relay = await openRelay(t, open);
+  await flood(relay, 60);
+  const posthouse = (...argv: string[]) => run([...argv, '--data', relay.folder], fakeIo());
+  const list = await posthouse('guard', 'list');
+  const id = /^(H\w{7}) /m.exec(list.out)?.[1] ?? '';
+  assert.match(list.out, /holding .* address:127\.0\.0\.1 .* more than 40 messages within 1m/);
+  const shown = await posthouse('guard', 'show', id.toLowerCase());
+  assert.match(shown.out, /^because +more than 40 messages within 1m$/m);
+  assert.match(shown.out, /from 127\.0\.0\.1 {2}to v59@victims\.test/);
+  assert.equal((await posthouse('guard', 'show', 'H0000000')).code, 66);
+  const { messages } = JSON.parse((await posthouse('guard', 'remove', id, '--json')).out);
+  assert.ok(messages >= 20);
+  assert.match((await posthouse('guard', 'release', id)).out, /^0 messages released$/m);
+  assert.equal((await posthouse('guard', 'release', id)).code, 66);
+  assert.match(
+    (await posthouse('guard', 'allow', 'alice', '--for', '12h')).out,
+    /^identity:alice is allowed$/m,
+  );
+  assert.equal((await posthouse('guard', 'allow', 'alice', '--for', 'ever')).code, 64);
+  assert.match((await posthouse('guard', 'list')).out, /allowed .* identity:alice/);
+  assert.equal((await posthouse('guard', 'disallow', 'alice')).code, 0);
+  assert.equal((await posthouse('guard', 'disallow', 'alice')).code, 66);
+  assert.equal((await posthouse('guard', 'list', '--json')).out, '');
+});
+
+test('the postmaster reads what happened and what to do, once', async (t) => {
+  const relay = await openRelay(t, open);
+  await flood(relay, 60);
+  const [{ queueId } = {}] = await relay.log.logged('accepted', { ground: 'local' });
+  await relay.log.logged('delivered', { to: 'keeper@relay.test' });
+  const text = await readFile(join(relay.folder, 'capture', `${String(queueId)}.eml`), 'utf8');
+  const [hold] = await holds(relay);
+  assert.ok(hold?.kind === 'hold');
+  assert.match(text, /^To: <keeper@relay\.test>\r$/m);
+  assert.match(text, /^Subject: relay\.test: mail from 127\.0\.0\.1 is held\r$/m);
+  assert.match(text, /^Auto-Submitted: auto-generated\r$/m);
+  assert.match(text, /^sent more than 40 messages within 1m\.\r$/m);
+  for (const verb of ['show', 'release', 'remove'])
+    assert.ok(text.includes(`posthouse guard ${verb} ${hold.id}\r\n`));
+  assert.equal(
+    relay.log.lines.filter(({ event, ground }) => event === 'accepted' && ground === 'local').length,
+    1,
+  );
 });
