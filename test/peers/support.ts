@@ -13,7 +13,7 @@ import { freePort, isInstalled, Program, run, until } from './program.ts';
 export { Dialogue, submit, Tap } from './dialogue.ts';
 export type { Postfix } from './postfix.ts';
 export type { Posthouse } from './posthouse.ts';
-export { freePort, isInstalled, Program, run, searchPath, until } from './program.ts';
+export { freePort, isInstalled, type Outcome, Program, run, searchPath, until } from './program.ts';
 
 /** A certificate for localhost and 127.0.0.1 that is its own authority. */
 export interface Certificate {
