@@ -7,8 +7,8 @@ const roles: Readonly<Record<string, string>> = {
   mx: 'mx-with-maildir.yaml',
   submission: 'submission.yaml',
   'open-lab': 'open-lab.yaml',
+  trap: 'trap.yaml',
 };
-const later = ['trap'];
 
 /** The roles that have a text. */
 export const initRoles: readonly string[] = Object.keys(roles);
@@ -24,6 +24,5 @@ export function initConfig(
   if (file !== undefined) {
     return { ok: true, text: readFileSync(new URL(`../../examples/${file}`, import.meta.url), 'utf8') };
   }
-  if (later.includes(role)) return { ok: false, message: `not available yet: init ${role}` };
   return { ok: false, message: `unknown role "${role}": expected ${initRoles.join(', ')}` };
 }

@@ -311,15 +311,12 @@ for (const name of readdirSync(examples).filter((file) => file.endsWith('.yaml')
   });
 }
 
-test('the text of every role of init loads by itself, and later roles are named', () => {
+test('the text of every role of init loads by itself, and no other word is a role', () => {
   for (const role of initRoles) {
     const written = initConfig(role);
     assert.ok(written.ok);
     const loaded = loadConfig(written.text, { file: '/etc/posthouse/posthouse.yaml', env: { read } });
     assert.deepEqual(loaded.ok ? [] : loaded.problems.map(formatProblem), []);
-  }
-  for (const role of ['trap']) {
-    assert.deepEqual(initConfig(role), { ok: false, message: `not available yet: init ${role}` });
   }
   assert.ok(!initConfig('constructor').ok);
 });

@@ -1,3 +1,4 @@
+import { harmlessText } from '../base/index.ts';
 import type { HoldRecord } from './hold.ts';
 import { kindOf } from './subject.ts';
 
@@ -12,7 +13,7 @@ const utc = (at: number) => `${new Date(at).toISOString().replace(/\.\d+Z$/, 'Z'
 
 /** What the postmaster is told: what happened, and the commands that decide about it. */
 export function noticeToPostmaster({ id, subject, since, because }: HoldRecord, hostname: string): Notice {
-  const name = subject.slice(subject.indexOf(':') + 1);
+  const name = nameOf(subject);
   const who = {
     identity: `the user ${name}`,
     address: `the address ${name}, as a client of the open relay`,
@@ -36,7 +37,7 @@ export function noticeToPostmaster({ id, subject, since, because }: HoldRecord, 
       'held until it is released:',
       `  posthouse guard remove ${id}`,
       'If the sender may send so much, for good:',
-      `  posthouse guard allow ${quoted(subject)}`,
+      `  posthouse guard allow ${quoted(harmlessText(subject))}`,
       '',
       'You are told once of each hold.',
     ],
@@ -45,7 +46,7 @@ export function noticeToPostmaster({ id, subject, since, because }: HoldRecord, 
 
 /** What the owner of an identity is told. */
 export function noticeToOwner({ id, subject, since, because }: HoldRecord, hostname: string): Notice {
-  const name = subject.slice(subject.indexOf(':') + 1);
+  const name = nameOf(subject);
   return {
     subject: 'Your mail is being held',
     lines: [
@@ -53,8 +54,8 @@ export function noticeToOwner({ id, subject, since, because }: HoldRecord, hostn
       `keeps the mail that is sent in your name (${name}), because`,
       `your account sent ${because}.`,
       '',
-      'If that was you: nothing is lost. Write to your postmaster, who can let the mail',
-      `go. Name this hold: ${id}`,
+      'If that was you: nothing is lost. Write to your postmaster, who can let it go.',
+      `Name this hold: ${id}`,
       '',
       'If it was not you, somebody knows your password. Change it now, and tell your',
       'postmaster.',
@@ -62,6 +63,11 @@ export function noticeToOwner({ id, subject, since, because }: HoldRecord, hostn
       'You are told once of each hold.',
     ],
   };
+}
+
+/** As one line: a name in a token or a certificate may contain anything. */
+function nameOf(subject: string): string {
+  return harmlessText(subject.slice(subject.indexOf(':') + 1)).slice(0, 200);
 }
 
 /** For a shell: a name may contain anything. */
