@@ -20,7 +20,6 @@ domains:
 relay:
   networks: ["10.0.0.0/24", "172.22.1.0/24"]
   authenticated: true
-  popBeforeSmtp: { window: 20m }
   certificates: [{ fingerprint: "sha256:${'ab'.repeat(32)}", name: fax, senders: "fax@example.org" }]
 routes:
   - { to: "*", via: mx }

@@ -109,7 +109,6 @@ test('the keys of the contract load, with their units, files and paths resolved'
 });
 
 const later: readonly (readonly [text: string, name: string])[] = [
-  ['users: { file: users.yaml }', 'users'],
   ['workers: auto', 'workers'],
   ['admin: { address: "127.0.0.1:8025" }', 'admin.address'],
   ['relay: { popBeforeSmtp: { window: 20m } }', 'relay.popBeforeSmtp'],
