@@ -115,6 +115,23 @@ test('an open relay is shown to be open by what arrives, and nothing leaves', as
   assert.deepEqual(await readdir(join(relay.folder, 'capture')).catch(() => []), []);
 });
 
+test('a trap is reported as one: it takes mail for anybody, and nothing of it comes out of the queue', async (t) => {
+  const relay = await open(t, {
+    ...closed,
+    listeners: [
+      { role: 'mx', name: 'front', address: '127.0.0.1:0' },
+      { role: 'trap', name: 'honey', address: '127.0.0.1:0' },
+    ],
+  });
+  const { cases, listeners, end } = await audited(relay);
+  assert.equal(end?.verdict, 'closed');
+  const trap = listeners.find(({ role }) => role === 'trap') ?? assert.fail();
+  assert.equal(trap.verdict, 'trap');
+  assert.equal(trap.because, 'it takes mail for anybody, and nothing of it came out of the queue');
+  const [only, ...others] = cases.filter(({ listener }) => listener === 'honey');
+  assert.deepEqual([only?.verdict, only?.arrived, others.length], ['accepted-unconfirmed', [], 0]);
+});
+
 test('a relay that trusts the whole of a documentation network is attacked from another', async (t) => {
   const relay = await open(t, { ...closed, relay: { networks: ['192.0.2.0/24', '127.0.0.0/8'] } });
   assert.equal((await audited(relay)).end?.verdict, 'closed');

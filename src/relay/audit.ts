@@ -37,8 +37,10 @@ export interface AuditParts {
   readonly addresses: () => readonly ListeningAddress[];
 }
 
-/** How long one reply may take, and how long nothing may come out of the queue before we stop waiting for it; how often
- * what is left is looked for. */
+/**
+ * How long one reply may take, and how long nothing may come out of the queue before we stop waiting for it;
+ * how often what is left is looked for.
+ */
 const patience = { replyMs: 30_000, quietMs: 15_000, looks: 100, lookMs: 50 } as const;
 /** Cases of a session: below every usual limit of errors. */
 const perConnection = 15;

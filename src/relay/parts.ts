@@ -89,7 +89,7 @@ export function createParts({ spool, guardMemory, current, clock, log: baseLog }
     notify: createNotifier({ spool, clock, log, settings, queue: () => queue }),
   };
   const queue = new Queue(queueParts, queueOptions(config));
-  const entrance = createEntrance({ current, queue, queueParts, guardMemory, local: () => local });
+  const entrance = createEntrance({ current, audits, queue, queueParts, guardMemory, local: () => local });
   const { guard, intake, trap } = entrance;
   const facts = { verify, ...clientFacts({ clock, log }) };
   const receiver = new Receiver(
@@ -151,18 +151,19 @@ function clientFacts({ clock, log }: Pick<Parts, 'clock' | 'log'>): Omit<Parts['
 /** What a message passes on its way in: the guard before the queue; and the trap, which is beside it. */
 function createEntrance({
   current,
+  audits,
   queue,
   queueParts,
   guardMemory: memory,
   local,
 }: Pick<PartsOptions, 'current' | 'guardMemory'> &
-  Pick<Parts, 'queue' | 'queueParts'> & { readonly local: () => LocalParts }) {
+  Pick<Parts, 'audits' | 'queue' | 'queueParts'> & { readonly local: () => LocalParts }) {
   const { spool, clock, log, background } = queueParts;
   const operator = new Operator(queue, queueParts);
   const config = () => current.config;
   const isDraining = () => current.isDraining;
   const guard = createGuard({ spool, queue, operator, memory, clock, log, background, local, config });
-  const intake = createIntake({ spool, queue, guard, log, isDraining });
+  const intake = createIntake({ spool, queue, guard: audits.besides(guard), log, isDraining });
   const trap = new RelayTrap({ clock, log, background, isDraining });
   return { operator, guard, intake, trap };
 }
