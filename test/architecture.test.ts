@@ -29,6 +29,8 @@ const edges: Readonly<
   guard: { values: ['store', 'mail', 'base'] },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
   trap: { values: ['mail', 'base'], types: ['receiver'] },
+  // Logins to mailboxes open relay windows.
+  pop3: { values: ['smtp', 'identity', 'mail', 'base'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['smtp', 'mail', 'base'] },
@@ -50,11 +52,13 @@ const edges: Readonly<
       'identity',
       'mail',
       'policy',
+      'pop3',
       'probe',
       'queue',
       'receiver',
       'smtp',
       'spool',
+      'store',
       'trap',
     ],
   },

@@ -1,0 +1,163 @@
+import type { Socket } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import type { Clock } from '../base/index.ts';
+
+/** How long a peer may take to close after we have. */
+const lingerMs = 5000;
+
+/** What a connection is made of. */
+export interface PopConnectionFacts {
+  /** In logs. */
+  readonly id: string;
+  readonly listener: string;
+  /** Canonical: the client's own, or what a listed proxy says. */
+  readonly address: string;
+  readonly port: number;
+  readonly idleMs: number;
+  readonly loginMs: number;
+  readonly openingMs: number;
+  readonly secureContext: SecureContext | undefined;
+}
+
+/**
+ * A client's connection as something to read and write. Reading is asked for, so nothing is read ahead of what
+ * is worked on; writing waits for a peer that reads slowly. It is cut off when nothing moves for `idleMs`
+ * (RFC 1939 §3: without a reply), and `loginMs` after its begin when nobody logged in.
+ */
+export class PopConnection {
+  readonly facts: PopConnectionFacts;
+  /** Aborts when the relay ends: what is under way may end, nothing new begins. */
+  readonly draining: AbortSignal;
+  readonly #raw: Socket;
+  readonly #clock: Clock;
+  #socket: Socket;
+  #cancelDeadline: () => void;
+
+  constructor(facts: PopConnectionFacts, socket: Socket, parts: { clock: Clock; draining: AbortSignal }) {
+    this.facts = facts;
+    this.draining = parts.draining;
+    this.#raw = socket;
+    this.#socket = socket;
+    this.#clock = parts.clock;
+    socket.pause();
+    socket.setTimeout(facts.idleMs);
+    socket.on('timeout', () => socket.destroy());
+    this.#cancelDeadline = this.#clock.after(facts.loginMs, () => socket.destroy());
+    socket.once('close', () => this.#cancelDeadline());
+  }
+
+  get isSecure(): boolean {
+    return this.#socket instanceof TLSSocket;
+  }
+
+  /** Whether `startTls` could work. */
+  get canSecure(): boolean {
+    return !this.isSecure && this.facts.secureContext !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  /** The next octets; undefined when the peer has ended or the connection is gone. One read at a time. */
+  read(): Promise<Buffer | undefined> {
+    return nextOctets(this.#socket);
+  }
+
+  /** Resolves when more may be written, or when the connection is gone: `read` tells of that. */
+  write(octets: string | Uint8Array): Promise<void> {
+    return writeOctets(this.#socket, octets);
+  }
+
+  /** Somebody logged in: from now on only silence ends the connection. */
+  loggedIn(): void {
+    this.#cancelDeadline();
+  }
+
+  /**
+   * The handshake, after the reply to STLS was written. Whatever was read before it must be gone: the caller ends
+   * the connection where something came behind STLS (CVE-2011-0411). Rejects when the handshake fails.
+   */
+  async startTls(): Promise<void> {
+    const { secureContext, openingMs } = this.facts;
+    if (secureContext === undefined || this.isSecure) throw new Error('TLS cannot begin here');
+    this.#socket = await secure(this.#raw, { secureContext, clock: this.#clock, withinMs: openingMs });
+  }
+
+  /** Writes the last word and closes in order; a peer that does not close is cut off. */
+  end(lastWord = ''): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.end(lastWord, 'latin1');
+    this.#cancelDeadline();
+    this.#cancelDeadline = this.#clock.after(lingerMs, () => this.#raw.destroy());
+    this.#socket.removeAllListeners('readable');
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.#raw.destroy();
+  }
+}
+
+/** The server's side of TLS over a socket that nobody reads. Rejects, and destroys the socket, when it fails. */
+export function secure(
+  raw: Socket,
+  options: { readonly secureContext: SecureContext; readonly clock: Clock; readonly withinMs: number },
+): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const { secureContext, clock, withinMs } = options;
+    const cancel = clock.after(withinMs, () => raw.destroy(new Error('the TLS handshake took too long')));
+    const secured = new TLSSocket(raw, { isServer: true, secureContext });
+    const fail = (error: Error) => {
+      cancel();
+      raw.destroy();
+      reject(error);
+    };
+    const left = () => fail(new Error('the peer left during the TLS handshake'));
+    secured.once('error', fail);
+    secured.once('close', left);
+    raw.once('close', left);
+    secured.once('secure', () => {
+      cancel();
+      raw.off('close', left);
+      secured.off('error', fail);
+      secured.off('close', left);
+      secured.on('error', () => raw.destroy());
+      secured.pause();
+      resolve(secured);
+    });
+  });
+}
+
+/** The next octets of a socket; undefined at its end, or when it is gone. One read at a time. */
+export function nextOctets(socket: Socket): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const events = ['readable', 'end', 'close', 'error'] as const;
+    const look = () => {
+      const octets: unknown = socket.read();
+      const isOver = socket.readableEnded || socket.destroyed;
+      if (!Buffer.isBuffer(octets) && !isOver) return;
+      for (const event of events) socket.off(event, look);
+      resolve(Buffer.isBuffer(octets) ? octets : undefined);
+    };
+    for (const event of events) socket.on(event, look);
+    look();
+  });
+}
+
+/** Writes; resolves when there is room for more, or when the socket is gone. */
+export function writeOctets(socket: Socket, octets: string | Uint8Array): Promise<void> {
+  if (socket.destroyed || socket.writableEnded) return Promise.resolve();
+  const buffer = typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
+  if (socket.write(buffer)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    socket.on('drain', done);
+    socket.on('close', done);
+  });
+}

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
+import {
+  defaultPopLimits,
+  openPopListener,
+  type PopListenerOptions,
+  type ProxyHeaderReading,
+} from './listener.ts';
+
+/** A header of one address on one line. */
+function readProxyHeader(octets: Buffer): ProxyHeaderReading {
+  const match = /^PROXY (\S+)\n/.exec(octets.toString('latin1'));
+  const address = match?.[1];
+  if (!octets.toString('latin1').startsWith('PROXY '.slice(0, octets.length))) return { kind: 'invalid' };
+  if (match === null || address === undefined) return { kind: 'incomplete' };
+  return { kind: 'client', address, port: 1234, octets: match[0].length };
+}
+
+function echo(options: Partial<PopListenerOptions> = {}) {
+  const log = memoryLog();
+  const clock = manualClock();
+  const listening = openPopListener({
+    name: 'pop3',
+    host: '127.0.0.1',
+    port: 0,
+    tls: 'none',
+    secureContext: () => undefined,
+    proxyProtocolFrom: new IpSet([]),
+    readProxyHeader,
+    limits: defaultPopLimits,
+    async serve(connection) {
+      await connection.write(`+OK ${connection.facts.address}\r\n`);
+      for (let octets = await connection.read(); octets; octets = await connection.read())
+        await connection.write(octets);
+    },
+    clock,
+    log,
+    ...options,
+  });
+  return { log, clock, listening };
+}
+
+async function all(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.end(text);
+  let heard = '';
+  socket.on('data', (octets: Buffer) => {
+    heard += octets.toString('latin1');
+  });
+  await once(socket, 'close');
+  return heard;
+}
+
+test('a connection is served to its end', async () => {
+  await using listener = await echo().listening;
+  assert.equal(await all(listener.port, 'hello'), '+OK 127.0.0.1\r\nhello');
+});
+
+test('a listed proxy says where the client is, and what comes behind the header is the client’s', async () => {
+  const proxyProtocolFrom = new IpSet([parseCidr('127.0.0.1') ?? assert.fail()]);
+  await using listener = await echo({ proxyProtocolFrom }).listening;
+  const header = 'PROXY 192.0.2.7\n';
+  assert.equal(await all(listener.port, `${header}hello`), '+OK 192.0.2.7\r\nhello');
+  assert.equal(await all(listener.port, 'USER anna\r\n'), '', 'without its header it is not heard');
+});
+
+test('somebody with too many connections is told so, and the place is free again afterwards', async () => {
+  await using listener = await echo({ limits: { ...defaultPopLimits, connectionsPerClient: 1 } }).listening;
+  const first = connect(listener.port, '127.0.0.1');
+  await once(first, 'data');
+  assert.match(
+    await all(listener.port, ''),
+    /^-ERR \[SYS\/TEMP\] too many connections from your address\r\n$/,
+  );
+  first.end();
+  await once(first, 'close');
+  assert.equal(await all(listener.port, 'x'), '+OK 127.0.0.1\r\nx');
+});
+
+test('who does not log in in time is cut off', async () => {
+  const { listening, clock } = echo();
+  await using listener = await listening;
+  const socket = connect(listener.port, '127.0.0.1');
+  await once(socket, 'data');
+  clock.advance(defaultPopLimits.loginMs);
+  await once(socket, 'close');
+});
+
+test('a peer that sends without end and reads nothing is not read ahead of', async () => {
+  let heard = 0;
+  const { listening } = echo({
+    async serve(connection) {
+      for (let octets = await connection.read(); octets; octets = await connection.read()) {
+        heard += octets.length;
+        await connection.write(octets);
+      }
+    },
+  });
+  await using listener = await listening;
+  const socket = connect(listener.port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  const flood = Buffer.alloc(64 * 1024);
+  let sent = 0;
+  while (sent < 200e6 && socket.write(flood)) sent += flood.length;
+  while (sent < 64e6) {
+    sent += flood.length;
+    if (socket.write(flood)) continue;
+    const drained = await Promise.race([
+      once(socket, 'drain').then(() => true),
+      new Promise<boolean>((resolve) => setTimeout(resolve, 300, false)),
+    ]);
+    if (!drained) break;
+  }
+  assert.ok(heard < 32e6, `${heard} octets were read`);
+  socket.destroy();
+});
+
+test('draining ends what is left when the time is over', async () => {
+  const listener = await echo().listening;
+  const socket = connect(listener.port, '127.0.0.1');
+  await once(socket, 'data');
+  await listener.drain(AbortSignal.abort());
+  await once(socket, 'close');
+  assert.equal(listener.connectionCount, 0);
+});
