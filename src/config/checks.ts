@@ -1,5 +1,6 @@
 import { isPrivate } from '../base/index.ts';
 import type { Finding, KeyPath } from './problem.ts';
+import { hasUsers } from './resolve-users.ts';
 import type { Parsed } from './schema.ts';
 
 type Section = keyof Parsed;
@@ -104,11 +105,11 @@ function certificateShape({ relay: { certificates } }: Parsed): Finding[] {
 }
 
 function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
-  const canBeKnown = users !== undefined || relay.certificates.length > 0 || Boolean(relay.popBeforeSmtp);
+  const canBeKnown = hasUsers(users) || relay.certificates.length > 0 || Boolean(relay.popBeforeSmtp);
   return listeners.flatMap((listener, i): Finding[] => {
     const { role } = listener;
     if (role !== 'submission' && role !== 'submissions') {
-      return listener.auth === true && users === undefined
+      return listener.auth === true && !hasUsers(users)
         ? [{ path: ['listeners', i, 'auth'], message: 'there are no users', hint: 'set users' }]
         : [];
     }

@@ -13,12 +13,16 @@ export interface UsersSource {
   find(path: KeyPath, message: string, hint?: string): void;
 }
 
+/** Whether somebody is said to be there. */
+export function hasUsers(users: Users | undefined): boolean {
+  return users?.file !== undefined || users?.dovecot !== undefined || users?.oauth !== undefined;
+}
+
 /** Fills in the users: paths made absolute, secrets read. The file of users itself is read by those who use it. */
 export function usersOf(users: Users | undefined, source: UsersSource): Config['users'] {
   if (users === undefined) return undefined;
   const { file, dovecot, oauth, plaintext } = users;
-  if (file === undefined && dovecot === undefined && oauth === undefined)
-    source.find(['users'], 'says nobody', 'set file, dovecot or oauth');
+  if (!hasUsers(users)) return undefined;
   if (file !== undefined && dovecot !== undefined)
     source.find(['users', 'dovecot'], 'there is a file of users already', 'use one of them');
   return {

@@ -13,7 +13,7 @@ import type {
 import { findingsOf, parseAliases, parseRecipientList } from './files.ts';
 import type { Finding, KeyPath } from './problem.ts';
 import { alarmsOf, routeOf } from './resolve-routes.ts';
-import { usersOf } from './resolve-users.ts';
+import { hasUsers, usersOf } from './resolve-users.ts';
 import type { Parsed } from './schema.ts';
 import { guardOf, trapOf } from './schema-guard.ts';
 
@@ -156,7 +156,7 @@ function listenersOf({ listeners, tls: certificate, users }: Parsed): ListenerCo
       proxyProtocolFrom,
       networks,
       ...defined('interface', listener.interface),
-      offersAuth: role !== 'trap' && (listener.auth ?? (role !== 'mx' && users !== undefined)),
+      offersAuth: role !== 'trap' && (listener.auth ?? (role !== 'mx' && hasUsers(users))),
     };
   });
 }
