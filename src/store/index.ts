@@ -17,6 +17,7 @@
  * - a version record: a newer store is refused, an older one is migrated.
  */
 export { StoreError, type StoreErrorCode } from './error.ts';
+export { ExpiringTable, type ExpiringTableOptions } from './expiring-table.ts';
 export { decodeFrame, encodeFrame, frameOverhead, payloadOf, payloadOffset, sealFrame } from './frame.ts';
 export { lockProcess, type ProcessLock } from './lock.ts';
 export { PageFile } from './page-file.ts';
