@@ -54,11 +54,19 @@ const idOf = (line: string) => line.split('\t')[1];
 
 test('a name and a password are asked about as PLAIN, and the answer names who it is', async (t) => {
   const { dovecot, requests } = await fake(t, (line) => `OK\t${idOf(line)}\tuser=anna\n`);
-  const step = await dovecot.check('LOGIN', 'anna', 'sesame');
+  const step = await dovecot.check({
+    mechanism: 'LOGIN',
+    name: 'anna',
+    password: 'sesame',
+    client: client(),
+  });
   assert.equal(wordsOf(step), 'anna by LOGIN');
   assert.ok(step.kind === 'success');
   assert.deepEqual(step.identity.senders, [{ kind: 'mailbox', localPart: 'anna', domain: 'example.org' }]);
-  assert.match(requests[0] ?? '', /^AUTH\t1\tPLAIN\tservice=smtp\tsecured\tresp=AGFubmEAc2VzYW1l$/);
+  assert.match(
+    requests[0] ?? '',
+    /^AUTH\t1\tPLAIN\tservice=smtp\trip=203\.0\.113\.9\trport=1025\tsecured\tno-penalty\tresp=AGFubmEAc2VzYW1l$/,
+  );
 });
 
 test('what Dovecot refuses is refused, and its troubles are not', async (t) => {
@@ -77,22 +85,38 @@ test('what Dovecot refuses is refused, and its troubles are not', async (t) => {
   ];
   for (const [said, expected] of answers) {
     const { dovecot } = await fake(t, (line) => `${said.replace('#', idOf(line) ?? '')}\n`);
-    assert.equal(wordsOf(await dovecot.check('PLAIN', 'anna', 'x')), expected, said.slice(0, 60));
+    assert.equal(
+      wordsOf(await dovecot.check({ mechanism: 'PLAIN', name: 'anna', password: 'x', client: client() })),
+      expected,
+      said.slice(0, 60),
+    );
   }
 });
 
 test('a Dovecot that is not there, does not say hello, speaks another version or never answers is "not now"', async (t) => {
   const silent = await fake(t, () => '', '', 100);
-  assert.equal(wordsOf(await silent.dovecot.check('PLAIN', 'a', 'b')), '454');
+  assert.equal(
+    wordsOf(await silent.dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    '454',
+  );
   const future = await fake(t, () => '', 'VERSION\t2\t0\nDONE\n', 100);
-  assert.equal(wordsOf(await future.dovecot.check('PLAIN', 'a', 'b')), '454');
+  assert.equal(
+    wordsOf(await future.dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    '454',
+  );
   const slow = await fake(t, () => '', hello, 100);
-  assert.equal(wordsOf(await slow.dovecot.check('PLAIN', 'a', 'b')), '454');
+  assert.equal(
+    wordsOf(await slow.dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    '454',
+  );
   const nowhere = new Dovecot(
     { place: { path: '/nowhere/auth' }, timeoutMs: 100 },
     { clock: systemClock, log: memoryLog() },
   );
-  assert.equal(wordsOf(await nowhere.check('PLAIN', 'a', 'b')), '454');
+  assert.equal(
+    wordsOf(await nowhere.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    '454',
+  );
 });
 
 test('an answer that was forged for an exchange that is over lets nobody in', async (t) => {
@@ -100,8 +124,14 @@ test('an answer that was forged for an exchange that is over lets nobody in', as
     const id = Number(idOf(line));
     return `FAIL\t${id}\nOK\t${id + 1}\tuser=boss\n`;
   });
-  assert.equal(wordsOf(await dovecot.check('PLAIN', 'a', 'b')), '535');
-  assert.notEqual(wordsOf(await dovecot.check('PLAIN', 'a', 'b')), 'boss by PLAIN');
+  assert.equal(
+    wordsOf(await dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    '535',
+  );
+  assert.notEqual(
+    wordsOf(await dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    'boss by PLAIN',
+  );
 });
 
 test('many exchanges share a connection, and a lost one is opened again', async (t) => {
@@ -109,11 +139,21 @@ test('many exchanges share a connection, and a lost one is opened again', async 
     if (line.includes(`resp=${Buffer.from('\0bye\0x').toString('base64')}`)) socket.destroy();
     return `OK\t${idOf(line)}\tuser=u${idOf(line)}@example.org\n`;
   });
-  const all = await Promise.all(Array.from({ length: 50 }, () => dovecot.check('PLAIN', 'a', 'b')));
+  const all = await Promise.all(
+    Array.from({ length: 50 }, () =>
+      dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() }),
+    ),
+  );
   assert.equal(new Set(all.map(wordsOf)).size, 50);
   assert.equal(connections(), 1);
-  assert.equal(wordsOf(await dovecot.check('PLAIN', 'bye', 'x')), '454');
-  assert.match(wordsOf(await dovecot.check('PLAIN', 'a', 'b')), /by PLAIN$/);
+  assert.equal(
+    wordsOf(await dovecot.check({ mechanism: 'PLAIN', name: 'bye', password: 'x', client: client() })),
+    '454',
+  );
+  assert.match(
+    wordsOf(await dovecot.check({ mechanism: 'PLAIN', name: 'a', password: 'b', client: client() })),
+    /by PLAIN$/,
+  );
   assert.equal(connections(), 2);
 });
 
@@ -135,7 +175,7 @@ test('mechanisms that Dovecot carries out pass through, step by step', async (t)
   assert.equal(await talk('wrong'), '535');
   assert.match(
     requests[0] ?? '',
-    /^AUTH\t1\tSCRAM-SHA-256\tservice=smtp\tsecured\trip=203\.0\.113\.9\trport=1025\tresp=/,
+    /^AUTH\t1\tSCRAM-SHA-256\tservice=smtp\trip=203\.0\.113\.9\trport=1025\tsecured\tno-penalty\tresp=/,
   );
 });
 

@@ -3,7 +3,7 @@ import type { Clock, Log } from '../base/index.ts';
 import { parsePattern } from '../mail/index.ts';
 import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
 import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
-import type { Mechanism } from './mechanism.ts';
+import type { Credentials, Mechanism } from './mechanism.ts';
 import { notNow, wrong } from './replies.ts';
 
 /** Where a Dovecot listens for clients of its authentication. */
@@ -44,9 +44,9 @@ export class Dovecot implements Disposable {
   }
 
   /** Has a name and a password checked. */
-  async check(mechanism: string, name: string, password: string): Promise<SaslStep> {
+  async check({ mechanism, name, password, client }: Credentials): Promise<SaslStep> {
     const response = Buffer.from(`\0${name}\0${password}`, 'utf8');
-    const answer = await this.#begin('PLAIN', response, undefined);
+    const answer = await this.#begin('PLAIN', response, client);
     return this.#judge(mechanism, answer === 'unavailable' ? answer : answer.first);
   }
 
@@ -79,14 +79,25 @@ export class Dovecot implements Disposable {
     await this.#ready().catch(() => {});
   }
 
-  async #begin(mechanism: string, response: Buffer, client: ClientFacts | undefined) {
+  async #begin(mechanism: string, response: Buffer, client: ClientFacts) {
     try {
       const connection = await this.#ready();
-      const where = client === undefined ? '' : `\trip=${client.address}\trport=${client.port}`;
       const id = connection.nextId();
-      const secured = client === undefined || client.tls !== undefined ? '\tsecured' : '';
-      // The response is the last field, always (the protocol says so).
-      const line = `AUTH\t${id}\t${escapeDovecot(mechanism)}\tservice=smtp${secured}${where}\tresp=${response.toString('base64')}`;
+      const fields = [
+        ...[
+          'AUTH',
+          id,
+          escapeDovecot(mechanism),
+          'service=smtp',
+          `rip=${client.address}`,
+          `rport=${client.port}`,
+        ],
+        // We slow guessers down ourselves.
+        ...(client.tls === undefined ? ['no-penalty'] : ['secured', 'no-penalty']),
+        // The response is the last field, always (the protocol says so).
+        `resp=${response.toString('base64')}`,
+      ];
+      const line = fields.join('\t');
       return { connection, first: await connection.ask(id, line) };
     } catch (error) {
       this.#log.error('dovecot-unavailable', {

@@ -10,9 +10,14 @@
  * slower per address and per name, and nobody is locked out; one password is hashed at a time, so that the
  * spool keeps its threads.
  *
+ * Windows (POP before SMTP): who logged in to a mailbox from an address a moment ago may relay from there for a
+ * while, as themselves. They are durable before they count, and a disk that takes no writes opens none.
+ *
  * On failure: users that cannot be read, a Dovecot or an issuer of tokens that does not answer, lies or makes no
  * sense: 454, never a grant and never a 5yz.
  */
+/** What the `Authenticator` speaks of, for those who ask it elsewhere than in SMTP. */
+export type { ClientFacts, Identity, SaslExchange, SaslStep, TlsFacts } from '../receiver/index.ts';
 export {
   type AuthenticatorOptions,
   createAuthenticator,
@@ -35,3 +40,14 @@ export {
   UsersFileError,
 } from './users-file.ts';
 export { makeDevicePassword, makeScramVerifier, preparePassword, type ScramVerifier } from './verifier.ts';
+export {
+  type AddressFacts,
+  type MailboxLogin,
+  type WindowItem,
+  type WindowOptions,
+  type WindowOutcome,
+  type WindowParts,
+  Windows,
+  windowLimit,
+} from './windows.ts';
+export { decodeWindow, type StoredWindow } from './windows-row.ts';

@@ -7,6 +7,14 @@ export interface ExchangeParts {
   readonly throttle: Throttle;
 }
 
+/** A name and a password, and how and from where they came. */
+export interface Credentials {
+  readonly mechanism: string;
+  readonly name: string;
+  readonly password: string;
+  readonly client: ClientFacts;
+}
+
 /** One exchange, written as a sequence: what it yields is a challenge, what it is given the next response. */
 export type Sequence = AsyncGenerator<Buffer, SaslStep, Buffer>;
 

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../base/index.ts';
 import type { Identity, SaslStep } from '../receiver/index.ts';
 import { HashGate } from './hash-gate.ts';
+import type { Credentials } from './mechanism.ts';
 import { notNow, wrong } from './replies.ts';
 import type { Users } from './users.ts';
 import type { User } from './users-file.ts';
@@ -25,7 +26,7 @@ export class PasswordCheck {
     this.#clock = clock;
   }
 
-  async check(mechanism: string, name: string, given: string): Promise<SaslStep> {
+  async check({ mechanism, name, password: given }: Omit<Credentials, 'client'>): Promise<SaslStep> {
     const user = this.#users.find(name);
     if (user === 'unavailable') return notNow('the users cannot be read');
     const password = preparePassword(given);

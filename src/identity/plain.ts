@@ -1,9 +1,9 @@
 import type { SaslStep } from '../receiver/index.ts';
-import { decodeText, type ExchangeParts, type Mechanism } from './mechanism.ts';
+import { type Credentials, decodeText, type ExchangeParts, type Mechanism } from './mechanism.ts';
 import { garbled, notNow, wrong } from './replies.ts';
 
 /** Says who has that name and password. Never rejects. */
-export type CheckPassword = (mechanism: string, name: string, password: string) => Promise<SaslStep>;
+export type CheckPassword = (credentials: Credentials) => Promise<SaslStep>;
 
 const nothing = Buffer.alloc(0);
 /** Longer than any name or password that somebody has. */
@@ -47,7 +47,7 @@ export async function judge(
   const attempter = { address: client.address, name };
   if (name.length > maxOctets || password.length > maxOctets) return wrong('longer than any password');
   if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
-  const step = await check(mechanism, name, password);
+  const step = await check({ mechanism, name, password, client });
   if (step.kind === 'success') throttle.succeeded(attempter);
   if (step.kind !== 'failure') return step;
   if (step.reply.code === 535) throttle.failed(attempter);

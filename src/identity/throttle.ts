@@ -119,8 +119,8 @@ function delayOf(record: Record, now: number): number {
   return excess < 0 ? 0 : Math.min(maxDelayMs, firstDelayMs * 2 ** excess);
 }
 
-/** Whoever has one IPv6 address has a /64 of them. */
-function networkOf(address: string): string {
+/** The /64 of an IPv6 address, as its first four groups: whoever has one address has all of those. */
+export function networkOf(address: string): string {
   if (!isIPv6(address)) return address;
   const [head = '', tail] = address.split('::');
   const front = head === '' ? [] : head.split(':');

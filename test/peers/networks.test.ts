@@ -57,7 +57,7 @@ peerTest(
     );
     // Linux takes packets for any of its addresses on any interface.
     await stranger.ip('route', 'add', '10.8.0.0/24', 'via', '192.0.2.1');
-    const posthouse = await relayIn(peers, relay, {
+    await relayIn(peers, relay, {
       relay: {},
       listeners: [
         { role: 'internal', name: 'vpn', address: '10.8.0.1:2525', interface: 'wg0' },
