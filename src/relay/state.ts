@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock, Log } from '../base/index.ts';
+import { Store } from '../store/index.ts';
+import type { Account } from './accounts.ts';
+
+/** The tables of `state`, each with the number that its frames carry for good. */
+export const stateTables = { windows: { name: 'windows', kind: 1 } } as const;
+
+const layoutVersion = 1;
+/** What is kept here is small; mail is refused long before so little is left. */
+const floorBytes = 1_000_000;
+
+/** How the state is opened. */
+export interface StateOptions {
+  /** The data folder of the relay, which is there already. */
+  readonly folder: string;
+  /** Whom the relay becomes. */
+  readonly account: Account | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Opens what a relay remembers besides mail: one environment for all small tables, in `state` in the data folder,
+ * owned like the spool. Rejects with `StoreError`.
+ */
+export async function openState({ folder, account, clock, log }: StateOptions): Promise<Store> {
+  const path = join(folder, 'state');
+  const open = () =>
+    Store.open({ path, tables: Object.values(stateTables), version: layoutVersion, clock, log, floorBytes });
+  if (account === undefined || process.getuid?.() !== 0) return open();
+  if (!existsSync(path)) await mkdir(path, { mode: 0o700 });
+  await chown(path, account.uid, account.gid);
+  process.setegid?.(account.gid);
+  process.seteuid?.(account.uid);
+  try {
+    return await open();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
