@@ -20,6 +20,7 @@ async function setUp(t: TestContext, over: Partial<StartParts> = {}) {
   const drained = Promise.withResolvers<void>();
   const parts: StartParts = {
     openLog: () => log,
+    prepareLocal: async () => {},
     startRelay: async ({ reload }) => ({
       addresses: [{ name: 'mx 127.0.0.1:0', role: 'mx', address: '127.0.0.1:4711' }],
       control: {

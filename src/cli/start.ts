@@ -1,7 +1,8 @@
+import { hostname } from 'node:os';
 import type { Control } from '../admin/index.ts';
 import { type Log, type LogFormat, openLog } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
-import { configChecks, startRelay } from '../relay/index.ts';
+import { type Config, localFiles, localUser } from '../config/index.ts';
+import { configChecks, prepareLocalLogin, startRelay } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -23,6 +24,8 @@ export interface StartParts {
     readonly log: Log & AsyncDisposable;
     readonly reload: () => Promise<Config>;
   }) => Promise<StartedRelay>;
+  /** Makes the files of the local profile. */
+  readonly prepareLocal: typeof prepareLocalLogin;
 }
 
 /** How long a drain may take before what is left is cut off; it stays in the spool. */
@@ -30,7 +33,7 @@ const drainMs = 30_000;
 /** A second signal within this time is the same one: npm passes on what the terminal sent already. */
 const sameSignalMs = 500;
 
-const realParts: StartParts = { openLog, startRelay };
+const realParts: StartParts = { openLog, startRelay, prepareLocal: prepareLocalLogin };
 
 /** `posthouse start`. */
 export const start: Command = {
@@ -49,6 +52,7 @@ profile: it listens on the loopback only, and what it takes ends in the capture 
 
 /** Runs until it is told to end. `configFile` is `undefined` for the local profile. */
 export async function runStart(configFile: string | undefined, io: Io, parts: StartParts): Promise<number> {
+  if (configFile === undefined) await parts.prepareLocal(localFiles(io.folder), hostname());
   const load = () => loadConfiguration(io, configFile, configChecks);
   const config = load();
   await using log = parts.openLog({ format: config.logs.format });
@@ -168,12 +172,17 @@ function localHint(
   const address = relay.addresses[0]?.address ?? '127.0.0.1:2525';
   // In a clone the command is a script of the package.
   const posthouse = io.env.npm_lifecycle_event === undefined ? 'posthouse' : 'npm run -s posthouse --';
+  const login = relay.addresses.find(({ role }) => role === 'submission');
+  const password =
+    login === undefined
+      ? ''
+      : `  with a login:           ${localUser} at ${login.address}, STARTTLS, password in ${localFiles(io.folder).password}\n`;
   return `
 Posthouse runs the local profile: it takes mail from this machine at ${address},
 and nothing leaves it. Every message ends in ${config.capture.folder}.
 
   send a first message:   ${posthouse} send --to you@example.org --subject Hello
-  a real role:            ${posthouse} init mx   (or smarthost-client)
+${password}  a real role:            ${posthouse} init mx   (or smarthost-client)
   stop:                   Ctrl-C
 
 `;

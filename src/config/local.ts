@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseDomain } from '../mail/index.ts';
@@ -5,20 +6,49 @@ import type { Config } from './config.ts';
 import { resolveConfig } from './resolve.ts';
 import { schema } from './schema.ts';
 
+/** What the local profile needs for logins, in its data folder. They are made at its first start. */
+export interface LocalFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly users: string;
+  /** The password of the one user, in clear: this machine only, and nothing leaves it. */
+  readonly password: string;
+}
+
+/** The user of the local profile. */
+export const localUser = 'dev';
+
+/** Where the files of the local profile are. */
+export function localFiles(cwd: string): LocalFiles {
+  const at = (name: string) => join(cwd, 'var', name);
+  return {
+    cert: at('local-cert.pem'),
+    key: at('local-key.pem'),
+    users: at('users.yaml'),
+    password: at('local-password'),
+  };
+}
+
 /**
  * The configuration of a machine where nobody asked for one: loopback in, the capture inbox out, everything
- * under `./var`. Nothing leaves the machine.
+ * under `./var`. Nothing leaves the machine. Once its files are there, people can log in, too.
  */
 export function localProfile(options: { readonly cwd: string; readonly hostname?: string }): Config {
   const name = parseDomain(options.hostname ?? hostname()) ?? 'localhost';
+  const files = localFiles(options.cwd);
+  const hasLogin = Object.values(files).every((file: string) => existsSync(file));
   const parsed = schema.parse({
     hostname: name,
     data: 'var',
-    listeners: [{ role: 'mx', address: '127.0.0.1:2525' }],
-    relay: { networks: ['127.0.0.0/8', '::1/128'] },
+    listeners: [
+      { role: 'mx', address: '127.0.0.1:2525' },
+      ...(hasLogin ? [{ role: 'submission', address: '127.0.0.1:2587' }] : []),
+    ],
+    relay: { networks: ['127.0.0.0/8', '::1/128'], authenticated: hasLogin },
     routes: [{ to: '*', via: 'capture' }],
+    ...(hasLogin && { tls: { cert: files.cert, key: files.key }, users: { file: files.users } }),
   });
-  const env = { hostname: name, read: () => '' };
+  const env = { hostname: name, read: (path: string) => readFileSync(path, 'utf8') };
   const { file: _, ...config } = resolveConfig(parsed, join(options.cwd, 'local'), env).config;
   return config;
 }

@@ -77,7 +77,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Identities {
     },
     identityOf(name) {
       const user = options.users?.find(name);
-      return user === undefined || user === 'unavailable' ? undefined : identityOf(user, 'any');
+      return user === undefined || user === 'unavailable' ? undefined : identityOf(user, 'any mechanism');
     },
   };
 }

@@ -76,7 +76,7 @@ function clientOf({ identityOf }: ExplainParts, listener: Listener, question: Qu
 /** Where the users are not at hand, as with a stopped relay: somebody who may send as what he is called. */
 function guessIdentity(name: string): Identity {
   const own = parsePattern(name);
-  return { name, mechanism: 'any', senders: own === undefined ? [] : [own] };
+  return { name, mechanism: 'any mechanism', senders: own === undefined ? [] : [own] };
 }
 
 function addressOf(text: string): Address {

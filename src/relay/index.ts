@@ -12,6 +12,7 @@
 export { UnknownAccountError } from './accounts.ts';
 export { configChecks, configWarnings } from './checks.ts';
 export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
+export { prepareLocalLogin } from './local-login.ts';
 export { matches, queueItem } from './queue-view.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';
 export { selfSigned } from './self-signed.ts';
