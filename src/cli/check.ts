@@ -42,8 +42,30 @@ function summaryOf(config: Config) {
     listeners: config.listeners.map(({ role, host, port }) => `${role} ${formatAddress(host, port)}`),
     domains: config.domains.map(({ name }) => name),
     networks: config.relay.networks.map(({ address, prefix }) => `${address}/${prefix}`),
+    grounds: groundsOf(config),
     routes: config.routes.length,
   };
+}
+
+/** Who may relay to everywhere, in the order of the rules. */
+function groundsOf({ relay, listeners, users }: Config): readonly string[] {
+  const cidr = ({ address, prefix }: { readonly address: string; readonly prefix: number }) =>
+    `${address}/${prefix}`;
+  const ofListeners = listeners.flatMap((listener) => {
+    const places = [
+      ...listener.networks.map(cidr),
+      ...(listener.interface === undefined ? [] : [listener.interface]),
+    ];
+    return places.length === 0 ? [] : [`${places.join(' ')} on ${listener.name}`];
+  });
+  return [
+    ...(relay.open ? ['EVERYBODY (relay.open)'] : []),
+    ...(relay.authenticated && users !== undefined ? ['users who log in'] : []),
+    ...relay.certificates.map(({ name }) => `the certificate of ${name}`),
+    ...(relay.clientAuthorities.length > 0 ? ['certificates of our authorities'] : []),
+    ...relay.networks.map(cidr),
+    ...ofListeners,
+  ];
 }
 
 function formatSummary({
@@ -51,7 +73,7 @@ function formatSummary({
   data,
   listeners,
   domains,
-  networks,
+  grounds,
   routes,
 }: ReturnType<typeof summaryOf>): string {
   const rows: [string, string][] = [
@@ -59,7 +81,7 @@ function formatSummary({
     ['data', data],
     ['listeners', listeners.join(', ') || 'none'],
     ['our domains', domains.join(', ') || 'none'],
-    ['may relay', networks.join(', ') || 'nobody'],
+    ['may relay', grounds.join(', ') || 'nobody'],
     ['routes', routes === 0 ? 'by MX' : `${routes}, then by MX`],
   ];
   return rows.map(([name, value]) => `  ${name.padEnd(11)}  ${value}\n`).join('');

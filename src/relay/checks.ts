@@ -1,7 +1,8 @@
 import type { Config, ConfigCheck } from '../config/index.ts';
-import { compileRules, type RouteProblem, routeWarnings } from '../delivery/index.ts';
+import { compileRules, routeWarnings } from '../delivery/index.ts';
 import { type Account, findAccount, UnknownAccountError } from './accounts.ts';
 import { guardProblems } from './guard.ts';
+import { type RelayWarning, relayWarnings } from './relay-warnings.ts';
 import { routingOptions } from './settings.ts';
 
 type Finding = ReturnType<ConfigCheck>[number];
@@ -14,8 +15,8 @@ export const configChecks: readonly ConfigCheck[] = [
 ];
 
 /** What works and is perhaps not meant: `check` and the log of a start say it. */
-export function configWarnings({ routes }: Config): readonly RouteProblem[] {
-  return routeWarnings(routes);
+export function configWarnings(config: Config): readonly RelayWarning[] {
+  return [...routeWarnings(config.routes), ...relayWarnings(config)];
 }
 
 function accountProblems({ user, domains }: Config): readonly Finding[] {

@@ -17,7 +17,7 @@ export function createClientTruth(clock: Clock, read = readOwnNetwork): PolicyOp
   const known = kept(clock, read);
   return (address) => {
     const shared = known().get(address);
-    return shared && describe(shared);
+    return shared && untruthOf(shared);
   };
 }
 
@@ -49,7 +49,8 @@ function kept<T>(clock: Clock, read: () => T): () => T {
 
 const remedy = 'let what stands there send the PROXY protocol or XCLIENT, or let clients log in';
 
-function describe(shared: SharedAddress): Untruth {
+/** Why such an address says nothing of a client, and what to do about that. */
+export function untruthOf(shared: SharedAddress): Untruth {
   switch (shared.kind) {
     case 'gateway':
       return { because: 'our default gateway: everybody behind it seems to be there', remedy };
