@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Clock } from '../base/index.ts';
+import type { TlsFacts } from '../identity/index.ts';
 
 /** How long a peer may take to close after we have. */
 const lingerMs = 5000;
@@ -50,6 +51,22 @@ export class PopConnection {
     return this.#socket instanceof TLSSocket;
   }
 
+  /** What was agreed in the handshake; `undefined` without TLS. */
+  get tls(): TlsFacts | undefined {
+    const socket = this.#socket;
+    if (!(socket instanceof TLSSocket)) return undefined;
+    const version = socket.getProtocol() ?? 'unknown';
+    return {
+      version,
+      cipher: socket.getCipher().standardName,
+      // RFC 9266 §2: before TLS 1.3 the value is not always safe.
+      channelBinding: (type) =>
+        type === 'tls-exporter' && version === 'TLSv1.3'
+          ? socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+          : undefined,
+    };
+  }
+
   /** Whether `startTls` could work. */
   get canSecure(): boolean {
     return !this.isSecure && this.facts.secureContext !== undefined;
@@ -82,6 +99,12 @@ export class PopConnection {
     const { secureContext, openingMs } = this.facts;
     if (secureContext === undefined || this.isSecure) throw new Error('TLS cannot begin here');
     this.#socket = await secure(this.#raw, { secureContext, clock: this.#clock, withinMs: openingMs });
+  }
+
+  /** Calls back once when the connection is gone, also where it is gone already. */
+  whenClosed(callback: () => void): void {
+    if (this.#raw.destroyed) callback();
+    else this.#raw.once('close', callback);
   }
 
   /** Writes the last word and closes in order; a peer that does not close is cut off. */

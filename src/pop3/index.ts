@@ -24,3 +24,11 @@ export {
   type PopListenerOptions,
   type ProxyHeaderReading,
 } from './listener.ts';
+export { Mailboxes } from './mailbox.ts';
+export { servePop3 } from './server.ts';
+export {
+  defaultPopSessionLimits,
+  type PopServerOptions,
+  type PopSessionLimits,
+  type PopWire,
+} from './session-options.ts';

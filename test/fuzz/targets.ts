@@ -4,6 +4,7 @@ import { fuzzTargets as config } from '../../src/config/fuzz.ts';
 import { fuzzTargets as dns } from '../../src/dns/fuzz.ts';
 import { fuzzTargets as dsn } from '../../src/dsn/fuzz.ts';
 import { fuzzTargets as mail } from '../../src/mail/fuzz.ts';
+import { fuzzTargets as pop3 } from '../../src/pop3/fuzz.ts';
 import { fuzzTargets as receiver } from '../../src/receiver/fuzz.ts';
 import { fuzzTargets as smtp } from '../../src/smtp/fuzz.ts';
 
@@ -22,4 +23,5 @@ export const targets: readonly FuzzTarget[] = [
   ...dsn,
   ...config,
   ...admin,
+  ...pop3,
 ];

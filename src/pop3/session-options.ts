@@ -1,0 +1,69 @@
+import type { Clock, Log } from '../base/index.ts';
+import type { Identities, TlsFacts } from '../identity/index.ts';
+import type { Mailboxes } from './mailbox.ts';
+
+/** What one session may use up; the last command is answered with `-ERR`, and the connection ends. */
+export interface PopSessionLimits {
+  /** Commands before a login, and in all. */
+  readonly loginCommands: number;
+  readonly commands: number;
+  /** Commands that were refused. */
+  readonly errors: number;
+  readonly failedLogins: number;
+  /** From a reply to the end of the next command, whatever comes meanwhile. RFC 1939 §3: ten minutes at least. */
+  readonly idleMs: number;
+  /** For one reply, however slowly the client reads. */
+  readonly replyMs: number;
+}
+
+export const defaultPopSessionLimits: PopSessionLimits = {
+  loginCommands: 50,
+  commands: 500_000,
+  errors: 50,
+  failedLogins: 5,
+  idleMs: 600_000,
+  replyMs: 3_600_000,
+};
+
+/** What the embedded server works with. */
+export interface PopServerOptions {
+  readonly identities: Pick<Identities, 'mechanisms' | 'begin' | 'verifyPassword'>;
+  /** One for all listeners: it has the locks. */
+  readonly mailboxes: Mailboxes;
+  /** The Maildir of a login; `undefined` when it has none here. */
+  readonly mailboxOf: (login: string) => string | undefined;
+  /** Passwords without TLS, from loopback and from nowhere else. */
+  readonly allowPlaintext: boolean;
+  readonly limits: PopSessionLimits;
+  /** Somebody logged in and has the mailbox. The client is told so once this has settled. */
+  readonly onLogin: (login: { readonly address: string; readonly name: string }) => void | Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The connection of a session, as small as it can be faked. `PopConnection` is one. */
+export interface PopWire {
+  readonly facts: {
+    readonly id: string;
+    readonly listener: string;
+    /** Canonical. */
+    readonly address: string;
+    readonly port: number;
+  };
+  /** Aborts when the relay ends. */
+  readonly draining: AbortSignal;
+  readonly tls: TlsFacts | undefined;
+  /** Whether `startTls` could work. */
+  readonly canSecure: boolean;
+  readonly isClosed: boolean;
+  /** The next octets; undefined at the end, or when the connection is gone. */
+  read(): Promise<Buffer | undefined>;
+  /** Resolves when there is room for more, or when the connection is gone. */
+  write(octets: string | Uint8Array): Promise<void>;
+  loggedIn(): void;
+  /** Rejects when the handshake fails. */
+  startTls(): Promise<void>;
+  /** Writes the last word and closes in order. */
+  end(lastWord?: string): void;
+  destroy(): void;
+}
