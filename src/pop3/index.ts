@@ -25,6 +25,7 @@ export {
   type ProxyHeaderReading,
 } from './listener.ts';
 export { Mailboxes } from './mailbox.ts';
+export { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';
 export { servePop3 } from './server.ts';
 export {
   defaultPopSessionLimits,
@@ -32,3 +33,4 @@ export {
   type PopSessionLimits,
   type PopWire,
 } from './session-options.ts';
+export type { PopUpstream } from './upstream.ts';

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodeProxyHeader } from './proxy-header.ts';
+import { editCapabilities, saslName } from './proxy-login.ts';
+
+const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
+
+const names: readonly (readonly [
+  mechanism: string,
+  responses: readonly string[],
+  name: string | undefined,
+])[] = [
+  ['PLAIN', ['\0anna\0secret'], 'anna'],
+  ['plain', ['anna\0anna\0secret'], 'anna'],
+  ['PLAIN', ['boss\0master\0secret'], undefined],
+  ['PLAIN', ['\0anna'], undefined],
+  ['LOGIN', ['anna@example.org', 'secret'], 'anna@example.org'],
+  ['CRAM-MD5', [`anna ${'0'.repeat(32)}`], 'anna'],
+  ['XOAUTH2', ['user=anna@example.org\x01auth=Bearer x\x01\x01'], 'anna@example.org'],
+  ['XOAUTH2', ['user=anna\x01auth=Bearer x\x01user=boss\x01\x01'], undefined],
+  ['OAUTHBEARER', ['n,a=anna=2Cjr,\x01auth=Bearer x\x01\x01'], 'anna,jr'],
+  ['OAUTHBEARER', ['n,a=anna,\x01a=boss\x01auth=Bearer x\x01\x01'], undefined],
+  ['OAUTHBEARER', ['n,,\x01auth=Bearer x\x01\x01'], undefined],
+  ['SCRAM-SHA-256', ['n,,n=anna,r=abc', 'c=biws,r=abc,p=x'], 'anna'],
+  ['SCRAM-SHA-256', ['n,a=boss,n=anna,r=abc', 'c=biws,r=abc,p=x'], undefined],
+  ['ANONYMOUS', ['trace'], undefined],
+  ['GSSAPI', ['x'], undefined],
+  ['PLAIN', [], undefined],
+];
+
+for (const [mechanism, responses, name] of names) {
+  test(`${mechanism} with ${JSON.stringify(responses)} is ${name ?? 'nobody'}`, () => {
+    assert.equal(saslName(mechanism, responses.map(base64)), name);
+  });
+}
+
+test('base 64 that two programs might read differently is nobody', () => {
+  const anna = base64('\0anna\0x');
+  for (const odd of [`${anna}=`, ` ${anna}`, `${anna}=${anna}`, anna.replace(/=+$/, '-'), `${anna}\t`])
+    assert.equal(saslName('PLAIN', [odd]), undefined, odd);
+  assert.equal(saslName('LOGIN', [Buffer.from([0xff, 0x41]).toString('base64')]), undefined);
+});
+
+const server = [
+  'TOP',
+  'UIDL',
+  'STLS',
+  'USER',
+  'SASL PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS',
+  'PIPELINING',
+];
+
+test('what a server can do is told as it is for a client of the proxy', () => {
+  assert.deepEqual(editCapabilities(server, { canSecure: true, allowsPlain: false }), [
+    ...['TOP', 'UIDL', 'SASL SCRAM-SHA-256', 'PIPELINING', 'STLS'],
+  ]);
+  assert.deepEqual(editCapabilities(server, { canSecure: false, allowsPlain: true }), [
+    ...['TOP', 'UIDL', 'USER', 'SASL PLAIN LOGIN SCRAM-SHA-256', 'PIPELINING'],
+  ]);
+  assert.deepEqual(editCapabilities(['SASL PLAIN'], { canSecure: false, allowsPlain: false }), []);
+});
+
+test('the header of the PROXY protocol says who the client is', () => {
+  const short = encodeProxyHeader(
+    { address: '192.0.2.7', port: 258 },
+    { address: '::ffff:127.0.0.1', port: 110 },
+  );
+  assert.equal(short.toString('hex'), '0d0a0d0a000d0a515549540a2111000cc00002077f0000010102006e');
+  const long = encodeProxyHeader({ address: '2001:db8::7', port: 1 }, { address: '127.0.0.1', port: 2 });
+  assert.equal(
+    long.subarray(12).toString('hex'),
+    '2121002420010db800000000000000000000000700000000000000000000ffff7f00000100010002',
+  );
+});

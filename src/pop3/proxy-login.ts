@@ -1,0 +1,96 @@
+/** How a client asks to be logged in, and as whom, as far as that can be told from what it says. */
+
+/** Mechanisms that do not show the password to whoever listens. */
+const protectedMechanisms = /^(?:SCRAM-|CRAM-MD5$|DIGEST-MD5$)/;
+
+/** Whether a mechanism may be used without TLS. */
+export function isProtected(mechanism: string): boolean {
+  return protectedMechanisms.test(mechanism.toUpperCase());
+}
+
+/** RFC 7628 and XOAUTH2 put this octet between their fields. */
+const separator = '\u0001';
+
+/**
+ * The name that the responses of a SASL exchange claim, in the order of the client; undefined where it cannot be
+ * told, or where somebody acts for somebody else: then the login opens no window. Whatever a server might read in
+ * another way is not read at all: a window must never be for a name that the server did not see.
+ */
+export function saslName(mechanism: string, responses: readonly string[]): string | undefined {
+  const decoded = responses.map(decodeResponse);
+  const [first] = decoded;
+  if (first === undefined || decoded.includes(undefined)) return undefined;
+  switch (mechanism.toUpperCase()) {
+    case 'PLAIN':
+      return plainName(first);
+    case 'LOGIN':
+      return first || undefined;
+    case 'CRAM-MD5':
+      return /^(\S+) [0-9a-f]{32}$/i.exec(first)?.[1];
+    case 'XOAUTH2': {
+      const names = first.split(separator).filter((field) => field.startsWith('user='));
+      return names.length === 1 && first.startsWith('user=') ? names[0]?.slice(5) : undefined;
+    }
+    case 'OAUTHBEARER': {
+      const [header = '', ...fields] = first.split(separator);
+      const isOdd = fields.some((field) => /^(?:a|user)=/.test(field));
+      return isOdd ? undefined : gs2Name(/^n,a=([^,]+),$/.exec(header)?.[1]);
+    }
+    case 'SCRAM-SHA-1':
+    case 'SCRAM-SHA-256':
+      return scramName(first);
+    default:
+      return undefined;
+  }
+}
+
+/** The one text that a response stands for: canonical base 64 of UTF-8. */
+function decodeResponse(response: string): string | undefined {
+  const octets = Buffer.from(response, 'base64');
+  const text = octets.toString('utf8');
+  const isExact = octets.toString('base64') === response && Buffer.from(text, 'utf8').equals(octets);
+  return isExact ? text : undefined;
+}
+
+/** RFC 4616: authorization identity, authentication identity, password. */
+function plainName(text: string): string | undefined {
+  const [authorized = '', authenticated = '', password] = text.split('\0');
+  if (password === undefined || authenticated === '') return undefined;
+  return authorized === '' || authorized === authenticated ? authenticated : undefined;
+}
+
+/** RFC 5802 §7: `n,,n=user,r=…`; with an authorization identity it must be the same name. */
+function scramName(first: string): string | undefined {
+  const match = /^[ny],(?:a=([^,]*))?,(?:m=[^,]*,)?n=([^,]+),r=/.exec(first);
+  const [, authorized, name] = match ?? [];
+  const isSame = authorized === undefined || authorized === '' || authorized === name;
+  return isSame ? gs2Name(name) : undefined;
+}
+
+function gs2Name(text: string | undefined): string | undefined {
+  return text?.replaceAll('=2C', ',').replaceAll('=3D', '=');
+}
+
+/** What the upstream can do, changed to what is true for a client of the proxy. Lines without the last dot. */
+export function editCapabilities(
+  lines: readonly string[],
+  { canSecure, allowsPlain }: { readonly canSecure: boolean; readonly allowsPlain: boolean },
+): readonly string[] {
+  const kept = lines.flatMap((line) => {
+    const [word = '', ...rest] = line.split(' ');
+    switch (word.toUpperCase()) {
+      case 'STLS':
+        return [];
+      case 'USER':
+        return allowsPlain ? [line] : [];
+      case 'SASL': {
+        // TLS ends here, so no channel is bound to the server behind.
+        const usable = rest.filter((name) => !/-PLUS$/i.test(name) && (allowsPlain || isProtected(name)));
+        return usable.length === 0 ? [] : [[word, ...usable].join(' ')];
+      }
+      default:
+        return [line];
+    }
+  });
+  return canSecure ? [...kept, 'STLS'] : kept;
+}
