@@ -138,3 +138,13 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     }
   });
 }
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`a session is taken up again where certificates are asked for, too (${version})`, async () => {
+    await using server = await TestServer.start({
+      listener: { tls: 'implicit' },
+      settings: { ...configured(''), clientCertificates: 'listed' },
+    });
+    assert.equal(await isResumed(server.port, version), true);
+  });
+}

@@ -156,6 +156,8 @@ function secureContext({ tls, relay }: Config): SecureContext | undefined {
     minVersion: tls.minVersion,
     // None rather than those of the web, whose certificates anybody can have.
     ca: [...relay.clientAuthorities],
+    // Without it a session in which a certificate was asked for cannot be resumed: the handshake fails.
+    sessionIdContext: 'posthouse',
     // Some clients break off when tickets come after the handshake; they are of little use between mailers.
     ...(tls.sessionTickets ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
   });
