@@ -4,6 +4,7 @@ import type { Identity, SaslStep } from '../receiver/index.ts';
 import { HashGate } from './hash-gate.ts';
 import type { Credentials } from './mechanism.ts';
 import { notNow, wrong } from './replies.ts';
+import { networkOf } from './throttle.ts';
 import type { Users } from './users.ts';
 import type { User } from './users-file.ts';
 import { isDevicePassword, preparePassword } from './verifier.ts';
@@ -26,14 +27,14 @@ export class PasswordCheck {
     this.#clock = clock;
   }
 
-  async check({ mechanism, name, password: given }: Omit<Credentials, 'client'>): Promise<SaslStep> {
+  async check({ mechanism, name, password: given, client }: Credentials): Promise<SaslStep> {
     const user = this.#users.find(name);
     if (user === 'unavailable') return notNow('the users cannot be read');
     const password = preparePassword(given);
     const device = user?.devices.find(({ hash }) => isDevicePassword(hash, password));
     if (user !== undefined && device !== undefined && !user.isDisabled)
       return { kind: 'success', identity: identityOf(user, mechanism, device.device) };
-    const isRight = await this.#isRight(user, password);
+    const isRight = await this.#isRight(user, password, networkOf(client.address));
     if (isRight === 'busy') return notNow('too many passwords are being checked');
     if (user === undefined) return wrong('no such user');
     if (!isRight) return wrong('wrong password');
@@ -42,13 +43,13 @@ export class PasswordCheck {
       : { kind: 'success', identity: identityOf(user, mechanism) };
   }
 
-  async #isRight(user: User | undefined, password: string): Promise<boolean | 'busy'> {
+  async #isRight(user: User | undefined, password: string, by: string): Promise<boolean | 'busy'> {
     const now = this.#clock.now();
     const code = createHmac('sha256', this.#key)
       .update(`${user?.name}\0${user?.hash}\0${password}`)
       .digest('base64');
     if ((this.#right.get(code) ?? 0) > now) return true;
-    const isRight = await this.#gate.verify(user?.hash, password);
+    const isRight = await this.#gate.verify({ hashed: user?.hash, password, by });
     if (isRight !== true) return isRight;
     this.#right.delete(code);
     this.#right.set(code, now + rememberMs);
