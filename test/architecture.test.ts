@@ -36,7 +36,10 @@ const edges: Readonly<
   receiver: { values: ['smtp', 'mail', 'base'] },
   admin: { values: ['base'] },
   // It parses addresses and networks as the modules do; of the modules it knows only their options.
-  config: { values: ['mail', 'base'], types: ['client', 'delivery', 'identity', 'queue', 'receiver'] },
+  config: {
+    values: ['mail', 'base'],
+    types: ['client', 'delivery', 'identity', 'pop3', 'queue', 'receiver'],
+  },
   // The open-relay battery, for a host of somebody else and for the relay itself.
   probe: { values: ['client', 'dns', 'mail', 'base'] },
   // The composition root.

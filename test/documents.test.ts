@@ -33,7 +33,7 @@ function read(path: string): string {
   const certificate = certificates[name];
   if (certificate !== undefined)
     return readFileSync(join(root, 'src/delivery/testdata', certificate), 'utf8');
-  return /\.(?:secret|refresh)$/.test(name) ? 'secret\n' : 'alice\nbob\n';
+  return /\.(?:secret|refresh|token)$/.test(name) ? 'a secret of some length\n' : 'alice\nbob\n';
 }
 
 /** Accounts are those of the machine, so only the routes are looked at. */

@@ -26,6 +26,7 @@ import {
   type Request,
   readLines,
 } from './control-protocol.ts';
+import { revokedShape, windowShape } from './control-windows.ts';
 import { shortSocketPath } from './socket-path.ts';
 
 /**
@@ -48,6 +49,8 @@ export function connectControl(path: string): Control {
     audit: () => items(call(path, { command: 'audit' }), auditEventShape),
     guardList: () => items(call(path, { command: 'guard-list' }), guardItemShape),
     guardChange: (change) => one({ command: 'guard-change', args: change }, guardChangedShape),
+    windowsList: () => items(call(path, { command: 'windows-list' }), windowShape),
+    windowsRevoke: (which) => one({ command: 'windows-revoke', args: which }, revokedShape),
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
     change: (change, selector) =>

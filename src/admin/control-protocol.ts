@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ControlError, changeShape, questionShape, selectorShape, submissionShape } from './control.ts';
 import { guardChangeShape } from './control-guard.ts';
+import { whichWindowsShape } from './control-windows.ts';
 
 /** Longest line of a client, in octets: 48 KiB of a message as base 64, with room to spare. */
 export const maxRequestOctets = 128 * 1024;
@@ -17,6 +18,8 @@ export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('audit') }),
   z.strictObject({ command: z.literal('guard-list') }),
   z.strictObject({ command: z.literal('guard-change'), args: guardChangeShape }),
+  z.strictObject({ command: z.literal('windows-list') }),
+  z.strictObject({ command: z.literal('windows-revoke'), args: whichWindowsShape }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),
   z.strictObject({ command: z.literal('octets'), args: z.strictObject({ id: z.string().max(32) }) }),
   z.strictObject({

@@ -164,6 +164,10 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return sendAll(control.guardList(), connection);
     case 'guard-change':
       return control.guardChange(request.args);
+    case 'windows-list':
+      return sendAll(control.windowsList(), connection);
+    case 'windows-revoke':
+      return control.windowsRevoke(request.args);
     case 'list':
       return sendAll(control.list(request.args.selector), connection);
     case 'shape':

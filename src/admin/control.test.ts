@@ -44,6 +44,8 @@ function fakeControl(over: Partial<Control> = {}): Control {
       listeners: [],
     }),
     async *guardList() {},
+    async *windowsList() {},
+    windowsRevoke: async () => ({ windows: 0 }),
     guardChange: async () => ({}),
     explain: async () => {
       throw new ControlError('failed', 'nobody asks');

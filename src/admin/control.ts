@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AuditEvent } from './control-audit.ts';
 import type { GuardControl } from './control-guard.ts';
+import type { WindowControl } from './control-windows.ts';
 
 const text = z.string().max(2048);
 const queueId = z.string().max(32);
@@ -107,6 +108,8 @@ export const statusShape = z.object({
   spool: z.string(),
   messages: z.number(),
   sessions: z.number(),
+  /** Relay windows of POP before SMTP. */
+  windows: z.number().exactOptional(),
   /** Messages that were set aside some time ago; counted every few minutes. */
   held: z.object({ count: z.number(), oldestAt: instant.exactOptional() }).exactOptional(),
   alarms: z.array(alarmShape).exactOptional(),
@@ -198,7 +201,7 @@ export type SubmitEvent = z.infer<typeof submitEventShape>;
  * returned early (`return()`) when the reader goes away. Whatever throws is reported as `failed`; throw a
  * `ControlError` to choose the code.
  */
-export interface Control extends GuardControl {
+export interface Control extends GuardControl, WindowControl {
   status(): Promise<RelayStatus>;
   reload(): Promise<ReloadOutcome>;
   /** What policy says to a client, and how it comes to that. `bad-request` for what is no address. */

@@ -1,6 +1,6 @@
 /**
- * How people on the machine talk to a running relay: the control socket for its operator, and the maildrop
- * for any local user who sends mail.
+ * How people and programs talk to a running relay: the control socket for its operator, the maildrop for any
+ * local user who sends mail, and an HTTP endpoint for those who report logins to mailboxes.
  *
  * The control socket is a unix socket in the data folder. One connection is one command: the client sends
  * a line of JSON `{command, args}`, the relay answers with any number of `{item}` lines and then exactly
@@ -36,6 +36,7 @@ export type { AuditEvent } from './control-audit.ts';
 export { connectControl } from './control-client.ts';
 export type { GuardChange, GuardChanged, GuardControl, GuardItem } from './control-guard.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
+export type { WhichWindows, Window, WindowControl } from './control-windows.ts';
 export {
   type DropIntake,
   type DropOutcome,
@@ -46,3 +47,4 @@ export {
 export { type DropEnvelope, dropMail } from './maildrop-file.ts';
 export { prepareMaildrop } from './maildrop-folder.ts';
 export type { Letter } from './maildrop-letter.ts';
+export { openWindowEndpoint, type WindowEndpoint, type WindowEndpointOptions } from './window-endpoint.ts';

@@ -4,91 +4,11 @@ import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 
-import {
-  type Control,
-  ControlError,
-  openControlSocket,
-  prepareMaildrop,
-  type QueueItem,
-} from '../admin/index.ts';
-import { silentLog } from '../base/index.ts';
+import { prepareMaildrop } from '../admin/index.ts';
 import { formatSize, formatSpan } from './table.ts';
-import { fakeIo, ownFolder, run } from './testing.ts';
-
-const item = (id: string, over: Partial<QueueItem> = {}): QueueItem => ({
-  id,
-  from: 'a@b.example',
-  size: 12_345,
-  receivedAt: Date.now() - 7_200_000,
-  client: '192.0.2.1',
-  ground: 'network',
-  recipients: [
-    { to: 'c@d.example', status: 'deferred', reply: '451 \x1b[2Jlater', nextAt: Date.now() + 60_500 },
-  ],
-  ...over,
-});
-
-/** A relay that only its control socket is there of, and what it was asked. */
-async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
-  const data = await ownFolder(t);
-  const asked: unknown[] = [];
-  const control: Control = {
-    status: async () => ({
-      version: '1',
-      pid: 1,
-      hostname: 'h',
-      startedAt: 0,
-      state: 'running',
-      spool: 'ok',
-      messages: 1,
-      sessions: 0,
-      listeners: [],
-    }),
-    async *guardList() {},
-    guardChange: async () => ({}),
-    explain: async () => {
-      throw new ControlError('failed', 'nobody asks');
-    },
-    async *audit() {
-      yield { event: 'end', verdict: 'open', because: 'of this test' };
-    },
-    reload: async () => ({ outcome: 'reloaded', changes: [] }),
-    async *list(selector) {
-      asked.push(selector);
-      if ('ids' in selector && !selector.ids.includes('A1')) return;
-      yield item('A1');
-    },
-    async *octets(id) {
-      if (id !== 'A1') throw new ControlError('not-found', `no message "${id}" in the queue`);
-      yield Buffer.from('Subject: x\x1b[2J\r\n\r\nbody\r\n');
-    },
-    async *change(change, selector) {
-      asked.push([change, selector]);
-      if (!('ids' in selector)) yield 'A1';
-      else yield* selector.ids.filter((id) => id === 'A1');
-    },
-    async *shape() {
-      yield { destination: 'd.example', counts: [1, 0, 0, 0, 0, 0, 0, 0, 0, 2] };
-    },
-    async *submit(submission, octets) {
-      asked.push(submission);
-      const parts = [];
-      for await (const part of octets) parts.push(part);
-      asked.push(Buffer.concat(parts).toString());
-      yield { event: 'accepted', queueId: 'A1', recipients: submission.to.length };
-      for (const to of submission.to) {
-        const status = to.startsWith('bad') ? 'bounced' : to.startsWith('slow') ? 'deferred' : 'delivered';
-        yield { event: 'fate', to, status, relay: 'mx', reply: '250 ok' };
-      }
-    },
-    ...over,
-  };
-  const socket = await openControlSocket({ path: join(data, 'control.sock'), control, log: silentLog });
-  t.after(() => socket[Symbol.asyncDispose]());
-  return { data, asked };
-}
+import { fakeIo, fakeRelay, ownFolder, queueItem, run } from './testing.ts';
 
 const mistakes: [string[], RegExp][] = [
   [['strat'], /did you mean "posthouse start"/],
@@ -215,7 +135,7 @@ test('queue changes take ids, conditions, and ids from a list on standard input'
 const suspended = { until: Date.UTC(2026, 0, 1), reply: '451 4.4.1 refused\x1b[2J' };
 
 test('mail for a suspended destination is listed and shown with the reason', async (t) => {
-  const waiting = item('A1', { recipients: [{ to: 'c@d.example', status: 'pending', suspended }] });
+  const waiting = queueItem('A1', { recipients: [{ to: 'c@d.example', status: 'pending', suspended }] });
   const { data } = await fakeRelay(t, {
     async *list() {
       yield waiting;

@@ -21,6 +21,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'guard remove': async () => (await import('./guard.ts')).guardDecision('remove'),
   'guard allow': async () => (await import('./guard.ts')).guardAllow,
   'guard disallow': async () => (await import('./guard.ts')).guardDisallow,
+  'windows list': async () => (await import('./windows.ts')).windowsList,
+  'windows revoke': async () => (await import('./windows.ts')).windowsRevoke,
   'trap list': async () => (await import('./trap.ts')).trapList,
   'trap show': async () => (await import('./trap.ts')).trapShow,
   'user add': async () => (await import('./user.ts')).userAdd,

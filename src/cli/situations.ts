@@ -20,7 +20,10 @@ domains:
 relay:
   networks: ["10.0.0.0/24", "172.22.1.0/24"]
   authenticated: true
+  popBeforeSmtp: { window: 20m }
   certificates: [{ fingerprint: "sha256:${'ab'.repeat(32)}", name: fax, senders: "fax@example.org" }]
+pop3:
+  listeners: [{ address: "0.0.0.0:110", via: { server: "pop3://127.0.0.1:1110" } }]
 routes:
   - { to: "*", via: mx }
 `;

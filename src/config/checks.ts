@@ -1,6 +1,7 @@
 import { isPrivate } from '../base/index.ts';
 import type { Finding, KeyPath } from './problem.ts';
 import { hasUsers } from './resolve-users.ts';
+import type { SocketAddress } from './scalar.ts';
 import type { Parsed } from './schema.ts';
 
 type Section = keyof Parsed;
@@ -10,11 +11,13 @@ const checks: readonly {
   readonly reads: readonly Section[];
   readonly find: (parsed: Parsed) => Finding[];
 }[] = [
-  { reads: ['listeners'], find: listenerConflicts },
+  { reads: ['listeners', 'pop3'], find: listenerConflicts },
   { reads: ['listeners', 'tls'], find: listenerTls },
   { reads: ['listeners', 'relay'], find: openRelay },
   { reads: ['relay'], find: certificateShape },
   { reads: ['listeners', 'tls', 'users', 'relay'], find: submissionNeeds },
+  { reads: ['pop3', 'tls', 'users', 'relay', 'domains'], find: popNeeds },
+  { reads: ['relay'], find: eventsPlace },
   { reads: ['domains'], find: domainConflicts },
   { reads: ['domains', 'routes'], find: domainDelivery },
   { reads: ['queue'], find: retryOrder },
@@ -28,12 +31,17 @@ export function crossCheck(parsed: Parsed, broken: ReadonlySet<string>): Finding
     .flatMap(({ find }) => find(parsed));
 }
 
-function listenerConflicts({ listeners }: Parsed): Finding[] {
-  const addresses = listeners.map(({ address: { host, port } }) =>
-    port === 0 ? '' : `${host} port ${port}`,
-  );
+function listenerConflicts({ listeners, pop3 }: Parsed): Finding[] {
+  const addresses = listeners.map(placeOf);
+  const popPlaces = pop3.listeners.map(placeOf);
   return [
     ...repeated(addresses, ['listeners'], 'address', 'is listened on'),
+    ...repeated(popPlaces, ['pop3', 'listeners'], 'address', 'is listened on'),
+    ...popPlaces.flatMap((place, i) =>
+      addresses.includes(place) && place !== ''
+        ? [{ path: ['pop3', 'listeners', i, 'address'], message: `${place} is listened on already` }]
+        : [],
+    ),
     ...repeated(
       listeners.map(({ name }) => name ?? ''),
       ['listeners'],
@@ -42,6 +50,10 @@ function listenerConflicts({ listeners }: Parsed): Finding[] {
     ),
     ...(listeners.length === 0 ? [{ path: ['listeners'], message: 'nothing to listen on' }] : []),
   ];
+}
+
+function placeOf({ address: { host, port } }: { readonly address: SocketAddress }): string {
+  return port === 0 ? '' : `${host} port ${port}`;
 }
 
 function repeated(values: readonly string[], path: KeyPath, key: string, what: string): Finding[] {
@@ -105,7 +117,7 @@ function certificateShape({ relay: { certificates } }: Parsed): Finding[] {
 }
 
 function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
-  const canBeKnown = hasUsers(users) || relay.certificates.length > 0 || Boolean(relay.popBeforeSmtp);
+  const canBeKnown = hasUsers(users) || relay.certificates.length > 0 || relay.popBeforeSmtp !== undefined;
   return listeners.flatMap((listener, i): Finding[] => {
     const { role } = listener;
     if (role !== 'submission' && role !== 'submissions') {
@@ -126,6 +138,58 @@ function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
         : listener.tls === 'none';
     return wrong ? [{ path: [...path, 'tls'], message: `${role} protects passwords by TLS` }] : [];
   });
+}
+
+/** A proxy needs windows to open; a server needs users, mailboxes, and a way for passwords to come. */
+function popNeeds({ pop3, tls, users, relay, domains }: Parsed): Finding[] {
+  return pop3.listeners.flatMap((listener, i): Finding[] => {
+    const path = ['pop3', 'listeners', i];
+    const { via, plaintext, address } = listener;
+    const isSecured = (listener.tls ?? (address.port === 995 || tls ? 'stls' : 'none')) !== 'none';
+    if (isSecured && tls === undefined)
+      return [{ path, message: 'there is no certificate', hint: 'set tls.cert and tls.key' }];
+    if (via !== undefined)
+      return relay.popBeforeSmtp === undefined
+        ? [
+            {
+              path: [...path, 'via'],
+              message: 'a proxy opens relay windows',
+              hint: 'set relay.popBeforeSmtp',
+            },
+          ]
+        : [];
+    if (!hasUsers(users)) return [{ path, message: 'nobody can log in', hint: 'set users, or via' }];
+    if (!domains.some(({ deliver, backup }) => !backup && hasMailboxes(deliver)))
+      return [
+        {
+          path,
+          message: 'there are no mailboxes to read',
+          hint: 'a domain needs deliver: maildir:/path/{local}; or set via',
+        },
+      ];
+    return isSecured || plaintext === 'loopback'
+      ? []
+      : [{ path, message: 'passwords need TLS', hint: 'set tls, or plaintext: loopback to try it here' }];
+  });
+}
+
+/** Whether each recipient has a Maildir of its own. */
+function hasMailboxes(deliver: string | undefined): boolean {
+  return deliver?.startsWith('maildir:') === true && deliver.includes('{local}');
+}
+
+/** Whoever reads the token opens windows for anybody. */
+function eventsPlace({ relay: { popBeforeSmtp } }: Parsed): Finding[] {
+  const host = popBeforeSmtp?.events?.address.host;
+  return host === undefined || isPrivateHost(host)
+    ? []
+    : [
+        {
+          path: ['relay', 'popBeforeSmtp', 'events', 'address'],
+          message: 'the token would travel in clear',
+          hint: 'use a loopback or private address',
+        },
+      ];
 }
 
 function domainConflicts({ domains }: Parsed): Finding[] {

@@ -1,8 +1,9 @@
 import type { Cidr, LogFormat } from '../base/index.ts';
 import type { ClientTimeouts } from '../client/index.ts';
 import type { DeliveryLimits, DeliveryRoute } from '../delivery/index.ts';
-import type { DovecotOptions, OAuthOptions } from '../identity/index.ts';
+import type { DovecotOptions, OAuthOptions, WindowOptions } from '../identity/index.ts';
 import type { Address, Domain, Pattern } from '../mail/index.ts';
+import type { PopUpstream } from '../pop3/index.ts';
 import type { LaneOptions, RetryOptions } from '../queue/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
 import type { SocketAddress } from './scalar.ts';
@@ -24,6 +25,20 @@ export interface ListenerConfig {
   /** The name of an interface of this machine: its networks count as `networks`. */
   readonly interface?: string;
   readonly offersAuth: boolean;
+}
+
+/** One address that POP3 clients come to. */
+export interface PopListenerConfig {
+  readonly name: string;
+  /** A canonical IP address. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly tls: 'none' | 'stls' | 'implicit';
+  /** The server behind a proxy; absent: the Maildirs of this relay. */
+  readonly via?: PopUpstream;
+  readonly plaintext: 'never' | 'loopback';
+  readonly proxyProtocolFrom: readonly Cidr[];
 }
 
 /** A client certificate that may relay. */
@@ -91,9 +106,19 @@ export interface Config {
     readonly certificates: readonly CertificateConfig[];
     /** The certificates of client authorities, PEM. */
     readonly clientAuthorities: readonly string[];
+    readonly popBeforeSmtp?: {
+      readonly windows: WindowOptions;
+      /** Where logins are reported by HTTP, and the token for it. */
+      readonly events?: SocketAddress & { readonly token: string };
+    };
     readonly open: boolean;
     /** The operator's own words; logged at each start. */
     readonly openAcknowledgement?: string;
+  };
+  readonly pop3: {
+    readonly listeners: readonly PopListenerConfig[];
+    readonly connections: number;
+    readonly connectionsPerClient: number;
   };
   readonly routes: readonly DeliveryRoute[];
   readonly dns: {

@@ -19,7 +19,17 @@ export interface ConfigChange {
 }
 
 /** What is fixed when the process starts. Everything else can be changed while it runs. */
-const fixed = ['data', 'user', 'logs', 'spool', 'capture.folder', 'sendmail.maildrop', 'trap'];
+const fixed = [
+  'data',
+  'user',
+  'logs',
+  'spool',
+  'capture.folder',
+  'sendmail.maildrop',
+  'trap',
+  'pop3',
+  'relay.popBeforeSmtp.events',
+];
 
 /** What a reload from `before` to `after` would change, in the order of the keys. */
 export function diffConfig(before: Config, after: Config): readonly ConfigChange[] {

@@ -111,7 +111,6 @@ test('the keys of the contract load, with their units, files and paths resolved'
 const later: readonly (readonly [text: string, name: string])[] = [
   ['workers: auto', 'workers'],
   ['admin: { address: "127.0.0.1:8025" }', 'admin.address'],
-  ['relay: { popBeforeSmtp: { window: 20m } }', 'relay.popBeforeSmtp'],
 ];
 
 for (const [text, name] of later) {
@@ -123,7 +122,7 @@ for (const [text, name] of later) {
 }
 
 test('what asks for nothing of a later feature is taken', () => {
-  config('relay: { authenticated: false, popBeforeSmtp: false, open: false }\nworkers: 1\nadmin: {}\n');
+  config('relay: { authenticated: false, open: false }\nworkers: 1\nadmin: {}\n');
 });
 
 test('networks of everybody are an open relay, however they are written', () => {

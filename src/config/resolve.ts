@@ -12,6 +12,7 @@ import type {
 } from './config.ts';
 import { findingsOf, parseAliases, parseRecipientList } from './files.ts';
 import type { Finding, KeyPath } from './problem.ts';
+import { pop3Of, popBeforeSmtpOf } from './resolve-pop3.ts';
 import { alarmsOf, routeOf } from './resolve-routes.ts';
 import { hasUsers, usersOf } from './resolve-users.ts';
 import type { Parsed } from './schema.ts';
@@ -93,6 +94,7 @@ export function resolveConfig(
     xclientFrom: parsed.xclientFrom,
     ...defined('tls', tls),
     ...defined('users', usersOf(parsed.users, resolver)),
+    pop3: pop3Of(parsed, resolver),
     domains: parsed.domains.map((domain, i) => domainOf(domain, ['domains', i], resolver)),
     relay: relayOf(parsed.relay, resolver),
     routes: parsed.routes.map((route, i) => routeOf(route, ['routes', i], resolver)),
@@ -179,7 +181,11 @@ function relayOf(relay: Parsed['relay'], resolver: Resolver): Config['relay'] {
     listed.push({ fingerprint, name: name ?? fingerprint, ...defined('senders', patterns) });
   });
   const relays = { networks, authenticated, certificates: listed, clientAuthorities, open };
-  return { ...relays, ...defined('openAcknowledgement', openAcknowledgement) };
+  return {
+    ...relays,
+    ...defined('openAcknowledgement', openAcknowledgement),
+    ...defined('popBeforeSmtp', popBeforeSmtpOf(relay.popBeforeSmtp, resolver)),
+  };
 }
 
 function patternOf(text: string, path: KeyPath, resolver: Resolver): Pattern {

@@ -190,6 +190,19 @@ export const domainName = () =>
     return parseDomain(value) ?? new Fault(`not a domain: ${describe(value)}`);
   });
 
+/** A POP3 server, and whether it is under TLS from the first octet. */
+export const popServer = () =>
+  textual('POP3 server', (value) => {
+    const match = /^(pop3s?):\/\/(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/i.exec(value);
+    const host = match?.[2] ?? match?.[3];
+    if (host === undefined)
+      return new Fault(`not a POP3 server: ${describe(value)}`, 'write pop3s://host:995');
+    const isSecure = match?.[1]?.toLowerCase() === 'pop3s';
+    const port = match?.[4] === undefined ? (isSecure ? 995 : 110) : Number(match[4]);
+    if (port === 0 || port > 65_535) return new Fault(`${port} is no port`);
+    return { host: host.toLowerCase(), port, isSecure };
+  });
+
 /** Where something is asked over HTTP. In clear only on this machine. */
 export const webAddress = () =>
   textual('web address', (value): string | Fault => {

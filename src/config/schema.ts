@@ -20,6 +20,7 @@ import {
 } from './scalar.ts';
 import { guard, trap } from './schema-guard.ts';
 import { delivery, limits, queue } from './schema-limits.ts';
+import { pop3, popBeforeSmtp } from './schema-pop3.ts';
 import { alarms, route } from './schema-routes.ts';
 import { users } from './schema-users.ts';
 
@@ -131,7 +132,11 @@ const relay = z.strictObject({
   certificates: listOf(certificate)
     .prefault([])
     .describe('Clients that may relay because of their TLS certificate.'),
-  popBeforeSmtp: notYet('relay.popBeforeSmtp', false).describe('Relaying for a while after a POP3 login.'),
+  popBeforeSmtp: popBeforeSmtp
+    .optional()
+    .describe(
+      'Whoever logged in to a mailbox (see `pop3`) may relay from the same address for a while, as that user. Default: nobody.',
+    ),
   open: boolean()
     .prefault(false)
     .describe(
@@ -238,6 +243,7 @@ export const schema = z.strictObject({
     })
     .prefault({})
     .describe('Mail from users and programs of this machine.'),
+  pop3: pop3.prefault({}).describe('POP3: a proxy in front of a server, or a server of its own.'),
   users: users.optional().describe('Who may log in. Default: nobody.'),
   workers: notYet('workers', 1).describe('How many processes share the work.'),
   admin: z

@@ -26,6 +26,7 @@
 export { type AuditSink, auditLane } from './audit.ts';
 export { Capture, type CapturedMessage, defaultCapture } from './capture.ts';
 export { createDelivery, type Delivery, type DeliveryParts, type Trouble } from './delivery.ts';
+export { personalMailbox } from './maildir.ts';
 export {
   type DeliveryDomain,
   type DeliveryLimits,

@@ -14,6 +14,7 @@ import {
 import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
 import type { MaildirOwner } from './options.ts';
 import type { MaildirTransport } from './transport.ts';
+import { parseVia } from './via.ts';
 
 export interface MaildirParts {
   readonly now: () => number;
@@ -77,6 +78,14 @@ export function mailboxPath(template: string, address: Address): string | undefi
   );
   const isTooLong = path.split('/').some((component) => Buffer.byteLength(component) > maxComponentOctets);
   return isTooLong ? undefined : path;
+}
+
+/** The Maildir that a destination has for this address; `undefined` where others' mail goes to the same one. */
+export function personalMailbox(destination: string, address: Address): string | undefined {
+  const via = parseVia(destination);
+  if (typeof via === 'string' || via.kind !== 'maildir' || !via.template.includes('{local}'))
+    return undefined;
+  return mailboxPath(via.template, address);
 }
 
 function safeComponent(text: string): string {

@@ -42,6 +42,7 @@ export {
 export { makeDevicePassword, makeScramVerifier, preparePassword, type ScramVerifier } from './verifier.ts';
 export {
   type AddressFacts,
+  defaultWindows,
   type MailboxLogin,
   type WindowItem,
   type WindowOptions,

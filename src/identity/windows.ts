@@ -27,6 +27,15 @@ export interface WindowOptions {
   readonly allowLoopback: boolean;
 }
 
+/** What the configuration is without a word about it. */
+export const defaultWindows: WindowOptions = {
+  windowMs: 20 * 60_000,
+  maxLifeMs: 12 * 3_600_000,
+  ipv6Prefix: 128,
+  allowSharedRange: false,
+  allowLoopback: false,
+};
+
 /** What is known of addresses besides what they look like. */
 export interface AddressFacts {
   /** Whether the address is one of this machine. */

@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import {
   type Clock,
+  canonicalIp,
   IpSet,
   isPrivate,
   parseCidr,
@@ -32,6 +33,15 @@ export function createInterfaceNetworks(clock: Clock, read = networkInterfaces) 
     return new Map(sets);
   });
   return (name: string, address: string): boolean => known().get(name)?.has(address) ?? false;
+}
+
+/** Tells of the addresses of this machine, as they are at the moment. */
+export function createOwnAddresses(clock: Clock, read = networkInterfaces): (address: string) => boolean {
+  const known = kept(clock, () => {
+    const all = Object.values(read()).flatMap((addresses = []) => addresses);
+    return new Set(all.map(({ address }) => canonicalIp(address)));
+  });
+  return (address) => known().has(address);
 }
 
 /** What was read last, read again when it is old. */

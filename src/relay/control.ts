@@ -16,6 +16,7 @@ import { createGuardControl } from './guard-control.ts';
 import { changeQueue } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
 import { type SubmitParts, submit } from './submit.ts';
+import { createWindowControl, type RelayWindows } from './windows.ts';
 
 /** What the control socket is answered from. */
 export interface ControlParts extends SubmitParts {
@@ -25,6 +26,7 @@ export interface ControlParts extends SubmitParts {
   readonly status: () => RelayStatus;
   readonly reload: () => Promise<ReloadOutcome>;
   readonly guard: Guard;
+  readonly windows: RelayWindows;
   readonly explain: Control['explain'];
   readonly audit: Control['audit'];
 }
@@ -39,6 +41,7 @@ export function createControl(parts: ControlParts): Control {
     explain: (question) => parts.explain(question),
     audit: () => parts.audit(),
     ...createGuardControl(parts),
+    ...createWindowControl(parts.windows),
     async *list(selector) {
       for await (const id of select(spool, selector)) {
         const item = queueItem(spool, id, suspensionOf);

@@ -8,6 +8,7 @@ import { cacheVerification, watchNames } from '../policy/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
+import type { Store } from '../store/index.ts';
 import { Audits } from './audit-run.ts';
 import { createClientNames } from './client-names.ts';
 import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
@@ -19,6 +20,7 @@ import { createIntake } from './intake.ts';
 import { createLetterIntake } from './letter.ts';
 import type { LocalParts } from './local-message.ts';
 import { createNotifier } from './notifier.ts';
+import { RelayPop3 } from './pop3.ts';
 import {
   deliveryOptions,
   noticeSettings,
@@ -28,13 +30,17 @@ import {
 } from './settings.ts';
 import { RelayTrap } from './trap.ts';
 import { RelayWatchdog, watched } from './watchdog.ts';
+import { RelayWindows } from './windows.ts';
 
 /** What changes while a relay runs; its parts look here each time. */
 export interface Current {
   config: Config;
   resolver: Resolver;
   identities: RelayIdentities;
+  /** Of SMTP. */
   addresses: readonly ListeningAddress[];
+  /** Where people read mail, and programs report logins. */
+  otherAddresses: readonly ListeningAddress[];
   isDraining: boolean;
   readonly startedAt: number;
 }
@@ -42,6 +48,7 @@ export interface Current {
 /** What the parts are made of. */
 export interface PartsOptions {
   readonly spool: Spool;
+  readonly state: Store;
   readonly guardMemory: GuardMemory;
   readonly current: Current;
   readonly clock: Clock;
@@ -62,21 +69,23 @@ export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
   readonly guard: Guard;
   readonly trap: RelayTrap;
   readonly receiver: Receiver;
+  readonly windows: RelayWindows;
+  readonly pop3: RelayPop3;
   readonly local: LocalParts;
   readonly letters: DropIntake;
   readonly watchdog: RelayWatchdog;
 }
 
 /** Joins the modules. */
-export function createParts({ spool, guardMemory, current, clock, log: baseLog }: PartsOptions): Parts {
+export function createParts(options: PartsOptions): Parts {
+  const { spool, state, guardMemory, current, clock } = options;
   const { config, resolver } = current;
   const followers = new Followers();
   const audits = new Audits();
-  const log = audits.tap(followers.tap(baseLog));
+  const log = audits.tap(followers.tap(options.log));
   const background = new Background(log);
   const delivery = createDelivery(deliveryOptions(config), { resolver, clock, log });
   const routeWatch = new RouteWatch(clock);
-  const verify = cacheVerification((recipient) => delivery.verify(recipient), { clock });
   const settings = () => noticeSettings(current.config);
   const queueParts: QueueParts = {
     spool,
@@ -91,11 +100,12 @@ export function createParts({ spool, guardMemory, current, clock, log: baseLog }
   const queue = new Queue(queueParts, queueOptions(config));
   const entrance = createEntrance({ current, audits, queue, queueParts, guardMemory, local: () => local });
   const { guard, intake, trap } = entrance;
-  const facts = { verify, ...clientFacts({ clock, log }) };
+  const { facts, windows } = createFacts({ state, current, delivery, clock, log });
   const receiver = new Receiver(
     { intake, trap: trap.intake, clock, log, background },
     sessionSettings(current, { facts, guard }),
   );
+  const pop3 = new RelayPop3({ current, receiver, windows, clock, log });
   const local = localParts(current, { intake, clock, log, policy: () => receiver.settings.policy });
   const watchdog = new RelayWatchdog({
     spool,
@@ -111,6 +121,7 @@ export function createParts({ spool, guardMemory, current, clock, log: baseLog }
   const letters = createLetterIntake({ local, queue: queueParts });
   return {
     spool,
+    state,
     clock,
     log,
     background,
@@ -124,6 +135,8 @@ export function createParts({ spool, guardMemory, current, clock, log: baseLog }
     guard,
     trap,
     receiver,
+    windows,
+    pop3,
     local,
     letters,
     watchdog,
@@ -139,13 +152,27 @@ function localParts(current: Current, parts: Omit<LocalParts, 'hostname' | 'maxM
   };
 }
 
-/** What is known of clients by looking at this machine, and at what they said before. */
-function clientFacts({ clock, log }: Pick<Parts, 'clock' | 'log'>): Omit<Parts['facts'], 'verify'> {
-  return {
-    untruth: createClientTruth(clock),
+/** What sessions know: by asking destinations, by looking at this machine, and of what clients did before. */
+function createFacts({
+  state,
+  current,
+  delivery,
+  clock,
+  log,
+}: Pick<PartsOptions, 'current'> & Pick<Parts, 'state' | 'delivery' | 'clock' | 'log'>): Pick<
+  Parts,
+  'facts' | 'windows'
+> {
+  const untruth = createClientTruth(clock);
+  const windows = new RelayWindows({ state, config: () => current.config, untruth, clock, log });
+  const facts = {
+    verify: cacheVerification((recipient) => delivery.verify(recipient), { clock }),
+    untruth,
     interfaceHas: createInterfaceNetworks(clock),
     noteName: watchNames({ log, clock }),
+    window: windows.find.bind(windows),
   };
+  return { facts, windows };
 }
 
 /** What a message passes on its way in: the guard before the queue; and the trap, which is beside it. */

@@ -10,7 +10,12 @@ export interface RelayWarning {
 
 /** What is odd about who may relay: an open relay, and networks that count for less than they seem to. */
 export function relayWarnings(config: Config, own = readOwnNetwork()): readonly RelayWarning[] {
-  return [...openWarnings(config), ...networkWarnings(config, own), ...loginWarnings(config)];
+  return [
+    ...openWarnings(config),
+    ...networkWarnings(config, own),
+    ...loginWarnings(config),
+    ...windowWarnings(config),
+  ];
 }
 
 function openWarnings({ relay: { open, openAcknowledgement } }: Config): RelayWarning[] {
@@ -54,5 +59,17 @@ function loginWarnings({ users, relay, listeners }: Config): RelayWarning[] {
   if (users === undefined || relay.authenticated || !isOffered) return [];
   return [
     { path: 'relay.authenticated', message: 'users may log in, and then send to your own domains only' },
+  ];
+}
+
+function windowWarnings({ relay: { popBeforeSmtp }, pop3 }: Config): RelayWarning[] {
+  const path = 'relay.popBeforeSmtp';
+  if (popBeforeSmtp === undefined) return [];
+  const isFed = pop3.listeners.length > 0 || popBeforeSmtp.events !== undefined;
+  return [
+    ...(isFed ? [] : [{ path, message: 'nothing opens a window: there is no pop3 listener and no events' }]),
+    ...(popBeforeSmtp.windows.allowLoopback
+      ? [{ path: `${path}.allowLoopback`, message: 'a login here lets every program of this machine relay' }]
+      : []),
   ];
 }

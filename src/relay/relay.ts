@@ -3,6 +3,7 @@ import {
   type Control,
   type ExplanationAnswer,
   openControlSocket,
+  openWindowEndpoint,
   type Question,
   type ReloadOutcome,
   watchMaildrop,
@@ -13,6 +14,7 @@ import { createResolver, type Resolver } from '../dns/index.ts';
 import type { GuardMemory } from '../guard/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
+import type { Store } from '../store/index.ts';
 import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
 import { audit } from './audit.ts';
 import { configWarnings } from './checks.ts';
@@ -30,6 +32,7 @@ import {
   queueOptions,
   resolverOptions,
 } from './settings.ts';
+import { openState } from './state.ts';
 import { relayStatus } from './status.ts';
 import { sweepRegularly } from './sweeper.ts';
 
@@ -52,6 +55,7 @@ export function startRelay(options: RelayOptions): Promise<Relay> {
 /** What is open before there is a relay. */
 interface Opened {
   readonly spool: Spool;
+  readonly state: Store;
   readonly guardMemory: GuardMemory;
   readonly resolver: Resolver;
   readonly clock: Clock;
@@ -67,13 +71,21 @@ export class Relay implements AsyncDisposable {
   #drained: Promise<void> | undefined;
   readonly control: Control;
 
-  private constructor(options: RelayOptions, { spool, guardMemory, resolver, clock }: Opened) {
+  private constructor(options: RelayOptions, { spool, state, guardMemory, resolver, clock }: Opened) {
     const { config, log } = options;
     this.#options = options;
     const identities = createIdentities(config, { clock, log });
     const startedAt = clock.now();
-    this.#current = { config, resolver, identities, addresses: [], isDraining: false, startedAt };
-    this.#parts = createParts({ spool, guardMemory, current: this.#current, clock, log });
+    this.#current = {
+      config,
+      resolver,
+      identities,
+      addresses: [],
+      otherAddresses: [],
+      isDraining: false,
+      startedAt,
+    };
+    this.#parts = createParts({ spool, state, guardMemory, current: this.#current, clock, log });
     const { operator } = this.#parts;
     this.control = createControl({
       ...this.#parts,
@@ -101,25 +113,27 @@ export class Relay implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const room = { floorBytes, ...(freeBytes && { freeBytes }) };
     const spool = opened.use(await openData({ folder, account, log, clock, ...room }));
+    const state = opened.use(await openState({ folder, account, clock, log }));
     const guardMemory = await openGuardMemory(join(folder, 'guard.json'), { clock, log });
     const resolver = opened.use(createResolver({ ...resolverOptions(config), log }));
-    const relay = opened.use(new Relay(options, { spool, guardMemory, resolver, clock }));
+    const relay = opened.use(new Relay(options, { spool, state, guardMemory, resolver, clock }));
     await relay.#open(account);
     opened.move();
     return relay;
   }
 
   get addresses(): readonly ListeningAddress[] {
-    return this.#current.addresses;
+    return [...this.#current.addresses, ...this.#current.otherAddresses];
   }
 
   /** Listens, gives up privileges, and begins to work. */
   async #open(account: Account | undefined): Promise<void> {
-    const { log, clock, receiver, queue, guard, trap, letters: intake } = this.#parts;
+    const { log, clock, receiver, queue, guard, trap, pop3, letters: intake } = this.#parts;
     const { config } = this.#current;
     const addresses: ListeningAddress[] = [];
     for (const options of listenerOptions(config)) addresses.push(await receiver.listen(options));
     this.#current.addresses = addresses;
+    this.#current.otherAddresses = [...(await pop3.listen()), ...(await this.#openWindowEndpoint())];
     // Everything that needs privileges is done: ports below 1024 are bound, folders belong to the user.
     if (account !== undefined) dropPrivileges(account);
     const path = join(config.data, 'control.sock');
@@ -134,7 +148,18 @@ export class Relay implements AsyncDisposable {
     this.#doors.use(this.#parts.watchdog).start();
     for (const { path: at, message } of configWarnings(config))
       log.warn('config-warning', { path: at, because: message });
-    for (const { name, role, address } of addresses) log.info('listening', { listener: name, role, address });
+    for (const { name, role, address } of this.addresses)
+      log.info('listening', { listener: name, role, address });
+  }
+
+  /** Where programs report logins, if anywhere. It is closed with the other doors. */
+  async #openWindowEndpoint(): Promise<readonly ListeningAddress[]> {
+    const { windows, log } = this.#parts;
+    const events = this.#current.config.relay.popBeforeSmtp?.events;
+    if (events === undefined) return [];
+    const endpoint = this.#doors.use(await openWindowEndpoint({ ...events, windows, log }));
+    const { address, port } = endpoint;
+    return [{ name: 'windows', role: 'http', address, host: events.host, port }];
   }
 
   #explain(question: Question): Promise<ExplanationAnswer> {
@@ -164,11 +189,11 @@ export class Relay implements AsyncDisposable {
    * began. Rejects, and changes nothing, when something cannot be built.
    */
   async #swap(config: Config): Promise<void> {
-    const { receiver, delivery, queue, facts, guard, clock, log } = this.#parts;
-    const { data, listeners, spool } = this.#current.config;
+    const { receiver, delivery, queue, facts, guard, windows, clock, log } = this.#parts;
+    const { data, listeners, pop3, spool } = this.#current.config;
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
-    const next = { ...config, data, listeners, spool };
+    const next = { ...config, data, listeners, pop3, spool };
     const identities = createIdentities(next, { clock, log });
     let idle = identities;
     try {
@@ -183,6 +208,7 @@ export class Relay implements AsyncDisposable {
       receiver.settings = settings;
       queue.reload(queueOptions(config));
       guard.reload(guardOptions(config));
+      windows.reload();
     } finally {
       idle.close();
       await unused[Symbol.asyncDispose]();
@@ -196,15 +222,16 @@ export class Relay implements AsyncDisposable {
   }
 
   async #drainOnce(signal: AbortSignal): Promise<void> {
-    const { receiver, queue, background, delivery, spool, log } = this.#parts;
+    const { receiver, pop3, queue, background, delivery, spool, state, log } = this.#parts;
     this.#current.isDraining = true;
-    await receiver.drain(signal);
+    await Promise.all([receiver.drain(signal), pop3.drain(signal)]);
     await this.#doors[Symbol.asyncDispose]();
     await queue.drain(signal);
     await background.drain();
     await delivery[Symbol.asyncDispose]();
     this.#current.identities.close();
     await this.#current.resolver[Symbol.asyncDispose]();
+    await state[Symbol.asyncDispose]();
     await spool[Symbol.asyncDispose]();
     log.info('stopped');
   }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { chown, mkdir } from 'node:fs/promises';
+import { chown, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Log } from '../base/index.ts';
-import { Store } from '../store/index.ts';
+import { Store, StoreError } from '../store/index.ts';
 import type { Account } from './accounts.ts';
 
 /** The tables of `state`, each with the number that its frames carry for good. */
@@ -24,12 +24,24 @@ export interface StateOptions {
 
 /**
  * Opens what a relay remembers besides mail: one environment for all small tables, in `state` in the data folder,
- * owned like the spool. Rejects with `StoreError`.
+ * owned like the spool. Damaged, it is set aside and begun anew: everything in it can be made again by those whom
+ * it concerns, and mail does not wait for that. Rejects with `StoreError`.
  */
 export async function openState({ folder, account, clock, log }: StateOptions): Promise<Store> {
   const path = join(folder, 'state');
-  const open = () =>
+  const openStore = () =>
     Store.open({ path, tables: Object.values(stateTables), version: layoutVersion, clock, log, floorBytes });
+  const open = async () => {
+    try {
+      return await openStore();
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'corrupt') throw error;
+      const aside = `${path}.damaged-${clock.now()}`;
+      await rename(path, aside);
+      log.error('state-damaged', { because: error.message, kept: aside });
+      return await openStore();
+    }
+  };
   if (account === undefined || process.getuid?.() !== 0) return open();
   if (!existsSync(path)) await mkdir(path, { mode: 0o700 });
   await chown(path, account.uid, account.gid);

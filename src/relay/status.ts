@@ -4,8 +4,8 @@ import type { Current, Parts } from './parts.ts';
 
 /** The relay at a glance. */
 export function relayStatus(
-  { spool, receiver, watchdog }: Pick<Parts, 'spool' | 'receiver' | 'watchdog'>,
-  { config, addresses, isDraining, startedAt }: Current,
+  { spool, receiver, watchdog, windows }: Pick<Parts, 'spool' | 'receiver' | 'watchdog' | 'windows'>,
+  { config, addresses, otherAddresses, isDraining, startedAt }: Current,
 ): RelayStatus {
   const health = spool.health();
   return {
@@ -17,6 +17,7 @@ export function relayStatus(
     spool: health.state === 'ok' ? 'ok' : JSON.stringify(health),
     messages: spool.count(),
     sessions: receiver.sessionCount,
+    ...(windows.size === undefined ? {} : { windows: windows.size }),
     held: watchdog.held,
     alarms: watchdog.alarms.map(({ kind, subject, since, because, waiting }) => ({
       kind,
@@ -25,6 +26,6 @@ export function relayStatus(
       because,
       ...(waiting === undefined ? {} : { waiting }),
     })),
-    listeners: addresses.map(({ name, role, address }) => ({ name, role, address })),
+    listeners: [...addresses, ...otherAddresses].map(({ name, role, address }) => ({ name, role, address })),
   };
 }

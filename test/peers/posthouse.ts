@@ -90,8 +90,15 @@ export class Posthouse implements AsyncDisposable {
   }
 
   /** Runs a command of the package with this configuration: `queue flush` and the like. */
-  async command(...args: readonly string[]): Promise<string> {
-    const outcome = await run(process.execPath, [main, ...args, '--config', this.configFile]);
+  command(...args: readonly string[]): Promise<string> {
+    return this.input('', ...args);
+  }
+
+  /** The same with something on standard input. */
+  async input(text: string, ...args: readonly string[]): Promise<string> {
+    const outcome = await run(process.execPath, [main, ...args, '--config', this.configFile], {
+      input: text,
+    });
     if (outcome.code !== 0)
       throw new Error(`posthouse ${args.join(' ')}: ${outcome.stderr}${outcome.stdout}`);
     return outcome.stdout;

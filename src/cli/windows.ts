@@ -1,0 +1,64 @@
+import { isIP } from 'node:net';
+import { connectControl, type Window } from '../admin/index.ts';
+import type { Arguments, Command } from './command.ts';
+import { controlPath, dataFolder, locationOptions } from './configuration.ts';
+import { CliError, exitCode } from './exit-code.ts';
+import type { Io } from './io.ts';
+import { formatSpan, openTable } from './table.ts';
+
+function connect(args: Arguments, io: Io) {
+  return connectControl(controlPath(dataFolder(args, io)));
+}
+
+const columns = [
+  { title: 'ADDRESS', width: 24 },
+  { title: 'ENDS IN', width: 7, isNumber: true },
+  { title: 'LAST', width: 4, isNumber: true },
+  { title: 'SOURCE', width: 18 },
+  { title: 'WHO', width: 30 },
+];
+
+/** `posthouse windows list`. */
+export const windowsList: Command = {
+  name: 'windows list',
+  synopsis: '',
+  summary: 'List who may relay from where because of a login to a mailbox.',
+  options: { ...locationOptions, json: { help: 'one JSON object per line' } },
+  arity: { min: 0, max: 0 },
+  async run(args, io) {
+    const table = openTable(columns, io);
+    let count = 0;
+    for await (const window of connect(args, io).windowsList()) {
+      count++;
+      if (args.has('json')) await io.out(`${JSON.stringify(window)}\n`);
+      else await table.row(rowOf(window));
+    }
+    if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('no window is open\n');
+    return exitCode.ok;
+  },
+};
+
+function rowOf({ address, names, source, lastAt, expiresAt, needsAuth }: Window): string[] {
+  const now = Date.now();
+  const who = needsAuth ? `${names.length} people: each has to log in` : names.join(', ');
+  return [address, formatSpan(expiresAt - now), formatSpan(now - lastAt), source, who];
+}
+
+/** `posthouse windows revoke`. */
+export const windowsRevoke: Command = {
+  name: 'windows revoke',
+  synopsis: 'ADDRESS|NAME',
+  summary: 'Close the relay window of an address, or those of a user everywhere.',
+  options: { ...locationOptions, json: { help: 'the number of windows as a JSON object' } },
+  notes: 'The next login to a mailbox opens one again: disable the user first, where that is not meant.',
+  arity: { min: 1, max: 1 },
+  async run(args, io) {
+    const [text = ''] = args.rest;
+    const isAddress = isIP(text.replace(/\/64$/, '')) !== 0;
+    const { windows } = await connect(args, io).windowsRevoke(isAddress ? { address: text } : { name: text });
+    if (windows === 0) throw new CliError(exitCode.noInput, `no window of "${text}"`);
+    if (args.has('json')) await io.out(`${JSON.stringify({ windows })}\n`);
+    else await io.out(`${windows} ${windows === 1 ? 'window' : 'windows'} revoked\n`);
+    return exitCode.ok;
+  },
+};

@@ -1,0 +1,109 @@
+import { ControlError, type WindowControl } from '../admin/index.ts';
+import { type Clock, IpSet, type Log } from '../base/index.ts';
+import type { Config } from '../config/index.ts';
+import {
+  decodeWindow,
+  defaultWindows,
+  type MailboxLogin,
+  type StoredWindow,
+  type WindowItem,
+  type WindowOutcome,
+  Windows,
+  windowLimit,
+} from '../identity/index.ts';
+import type { PolicyOptions } from '../policy/index.ts';
+import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
+import { createOwnAddresses } from './client-truth.ts';
+import { stateTables } from './state.ts';
+
+/** What relay windows are made of. */
+export interface RelayWindowsParts {
+  readonly state: Store;
+  /** Of the moment. */
+  readonly config: () => Config;
+  readonly untruth: PolicyOptions['untruth'];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The windows of POP before SMTP under the configuration of the moment: without it nobody opens or has one. */
+export class RelayWindows {
+  readonly #windows: Windows;
+  readonly #config: () => Config;
+
+  /** Reads those that were open. Throws `StoreError`. */
+  constructor({ state, config, untruth, clock, log }: RelayWindowsParts) {
+    const table = new ExpiringTable<StoredWindow>({
+      store: state,
+      name: stateTables.windows,
+      decode: decodeWindow,
+      limit: windowLimit,
+      clock,
+      log,
+    });
+    const isProxy = (address: string) => proxiesOf(config()).has(address);
+    const facts = { isOwn: createOwnAddresses(clock), isProxy, untruth };
+    this.#config = config;
+    this.#windows = new Windows({ table, facts, clock, log }, optionsOf(config()));
+  }
+
+  /** How many there are; undefined where the configuration has none. */
+  get size(): number | undefined {
+    return this.#isOn ? this.#windows.size : undefined;
+  }
+
+  /** Takes over the configuration of the moment. */
+  reload(): void {
+    this.#windows.reload(optionsOf(this.#config()));
+  }
+
+  /** Never rejects. */
+  open(login: MailboxLogin): Promise<WindowOutcome> {
+    if (this.#isOn) return this.#windows.open(login);
+    return Promise.resolve({ outcome: 'refused', because: 'relay.popBeforeSmtp is not configured' });
+  }
+
+  find(address: string): ReturnType<Windows['find']> {
+    return this.#isOn ? this.#windows.find(address) : undefined;
+  }
+
+  list(): Iterable<WindowItem> {
+    return this.#windows.list();
+  }
+
+  /** Resolves with the number of windows that were changed; rejects with `StoreError`. */
+  revoke(which: Parameters<Windows['revoke']>[0]): Promise<number> {
+    return this.#windows.revoke(which);
+  }
+
+  get #isOn(): boolean {
+    return this.#config().relay.popBeforeSmtp !== undefined;
+  }
+}
+
+function optionsOf({ relay: { popBeforeSmtp } }: Config): typeof defaultWindows {
+  return popBeforeSmtp?.windows ?? defaultWindows;
+}
+
+/** Everybody behind a proxy that did not say for whom it speaks would have the window. */
+function proxiesOf({ listeners, pop3, xclientFrom }: Config): IpSet {
+  const proxies = [...listeners, ...pop3.listeners].flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom);
+  return new IpSet([...xclientFrom, ...proxies]);
+}
+
+/** Answers the commands about windows. */
+export function createWindowControl(windows: RelayWindows): WindowControl {
+  return {
+    async *windowsList() {
+      yield* windows.list();
+    },
+    async windowsRevoke(which) {
+      try {
+        return { windows: await windows.revoke(which) };
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        throw new ControlError('storage', error.message, { cause: error });
+      }
+    },
+  };
+}
