@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { AuditEvent } from '../src/admin/index.ts';
 import { IpSet, isLoopback } from '../src/base/index.ts';
 import { stranger } from '../src/relay/audit-plan.ts';
@@ -32,6 +33,12 @@ const shown = (listeners: readonly Listener[]) =>
 
 /** Nothing of a run is left, and its log lines are marked. */
 async function nothingLeft(test: TestRelay): Promise<void> {
+  const left = [];
+  for await (const item of test.relay.control.list({ match: {} })) left.push(item);
+  assert.deepEqual(left, []);
+  // A removal is seen in the store a moment before it is counted.
+  const patience = AbortSignal.timeout(5000);
+  while ((await test.relay.control.status()).messages > 0 && !patience.aborted) await setImmediate();
   assert.equal((await test.relay.control.status()).messages, 0);
   for (const line of test.log.lines) {
     if (JSON.stringify(line).includes('.invalid')) assert.ok(line.audit !== undefined, JSON.stringify(line));
