@@ -1,0 +1,80 @@
+/** A key by which programs of others know a message; what they hash is theirs. */
+export interface LegacyKey {
+  /** `razor4` and `razor8` are Razor's engines 4 and 8, of one part each; `exact` is SHA-256 of the decoded body. */
+  readonly scheme: 'razor4' | 'razor8' | 'pyzor' | 'fuzzy' | 'exact';
+  /** As it goes over the wire: base 64 of Razor, hexadecimal digits elsewhere. */
+  readonly value: string;
+}
+
+/** What is asked about: a message as it came, or keys alone, where that is all that a client sends. */
+export type Subject =
+  | { readonly kind: 'message'; readonly octets: Uint8Array }
+  | { readonly kind: 'keys'; readonly keys: readonly LegacyKey[] };
+
+/** Where a copy comes from. What is counted is counted once for each recipient and each reporter. */
+export interface Source {
+  /** Who speaks to us: `relay`, `razor:anna`, `pyzor:anonymous`, `dccifd:10.0.0.5`. */
+  readonly reporter: string;
+  /** Whether the reporter proved who it is, by an account or by an access list that names it. */
+  readonly isKnown: boolean;
+  /** Of the envelope, as far as they are known. */
+  readonly recipients: readonly string[];
+  /** How many there are, where a client tells the number and not who. Default: `recipients.length`, at least 1. */
+  readonly targets?: number;
+  /** The SMTP client's address, canonical. */
+  readonly client?: string;
+  /** The reverse-path; empty is the null one. */
+  readonly sender?: string;
+}
+
+/** What is known of a message and its copies. Bulk is not spam: the three flags are told apart. */
+export interface Verdict {
+  /** Distinct recipients of the copies, this one included where it was counted; decays over time. */
+  readonly count: number;
+  /** Copies that are the same octet for octet (decoded body). */
+  readonly exact: number;
+  /** Reports as spam, each weighed by trust in its reporter; revocations likewise. */
+  readonly reported: number;
+  readonly revoked: number;
+  readonly isBulk: boolean;
+  readonly isReported: boolean;
+  /** Reports and revocations are both many: people disagree. */
+  readonly isContested: boolean;
+  /** An allowlist has it: whatever the counts are, nothing follows from them. */
+  readonly isAllowed: boolean;
+  /** 0 to 100, that it is unwanted bulk: up to 50 it is bulk, above it was reported too. */
+  readonly confidence: number;
+  /** What it is a copy of; absent when nothing like it was seen. */
+  readonly cluster?: string;
+  /** Milliseconds since 1970. */
+  readonly firstSeen?: number;
+  readonly lastSeen?: number;
+  /** What made it a copy. `test`: GTUBE or our own test string. */
+  readonly via: 'none' | 'text' | 'actions' | 'structure' | 'attachment' | 'image' | 'exact' | 'key' | 'test';
+  /** What matched, in words, where an explanation was asked for. */
+  readonly matched?: readonly string[];
+}
+
+/** How a message is looked up. */
+export interface CheckOptions {
+  /** Whether this copy is counted. A second look at the same message is not. Default: true. */
+  readonly counts?: boolean;
+  readonly explains?: boolean;
+}
+
+/**
+ * What every front door asks. It never rejects for what is in a message; it rejects with `ClearinghouseBusy` when more
+ * is asked than can be answered.
+ */
+export interface Clearinghouse {
+  check(subject: Subject, source: Source, options?: CheckOptions): Promise<Verdict>;
+  /** It is spam, says the source. */
+  report(subject: Subject, source: Source): Promise<Verdict>;
+  /** It is not spam, says the source. */
+  revoke(subject: Subject, source: Source): Promise<Verdict>;
+}
+
+/** Too much at once: ask again later. */
+export class ClearinghouseBusy extends Error {
+  override readonly name = 'ClearinghouseBusy';
+}
