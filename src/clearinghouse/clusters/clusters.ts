@@ -1,0 +1,279 @@
+import { DistinctCounts } from './distinct.ts';
+import { type Common, reasonFor, scoreOf } from './match.ts';
+import { Postings, type Ref } from './postings.ts';
+import { Singles } from './singles.ts';
+import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
+
+/** The features of a message by kind, in the order of `kinds`; each list in the order of its numbers. */
+export type Lists = readonly (readonly number[])[];
+
+/** What is kept at most. Everything is allocated at the start and never grows. */
+export interface ClustersSize {
+  readonly clusters: number;
+  readonly singles: number;
+  /** A power of two. */
+  readonly postings: number;
+}
+
+/** Shares of the memory; a single message has some 64 features in the postings. */
+export function sizeFor(octets: number): ClustersSize {
+  const postings = 2 ** Math.floor(Math.log2((octets * 0.3) / 8));
+  return {
+    postings,
+    singles: Math.max(1000, Math.floor((octets * 0.3) / Singles.octetsEach)),
+    clusters: Math.max(
+      100,
+      Math.floor((octets * 0.35) / (Spectra.octetsEach + DistinctCounts.octetsEach + 64)),
+    ),
+  };
+}
+
+/** What a message is a copy of. */
+export interface Match {
+  readonly ref: Ref;
+  readonly via: Kind;
+  readonly score: number;
+}
+
+/** A copy that was counted. */
+export interface Sighting {
+  readonly lists: Lists;
+  /** Hashes of those to whom it goes. */
+  readonly recipients: readonly number[];
+  readonly now: number;
+}
+
+/** Candidates whose features are compared. */
+const candidates = 8;
+/** A candidate with less in common is not looked at. */
+const leastVotes = 1.5;
+const halfLife = { few: 86_400_000, many: 30 * 86_400_000, manyFrom: 10 } as const;
+/** Copies after which the counts of a cluster become half: old habits of a campaign are forgotten. */
+const halvedAt = 4096;
+/** To so many recipients at once a message is a cluster at once. */
+const bulkAtOnce = 5;
+
+/**
+ * Groups of copies. A message that nothing is like is kept as a sample; with a second one that is like it, a cluster
+ * begins. What repeats in a cluster is its core, and a message that has enough of the core is a copy, whatever else is
+ * in it.
+ */
+export class Clusters {
+  readonly #size: ClustersSize;
+  readonly #postings: Postings;
+  readonly #singles: Singles;
+  readonly #spectra: Spectra;
+  readonly #recipients: DistinctCounts;
+  readonly #copies: Uint32Array;
+  /** Copies that the counts of the features are of; smaller than `copies` once those were halved. */
+  readonly #counted: Uint32Array;
+  readonly #firstSeen: Float64Array;
+  readonly #lastSeen: Float64Array;
+  readonly #generation: Uint32Array;
+  #used = 0;
+  #hand = 0;
+
+  constructor(size: ClustersSize) {
+    this.#size = size;
+    this.#postings = new Postings(size.postings);
+    this.#singles = new Singles(size.singles);
+    this.#spectra = new Spectra(size.clusters);
+    this.#recipients = new DistinctCounts(size.clusters);
+    this.#copies = new Uint32Array(size.clusters);
+    this.#counted = new Uint32Array(size.clusters);
+    this.#firstSeen = new Float64Array(size.clusters);
+    this.#lastSeen = new Float64Array(size.clusters);
+    this.#generation = new Uint32Array(size.clusters);
+  }
+
+  /** What the message is a copy of; undefined for what nothing is like. */
+  match(lists: Lists): Match | undefined {
+    const votes = new Map<Ref, number>();
+    let counting = 0;
+    const vote = (ref: Ref) => void votes.set(ref, (votes.get(ref) ?? 0) + counting);
+    for (const [kind, list] of lists.entries()) {
+      for (const feature of list) {
+        const count = this.#postings.count(feature);
+        if (count === 0) continue;
+        counting = (voteOf[kind] ?? 1) / count;
+        this.#postings.visit(feature, vote);
+      }
+    }
+    const best = [...votes].filter(([, sum]) => sum >= leastVotes).sort(([, a], [, b]) => b - a);
+    let found: Match | undefined;
+    for (const [ref] of best.slice(0, candidates)) {
+      const match = this.#compare(ref, lists);
+      if (match !== undefined && isBetter(match, found)) found = match;
+    }
+    return found;
+  }
+
+  /** Counts a copy. What it belongs to is a cluster from the second copy on, else undefined. */
+  add(match: Match | undefined, sighting: Sighting): number | undefined {
+    if (match === undefined && sighting.recipients.length < bulkAtOnce) {
+      this.#keep(sighting);
+      return undefined;
+    }
+    const cluster = match !== undefined && match.ref > 0 ? match.ref - 1 : this.#begin(match, sighting.now);
+    this.#join(cluster, sighting);
+    return cluster;
+  }
+
+  /** A cluster of its own for a message, as when it was reported. */
+  begin(sighting: Sighting): number {
+    const cluster = this.#begin(undefined, sighting.now);
+    this.#join(cluster, sighting);
+    return cluster;
+  }
+
+  /** Counts recipients of what is known by a key only. */
+  count(cluster: number, recipients: readonly number[], now: number): void {
+    for (const recipient of recipients) this.#recipients.add(cluster, recipient);
+    this.#lastSeen[cluster] = now;
+  }
+
+  recipientsOf(cluster: number, now: number): number {
+    const isMany = (this.#copies[cluster] ?? 0) >= halfLife.manyFrom;
+    return this.#recipients.count(cluster, now, isMany ? halfLife.many : halfLife.few);
+  }
+
+  copiesOf(cluster: number): number {
+    return this.#copies[cluster] ?? 0;
+  }
+
+  seenOf(cluster: number): { readonly first: number; readonly last: number } {
+    return { first: this.#firstSeen[cluster] ?? 0, last: this.#lastSeen[cluster] ?? 0 };
+  }
+
+  /** Changes when the number of a cluster is given to another one. */
+  generationOf(cluster: number): number {
+    return this.#generation[cluster] ?? 0;
+  }
+
+  #compare(ref: Ref, lists: Lists): Match | undefined {
+    const isPair = ref < 0;
+    const common = isPair ? this.#withSingle(-ref - 1, lists) : this.#withCluster(ref - 1, lists);
+    const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
+    const via = reasonFor(of, isPair);
+    return via && { ref, via, score: scoreOf(of) };
+  }
+
+  #withCluster(cluster: number, lists: Lists): Common[] {
+    const { core, shared } = this.#spectra.overlap(cluster, this.#leastCount(cluster), lists);
+    return lists.map((list, kind) => ({
+      known: core[kind] ?? 0,
+      shared: shared[kind] ?? 0,
+      given: list.length,
+    }));
+  }
+
+  #withSingle(place: number, lists: Lists): Common[] {
+    const known = new Uint16Array(kindCount);
+    const shared = new Uint16Array(kindCount);
+    this.#singles.visit(place, (feature, kind) => {
+      known[kind] = (known[kind] ?? 0) + 1;
+      if (has(lists[kind] ?? [], feature)) shared[kind] = (shared[kind] ?? 0) + 1;
+    });
+    return lists.map((list, kind) => ({
+      known: known[kind] ?? 0,
+      shared: shared[kind] ?? 0,
+      given: list.length,
+    }));
+  }
+
+  /** From how many copies on a feature is one of the core. */
+  #leastCount(cluster: number): number {
+    return Math.max(2, Math.ceil(0.25 * (this.#counted[cluster] ?? 0)));
+  }
+
+  #keep({ lists, recipients, now }: Sighting): void {
+    const place = this.#singles.add(lists, recipients, now);
+    this.#singles.visit(place, (feature) => this.#postings.add(feature, -place - 1));
+  }
+
+  /** A cluster that begins with a message of before, or with nothing. */
+  #begin(match: Match | undefined, now: number): number {
+    const cluster = this.#allocate(now);
+    this.#spectra.clear(cluster);
+    this.#recipients.clear(cluster, now);
+    this.#copies[cluster] = 0;
+    this.#counted[cluster] = 0;
+    this.#firstSeen[cluster] = now;
+    this.#generation[cluster] = (this.#generation[cluster] ?? 0) + 1;
+    if (match === undefined) return cluster;
+    const place = -match.ref - 1;
+    this.#firstSeen[cluster] = this.#singles.seenAt(place);
+    this.#singles.visit(place, (feature, kind) => {
+      this.#spectra.add(cluster, feature, kind);
+      this.#postings.replace(feature, match.ref, cluster + 1);
+    });
+    for (const recipient of this.#singles.recipients(place)) this.#recipients.add(cluster, recipient);
+    this.#copies[cluster] = 1;
+    this.#counted[cluster] = 1;
+    this.#singles.drop(place);
+    return cluster;
+  }
+
+  #join(cluster: number, { lists, recipients, now }: Sighting): void {
+    const counted = (this.#counted[cluster] ?? 0) + 1;
+    this.#counted[cluster] = counted;
+    this.#copies[cluster] = (this.#copies[cluster] ?? 0) + 1;
+    this.#lastSeen[cluster] = now;
+    for (const recipient of recipients) this.#recipients.add(cluster, recipient);
+    if (counted >= halvedAt) {
+      this.#spectra.thin(cluster, 2, true);
+      this.#counted[cluster] = counted >>> 1;
+    }
+    // What the cluster has is counted first, so that noise takes no places from it.
+    const fresh: (readonly [feature: number, kind: number])[] = [];
+    for (const [kind, list] of lists.entries()) {
+      for (const feature of list) {
+        if (!this.#spectra.has(cluster, feature)) fresh.push([feature, kind]);
+        else if (this.#spectra.add(cluster, feature, kind)) this.#postings.add(feature, cluster + 1);
+      }
+    }
+    if (counted > 2 && this.#spectra.size(cluster) + fresh.length > this.#spectra.capacity)
+      this.#spectra.thin(cluster, this.#leastCount(cluster) > 4 ? 3 : 2, false);
+    for (const [feature, kind] of fresh) if (!this.#spectra.add(cluster, feature, kind)) break;
+    if (counted === 1) for (const [feature] of fresh) this.#postings.add(feature, cluster + 1);
+  }
+
+  /** A number that is free, or that of a cluster that was not seen for long and is small. */
+  #allocate(now: number): number {
+    if (this.#used < this.#size.clusters) return this.#used++;
+    let victim = this.#hand;
+    let worst = Number.NEGATIVE_INFINITY;
+    for (let step = 0; step < 32; step++) {
+      const cluster = (this.#hand + step) % this.#size.clusters;
+      const age = now - (this.#lastSeen[cluster] ?? 0);
+      const worth = Math.log2(1 + (this.#copies[cluster] ?? 0));
+      const score = age / worth;
+      if (score > worst) [victim, worst] = [cluster, score];
+    }
+    this.#hand = (this.#hand + 32) % this.#size.clusters;
+    return victim;
+  }
+}
+
+const nothing: Common = { known: 0, shared: 0, given: 0 };
+/** By kind: a layout is common, a file or a number to call is not. */
+const voteOf = [1, 1, 0.3, 2, 6];
+
+/** A cluster before a single message, then by what is in common. */
+function isBetter(match: Match, other: Match | undefined): boolean {
+  if (other === undefined) return true;
+  if (match.ref > 0 !== other.ref > 0) return match.ref > 0;
+  return match.score > other.score;
+}
+
+/** Whether a list in order has it. */
+function has(list: readonly number[], wanted: number): boolean {
+  let from = 0;
+  let to = list.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((list[middle] ?? 0) < wanted) from = middle + 1;
+    else to = middle;
+  }
+  return list[from] === wanted;
+}

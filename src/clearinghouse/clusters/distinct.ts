@@ -1,0 +1,95 @@
+/** Registers of one sketch; the standard error is 1.04/√256 = 6.5 %. */
+const registers = 256;
+const bits = 8;
+const alpha = 0.7213 / (1 + 1.079 / registers);
+
+/**
+ * How many different hashes were added, for many subjects, each in 512 octets: HyperLogLog (Flajolet et al. 2007) with
+ * linear counting below 2.5 × 256. Two generations of a sketch make it forget: what was seen in the one before fades
+ * in the course of the one that is under way.
+ */
+export class DistinctCounts {
+  readonly #now: Uint8Array;
+  readonly #before: Uint8Array;
+  readonly #begunAt: Float64Array;
+
+  constructor(subjects: number) {
+    this.#now = new Uint8Array(subjects * registers);
+    this.#before = new Uint8Array(subjects * registers);
+    this.#begunAt = new Float64Array(subjects);
+  }
+
+  static readonly octetsEach = 2 * registers + 8;
+
+  clear(subject: number, at: number): void {
+    const from = subject * registers;
+    this.#now.fill(0, from, from + registers);
+    this.#before.fill(0, from, from + registers);
+    this.#begunAt[subject] = at;
+  }
+
+  /** Counts a hash of 53 bits. */
+  add(subject: number, hash: number): void {
+    const low = hash >>> 0;
+    const index = subject * registers + (low & (registers - 1));
+    // Leading zeros of what is left of the lower half; its first bits would be enough for 2^24 × 256.
+    const rank = Math.clz32((low >>> bits) << bits) + 1;
+    if (rank > (this.#now[index] ?? 0)) this.#now[index] = rank;
+  }
+
+  /** How many there are, `halfLifeMs` being the time in which those of before are forgotten. */
+  count(subject: number, at: number, halfLifeMs: number): number {
+    this.#turn(subject, at, halfLifeMs);
+    const from = subject * registers;
+    const recent = estimate(this.#now, from);
+    const elapsed = Math.min(1, Math.max(0, (at - (this.#begunAt[subject] ?? 0)) / halfLifeMs));
+    if (elapsed >= 1) return recent;
+    const all = estimate(this.#now, from, this.#before);
+    return recent + (1 - elapsed) * Math.max(0, all - recent);
+  }
+
+  /** Takes over what another sketch has counted; each register by its maximum. */
+  merge(subject: number, sketch: Uint8Array): void {
+    const from = subject * registers;
+    for (let at = 0; at < registers; at++) {
+      const value = sketch[at] ?? 0;
+      if (value > (this.#now[from + at] ?? 0)) this.#now[from + at] = value;
+    }
+  }
+
+  sketch(subject: number): Uint8Array {
+    const from = subject * registers;
+    return this.#now.slice(from, from + registers);
+  }
+
+  arrays(): readonly (Uint8Array | Float64Array)[] {
+    return [this.#now, this.#before, this.#begunAt];
+  }
+
+  /** A new generation begins when the time of the one under way is over. */
+  #turn(subject: number, at: number, halfLifeMs: number): void {
+    const begun = this.#begunAt[subject] ?? 0;
+    if (at - begun < halfLifeMs) return;
+    const from = subject * registers;
+    const isNext = at - begun < 2 * halfLifeMs;
+    for (let place = from; place < from + registers; place++) {
+      this.#before[place] = isNext ? (this.#now[place] ?? 0) : 0;
+      this.#now[place] = 0;
+    }
+    this.#begunAt[subject] = isNext ? begun + halfLifeMs : at;
+  }
+}
+
+/** Of one sketch, or of two together. */
+function estimate(sketch: Uint8Array, from: number, other?: Uint8Array): number {
+  let sum = 0;
+  let zeros = 0;
+  for (let at = from; at < from + registers; at++) {
+    const rank = Math.max(sketch[at] ?? 0, other?.[at] ?? 0);
+    sum += 2 ** -rank;
+    if (rank === 0) zeros++;
+  }
+  const raw = (alpha * registers * registers) / sum;
+  if (raw > 2.5 * registers || zeros === 0) return raw;
+  return registers * Math.log(registers / zeros);
+}

@@ -1,0 +1,82 @@
+/** Features that stand for a message that was seen once: the smallest hashes, the same ones in every copy. */
+export const sampleSize = 96;
+/** Recipients of it that are remembered. */
+export const singleRecipients = 4;
+
+/** Messages that were seen once, in a ring: the oldest gives its place to the next. Fixed memory. */
+export class Singles {
+  readonly #capacity: number;
+  readonly #features: Float64Array;
+  readonly #kinds: Uint8Array;
+  readonly #sizes: Uint8Array;
+  readonly #recipients: Float64Array;
+  readonly #seenAt: Float64Array;
+  #next = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+    this.#features = new Float64Array(capacity * sampleSize);
+    this.#kinds = new Uint8Array(capacity * sampleSize);
+    this.#sizes = new Uint8Array(capacity);
+    this.#recipients = new Float64Array(capacity * singleRecipients);
+    this.#seenAt = new Float64Array(capacity);
+  }
+
+  static readonly octetsEach = sampleSize * 9 + 1 + singleRecipients * 8 + 8;
+
+  /** Keeps a message; its place. `lists` are its features by kind, in the order of their numbers. */
+  add(lists: readonly (readonly number[])[], recipients: readonly number[], now: number): number {
+    const place = this.#next;
+    this.#next = (place + 1) % this.#capacity;
+    const from = place * sampleSize;
+    let size = 0;
+    const share = Math.floor(sampleSize / 2);
+    for (const [kind, list] of lists.entries()) {
+      // Other kinds have half of the places at most, so that there is always text where there is any.
+      const room = kind === 0 ? Math.max(share, sampleSize - othersOf(lists)) : sampleSize - size;
+      for (const feature of list.slice(0, Math.min(room, sampleSize - size))) {
+        this.#features[from + size] = feature;
+        this.#kinds[from + size] = kind;
+        size++;
+      }
+    }
+    this.#sizes[place] = size;
+    for (let at = 0; at < singleRecipients; at++)
+      this.#recipients[place * singleRecipients + at] = recipients[at] ?? 0;
+    this.#seenAt[place] = now;
+    return place;
+  }
+
+  /** It has become a cluster. */
+  drop(place: number): void {
+    this.#sizes[place] = 0;
+  }
+
+  size(place: number): number {
+    return this.#sizes[place] ?? 0;
+  }
+
+  seenAt(place: number): number {
+    return this.#seenAt[place] ?? 0;
+  }
+
+  recipients(place: number): readonly number[] {
+    const from = place * singleRecipients;
+    return [...this.#recipients.subarray(from, from + singleRecipients)].filter((hash) => hash !== 0);
+  }
+
+  /** Calls `visit` with each feature and its kind. */
+  visit(place: number, visit: (feature: number, kind: number) => void): void {
+    const from = place * sampleSize;
+    for (let at = from; at < from + this.size(place); at++)
+      visit(this.#features[at] ?? 0, this.#kinds[at] ?? 0);
+  }
+
+  arrays(): readonly (Float64Array | Uint8Array)[] {
+    return [this.#features, this.#kinds, this.#sizes, this.#recipients, this.#seenAt];
+  }
+}
+
+function othersOf(lists: readonly (readonly number[])[]): number {
+  return lists.slice(1).reduce((sum, list) => sum + list.length, 0);
+}

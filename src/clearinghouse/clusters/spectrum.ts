@@ -1,0 +1,117 @@
+/** Kinds of features; they are counted apart. */
+export const kinds = { text: 0, actions: 1, structure: 2, chunks: 3, images: 4 } as const;
+export type Kind = keyof typeof kinds;
+export const kindCount = 5;
+
+/** Places for the features of one cluster; a power of two. Three quarters of them are used. */
+const slots = 512;
+const most = slots * 0.75;
+const step = 1;
+
+/** What a message and a cluster have in common, by kind. */
+export interface Overlap {
+  /** Features that repeat across copies. */
+  readonly core: Uint16Array;
+  /** Those of them that the message has. */
+  readonly shared: Uint16Array;
+}
+
+/** The features of all clusters, each with the number of copies that had it; fixed memory, all in flat arrays. */
+export class Spectra {
+  readonly #features: Float64Array;
+  readonly #counts: Uint16Array;
+  readonly #kinds: Uint8Array;
+  readonly #sizes: Uint16Array;
+
+  constructor(clusters: number) {
+    this.#features = new Float64Array(clusters * slots);
+    this.#counts = new Uint16Array(clusters * slots);
+    this.#kinds = new Uint8Array(clusters * slots);
+    this.#sizes = new Uint16Array(clusters);
+  }
+
+  static readonly octetsEach = slots * 11 + 2;
+  readonly capacity = most;
+
+  clear(cluster: number): void {
+    const from = cluster * slots;
+    this.#features.fill(0, from, from + slots);
+    this.#counts.fill(0, from, from + slots);
+    this.#sizes[cluster] = 0;
+  }
+
+  /** Counts a feature of a copy. False where there is no place for it. */
+  add(cluster: number, feature: number, kind: number): boolean {
+    const at = this.#find(cluster, feature);
+    const count = this.#counts[at] ?? 0;
+    if (count === 0) {
+      const size = this.#sizes[cluster] ?? 0;
+      if (size >= most) return false;
+      this.#sizes[cluster] = size + 1;
+      this.#features[at] = feature;
+      this.#kinds[at] = kind;
+    }
+    if (count < 0xffff) this.#counts[at] = count + 1;
+    return true;
+  }
+
+  has(cluster: number, feature: number): boolean {
+    return (this.#counts[this.#find(cluster, feature)] ?? 0) > 0;
+  }
+
+  /** What repeats in the cluster, `least` times or more, and how much of it is in the lists, by kind. */
+  overlap(cluster: number, least: number, lists: readonly (readonly number[])[]): Overlap {
+    const [core, shared] = [new Uint16Array(kindCount), new Uint16Array(kindCount)];
+    const from = cluster * slots;
+    for (let at = from; at < from + slots; at++) {
+      if ((this.#counts[at] ?? 0) < least) continue;
+      const kind = this.#kinds[at] ?? 0;
+      core[kind] = (core[kind] ?? 0) + 1;
+    }
+    for (const [kind, list] of lists.entries()) {
+      for (const feature of list)
+        if ((this.#counts[this.#find(cluster, feature)] ?? 0) >= least)
+          shared[kind] = (shared[kind] ?? 0) + 1;
+    }
+    return { core, shared };
+  }
+
+  /** Makes room: features that did not repeat go, all counts of a cluster that is old become half. */
+  thin(cluster: number, least: number, isHalved: boolean): void {
+    const from = cluster * slots;
+    const kept: { feature: number; count: number; kind: number }[] = [];
+    for (let at = from; at < from + slots; at++) {
+      const count = this.#counts[at] ?? 0;
+      if (count >= least) kept.push({ feature: this.#features[at] ?? 0, count, kind: this.#kinds[at] ?? 0 });
+    }
+    this.clear(cluster);
+    this.#sizes[cluster] = kept.length;
+    for (const { feature, count, kind } of kept) {
+      const at = this.#find(cluster, feature);
+      this.#features[at] = feature;
+      this.#counts[at] = isHalved ? Math.max(1, count >>> 1) : count;
+      this.#kinds[at] = kind;
+    }
+  }
+
+  size(cluster: number): number {
+    return this.#sizes[cluster] ?? 0;
+  }
+
+  isFull(cluster: number): boolean {
+    return this.size(cluster) >= most;
+  }
+
+  arrays(): readonly (Float64Array | Uint16Array | Uint8Array)[] {
+    return [this.#features, this.#counts, this.#kinds, this.#sizes];
+  }
+
+  /** Where the feature is, or the free place where it would be. */
+  #find(cluster: number, feature: number): number {
+    const from = cluster * slots;
+    let place = (feature >>> 0) & (slots - 1);
+    while ((this.#counts[from + place] ?? 0) > 0 && this.#features[from + place] !== feature)
+      place = (place + step) & (slots - 1);
+    return from + place;
+  }
+}

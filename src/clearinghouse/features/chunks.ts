@@ -1,0 +1,42 @@
+import type { Hash } from './hash.ts';
+
+const window = 32;
+const minOctets = 256;
+const maxOctets = 4096;
+/** Cuts where these bits of the rolling hash are zero: after about a kilobyte. */
+const mask = 0x3ff;
+const maxChunks = 512;
+
+/** One number for each octet, the same everywhere: where the cuts are is no secret, what the pieces are is. */
+const table = Uint32Array.from({ length: 256 }, (_, octet) => {
+  let mix = octet + 0x9e3779b9;
+  for (let round = 0; round < 3; round++) {
+    mix = Math.imul(mix ^ (mix >>> 16), 0x21f0aaad);
+    mix = Math.imul(mix ^ (mix >>> 15), 0x735a2d97);
+  }
+  return mix >>> 0;
+});
+
+/**
+ * The hashes of the pieces of a file, which is cut where its own octets say so (buzhash over 32 octets): what is put in
+ * or changed concerns the pieces around it, and no others. Files below 256 octets are one piece.
+ */
+export function chunkHashes(octets: Uint8Array, hash: Hash): number[] {
+  const found: number[] = [];
+  let begin = 0;
+  let rolling = 0;
+  for (let at = 0; at < octets.length && found.length < maxChunks; at++) {
+    rolling = ((rolling << 1) | (rolling >>> 31)) ^ (table[octets[at] ?? 0] ?? 0);
+    if (at >= window) {
+      // A turn by 32 places is none, so what leaves the window leaves as it came.
+      rolling ^= table[octets[at - window] ?? 0] ?? 0;
+    }
+    const length = at + 1 - begin;
+    if (length < minOctets) continue;
+    if ((rolling & mask) !== 0 && length < maxOctets) continue;
+    found.push(hash.octets(octets, begin, at + 1));
+    begin = at + 1;
+  }
+  if (begin < octets.length && found.length < maxChunks) found.push(hash.octets(octets, begin));
+  return found;
+}

@@ -1,0 +1,132 @@
+import type { Content } from '../content-shape.ts';
+import { chunkHashes } from './chunks.ts';
+import type { Hash } from './hash.ts';
+import type { Spread } from './spread.ts';
+
+/** What a message is made of, as hashes. Each list has no hash twice and is in the order of its numbers. */
+export interface Features {
+  /** Three words in a row, and two. */
+  readonly text: readonly number[];
+  readonly actions: readonly number[];
+  readonly structure: readonly number[];
+  /** Pieces of attachments. */
+  readonly chunks: readonly number[];
+}
+
+/** What features are made with. */
+export interface FeatureParts {
+  readonly hash: Hash;
+  /** By how many senders a word is used. */
+  readonly lexicon: Spread;
+  /** In the mail of how many good senders a feature was seen. */
+  readonly boilerplate: Spread;
+}
+
+/** Words of fewer senders are gibberish, until others use them too. */
+const leastSenders = 3;
+/** A language is known when so many of its words in a message are. */
+const knownShare = 0.6;
+/** Features of so many good senders are footers, greetings and phrases. */
+const boilerplateSenders = 4;
+/** Beyond this the smallest hashes stand for all of them: the same ones in every copy. */
+export const maxText = 1024;
+const maxOthers = 256;
+
+const kinds = { triple: 3, pair: 2, action: 4, structure: 5 } as const;
+
+/** The features of a message. */
+export function featuresOf(content: Content, parts: FeatureParts): Features {
+  const { hash, boilerplate } = parts;
+  const isRare = (feature: number) => boilerplate.count(feature) < boilerplateSenders;
+  const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
+  return {
+    text: distinct(shingles(wordHashes(content, parts), hash).filter(isRare), maxText),
+    actions: distinct(actions.filter(isRare), maxOthers),
+    structure: distinct(structures(content.structure, hash).filter(isRare), maxOthers),
+    chunks: distinct(
+      content.leaves.flatMap((leaf) =>
+        leaf.type.startsWith('text/') && !leaf.isAttachment ? [] : chunkHashes(leaf.octets, hash),
+      ),
+      maxOthers,
+    ),
+  };
+}
+
+/** Counts the words of a message for its sender. */
+export function learnWords(content: Content, { hash, lexicon }: FeatureParts, sender: string): void {
+  const by = hash.text(sender);
+  for (const word of new Set(content.words)) lexicon.add(hash.text(word), by);
+}
+
+/** Counts the features of a good message for its sender, so that they tell nothing any more where many have them. */
+export function learnBoilerplate(
+  features: Features,
+  { hash, boilerplate }: FeatureParts,
+  sender: string,
+): void {
+  const by = hash.text(sender);
+  for (const list of [features.text, features.actions, features.structure])
+    for (const feature of list) boilerplate.add(feature, by);
+}
+
+/**
+ * The words that are in use, in their order; what is not leaves no gap, so that gibberish between words changes
+ * nothing. A word in disguise counts as what it stands for. Languages that we know nothing of keep all of their words.
+ */
+function wordHashes({ words, folded }: Content, { hash, lexicon }: FeatureParts): number[] {
+  const hashes: number[] = [];
+  const isUsed: boolean[] = [];
+  let [known, latin] = [0, 0];
+  for (const [at, word] of words.entries()) {
+    const plain = hash.text(word);
+    const other = folded[at];
+    const isPlainUsed = lexicon.count(plain) >= leastSenders;
+    const alias = isPlainUsed || other === undefined || other === word ? undefined : hash.text(other);
+    const isAliasUsed = alias !== undefined && lexicon.count(alias) >= leastSenders;
+    hashes.push(isAliasUsed && alias !== undefined ? alias : plain);
+    isUsed.push(isPlainUsed || isAliasUsed || isMark(word));
+    if (!isLatin(word)) continue;
+    latin++;
+    if (isPlainUsed || isAliasUsed) known++;
+  }
+  const isLanguageKnown = known >= knownShare * latin;
+  return hashes.filter((_, at) => isUsed[at] === true || !isLanguageKnown || !isLatin(words[at] ?? ''));
+}
+
+/** A URL by its domain: it is what the message is for. */
+function isMark(word: string): boolean {
+  return word.startsWith('url:');
+}
+
+function isLatin(word: string): boolean {
+  const first = word.charCodeAt(0);
+  return first < 0x250;
+}
+
+/** Each three words in a row, and each two: shorter ones survive more. */
+function shingles(words: readonly number[], hash: Hash): number[] {
+  const found: number[] = [];
+  for (let at = 0; at + 1 < words.length; at++) {
+    const [first = 0, second = 0, third] = [words[at], words[at + 1], words[at + 2]];
+    if (third !== undefined) found.push(hash.joined(kinds.triple, first, second, third));
+  }
+  return found;
+}
+
+function structures(tags: readonly string[], hash: Hash): number[] {
+  const found: number[] = [];
+  for (let at = 0; at + 2 < tags.length; at++)
+    found.push(hash.joined(kinds.structure, hash.text(`${tags[at]} ${tags[at + 1]} ${tags[at + 2]}`)));
+  return found;
+}
+
+/** In order, each once, the smallest `max` of them. */
+function distinct(hashes: readonly number[], max: number): number[] {
+  const sorted = Float64Array.from(hashes).sort();
+  const found: number[] = [];
+  for (const hash of sorted) {
+    if (hash !== found.at(-1)) found.push(hash);
+    if (found.length === max) break;
+  }
+  return found;
+}

@@ -1,0 +1,111 @@
+import type { Hash } from './hash.ts';
+
+/** How large a `Spread` is, in counters and bits; powers of two. */
+export interface SpreadSize {
+  readonly counters: number;
+  readonly bits: number;
+}
+
+const probes = 3;
+const mostCounted = 255;
+/** Of the bits, when those who are forgotten first go. */
+const fullShare = 0.5;
+
+/**
+ * Counts by how many different senders something is used, approximately and in fixed memory: a count-min sketch, which
+ * counts each pair of thing and sender once as long as a Bloom filter remembers it. It may say too much, never too
+ * little, other than for pairs that were forgotten. Counts stop at 255.
+ */
+export class Spread {
+  readonly #hash: Hash;
+  readonly #counters: Uint8Array;
+  /** Pairs that were counted: of now and of the time before. */
+  #seen: Uint32Array;
+  #seenBefore: Uint32Array;
+  #set = 0;
+
+  constructor(hash: Hash, { counters, bits }: SpreadSize) {
+    this.#hash = hash;
+    this.#counters = new Uint8Array(counters);
+    this.#seen = new Uint32Array(bits / 32);
+    this.#seenBefore = new Uint32Array(bits / 32);
+  }
+
+  /** The senders of a thing, at most. */
+  count(thing: number): number {
+    let least = mostCounted;
+    for (let probe = 0; probe < probes; probe++) {
+      const count = this.#counters[this.#place(thing, probe)] ?? 0;
+      if (count < least) least = count;
+    }
+    return least;
+  }
+
+  /** Counts a sender of a thing. */
+  add(thing: number, sender: number): void {
+    if (this.#hasSeen(this.#hash.joined(1, thing, sender))) return;
+    const least = this.count(thing);
+    if (least >= mostCounted) return;
+    for (let probe = 0; probe < probes; probe++) {
+      const place = this.#place(thing, probe);
+      if (this.#counters[place] === least) this.#counters[place] = least + 1;
+    }
+  }
+
+  /** The state, to be written down. */
+  save(): readonly Uint8Array[] {
+    return [this.#counters, octetsOf(this.#seen), octetsOf(this.#seenBefore)];
+  }
+
+  /** Takes up a state of the same size; any other is left. */
+  restore([counters, seen, before]: readonly Uint8Array[]): void {
+    if (counters?.length !== this.#counters.length || seen?.length !== this.#seen.byteLength) return;
+    this.#counters.set(counters);
+    octetsOf(this.#seen).set(seen);
+    if (before?.length === seen.length) octetsOf(this.#seenBefore).set(before);
+    this.#set = 0;
+    for (const word of this.#seen) this.#set += ones(word);
+  }
+
+  #place(thing: number, probe: number): number {
+    // Double hashing; the lower half and the upper bits of a hash are independent.
+    const step = Math.floor(thing / 0x1_0000_0000) | 1;
+    return ((thing >>> 0) + Math.imul(probe, step)) & (this.#counters.length - 1);
+  }
+
+  #hasSeen(pair: number): boolean {
+    const bit = (pair >>> 0) & (this.#seen.length * 32 - 1);
+    const other = (Math.floor(pair / 0x1_0000_0000) * 0x9e37 + bit) & (this.#seen.length * 32 - 1);
+    if (hasBit(this.#seenBefore, bit) && hasBit(this.#seenBefore, other)) return true;
+    if (hasBit(this.#seen, bit) && hasBit(this.#seen, other)) return true;
+    if (this.#set > fullShare * this.#seen.length * 32) {
+      this.#seenBefore = this.#seen;
+      this.#seen = new Uint32Array(this.#seenBefore.length);
+      this.#set = 0;
+    }
+    this.#setBit(bit);
+    this.#setBit(other);
+    return false;
+  }
+
+  #setBit(bit: number): void {
+    if (hasBit(this.#seen, bit)) return;
+    this.#seen[bit >>> 5] = (this.#seen[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    this.#set++;
+  }
+}
+
+function hasBit(bits: Uint32Array, bit: number): boolean {
+  return ((bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0;
+}
+
+function ones(word: number): number {
+  let left = word;
+  let count = 0;
+  for (; left !== 0; left &= left - 1) count++;
+  return count;
+}
+
+function octetsOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
