@@ -1,7 +1,7 @@
 /** Kinds of features; they are counted apart. */
-export const kinds = { text: 0, actions: 1, structure: 2, chunks: 3, images: 4 } as const;
+export const kinds = { text: 0, actions: 1, structure: 2, chunks: 3, images: 4, exact: 5 } as const;
 export type Kind = keyof typeof kinds;
-export const kindCount = 5;
+export const kindCount = 6;
 
 /** Places for the features of one cluster; a power of two. Three quarters of them are used. */
 const slots = 512;

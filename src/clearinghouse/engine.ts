@@ -1,0 +1,316 @@
+import type { CheckOptions, LegacyKey, Source, Verdict } from './ask.ts';
+import { Aliases } from './clusters/aliases.ts';
+import { Clusters, type Lists, type Match, sizeFor } from './clusters/clusters.ts';
+import { type Kind, kinds } from './clusters/spectrum.ts';
+import type { Content } from './content-shape.ts';
+import { type Features, featuresOf, learnBoilerplate, learnWords } from './features/features.ts';
+import { Hash } from './features/hash.ts';
+import { type ImageHash, Pictures } from './features/image.ts';
+import { Spread } from './features/spread.ts';
+import { Reports } from './reports/reports.ts';
+import { Trust } from './reports/trust.ts';
+
+/** From where on it is how much; see docs. */
+export interface Thresholds {
+  /** Distinct recipients. */
+  readonly bulk: number;
+  /** The same for messages of a few words, which people write alike. */
+  readonly shortBulk: number;
+  /** Weighed reports. */
+  readonly reported: number;
+  /** Revocations as a share of the reports, from which on people disagree. */
+  readonly contested: number;
+}
+
+export const defaultThresholds: Thresholds = { bulk: 10, shortBulk: 100, reported: 1, contested: 0.3 };
+
+export interface EngineOptions {
+  /** Secret; 16 octets. What was counted under another key is lost. */
+  readonly key: Uint8Array;
+  /** What everything that is counted may take up, in octets. */
+  readonly memory: number;
+  readonly thresholds: Thresholds;
+  /** Whose mail is bulk and wanted. */
+  readonly isAllowed: (content: Content, source: Source) => boolean;
+}
+
+/** A message as the engine takes it. */
+export interface Read {
+  readonly content: Content;
+  readonly images: readonly ImageHash[];
+  readonly keys: readonly LegacyKey[];
+}
+
+/** Text of fewer features than this is a note that people write alike. */
+const shortText = 8;
+
+/**
+ * Counts copies. Everything is synchronous and in fixed memory; time is given with each call, so that what was written
+ * down can be played again.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #hash: Hash;
+  readonly #lexicon: Spread;
+  readonly #boilerplate: Spread;
+  readonly #pictures: Pictures;
+  readonly #clusters: Clusters;
+  readonly #aliases: Aliases;
+  readonly #reports: Reports;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#hash = new Hash(options.key);
+    const { memory } = options;
+    const spread = { counters: powerOfTwo(memory * 0.02), bits: powerOfTwo(memory * 0.02) * 4 };
+    this.#lexicon = new Spread(this.#hash, spread);
+    this.#boilerplate = new Spread(this.#hash, spread);
+    this.#pictures = new Pictures(powerOfTwo((memory * 0.02) / Pictures.octetsEach));
+    this.#aliases = new Aliases(powerOfTwo((memory * 0.06) / Aliases.octetsEach));
+    this.#clusters = new Clusters(sizeFor(memory * 0.8));
+    this.#reports = new Reports(new Trust());
+  }
+
+  /** What is known of a message; by default this copy counts. */
+  check(
+    read: Read,
+    source: Source,
+    { now, counts = true }: CheckOptions & { readonly now: number },
+  ): Verdict {
+    if (read.content.isTest) return testVerdict;
+    const { lists } = this.#listsOf(read);
+    const match = this.#clusters.match(lists);
+    const cluster = counts ? this.#count(match, lists, { read, source, now }) : clusterOf(match);
+    if (counts) learnWords(read.content, this.#parts, senderOf(read.content, source));
+    return this.#verdict(cluster, {
+      match,
+      lists,
+      now,
+      isAllowed: this.#options.isAllowed(read.content, source),
+    });
+  }
+
+  /** What is known of keys alone. They count nothing: nobody says to whom a copy goes. */
+  checkKeys(keys: readonly LegacyKey[], now: number): Verdict {
+    for (const key of keys) {
+      const cluster = this.#aliasOf(key);
+      if (cluster !== undefined) return { ...this.#verdict(cluster, { now }), via: 'key' };
+    }
+    return unknown;
+  }
+
+  /** Somebody says that it is spam, or that it is not. */
+  say(
+    side: 'reported' | 'revoked',
+    read: Read,
+    { source, now }: { readonly source: Source; readonly now: number },
+  ): Verdict {
+    if (read.content.isTest) return testVerdict;
+    const { lists, features } = this.#listsOf(read);
+    const match = this.#clusters.match(lists);
+    const sighting = { lists, recipients: this.#recipientsOf(source), now };
+    const known = clusterOf(match);
+    const cluster = known ?? this.#clusters.add(match, sighting) ?? this.#clusters.begin(sighting);
+    this.#alias(read.keys, cluster);
+    this.#say(side, cluster, { source, now });
+    if (side === 'revoked' && source.isKnown)
+      learnBoilerplate(features, this.#parts, senderOf(read.content, source));
+    return this.#verdict(cluster, {
+      match,
+      lists,
+      now,
+      isAllowed: this.#options.isAllowed(read.content, source),
+    });
+  }
+
+  /** The same of keys alone. */
+  sayKeys(
+    side: 'reported' | 'revoked',
+    keys: readonly LegacyKey[],
+    { source, now }: { readonly source: Source; readonly now: number },
+  ): Verdict {
+    if (keys.length === 0) return unknown;
+    const known = keys.map((key) => this.#aliasOf(key)).find((cluster) => cluster !== undefined);
+    const cluster =
+      known ?? this.#clusters.begin({ lists: noLists, recipients: this.#recipientsOf(source), now });
+    if (known === undefined) this.#alias(keys, cluster);
+    this.#say(side, cluster, { source, now });
+    return { ...this.#verdict(cluster, { now }), via: 'key' };
+  }
+
+  /** Mail that is good: what it has in common with other good mail says nothing any more. */
+  learn(read: Read, source: Source): void {
+    const sender = senderOf(read.content, source);
+    learnBoilerplate(this.#listsOf(read).features, this.#parts, sender);
+    learnWords(read.content, this.#parts, sender);
+  }
+
+  get #parts() {
+    return { hash: this.#hash, lexicon: this.#lexicon, boilerplate: this.#boilerplate };
+  }
+
+  #listsOf({ content, images, keys }: Read): { readonly lists: Lists; readonly features: Features } {
+    const features = featuresOf(content, this.#parts);
+    const pictures = images.map((image) => {
+      const { high, low } = this.#pictures.canonical(image);
+      return this.#hash.joined(kinds.images, high, low);
+    });
+    const exact = keys.filter(({ scheme }) => scheme === 'exact').map((key) => this.#keyHash(key));
+    const lists = [
+      features.text,
+      features.actions,
+      features.structure,
+      features.chunks,
+      pictures.sort((a, b) => a - b),
+      exact,
+    ];
+    return { lists, features };
+  }
+
+  #count(
+    match: Match | undefined,
+    lists: Lists,
+    { read, source, now }: { readonly read: Read; readonly source: Source; readonly now: number },
+  ): number | undefined {
+    const recipients = this.#recipientsOf(source);
+    const cluster = this.#clusters.add(match, { lists, recipients, now });
+    if (cluster !== undefined) this.#alias(read.keys, cluster);
+    return cluster;
+  }
+
+  #say(
+    side: 'reported' | 'revoked',
+    cluster: number,
+    { source, now }: { readonly source: Source; readonly now: number },
+  ): void {
+    const { reporter, isKnown } = source;
+    const generation = this.#clusters.generationOf(cluster);
+    this.#reports.add(side, { cluster, generation }, { reporter, isKnown, now });
+  }
+
+  #recipientsOf({ recipients, targets, reporter }: Source): number[] {
+    const named = recipients.map((recipient) => this.#hash.text(recipient.toLowerCase()));
+    const missing = Math.min(most.targets, (targets ?? 1) - named.length);
+    // Where nobody says who they are, each target of a reporter is one of its own.
+    for (let n = 0; n < missing; n++) named.push(this.#hash.text(`${reporter} ${this.#serial++}`));
+    return named;
+  }
+  #serial = 0;
+
+  #alias(keys: readonly LegacyKey[], cluster: number): void {
+    const generation = this.#clusters.generationOf(cluster);
+    for (const key of keys) this.#aliases.set(this.#keyHash(key), cluster, generation);
+  }
+
+  #aliasOf(key: LegacyKey): number | undefined {
+    return this.#aliases.find(this.#keyHash(key), (cluster) => this.#clusters.generationOf(cluster));
+  }
+
+  #keyHash({ scheme, value }: LegacyKey): number {
+    return this.#hash.text(`${scheme} ${value}`);
+  }
+
+  #verdict(
+    cluster: number | undefined,
+    {
+      match,
+      lists,
+      now,
+      isAllowed = false,
+    }: { match?: Match | undefined; lists?: Lists; now: number; isAllowed?: boolean },
+  ): Verdict {
+    if (cluster === undefined) return { ...unknown, isAllowed, count: lists === undefined ? 0 : 1 };
+    const { bulk, shortBulk, reported: fromReports, contested } = this.#options.thresholds;
+    const count = Math.round(this.#clusters.recipientsOf(cluster, now));
+    const said = this.#reports.of(cluster, this.#clusters.generationOf(cluster), now);
+    const isShort =
+      lists !== undefined &&
+      (lists[kinds.text]?.length ?? 0) < shortText &&
+      (lists[kinds.chunks]?.length ?? 0) === 0;
+    const isBulk = count >= (isShort ? shortBulk : bulk);
+    const isContested = said.revoked > 0 && said.revoked >= contested * said.reported;
+    const isReported = said.reported >= fromReports && !isContested;
+    const { first, last } = this.#clusters.seenOf(cluster);
+    return {
+      count,
+      exact: 0,
+      ...said,
+      isBulk,
+      isReported,
+      isContested,
+      isAllowed,
+      confidence: isAllowed ? 0 : confidenceOf({ count, bulk, isBulk, isReported, reported: said.reported }),
+      cluster: `${cluster.toString(36)}-${this.#clusters.generationOf(cluster).toString(36)}`,
+      firstSeen: first,
+      lastSeen: last,
+      via: match === undefined ? 'none' : viaOf[match.via],
+    };
+  }
+}
+
+const most = { targets: 1000 } as const;
+const noLists: Lists = [[], [], [], [], [], []];
+const viaOf: Readonly<Record<Kind, Verdict['via']>> = {
+  text: 'text',
+  actions: 'actions',
+  structure: 'structure',
+  chunks: 'attachment',
+  images: 'image',
+  exact: 'exact',
+};
+
+const unknown: Verdict = {
+  count: 0,
+  exact: 0,
+  reported: 0,
+  revoked: 0,
+  isBulk: false,
+  isReported: false,
+  isContested: false,
+  isAllowed: false,
+  confidence: 0,
+  via: 'none',
+};
+
+const testVerdict: Verdict = {
+  ...unknown,
+  count: 1_000_000,
+  reported: 1000,
+  isBulk: true,
+  isReported: true,
+  confidence: 100,
+  cluster: 'test',
+  via: 'test',
+};
+
+/** Up to 50 for bulk, by its orders of magnitude; above it what is reported too. */
+function confidenceOf({
+  count,
+  bulk,
+  isBulk,
+  isReported,
+  reported,
+}: {
+  count: number;
+  bulk: number;
+  isBulk: boolean;
+  isReported: boolean;
+  reported: number;
+}): number {
+  const size = Math.min(1, Math.log10(1 + count / bulk) / 2);
+  if (!isReported) return isBulk ? Math.round(20 + 30 * size) : Math.round(20 * Math.min(1, count / bulk));
+  return Math.round(51 + 49 * Math.min(1, 0.5 * size + 0.25 * Math.log2(1 + reported)));
+}
+
+function clusterOf(match: Match | undefined): number | undefined {
+  return match !== undefined && match.ref > 0 ? match.ref - 1 : undefined;
+}
+
+/** Whose words they are: who writes under many names of one domain is one. */
+function senderOf({ senderDomain }: Content, { sender, client }: Source): string {
+  return senderDomain ?? sender?.split('@').at(-1) ?? client ?? '';
+}
+
+function powerOfTwo(octets: number): number {
+  return 2 ** Math.max(10, Math.floor(Math.log2(octets)));
+}

@@ -1,0 +1,169 @@
+import type { Content } from '../content-shape.ts';
+
+/** A perceptual hash of 64 bits, in two halves. */
+export interface ImageHash {
+  readonly high: number;
+  readonly low: number;
+}
+
+const side = 32;
+/** The lowest frequencies in each direction, without the first, which is brightness. */
+const kept = 8;
+/** Pictures below this are icons and dots that count who reads. */
+const minSide = 48;
+const maxPixels = 25_000_000;
+const maxOctets = 8_000_000;
+const maxImages = 4;
+/** A picture of one colour, or nearly, is no picture of anything. */
+const minContrast = 12;
+
+const cosines = Float64Array.from({ length: side * side }, (_, at) => {
+  const [frequency, place] = [Math.floor(at / side), at % side];
+  return Math.cos((Math.PI * frequency * (2 * place + 1)) / (2 * side));
+});
+
+/** The hashes of the pictures of a message that show something. Those that cannot be read are left out. */
+export async function imageHashes({ leaves }: Pick<Content, 'leaves'>): Promise<ImageHash[]> {
+  const images = leaves.filter(({ type, octets }) => type.startsWith('image/') && octets.length <= maxOctets);
+  const found: ImageHash[] = [];
+  for (const { octets } of images.slice(0, maxImages)) {
+    const grey = await greyOf(octets);
+    const hash = grey && perceptualHash(grey);
+    if (hash !== undefined) found.push(hash);
+  }
+  return found;
+}
+
+/**
+ * The discrete cosine transform of a picture of 32 × 32 in grey; each bit says whether one of its 64 lowest
+ * frequencies is above their median ("pHash", Zauner 2010). Random dots, another size and another compression change a
+ * few bits.
+ */
+export function perceptualHash(grey: Uint8Array): ImageHash | undefined {
+  if (contrastOf(grey) < minContrast) return undefined;
+  const rows = new Float64Array(side * (kept + 1));
+  for (let y = 0; y < side; y++)
+    for (let u = 0; u <= kept; u++) {
+      let sum = 0;
+      for (let x = 0; x < side; x++) sum += (grey[y * side + x] ?? 0) * (cosines[u * side + x] ?? 0);
+      rows[y * (kept + 1) + u] = sum;
+    }
+  const frequencies: number[] = [];
+  for (let v = 0; v <= kept; v++)
+    for (let u = 0; u <= kept; u++) {
+      if (u + v === 0 || frequencies.length === 64) continue;
+      let sum = 0;
+      for (let y = 0; y < side; y++) sum += (rows[y * (kept + 1) + u] ?? 0) * (cosines[v * side + y] ?? 0);
+      frequencies.push(sum);
+    }
+  const median = [...frequencies].sort((a, b) => a - b)[32] ?? 0;
+  const bits = (from: number) =>
+    frequencies
+      .slice(from, from + 32)
+      .reduce((value, one, at) => (one > median ? value | (1 << at) : value), 0) >>> 0;
+  return { high: bits(0), low: bits(32) };
+}
+
+/** Bits that differ. */
+export function distance(a: ImageHash, b: ImageHash): number {
+  return ones(a.high ^ b.high) + ones(a.low ^ b.low);
+}
+
+async function greyOf(octets: Uint8Array): Promise<Uint8Array | undefined> {
+  try {
+    const { default: sharp } = await import('sharp');
+    const image = sharp(octets, { limitInputPixels: maxPixels, pages: 1, failOn: 'none' });
+    const { width, height } = await image.metadata();
+    if (width < minSide || height < minSide) return undefined;
+    return await image
+      .flatten({ background: 'white' })
+      .greyscale()
+      .resize(side, side, { fit: 'fill' })
+      .raw()
+      .toBuffer();
+  } catch {
+    return undefined;
+  }
+}
+
+function contrastOf(grey: Uint8Array): number {
+  const mean = grey.reduce((sum, one) => sum + one, 0) / grey.length;
+  return Math.sqrt(grey.reduce((sum, one) => sum + (one - mean) ** 2, 0) / grey.length);
+}
+
+function ones(word: number): number {
+  let count = 0;
+  for (let left = word; left !== 0; left &= left - 1) count++;
+  return count;
+}
+
+const bands = 4;
+const ways = 16;
+/** Pictures that differ in no more bits are the same one. */
+const near = 8;
+
+/**
+ * Pictures that were seen, in fixed memory, found by a quarter of their bits: what differs in eight bits of 64 has
+ * one quarter that differs in two at most, so neighbours of each quarter are looked at too.
+ */
+export class Pictures {
+  readonly #buckets: number;
+  readonly #high: Uint32Array;
+  readonly #low: Uint32Array;
+  readonly #turns: Uint8Array;
+
+  /** `places` is a power of two. */
+  constructor(places: number) {
+    this.#buckets = places / ways;
+    this.#high = new Uint32Array(places);
+    this.#low = new Uint32Array(places);
+    this.#turns = new Uint8Array(this.#buckets);
+  }
+
+  static readonly octetsEach = 8;
+
+  /** The picture that was seen first of those that look like this one; itself where there is none. */
+  canonical(image: ImageHash): ImageHash {
+    let best = image;
+    let least = near + 1;
+    for (let band = 0; band < bands; band++) {
+      for (const bucket of this.#bucketsOf(image, band)) {
+        for (let at = bucket * ways; at < (bucket + 1) * ways; at++) {
+          const seen = { high: this.#high[at] ?? 0, low: this.#low[at] ?? 0 };
+          const bits = distance(seen, image);
+          if (bits < least && (seen.high !== 0 || seen.low !== 0)) [best, least] = [seen, bits];
+        }
+      }
+    }
+    if (least > near) for (let band = 0; band < bands; band++) this.#put(image, band);
+    return best;
+  }
+
+  arrays(): readonly (Uint32Array | Uint8Array)[] {
+    return [this.#high, this.#low, this.#turns];
+  }
+
+  /** The bucket of a band, and those of the values that differ in one bit of it. */
+  #bucketsOf(image: ImageHash, band: number): number[] {
+    const value = bandOf(image, band);
+    const values = [value, ...Array.from({ length: 16 }, (_, bit) => value ^ (1 << bit))];
+    return values.map((one) => this.#bucket(one, band));
+  }
+
+  #put(image: ImageHash, band: number): void {
+    const bucket = this.#bucket(bandOf(image, band), band);
+    const turn = this.#turns[bucket] ?? 0;
+    this.#turns[bucket] = (turn + 1) % ways;
+    this.#high[bucket * ways + turn] = image.high;
+    this.#low[bucket * ways + turn] = image.low;
+  }
+
+  #bucket(value: number, band: number): number {
+    return (Math.imul(value * bands + band + 1, 0x9e3779b1) >>> 8) & (this.#buckets - 1);
+  }
+}
+
+function bandOf({ high, low }: ImageHash, band: number): number {
+  const half = band < 2 ? high : low;
+  return band % 2 === 0 ? half & 0xffff : half >>> 16;
+}
