@@ -21,7 +21,7 @@ function lists(words: readonly string[]): Lists {
         ]),
       ),
     );
-  return [[...new Set(features)].sort((a, b) => a - b), [], [], [], []];
+  return [[...new Set(features)].sort((a, b) => a - b), [], [], [], [], []];
 }
 
 const words = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);

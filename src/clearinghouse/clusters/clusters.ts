@@ -257,7 +257,7 @@ export class Clusters {
 
 const nothing: Common = { known: 0, shared: 0, given: 0 };
 /** By kind: a layout is common, a file or a number to call is not. */
-const voteOf = [1, 1, 0.3, 2, 6];
+const voteOf = [1, 1, 0.3, 2, 6, 20];
 
 /** A cluster before a single message, then by what is in common. */
 function isBetter(match: Match, other: Match | undefined): boolean {

@@ -70,4 +70,5 @@ const weights: Readonly<Record<Kind, number>> = {
   actions: 2,
   structure: 0.2,
   images: 20,
+  exact: 50,
 };
