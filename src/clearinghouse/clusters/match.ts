@@ -21,11 +21,13 @@ const ofCore = { text: 0.28, chunks: 0.4, structure: 0.7 } as const;
  * act on, where the words are new each time. `isPair`: what it is compared with was seen once.
  */
 export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | undefined {
+  if (of('exact').shared > 0) return 'exact';
   const text = of('text');
   if (isEnough(text, least.text, isPair ? ofPair.text : ofCore.text, isPair)) return 'text';
   const chunks = of('chunks');
   if (isEnough(chunks, least.chunks, isPair ? ofPair.chunks : ofCore.chunks, isPair)) return 'chunks';
   if (isWholeFile(chunks, text)) return 'chunks';
+  if (of('images').shared > 0 && text.given < wordless) return 'images';
   const structure = of('structure');
   const actions = of('actions');
   const looksAlike = isEnough(
@@ -56,6 +58,9 @@ function isWholeFile(chunks: Common, text: Common): boolean {
     chunks.shared > 0 && chunks.shared === chunks.known && chunks.shared === chunks.given && text.given < 12
   );
 }
+
+/** A picture says it all where there are so few features of text. */
+const wordless = 30;
 
 /** How well two candidates do beside each other. */
 export function scoreOf(of: (kind: Kind) => Common): number {
