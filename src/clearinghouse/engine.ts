@@ -2,7 +2,7 @@ import type { CheckOptions, LegacyKey, Source, Verdict } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
 import { Clusters, type Lists, type Match, sizeFor } from './clusters/clusters.ts';
 import { type Kind, kinds } from './clusters/spectrum.ts';
-import type { Content } from './content-shape.ts';
+import type { Content } from './content/content.ts';
 import { type Features, featuresOf, learnBoilerplate, learnWords } from './features/features.ts';
 import { Hash } from './features/hash.ts';
 import { type ImageHash, Pictures } from './features/image.ts';

@@ -1,4 +1,4 @@
-import type { Content } from '../content-shape.ts';
+import type { Content } from '../content/content.ts';
 import { chunkHashes } from './chunks.ts';
 import type { Hash } from './hash.ts';
 import type { Spread } from './spread.ts';

@@ -1,4 +1,4 @@
-import type { Content } from '../content-shape.ts';
+import type { Content } from '../content/content.ts';
 
 /** A perceptual hash of 64 bits, in two halves. */
 export interface ImageHash {

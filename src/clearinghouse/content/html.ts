@@ -1,0 +1,147 @@
+import { Parser } from 'htmlparser2';
+import { isSameColor, type Look, lookOf, merged, StyleSheet } from './style.ts';
+
+/** What a reader sees of a page, and where it leads. */
+export interface Page {
+  /** Blocks end in a line feed. */
+  readonly text: string;
+  /** Targets of links, forms and pictures as they are written. */
+  readonly links: readonly { readonly kind: 'link' | 'form' | 'image'; readonly target: string }[];
+  readonly structure: readonly string[];
+}
+
+export const pageBounds = { text: 500_000, links: 500, structure: 2000, depth: 300 } as const;
+
+/** Elements whose content is no text of the page. */
+const unread = new Set([
+  'script',
+  'style',
+  'head',
+  'title',
+  'noscript',
+  'template',
+  'object',
+  'svg',
+  'math',
+  'select',
+  'textarea',
+]);
+const blocks = new Set(
+  'p div br hr table tr td th li ul ol dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre center form section article header footer address body html'.split(
+    ' ',
+  ),
+);
+const empty = new Set('area base br col embed hr img input link meta param source track wbr'.split(' '));
+/** Layout only: everybody has them. */
+const plain = new Set(['html', 'body', 'br', 'head', 'meta', 'title', 'style', 'script']);
+
+interface Open {
+  readonly tag: string;
+  readonly isUnseen: boolean;
+  readonly background: string;
+  readonly color: string | undefined;
+}
+
+/** Reads a page as tolerantly as a mail program, and leaves out what it would not show. */
+export function readPage(html: string): Page {
+  const reader = new PageReader();
+  const parser = new Parser(
+    {
+      onopentag: (tag, attributes) => reader.open(tag, attributes),
+      ontext: (text) => reader.text(text),
+      onclosetag: (tag, isImplied) => reader.close(tag, isImplied),
+    },
+    { decodeEntities: true, lowerCaseTags: true, recognizeSelfClosing: false },
+  );
+  // Conditional comments are for one program and comments for none; the parser passes over both.
+  parser.write(html);
+  parser.end();
+  return reader.page();
+}
+
+class PageReader {
+  readonly #stack: Open[] = [];
+  readonly #links: { kind: 'link' | 'form' | 'image'; target: string }[] = [];
+  readonly #structure: string[] = [];
+  readonly #sheet = new StyleSheet();
+  #text = '';
+  #css = '';
+
+  page(): Page {
+    return { text: this.#text, links: this.#links, structure: this.#structure };
+  }
+
+  open(tag: string, attributes: Readonly<Record<string, string>>): void {
+    const above = this.#stack.at(-1);
+    if (blocks.has(tag) && above?.isUnseen !== true) this.#break();
+    const look = this.#lookOf(tag, attributes);
+    const background = backgroundOf(look, attributes) ?? above?.background ?? 'white';
+    const color = look?.color ?? attributes.color ?? attributes.text ?? above?.color;
+    const isUnseen =
+      above?.isUnseen === true ||
+      unread.has(tag) ||
+      attributes.hidden !== undefined ||
+      look?.isHidden === true ||
+      isSameColor(color, background);
+    if (!isUnseen) this.#note(tag, attributes);
+    if (empty.has(tag) || this.#stack.length >= pageBounds.depth) return;
+    this.#stack.push({ tag, isUnseen, background, color });
+  }
+
+  text(text: string): void {
+    const above = this.#stack.at(-1);
+    if (above?.tag === 'style') this.#css += text;
+    if (above?.isUnseen === true || this.#text.length > pageBounds.text) return;
+    this.#text += text;
+  }
+
+  close(tag: string, _isImplied: boolean): void {
+    const at = this.#stack.findLastIndex((open) => open.tag === tag);
+    if (at < 0) return;
+    const isUnseen = this.#stack[at]?.isUnseen === true;
+    if (tag === 'style') {
+      this.#sheet.read(this.#css);
+      this.#css = '';
+    }
+    this.#stack.length = at;
+    if (blocks.has(tag) && !isUnseen) this.#break();
+  }
+
+  #lookOf(tag: string, { style, id, class: classes }: Readonly<Record<string, string>>): Look | undefined {
+    const own = style === undefined ? undefined : lookOf(style);
+    return this.#sheet.isEmpty ? own : merged(this.#sheet.of(tag, id, classes), own);
+  }
+
+  #note(tag: string, attributes: Readonly<Record<string, string>>): void {
+    if (!plain.has(tag) && this.#structure.length < pageBounds.structure)
+      this.#structure.push(`${tag}${skeleton(attributes.class)}`);
+    const target = {
+      a: attributes.href,
+      area: attributes.href,
+      form: attributes.action,
+      img: attributes.src,
+    }[tag];
+    if (target === undefined || this.#links.length >= pageBounds.links) return;
+    this.#links.push({
+      kind: tag === 'form' ? 'form' : tag === 'img' ? 'image' : 'link',
+      target: target.slice(0, 2000),
+    });
+  }
+
+  #break(): void {
+    if (this.#text !== '' && !this.#text.endsWith('\n')) this.#text += '\n';
+  }
+}
+
+function backgroundOf(
+  look: Look | undefined,
+  attributes: Readonly<Record<string, string>>,
+): string | undefined {
+  return look?.background ?? attributes.bgcolor;
+}
+
+/** The shape of a class, for its name may be new in each copy: letters and figures alike. */
+function skeleton(classes: string | undefined): string {
+  if (classes === undefined || classes === '') return '';
+  return `.${classes.split(/\s+/).length}`;
+}

@@ -1,0 +1,102 @@
+import { findField, unfold } from '../../mail/index.ts';
+import { Actions, registrable } from './actions.ts';
+import type { Content, ReadOptions } from './content.ts';
+import { type Page, readPage } from './html.ts';
+import { type MimeLeaf, walkMessage } from './mime.ts';
+import { decodeText, decodeWords } from './transfer.ts';
+import { plainText } from './unicode.ts';
+import { readWords } from './words.ts';
+
+/** Text that is looked at, in octets of its leaves. */
+const maxTextOctets = 2 * 2 ** 20;
+/** Common test strings: the one of SpamAssassin, and ours. */
+const testStrings = [
+  'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X',
+  'XJS*POSTHOUSE*BULK*TEST*STRING*C.34X',
+];
+
+/** What a reader of a message sees. Never throws; time and memory are bounded whatever the octets are. */
+export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions = {}): Content {
+  const { header, leaves, isTruncated } = walkMessage(octets);
+  const field = (name: string) => decodeWords(unfold(findField(header, name) ?? ''));
+  const actions = new Actions();
+  const seen = readLeaves(leaves, actions);
+  const own = ownNames(recipients, field('to'));
+  actions.text(seen.text);
+  const { words, folded } = readWords(seen.text, own, actions);
+  const subject = field('subject').replace(/^(?:\s*(?:re|fwd?|aw|wg|antw|sv|tr)\s*(?:\[\d+\])?:)+/i, '');
+  const reply = /<?([^\s<>]+@[^\s<>]+?)>?\s*$/.exec(field('reply-to'))?.[1];
+  if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
+  const sender = senderDomain(field('from'));
+  const listId = /<([^<>]+)>/.exec(field('list-id'))?.[1]?.toLowerCase();
+  return {
+    words,
+    folded,
+    subject: readWords(subject, own, new Actions()).words,
+    actions: actions.list,
+    structure: seen.structure,
+    leaves,
+    ...(sender !== undefined && { senderDomain: sender }),
+    ...(listId !== undefined && { listId }),
+    isTest: testStrings.some((text) => seen.text.includes(text)),
+    isTruncated: isTruncated || seen.isTruncated,
+  };
+}
+
+/** The text that a mail program shows: of several forms of the same, HTML. */
+function readLeaves(leaves: readonly MimeLeaf[], actions: Actions) {
+  const withHtml = new Set(
+    leaves.flatMap(({ type, alternative }) =>
+      type === 'text/html' && alternative !== undefined ? [alternative] : [],
+    ),
+  );
+  const structure: string[] = [];
+  let text = '';
+  let left = maxTextOctets;
+  for (const leaf of leaves) {
+    if (!leaf.type.startsWith('text/') || leaf.isAttachment || left <= 0) continue;
+    if (leaf.type === 'text/plain' && leaf.alternative !== undefined && withHtml.has(leaf.alternative))
+      continue;
+    const decoded = decodeText(leaf.octets.subarray(0, left), leaf.charset);
+    left -= leaf.octets.length;
+    const page = leaf.type === 'text/html' || looksLikeHtml(decoded) ? readPage(decoded) : undefined;
+    text += `${page?.text ?? decoded}\n`;
+    if (page !== undefined) notePage(page, structure, actions);
+  }
+  return { text, structure, isTruncated: left <= 0 };
+}
+
+function notePage({ links, structure: tags }: Page, structure: string[], actions: Actions): void {
+  for (const { kind, target } of links) actions.link(target, kind);
+  structure.push(...tags);
+}
+
+/** Some senders forget to say that it is HTML. */
+function looksLikeHtml(text: string): boolean {
+  return /^\s*(?:<!doctype html|<html[\s>])/i.test(text.slice(0, 500));
+}
+
+/** The names of those to whom it goes: local parts and what they are made of, domains, display names. */
+function ownNames(recipients: readonly string[], to: string): ReadonlySet<string> {
+  const own = new Set<string>();
+  const addresses = [
+    ...recipients.slice(0, 50),
+    ...(to.length < 2000 ? (to.match(/[^\s<>,;"]+@[^\s<>,;"]+/g) ?? []) : []),
+  ];
+  for (const address of addresses) {
+    const [local = '', domain = ''] = plainText(address).split('@');
+    own.add(local);
+    own.add(domain);
+    for (const part of local.split(/[._+-]/)) if (part.length > 2) own.add(part);
+    const label = domain.split('.')[0] ?? '';
+    if (label.length > 2) own.add(label);
+  }
+  if (to.length < 2000)
+    for (const name of plainText(to.replace(/<[^>]*>/g, ' ')).match(/\p{L}{3,}/gu) ?? []) own.add(name);
+  return own;
+}
+
+function senderDomain(from: string): string | undefined {
+  const host = /@([^\s<>"',;]+)/.exec(from)?.[1]?.replace(/[>).]+$/, '');
+  return host === undefined ? undefined : (registrable(host) ?? host.toLowerCase());
+}

