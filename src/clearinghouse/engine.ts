@@ -78,8 +78,8 @@ export class Engine {
     { now, counts = true }: CheckOptions & { readonly now: number },
   ): Verdict {
     if (read.content.isTest) return testVerdict;
-    const { lists } = this.#listsOf(read);
-    const match = this.#clusters.match(lists);
+    const { lists, features } = this.#listsOf(read);
+    const match = this.#clusters.match(lists, features.sequence);
     const cluster = counts ? this.#count(match, lists, { read, source, now }) : clusterOf(match);
     if (counts) learnWords(read.content, this.#parts, senderOf(read.content, source));
     return this.#verdict(cluster, {
@@ -107,7 +107,7 @@ export class Engine {
   ): Verdict {
     if (read.content.isTest) return testVerdict;
     const { lists, features } = this.#listsOf(read);
-    const match = this.#clusters.match(lists);
+    const match = this.#clusters.match(lists, features.sequence);
     const sighting = { lists, recipients: this.#recipientsOf(source), now };
     const known = clusterOf(match);
     const cluster = known ?? this.#clusters.add(match, sighting) ?? this.#clusters.begin(sighting);
@@ -156,14 +156,14 @@ export class Engine {
       return this.#hash.joined(kinds.images, high, low);
     });
     const exact = keys.filter(({ scheme }) => scheme === 'exact').map((key) => this.#keyHash(key));
-    const lists = [
+    const lists = this.#clusters.telling([
       features.text,
       features.actions,
       features.structure,
       features.chunks,
       pictures.sort((a, b) => a - b),
       exact,
-    ];
+    ]);
     return { lists, features };
   }
 

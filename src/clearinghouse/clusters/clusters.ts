@@ -43,6 +43,8 @@ export interface Sighting {
   readonly now: number;
 }
 
+/** Clusters and single messages that a feature may be in and still tell them apart. */
+const mostPlaces = 5;
 /** Candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
@@ -86,8 +88,15 @@ export class Clusters {
     this.#generation = new Uint32Array(size.clusters);
   }
 
+  /** The features that tell: what is in many places is a phrase of everybody, or noise out of a small pool. */
+  telling(lists: Lists): Lists {
+    return lists.map((list, kind) =>
+      kind === kinds.exact ? list : list.filter((feature) => this.#postings.count(feature) <= mostPlaces),
+    );
+  }
+
   /** What the message is a copy of; undefined for what nothing is like. */
-  match(lists: Lists): Match | undefined {
+  match(lists: Lists, sequence: readonly number[] = []): Match | undefined {
     const votes = new Map<Ref, number>();
     let counting = 0;
     const vote = (ref: Ref) => void votes.set(ref, (votes.get(ref) ?? 0) + counting);
@@ -102,7 +111,7 @@ export class Clusters {
     const best = [...votes].filter(([, sum]) => sum >= leastVotes).sort(([, a], [, b]) => b - a);
     let found: Match | undefined;
     for (const [ref] of best.slice(0, candidates)) {
-      const match = this.#compare(ref, lists);
+      const match = this.#compare(ref, lists, sequence);
       if (match !== undefined && isBetter(match, found)) found = match;
     }
     return found;
@@ -150,34 +159,45 @@ export class Clusters {
     return this.#generation[cluster] ?? 0;
   }
 
-  #compare(ref: Ref, lists: Lists): Match | undefined {
+  #compare(ref: Ref, lists: Lists, sequence: readonly number[]): Match | undefined {
     const isPair = ref < 0;
-    const common = isPair ? this.#withSingle(-ref - 1, lists) : this.#withCluster(ref - 1, lists);
+    const common = isPair
+      ? this.#withSingle(-ref - 1, lists, sequence)
+      : this.#withCluster(ref - 1, lists, sequence);
     const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
     const via = reasonFor(of, isPair);
     return via && { ref, via, score: scoreOf(of) };
   }
 
-  #withCluster(cluster: number, lists: Lists): Common[] {
-    const { core, shared } = this.#spectra.overlap(cluster, this.#leastCount(cluster), lists);
+  #withCluster(cluster: number, lists: Lists, sequence: readonly number[]): Common[] {
+    const least = this.#leastCount(cluster);
+    const { core, shared } = this.#spectra.overlap(cluster, least, lists);
+    const spread = spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
       shared: shared[kind] ?? 0,
       given: list.length,
+      ...(kind === kinds.text && { spread }),
     }));
   }
 
-  #withSingle(place: number, lists: Lists): Common[] {
+  #withSingle(place: number, lists: Lists, sequence: readonly number[]): Common[] {
+    const inBoth = new Set<number>();
     const known = new Uint16Array(kindCount);
     const shared = new Uint16Array(kindCount);
     this.#singles.visit(place, (feature, kind) => {
       known[kind] = (known[kind] ?? 0) + 1;
-      if (has(lists[kind] ?? [], feature)) shared[kind] = (shared[kind] ?? 0) + 1;
+      if (!has(lists[kind] ?? [], feature)) return;
+      shared[kind] = (shared[kind] ?? 0) + 1;
+      if (kind === kinds.text) inBoth.add(feature);
     });
+    const spread = spreadOf((feature) => inBoth.has(feature), sequence);
+    const scale = Math.max(1, this.#singles.textOf(place) / Math.max(1, known[kinds.text] ?? 0));
     return lists.map((list, kind) => ({
       known: known[kind] ?? 0,
       shared: shared[kind] ?? 0,
       given: list.length,
+      ...(kind === kinds.text && { spread, scale }),
     }));
   }
 
@@ -256,6 +276,18 @@ export class Clusters {
 }
 
 const nothing: Common = { known: 0, shared: 0, given: 0 };
+/** In how many sixteenths of a sequence there is one of these. */
+function spreadOf(isWanted: (feature: number) => boolean, sequence: readonly number[]): number {
+  let found = 0;
+  for (const [at, feature] of sequence.entries()) {
+    const place = 1 << Math.floor((16 * at) / sequence.length);
+    if ((found & place) === 0 && isWanted(feature)) found |= place;
+  }
+  let count = 0;
+  for (let left = found; left !== 0; left &= left - 1) count++;
+  return count;
+}
+
 /** By kind: a layout is common, a file or a number to call is not. */
 const voteOf = [1, 1, 0.3, 2, 6, 20];
 

@@ -7,14 +7,23 @@ export interface Common {
   readonly shared: number;
   /** Features of the message. */
   readonly given: number;
+  /** How many there were for each one that is known, where that is a sample. */
+  readonly scale?: number;
+  /** In how many sixteenths of the message there is something shared; of text, and of pairs only. */
+  readonly spread?: number;
 }
+
+/** Sentences out of a common source are in one or two places, a copy with other words all over is everywhere. */
+const leastSpread = 6;
 
 /** Below these it is chance. */
 const least = { text: 6, chunks: 3, structure: 8 } as const;
-/** Of two messages: of the shorter list. Noise of four times the text leaves a fifth. */
-const ofPair = { text: 0.15, chunks: 0.5, structure: 0.8 } as const;
 /** Of what repeats in a cluster. */
-const ofCore = { text: 0.28, chunks: 0.4, structure: 0.7 } as const;
+const ofCore = { text: 0.2, chunks: 0.4, structure: 0.7 } as const;
+/** Of two messages: most of one of them, or so much of both. Noise of four times the text leaves a fifth. */
+const mostOfOne = 0.5;
+const ofBoth = { text: 0.17, chunks: 0.3, structure: 0.8 } as const;
+const ofBothSpread = 0.07;
 
 /**
  * Why a message is a copy, if it is one: the text says so; or a file; or the layout together with what the reader is to
@@ -23,33 +32,25 @@ const ofCore = { text: 0.28, chunks: 0.4, structure: 0.7 } as const;
 export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | undefined {
   if (of('exact').shared > 0) return 'exact';
   const text = of('text');
-  if (isEnough(text, least.text, isPair ? ofPair.text : ofCore.text, isPair)) return 'text';
+  const isAlike = (kind: 'text' | 'chunks' | 'structure') =>
+    of(kind).shared >= least[kind] &&
+    (isPair ? isPairAlike(of(kind), ofBoth[kind]) : of(kind).shared >= ofCore[kind] * of(kind).known);
+  if (isAlike('text')) return 'text';
+  const isSpread = isPair && (text.spread ?? 0) >= leastSpread && text.shared >= least.text;
+  if (isSpread && isPairAlike(text, ofBothSpread)) return 'text';
   const chunks = of('chunks');
-  if (isEnough(chunks, least.chunks, isPair ? ofPair.chunks : ofCore.chunks, isPair)) return 'chunks';
-  if (isWholeFile(chunks, text)) return 'chunks';
+  if (isAlike('chunks') || isWholeFile(chunks, text)) return 'chunks';
   if (of('images').shared > 0 && text.given < wordless) return 'images';
-  const structure = of('structure');
   const actions = of('actions');
-  const looksAlike = isEnough(
-    structure,
-    least.structure,
-    isPair ? ofPair.structure : ofCore.structure,
-    isPair,
-  );
-  if (looksAlike && actions.shared >= 2) return 'actions';
+  if (isAlike('structure') && actions.shared >= 2) return 'actions';
   if (actions.shared >= 2 && text.shared >= 4 && actions.shared >= 0.5 * actions.known) return 'actions';
   return undefined;
 }
 
-/** The share is of the shorter list of a pair, and of the core of a cluster. */
-function isEnough(
-  { known, shared, given }: Common,
-  atLeast: number,
-  share: number,
-  isPair: boolean,
-): boolean {
-  if (shared < atLeast) return false;
-  return shared >= share * (isPair ? Math.min(known, given) : known);
+/** Whether two messages have so much in common: a short one that quotes what a long one quotes has not. */
+function isPairAlike({ known, shared, given, scale = 1 }: Common, share: number): boolean {
+  const [ofOne, ofOther] = [shared / known, (shared * scale) / given];
+  return Math.max(ofOne, ofOther) >= mostOfOne || Math.min(ofOne, ofOther) >= share;
 }
 
 /** A small file is a piece or two: all of it, where there is next to no text. */

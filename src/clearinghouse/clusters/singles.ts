@@ -9,6 +9,8 @@ export class Singles {
   readonly #features: Float64Array;
   readonly #kinds: Uint8Array;
   readonly #sizes: Uint8Array;
+  /** Features of text before the sample was taken. */
+  readonly #texts: Uint16Array;
   readonly #recipients: Float64Array;
   readonly #seenAt: Float64Array;
   #next = 0;
@@ -18,11 +20,12 @@ export class Singles {
     this.#features = new Float64Array(capacity * sampleSize);
     this.#kinds = new Uint8Array(capacity * sampleSize);
     this.#sizes = new Uint8Array(capacity);
+    this.#texts = new Uint16Array(capacity);
     this.#recipients = new Float64Array(capacity * singleRecipients);
     this.#seenAt = new Float64Array(capacity);
   }
 
-  static readonly octetsEach = sampleSize * 9 + 1 + singleRecipients * 8 + 8;
+  static readonly octetsEach = sampleSize * 9 + 3 + singleRecipients * 8 + 8;
 
   /** Keeps a message; its place. `lists` are its features by kind, in the order of their numbers. */
   add(lists: readonly (readonly number[])[], recipients: readonly number[], now: number): number {
@@ -41,6 +44,7 @@ export class Singles {
       }
     }
     this.#sizes[place] = size;
+    this.#texts[place] = lists[0]?.length ?? 0;
     for (let at = 0; at < singleRecipients; at++)
       this.#recipients[place * singleRecipients + at] = recipients[at] ?? 0;
     this.#seenAt[place] = now;
@@ -54,6 +58,11 @@ export class Singles {
 
   size(place: number): number {
     return this.#sizes[place] ?? 0;
+  }
+
+  /** How many features of text the whole message had. */
+  textOf(place: number): number {
+    return this.#texts[place] ?? 0;
   }
 
   seenAt(place: number): number {
@@ -72,8 +81,8 @@ export class Singles {
       visit(this.#features[at] ?? 0, this.#kinds[at] ?? 0);
   }
 
-  arrays(): readonly (Float64Array | Uint8Array)[] {
-    return [this.#features, this.#kinds, this.#sizes, this.#recipients, this.#seenAt];
+  arrays(): readonly (Float64Array | Uint8Array | Uint16Array)[] {
+    return [this.#features, this.#kinds, this.#sizes, this.#texts, this.#recipients, this.#seenAt];
   }
 }
 

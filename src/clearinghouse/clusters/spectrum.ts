@@ -55,6 +55,10 @@ export class Spectra {
     return true;
   }
 
+  countOf(cluster: number, feature: number): number {
+    return this.#counts[this.#find(cluster, feature)] ?? 0;
+  }
+
   has(cluster: number, feature: number): boolean {
     return (this.#counts[this.#find(cluster, feature)] ?? 0) > 0;
   }

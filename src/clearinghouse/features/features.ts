@@ -5,8 +5,10 @@ import type { Spread } from './spread.ts';
 
 /** What a message is made of, as hashes. Each list has no hash twice and is in the order of its numbers. */
 export interface Features {
-  /** Three words in a row, and two. */
+  /** Three words in a row. */
   readonly text: readonly number[];
+  /** The same as they stand in the message. */
+  readonly sequence: readonly number[];
   readonly actions: readonly number[];
   readonly structure: readonly number[];
   /** Pieces of attachments. */
@@ -32,15 +34,19 @@ const boilerplateSenders = 4;
 export const maxText = 1024;
 const maxOthers = 256;
 
+const shortWords = 250;
+
 const kinds = { triple: 3, pair: 2, action: 4, structure: 5 } as const;
 
 /** The features of a message. */
 export function featuresOf(content: Content, parts: FeatureParts): Features {
   const { hash, boilerplate } = parts;
   const isRare = (feature: number) => boilerplate.count(feature) < boilerplateSenders;
+  const sequence = shingles(wordHashes(content, parts), hash).filter(isRare);
   const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
   return {
-    text: distinct(shingles(wordHashes(content, parts), hash).filter(isRare), maxText),
+    text: distinct(sequence, maxText),
+    sequence,
     actions: distinct(actions.filter(isRare), maxOthers),
     structure: distinct(structures(content.structure, hash).filter(isRare), maxOthers),
     chunks: distinct(
@@ -103,11 +109,13 @@ function isLatin(word: string): boolean {
   return first < 0x250;
 }
 
-/** Each three words in a row, and each two: shorter ones survive more. */
+/** Each three words in a row; of a short message each two as well, for three survive seldom where words are replaced. */
 function shingles(words: readonly number[], hash: Hash): number[] {
   const found: number[] = [];
+  const hasPairs = words.length <= shortWords;
   for (let at = 0; at + 1 < words.length; at++) {
     const [first = 0, second = 0, third] = [words[at], words[at + 1], words[at + 2]];
+    if (hasPairs) found.push(hash.joined(kinds.pair, first, second));
     if (third !== undefined) found.push(hash.joined(kinds.triple, first, second, third));
   }
   return found;
