@@ -45,6 +45,8 @@ export interface Sighting {
 
 /** Clusters and single messages that a feature may be in and still tell them apart. */
 const mostPlaces = 5;
+/** Of a copy's text; noise of four times the text, and lines that it breaks, leave twice that. */
+const leastCoreShare = 0.04;
 /** Candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
@@ -69,6 +71,8 @@ export class Clusters {
   readonly #copies: Uint32Array;
   /** Copies that the counts of the features are of; smaller than `copies` once those were halved. */
   readonly #counted: Uint32Array;
+  /** Features of text of the copies, on average. */
+  readonly #lengths: Float32Array;
   readonly #firstSeen: Float64Array;
   readonly #lastSeen: Float64Array;
   readonly #generation: Uint32Array;
@@ -83,6 +87,7 @@ export class Clusters {
     this.#recipients = new DistinctCounts(size.clusters);
     this.#copies = new Uint32Array(size.clusters);
     this.#counted = new Uint32Array(size.clusters);
+    this.#lengths = new Float32Array(size.clusters);
     this.#firstSeen = new Float64Array(size.clusters);
     this.#lastSeen = new Float64Array(size.clusters);
     this.#generation = new Uint32Array(size.clusters);
@@ -172,6 +177,10 @@ export class Clusters {
   #withCluster(cluster: number, lists: Lists, sequence: readonly number[]): Common[] {
     const least = this.#leastCount(cluster);
     const { core, shared } = this.#spectra.overlap(cluster, least, lists);
+    // A footer that all share is not what the copies are about.
+    const isOld = (this.#counted[cluster] ?? 0) >= 6;
+    if (isOld && (core[kinds.text] ?? 0) < leastCoreShare * (this.#lengths[cluster] ?? 0))
+      shared[kinds.text] = 0;
     const spread = spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
@@ -230,6 +239,7 @@ export class Clusters {
     for (const recipient of this.#singles.recipients(place)) this.#recipients.add(cluster, recipient);
     this.#copies[cluster] = 1;
     this.#counted[cluster] = 1;
+    this.#lengths[cluster] = this.#singles.textOf(place);
     this.#singles.drop(place);
     return cluster;
   }
@@ -239,6 +249,8 @@ export class Clusters {
     this.#counted[cluster] = counted;
     this.#copies[cluster] = (this.#copies[cluster] ?? 0) + 1;
     this.#lastSeen[cluster] = now;
+    const length = this.#lengths[cluster] ?? 0;
+    this.#lengths[cluster] = length + ((lists[kinds.text]?.length ?? 0) - length) / counted;
     for (const recipient of recipients) this.#recipients.add(cluster, recipient);
     if (counted >= halvedAt) {
       this.#spectra.thin(cluster, 2, true);
