@@ -7,6 +7,7 @@ import { type Features, featuresOf, learnBoilerplate, learnWords } from './featu
 import { Hash } from './features/hash.ts';
 import { type ImageHash, Pictures } from './features/image.ts';
 import { Spread } from './features/spread.ts';
+import type { Entry } from './journal.ts';
 import { Reports } from './reports/reports.ts';
 import { Trust } from './reports/trust.ts';
 
@@ -32,6 +33,8 @@ export interface EngineOptions {
   readonly thresholds: Thresholds;
   /** Whose mail is bulk and wanted. */
   readonly isAllowed: (content: Content, source: Source) => boolean;
+  /** Told of each change, so that it can be written down. */
+  readonly note?: (entry: Entry) => void;
 }
 
 /** A message as the engine takes it. */
@@ -80,7 +83,7 @@ export class Engine {
     if (read.content.isTest) return testVerdict;
     const { lists, features } = this.#listsOf(read);
     const match = this.#clusters.match(lists, features.sequence);
-    const cluster = counts ? this.#count(match, lists, { read, source, now }) : clusterOf(match);
+    const cluster = counts ? this.#do(this.#copy(match, lists, { read, source, now })) : clusterOf(match);
     if (counts) learnWords(read.content, this.#parts, senderOf(read.content, source));
     return this.#verdict(cluster, {
       match,
@@ -108,11 +111,10 @@ export class Engine {
     if (read.content.isTest) return testVerdict;
     const { lists, features } = this.#listsOf(read);
     const match = this.#clusters.match(lists, features.sequence);
-    const sighting = { lists, recipients: this.#recipientsOf(source), now };
     const known = clusterOf(match);
-    const cluster = known ?? this.#clusters.add(match, sighting) ?? this.#clusters.begin(sighting);
-    this.#alias(read.keys, cluster);
-    this.#say(side, cluster, { source, now });
+    const cluster = known ?? this.#do({ ...this.#copy(match, lists, { read, source, now }), begins: true });
+    if (cluster === undefined) return unknown;
+    this.#do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
     if (side === 'revoked' && source.isKnown)
       learnBoilerplate(features, this.#parts, senderOf(read.content, source));
     return this.#verdict(cluster, {
@@ -131,10 +133,13 @@ export class Engine {
   ): Verdict {
     if (keys.length === 0) return unknown;
     const known = keys.map((key) => this.#aliasOf(key)).find((cluster) => cluster !== undefined);
+    const hashes = keys.map((key) => this.#keyHash(key));
+    const recipients = this.#recipientsOf(source);
     const cluster =
-      known ?? this.#clusters.begin({ lists: noLists, recipients: this.#recipientsOf(source), now });
-    if (known === undefined) this.#alias(keys, cluster);
-    this.#say(side, cluster, { source, now });
+      known ??
+      this.#do({ kind: 'copy', begins: true, ref: 0, lists: noLists, recipients, keys: hashes, now });
+    if (cluster === undefined) return unknown;
+    this.#do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
     return { ...this.#verdict(cluster, { now }), via: 'key' };
   }
 
@@ -143,6 +148,28 @@ export class Engine {
     const sender = senderOf(read.content, source);
     learnBoilerplate(this.#listsOf(read).features, this.#parts, sender);
     learnWords(read.content, this.#parts, sender);
+  }
+
+  /** Everything that is counted, to be written down as it is, and read back into the same places. */
+  arrays(): readonly Uint8Array[] {
+    const counted = [...this.#clusters.arrays(), ...this.#aliases.arrays(), ...this.#pictures.arrays()];
+    const octets = counted.map(
+      ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+    );
+    return [...octets, ...this.#lexicon.arrays(), ...this.#boilerplate.arrays()];
+  }
+
+  /** The rest of the state, as JSON. */
+  save(): unknown {
+    return { reports: this.#reports.save(), clusters: this.#clusters.save() };
+  }
+
+  restore(saved: unknown): void {
+    if (typeof saved !== 'object' || saved === null) return;
+    this.#reports.restore(Reflect.get(saved, 'reports'));
+    this.#clusters.restore(Reflect.get(saved, 'clusters'));
+    this.#lexicon.restored();
+    this.#boilerplate.restored();
   }
 
   get #parts() {
@@ -167,25 +194,27 @@ export class Engine {
     return { lists, features };
   }
 
-  #count(
-    match: Match | undefined,
-    lists: Lists,
-    { read, source, now }: { readonly read: Read; readonly source: Source; readonly now: number },
-  ): number | undefined {
-    const recipients = this.#recipientsOf(source);
-    const cluster = this.#clusters.add(match, { lists, recipients, now });
-    if (cluster !== undefined) this.#alias(read.keys, cluster);
-    return cluster;
+  /** Plays a change: one that was just decided, or one that was written down. The cluster that it is about, if any. */
+  apply(entry: Entry): number | undefined {
+    if (entry.kind === 'word') {
+      const { side, cluster, reporter, isKnown, now } = entry;
+      const generation = this.#clusters.generationOf(cluster);
+      this.#reports.add(side, { cluster, generation }, { reporter, isKnown, now });
+      return cluster;
+    }
+    const { ref, begins, lists, recipients, keys, now } = entry;
+    const sighting = { lists, recipients, now };
+    const known = this.#clusters.add(ref === 0 ? undefined : ref, sighting, begins);
+    if (known === undefined) return undefined;
+    const generation = this.#clusters.generationOf(known);
+    for (const key of keys) this.#aliases.set(key, known, generation);
+    return known;
   }
 
-  #say(
-    side: 'reported' | 'revoked',
-    cluster: number,
-    { source, now }: { readonly source: Source; readonly now: number },
-  ): void {
-    const { reporter, isKnown } = source;
-    const generation = this.#clusters.generationOf(cluster);
-    this.#reports.add(side, { cluster, generation }, { reporter, isKnown, now });
+  #do(entry: Entry): number | undefined {
+    const cluster = this.apply(entry);
+    this.#options.note?.(entry);
+    return cluster;
   }
 
   #recipientsOf({ recipients, targets, reporter }: Source): number[] {
@@ -197,9 +226,14 @@ export class Engine {
   }
   #serial = 0;
 
-  #alias(keys: readonly LegacyKey[], cluster: number): void {
-    const generation = this.#clusters.generationOf(cluster);
-    for (const key of keys) this.#aliases.set(this.#keyHash(key), cluster, generation);
+  #copy(
+    match: Match | undefined,
+    lists: Lists,
+    { read, source, now }: { readonly read: Read; readonly source: Source; readonly now: number },
+  ): Entry & { readonly kind: 'copy' } {
+    const keys = read.keys.map((key) => this.#keyHash(key));
+    const recipients = this.#recipientsOf(source);
+    return { kind: 'copy', begins: false, ref: match?.ref ?? 0, lists, recipients, keys, now };
   }
 
   #aliasOf(key: LegacyKey): number | undefined {

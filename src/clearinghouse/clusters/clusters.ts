@@ -122,28 +122,18 @@ export class Clusters {
     return found;
   }
 
-  /** Counts a copy. What it belongs to is a cluster from the second copy on, else undefined. */
-  add(match: Match | undefined, sighting: Sighting): number | undefined {
-    if (match === undefined && sighting.recipients.length < bulkAtOnce) {
+  /**
+   * Counts a copy of what `ref` leads to. What it belongs to is a cluster from the second copy on, or when it begins
+   * one; else undefined.
+   */
+  add(ref: Ref | undefined, sighting: Sighting, begins = false): number | undefined {
+    if (ref === undefined && !begins && sighting.recipients.length < bulkAtOnce) {
       this.#keep(sighting);
       return undefined;
     }
-    const cluster = match !== undefined && match.ref > 0 ? match.ref - 1 : this.#begin(match, sighting.now);
+    const cluster = ref !== undefined && ref > 0 ? ref - 1 : this.#begin(ref, sighting.now);
     this.#join(cluster, sighting);
     return cluster;
-  }
-
-  /** A cluster of its own for a message, as when it was reported. */
-  begin(sighting: Sighting): number {
-    const cluster = this.#begin(undefined, sighting.now);
-    this.#join(cluster, sighting);
-    return cluster;
-  }
-
-  /** Counts recipients of what is known by a key only. */
-  count(cluster: number, recipients: readonly number[], now: number): void {
-    for (const recipient of recipients) this.#recipients.add(cluster, recipient);
-    this.#lastSeen[cluster] = now;
   }
 
   recipientsOf(cluster: number, now: number): number {
@@ -162,6 +152,32 @@ export class Clusters {
   /** Changes when the number of a cluster is given to another one. */
   generationOf(cluster: number): number {
     return this.#generation[cluster] ?? 0;
+  }
+
+  arrays(): readonly ArrayBufferView[] {
+    const own = [
+      this.#copies,
+      this.#counted,
+      this.#lengths,
+      this.#firstSeen,
+      this.#lastSeen,
+      this.#generation,
+    ];
+    const parts = [this.#postings, this.#singles, this.#spectra, this.#recipients];
+    return [...parts.flatMap((part): readonly ArrayBufferView[] => part.arrays()), ...own];
+  }
+
+  /** Where it goes on. */
+  save(): unknown {
+    return [this.#used, this.#hand, this.#singles.next];
+  }
+
+  restore(saved: unknown): void {
+    if (!Array.isArray(saved)) return;
+    const [used, hand, next] = saved.map(Number);
+    this.#used = Math.min(used || 0, this.#size.clusters);
+    this.#hand = (hand || 0) % this.#size.clusters;
+    this.#singles.next = (next || 0) % this.#size.singles;
   }
 
   #compare(ref: Ref, lists: Lists, sequence: readonly number[]): Match | undefined {
@@ -221,7 +237,7 @@ export class Clusters {
   }
 
   /** A cluster that begins with a message of before, or with nothing. */
-  #begin(match: Match | undefined, now: number): number {
+  #begin(ref: Ref | undefined, now: number): number {
     const cluster = this.#allocate(now);
     this.#spectra.clear(cluster);
     this.#recipients.clear(cluster, now);
@@ -229,12 +245,12 @@ export class Clusters {
     this.#counted[cluster] = 0;
     this.#firstSeen[cluster] = now;
     this.#generation[cluster] = (this.#generation[cluster] ?? 0) + 1;
-    if (match === undefined) return cluster;
-    const place = -match.ref - 1;
+    if (ref === undefined) return cluster;
+    const place = -ref - 1;
     this.#firstSeen[cluster] = this.#singles.seenAt(place);
     this.#singles.visit(place, (feature, kind) => {
       this.#spectra.add(cluster, feature, kind);
-      this.#postings.replace(feature, match.ref, cluster + 1);
+      this.#postings.replace(feature, ref, cluster + 1);
     });
     for (const recipient of this.#singles.recipients(place)) this.#recipients.add(cluster, recipient);
     this.#copies[cluster] = 1;

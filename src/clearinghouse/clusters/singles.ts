@@ -13,7 +13,8 @@ export class Singles {
   readonly #texts: Uint16Array;
   readonly #recipients: Float64Array;
   readonly #seenAt: Float64Array;
-  #next = 0;
+  /** Where the next one goes. */
+  next = 0;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -29,8 +30,8 @@ export class Singles {
 
   /** Keeps a message; its place. `lists` are its features by kind, in the order of their numbers. */
   add(lists: readonly (readonly number[])[], recipients: readonly number[], now: number): number {
-    const place = this.#next;
-    this.#next = (place + 1) % this.#capacity;
+    const place = this.next;
+    this.next = (place + 1) % this.#capacity;
     const from = place * sampleSize;
     let size = 0;
     const share = Math.floor(sampleSize / 2);

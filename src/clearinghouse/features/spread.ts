@@ -20,8 +20,8 @@ export class Spread {
   readonly #hash: Hash;
   readonly #counters: Uint8Array;
   /** Pairs that were counted: of now and of the time before. */
-  #seen: Uint32Array;
-  #seenBefore: Uint32Array;
+  readonly #seen: Uint32Array;
+  readonly #seenBefore: Uint32Array;
   #set = 0;
 
   constructor(hash: Hash, { counters, bits }: SpreadSize) {
@@ -52,19 +52,15 @@ export class Spread {
     }
   }
 
-  /** The state, to be written down. */
-  save(): readonly Uint8Array[] {
+  /** The state, to be written down and read back into the same places. */
+  arrays(): readonly Uint8Array[] {
     return [this.#counters, octetsOf(this.#seen), octetsOf(this.#seenBefore)];
   }
 
-  /** Takes up a state of the same size; any other is left. */
-  restore([counters, seen, before]: readonly Uint8Array[]): void {
-    if (counters?.length !== this.#counters.length || seen?.length !== this.#seen.byteLength) return;
-    this.#counters.set(counters);
-    octetsOf(this.#seen).set(seen);
-    if (before?.length === seen.length) octetsOf(this.#seenBefore).set(before);
+  /** After the state was read back. */
+  restored(): void {
     this.#set = 0;
-    for (const word of this.#seen) this.#set += ones(word);
+    for (const word of this.#seen) for (let left = word; left !== 0; left &= left - 1) this.#set++;
   }
 
   #place(thing: number, probe: number): number {
@@ -79,8 +75,8 @@ export class Spread {
     if (hasBit(this.#seenBefore, bit) && hasBit(this.#seenBefore, other)) return true;
     if (hasBit(this.#seen, bit) && hasBit(this.#seen, other)) return true;
     if (this.#set > fullShare * this.#seen.length * 32) {
-      this.#seenBefore = this.#seen;
-      this.#seen = new Uint32Array(this.#seenBefore.length);
+      this.#seenBefore.set(this.#seen);
+      this.#seen.fill(0);
       this.#set = 0;
     }
     this.#setBit(bit);
@@ -97,13 +93,6 @@ export class Spread {
 
 function hasBit(bits: Uint32Array, bit: number): boolean {
   return ((bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0;
-}
-
-function ones(word: number): number {
-  let left = word;
-  let count = 0;
-  for (; left !== 0; left &= left - 1) count++;
-  return count;
 }
 
 function octetsOf(words: Uint32Array): Uint8Array {

@@ -31,7 +31,7 @@ function linesOf({ type, octets, charset }: MimeLeaf): string[] {
   const decoded = decodeText(octets, charset);
   const text = type === 'text/html' ? textNodes(decoded) : decoded;
   return text
-    .split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
+    .split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/)
     .map((line) =>
       line
         .replace(/\S{10,}/gu, '')

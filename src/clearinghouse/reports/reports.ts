@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Trust } from './trust.ts';
 
 /** What was said of one cluster. */
@@ -16,6 +17,21 @@ export interface Standing {
   readonly reported: number;
   readonly revoked: number;
 }
+
+const savedShape = z.object({
+  said: z.array(
+    z.object({
+      cluster: z.number(),
+      generation: z.number(),
+      reported: z.number(),
+      revoked: z.number(),
+      at: z.number(),
+      reporters: z.array(z.string()),
+      revokers: z.array(z.string()),
+    }),
+  ),
+  trust: z.array(z.tuple([z.string(), z.number()])),
+});
 
 const halfLifeMs = 30 * 86_400_000;
 const mostClusters = 50_000;
@@ -63,6 +79,24 @@ export class Reports {
       const other = side === 'reported' ? 'revoked' : 'reported';
       said[other] = Math.max(0, said[other] - weight);
     }
+  }
+
+  save(): unknown {
+    const said = [...this.#said].map(([cluster, { reporters, revokers, ...rest }]) => ({
+      cluster,
+      ...rest,
+      reporters: [...reporters],
+      revokers: [...revokers],
+    }));
+    return { said, trust: this.#trust.save() };
+  }
+
+  restore(saved: unknown): void {
+    const parsed = savedShape.safeParse(saved).data;
+    if (parsed === undefined) return;
+    this.#trust.restore(parsed.trust);
+    for (const { cluster, reporters, revokers, ...rest } of parsed.said)
+      this.#said.set(cluster, { ...rest, reporters: new Set(reporters), revokers: new Set(revokers) });
   }
 
   #take(cluster: number, generation: number, now: number): Said {

@@ -1,0 +1,107 @@
+import { crc32 } from 'node:zlib';
+
+/** One change of the counts, complete: played again in order on the same state, it comes to the same. */
+export type Entry =
+  /** A copy that was counted; `ref` is what it was found to be like, 0 for nothing. */
+  | {
+      readonly kind: 'copy';
+      readonly now: number;
+      readonly ref: number;
+      /** Whether it is a cluster even though nothing is like it. */
+      readonly begins: boolean;
+      readonly lists: readonly (readonly number[])[];
+      readonly recipients: readonly number[];
+      readonly keys: readonly number[];
+    }
+  | {
+      readonly kind: 'word';
+      readonly now: number;
+      readonly side: 'reported' | 'revoked';
+      readonly cluster: number;
+      readonly reporter: string;
+      readonly isKnown: boolean;
+    };
+
+const headOctets = 8;
+/** Nothing that is written is longer; what claims to be is damage. */
+const maxOctets = 1 << 20;
+
+/** Length, CRC-32, and the entry. */
+export function encodeEntry(entry: Entry): Buffer {
+  const body = entry.kind === 'copy' ? encodeCopy(entry) : Buffer.from(`W${JSON.stringify(entry)}`);
+  const head = Buffer.alloc(headOctets);
+  head.writeUInt32LE(body.length, 0);
+  head.writeUInt32LE(crc32(body), 4);
+  return Buffer.concat([head, body]);
+}
+
+/** The entries of a journal up to its end, or to where it was broken off or damaged. */
+export function* decodeEntries(journal: Buffer): Generator<Entry> {
+  let at = 0;
+  while (at + headOctets <= journal.length) {
+    const length = journal.readUInt32LE(at);
+    const body = journal.subarray(at + headOctets, at + headOctets + length);
+    if (length > maxOctets || body.length < length || crc32(body) !== journal.readUInt32LE(at + 4)) return;
+    const entry = body[0] === 67 ? decodeCopy(body) : decodeWord(body);
+    if (entry === undefined) return;
+    yield entry;
+    at += headOctets + length;
+  }
+}
+
+/** `C`, flags, time, reference, the lengths of the lists, then all numbers. */
+function encodeCopy({
+  now,
+  ref,
+  begins,
+  lists,
+  recipients,
+  keys,
+}: Entry & { readonly kind: 'copy' }): Buffer {
+  const all = [...lists, recipients, keys];
+  const numbers = all.reduce((sum, list) => sum + list.length, 0);
+  const octets = Buffer.alloc(15 + 2 * all.length + 8 * numbers);
+  octets.write('C', 0, 'latin1');
+  octets[1] = begins ? 1 : 0;
+  octets.writeDoubleLE(now, 2);
+  octets.writeInt32LE(ref, 10);
+  octets[14] = all.length;
+  let at = 15;
+  for (const list of all) at = octets.writeUInt16LE(list.length, at);
+  for (const list of all) for (const number of list) at = octets.writeDoubleLE(number, at);
+  return octets;
+}
+
+function decodeCopy(body: Buffer): Entry | undefined {
+  const count = body[14] ?? 0;
+  const lengths = Array.from({ length: count }, (_, at) => body.readUInt16LE(15 + 2 * at));
+  let at = 15 + 2 * count;
+  const all = lengths.map((length) =>
+    Array.from({ length }, () => {
+      at += 8;
+      return body.readDoubleLE(at - 8);
+    }),
+  );
+  const keys = all.pop();
+  const recipients = all.pop();
+  if (keys === undefined || recipients === undefined) return undefined;
+  const begins = body[1] === 1;
+  return {
+    kind: 'copy',
+    begins,
+    now: body.readDoubleLE(2),
+    ref: body.readInt32LE(10),
+    lists: all,
+    recipients,
+    keys,
+  };
+}
+
+function decodeWord(body: Buffer): Entry | undefined {
+  try {
+    const entry: Entry = JSON.parse(body.subarray(1).toString());
+    return entry.kind === 'word' ? entry : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Clock, Log } from '../base/index.ts';
+import {
+  type CheckOptions,
+  type Clearinghouse,
+  ClearinghouseBusy,
+  type Source,
+  type Subject,
+  type Verdict,
+} from './ask.ts';
+import type { Thresholds } from './engine.ts';
+import type { Answer, Question, WorkerData } from './worker-protocol.ts';
+
+/** How a clearinghouse is opened. */
+export interface ClearinghouseOptions {
+  /** Where its state and its key are kept. */
+  readonly folder: string;
+  /** What everything that is counted may take up, in octets. */
+  readonly memory: number;
+  readonly thresholds: Thresholds;
+  /** Sender domains and list ids whose bulk is wanted. */
+  readonly allowed: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Questions that wait at most, and what of a message is looked at, in octets. */
+const most = { waiting: 1000, octets: 8 * 2 ** 20 } as const;
+const syncMs = 1000;
+/** A thread that dies again and again is begun again this much later. */
+const restartMs = 5000;
+const keyOctets = 16;
+
+/** Opens a clearinghouse in a thread of its own. Rejects with the system's errors. */
+export async function openClearinghouse(options: ClearinghouseOptions): Promise<OpenClearinghouse> {
+  const { folder } = options;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const clearinghouse = new OpenClearinghouse(options, await keyIn(folder));
+  await clearinghouse.start();
+  return clearinghouse;
+}
+
+interface Waiting {
+  readonly resolve: (verdict: Verdict) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A clearinghouse that runs; what it counts it counts in another thread. */
+export class OpenClearinghouse implements Clearinghouse, AsyncDisposable {
+  readonly #options: ClearinghouseOptions;
+  readonly #key: Uint8Array;
+  readonly #waiting = new Map<number, Waiting>();
+  #worker: Worker | undefined;
+  #serial = 0;
+  #isEnding = false;
+  #ended: (() => void) | undefined;
+
+  constructor(options: ClearinghouseOptions, key: Uint8Array) {
+    this.#options = options;
+    this.#key = key;
+  }
+
+  /** Resolves when what was counted before is read. */
+  start(): Promise<void> {
+    const { folder, memory, thresholds, allowed, log } = this.#options;
+    const data: WorkerData = { folder, key: this.#key, memory, thresholds, allowed, syncMs };
+    const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+    const worker = new Worker(new URL(name, import.meta.url), { workerData: data });
+    this.#worker = worker;
+    const ready = Promise.withResolvers<void>();
+    worker.on('message', (answer: Answer) => {
+      if (answer.kind === 'ready') {
+        const { entries, because } = answer;
+        if (because !== undefined) log.error('clearinghouse-state-unusable', { folder, because });
+        log.info('clearinghouse-ready', { folder, entries });
+        ready.resolve();
+      } else this.#take(answer);
+    });
+    worker.on('error', (error: unknown) => {
+      log.error('clearinghouse-failed', { because: String(error) });
+      ready.reject(error instanceof Error ? error : new Error(String(error)));
+    });
+    worker.on('exit', () => this.#gone(worker));
+    return ready.promise;
+  }
+
+  check(subject: Subject, source: Source, check: CheckOptions = {}): Promise<Verdict> {
+    return this.#ask('check', { subject, source, check });
+  }
+
+  report(subject: Subject, source: Source): Promise<Verdict> {
+    return this.#ask('report', { subject, source, check: {} });
+  }
+
+  revoke(subject: Subject, source: Source): Promise<Verdict> {
+    return this.#ask('revoke', { subject, source, check: {} });
+  }
+
+  /** Writes down what was counted, and ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const ended = new Promise<void>((resolve) => {
+      this.#ended = resolve;
+    });
+    worker.postMessage({ kind: 'end' } satisfies Question);
+    await ended;
+    await worker.terminate();
+  }
+
+  #ask(
+    verb: 'check' | 'report' | 'revoke',
+    {
+      subject,
+      source,
+      check,
+    }: { readonly subject: Subject; readonly source: Source; readonly check: CheckOptions },
+  ): Promise<Verdict> {
+    const worker = this.#worker;
+    if (worker === undefined || this.#isEnding)
+      return Promise.reject(new ClearinghouseBusy('it is not running'));
+    if (this.#waiting.size >= most.waiting)
+      return Promise.reject(new ClearinghouseBusy('too many questions wait'));
+    const id = ++this.#serial;
+    const given =
+      subject.kind === 'message' ? { ...subject, octets: subject.octets.slice(0, most.octets) } : subject;
+    const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
+    this.#waiting.set(id, { resolve, reject });
+    const now = this.#options.clock.now();
+    worker.postMessage({ kind: 'ask', id, verb, subject: given, source, check, now } satisfies Question);
+    return promise;
+  }
+
+  #take(answer: Answer): void {
+    const { log } = this.#options;
+    if (answer.kind === 'ended') {
+      if (answer.because !== undefined)
+        log.error('clearinghouse-state-unwritable', { because: answer.because });
+      this.#ended?.();
+    } else if (answer.kind === 'fault')
+      log.error('clearinghouse-state-unwritable', { because: answer.because });
+    else if (answer.kind !== 'ready') this.#settle(answer);
+  }
+
+  #settle(answer: Answer & { readonly kind: 'verdict' | 'failed' }): void {
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (answer.kind === 'verdict') waiting?.resolve(answer.verdict);
+    else {
+      this.#options.log.error('clearinghouse-failed', { because: answer.because });
+      waiting?.reject(new ClearinghouseBusy('it failed at this message'));
+    }
+  }
+
+  /** The thread has died: who waits is told, and another one is begun. */
+  #gone(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#ended?.();
+    for (const { reject } of this.#waiting.values()) reject(new ClearinghouseBusy('it is not running'));
+    this.#waiting.clear();
+    if (this.#isEnding) return;
+    this.#options.clock.after(restartMs, () => {
+      if (!this.#isEnding) this.start().catch(() => {});
+    });
+  }
+}
+
+/** The key that features are hashed with: made once, for what was counted under another one is lost. */
+async function keyIn(folder: string): Promise<Uint8Array> {
+  const path = join(folder, 'key');
+  try {
+    await writeFile(path, randomBytes(keyOctets), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  const key = await readFile(path);
+  if (key.length !== keyOctets) throw new Error(`${path} is no key: it has to have ${keyOctets} octets`);
+  return key;
+}

@@ -1,0 +1,33 @@
+import type { CheckOptions, Source, Subject, Verdict } from './ask.ts';
+import type { Thresholds } from './engine.ts';
+import type { Restored } from './state.ts';
+
+/** What the thread is given at its start. */
+export interface WorkerData {
+  readonly folder: string;
+  readonly key: Uint8Array;
+  readonly memory: number;
+  readonly thresholds: Thresholds;
+  /** Sender domains and list ids whose bulk is wanted. */
+  readonly allowed: readonly string[];
+  readonly syncMs: number;
+}
+
+export type Question =
+  | {
+      readonly kind: 'ask';
+      readonly id: number;
+      readonly verb: 'check' | 'report' | 'revoke';
+      readonly subject: Subject;
+      readonly source: Source;
+      readonly check: CheckOptions;
+      readonly now: number;
+    }
+  | { readonly kind: 'end' };
+
+export type Answer =
+  | ({ readonly kind: 'ready' } & Restored)
+  | { readonly kind: 'verdict'; readonly id: number; readonly verdict: Verdict }
+  | { readonly kind: 'failed'; readonly id: number; readonly because: string }
+  | { readonly kind: 'fault'; readonly because: string }
+  | { readonly kind: 'ended'; readonly because?: string };
