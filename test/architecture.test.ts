@@ -29,7 +29,7 @@ const edges: Readonly<
   guard: { values: ['store', 'mail', 'base'] },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
   trap: { values: ['mail', 'base'], types: ['receiver'] },
-  clearinghouse: { values: ['store', 'mail', 'base'] },
+  clearinghouse: { values: ['mail', 'base'] },
   // Logins to mailboxes open relay windows.
   pop3: { values: ['smtp', 'identity', 'mail', 'base'] },
   // It implements the `Policy` that the receiver declares.
@@ -48,6 +48,7 @@ const edges: Readonly<
     values: [
       'admin',
       'base',
+      'clearinghouse',
       'config',
       'delivery',
       'dns',

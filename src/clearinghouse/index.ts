@@ -5,6 +5,10 @@
  * whose core is contained in them is what it is a copy of (`clusters`). Noise that is added cannot take a core away,
  * and never repeats, so it never gets into one. Counts are of distinct recipients and reporters, and decay.
  *
+ * It runs in a thread of its own, in memory of a fixed size. Its state is a snapshot and journals that are synced once a
+ * second: a crash loses the last second of counts. On failure (too much at once, a thread that died) questions are
+ * rejected with `ClearinghouseBusy`, and each door says so in the words of its protocol.
+ *
  * Front doors speak the protocols of Razor, Pyzor, dccifd and rspamd; all of them ask the same `Clearinghouse`.
  */
 export {
@@ -16,3 +20,12 @@ export {
   type Subject,
   type Verdict,
 } from './ask.ts';
+export { openDccifd } from './doors/dccifd.ts';
+export { type Access, type Door, type DoorOptions, defaultDoorLimits } from './doors/door.ts';
+export { openHttpDoor } from './doors/http.ts';
+export { openPyzor } from './doors/pyzor.ts';
+export { openRazor } from './doors/razor.ts';
+export { RazorAccounts } from './doors/razor-accounts.ts';
+export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
+export { defaultThresholds, type Thresholds } from './engine.ts';
+export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';

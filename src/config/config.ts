@@ -41,6 +41,27 @@ export interface PopListenerConfig {
   readonly proxyProtocolFrom: readonly Cidr[];
 }
 
+/** A front door of the clearinghouse. */
+export interface DoorConfig {
+  readonly protocol: 'razor' | 'pyzor' | 'dccifd' | 'rspamd-razor' | 'rspamd-pyzor' | 'http';
+  readonly at: SocketAddress | { readonly path: string };
+  readonly allow: readonly Cidr[];
+  readonly known: readonly Cidr[];
+  readonly accounts: ReadonlyMap<string, string>;
+  readonly publicName?: string;
+  readonly token?: string;
+}
+
+export interface ClearinghouseConfig {
+  readonly folder: string;
+  /** Octets. */
+  readonly memory: number;
+  readonly bulk: number;
+  readonly shortBulk: number;
+  readonly allow: readonly string[];
+  readonly doors: readonly DoorConfig[];
+}
+
 /** A client certificate that may relay. */
 export interface CertificateConfig {
   /** `sha256:` and 64 hexadecimal digits in lower case. */
@@ -120,6 +141,8 @@ export interface Config {
     readonly connections: number;
     readonly connectionsPerClient: number;
   };
+  /** Absent: there is none. */
+  readonly clearinghouse?: ClearinghouseConfig;
   readonly routes: readonly DeliveryRoute[];
   readonly dns: {
     /** Absent: those of the system. */

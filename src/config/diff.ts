@@ -28,6 +28,7 @@ const fixed = [
   'sendmail.maildrop',
   'trap',
   'pop3',
+  'clearinghouse',
   'relay.popBeforeSmtp.events',
 ];
 

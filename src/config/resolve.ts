@@ -12,6 +12,7 @@ import type {
 } from './config.ts';
 import { findingsOf, parseAliases, parseRecipientList } from './files.ts';
 import type { Finding, KeyPath } from './problem.ts';
+import { clearinghouseOf } from './resolve-clearinghouse.ts';
 import { pop3Of, popBeforeSmtpOf } from './resolve-pop3.ts';
 import { alarmsOf, routeOf } from './resolve-routes.ts';
 import { hasUsers, usersOf } from './resolve-users.ts';
@@ -95,6 +96,7 @@ export function resolveConfig(
     ...defined('tls', tls),
     ...defined('users', usersOf(parsed.users, resolver)),
     pop3: pop3Of(parsed, resolver),
+    ...defined('clearinghouse', clearinghouseOf(parsed.clearinghouse, data, resolver)),
     domains: parsed.domains.map((domain, i) => domainOf(domain, ['domains', i], resolver)),
     relay: relayOf(parsed.relay, resolver),
     routes: parsed.routes.map((route, i) => routeOf(route, ['routes', i], resolver)),

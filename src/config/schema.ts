@@ -18,6 +18,7 @@ import {
   socketAddress,
   text,
 } from './scalar.ts';
+import { clearinghouse } from './schema-clearinghouse.ts';
 import { guard, trap } from './schema-guard.ts';
 import { delivery, limits, queue } from './schema-limits.ts';
 import { pop3, popBeforeSmtp } from './schema-pop3.ts';
@@ -244,6 +245,9 @@ export const schema = z.strictObject({
     .prefault({})
     .describe('Mail from users and programs of this machine.'),
   pop3: pop3.prefault({}).describe('POP3: a proxy in front of a server, or a server of its own.'),
+  clearinghouse: clearinghouse
+    .optional()
+    .describe('Bulk mail, counted for filters that speak Razor, Pyzor, DCC or rspamd. Default: none.'),
   users: users.optional().describe('Who may log in. Default: nobody.'),
   workers: notYet('workers', 1).describe('How many processes share the work.'),
   admin: z

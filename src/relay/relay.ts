@@ -18,6 +18,7 @@ import type { Store } from '../store/index.ts';
 import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
 import { audit } from './audit.ts';
 import { configWarnings } from './checks.ts';
+import { RelayClearinghouse } from './clearinghouse.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
@@ -136,6 +137,7 @@ export class Relay implements AsyncDisposable {
     this.#current.otherAddresses = [...(await pop3.listen()), ...(await this.#openWindowEndpoint())];
     // Everything that needs privileges is done: ports below 1024 are bound, folders belong to the user.
     if (account !== undefined) dropPrivileges(account);
+    await this.#openClearinghouse(config);
     const path = join(config.data, 'control.sock');
     this.#doors.use(await openControlSocket({ path, control: this.control, log }));
     const { maildrop: folder, maxMessageBytes } = config.sendmail;
@@ -150,6 +152,14 @@ export class Relay implements AsyncDisposable {
       log.warn('config-warning', { path: at, because: message });
     for (const { name, role, address } of this.addresses)
       log.info('listening', { listener: name, role, address });
+  }
+
+  /** It is closed with the other doors, and what it has counted is written down then. */
+  async #openClearinghouse({ clearinghouse: options }: Config): Promise<void> {
+    if (options === undefined) return;
+    const { clock, log } = this.#parts;
+    const clearinghouse = this.#doors.use(await RelayClearinghouse.open(options, { clock, log }));
+    this.#current.otherAddresses = [...this.#current.otherAddresses, ...clearinghouse.addresses];
   }
 
   /** Where programs report logins, if anywhere. It is closed with the other doors. */
@@ -190,10 +200,10 @@ export class Relay implements AsyncDisposable {
    */
   async #swap(config: Config): Promise<void> {
     const { receiver, delivery, queue, facts, guard, windows, clock, log } = this.#parts;
-    const { data, listeners, pop3, spool } = this.#current.config;
+    const { data, listeners, pop3, spool, clearinghouse } = this.#current.config;
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
-    const next = { ...config, data, listeners, pop3, spool };
+    const next = { ...config, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
     const identities = createIdentities(next, { clock, log });
     let idle = identities;
     try {

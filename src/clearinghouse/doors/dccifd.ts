@@ -1,0 +1,144 @@
+import { canonicalIp } from '../../base/index.ts';
+import { ClearinghouseBusy, type Source, type Verdict } from '../ask.ts';
+import type { Door, DoorOptions, Visitor } from './door.ts';
+import { maxCount } from './rspamd.ts';
+import { openMessageDoor } from './tcp.ts';
+
+/** What a client asked before its message. */
+export interface DccRequest {
+  readonly options: ReadonlySet<string>;
+  readonly client?: string;
+  readonly sender: string;
+  /** One answer for each; none is a question only. */
+  readonly recipients: readonly string[];
+  readonly message: Buffer;
+}
+
+const known = new Set(
+  'header cksums body spam query log grey-off no-grey grey-query no-reject rcvd-nxt rcvd-next'.split(' '),
+);
+const maxRecipients = 1000;
+const maxHeadOctets = 256 * 1024;
+
+/**
+ * The protocol of dccifd as SpamAssassin's and rspamd's modules speak it: options, client, HELO, sender, recipients up
+ * to an empty line, the message up to the end. Undefined for what is no request: there is no answer to that.
+ */
+export function parseDccRequest(octets: Buffer): DccRequest | undefined {
+  const lines: string[] = [];
+  let at = 0;
+  const next = (): string | undefined => {
+    const end = octets.indexOf(10, at);
+    if (end < 0 || end > maxHeadOctets) return undefined;
+    const line = octets.toString('latin1', at, end).replace(/\r+$/, '');
+    at = end + 1;
+    return line;
+  };
+  for (let line = next(); lines.length < 4 + maxRecipients; line = next()) {
+    if (line === undefined) return undefined;
+    if (lines.length >= 4 && line === '') break;
+    lines.push(line);
+  }
+  const [optionLine = '', clientLine = '', , sender = '', ...recipients] = lines;
+  const options = new Set(
+    optionLine
+      .toLowerCase()
+      .split(/[ \t]+/)
+      .filter((word) => word !== ''),
+  );
+  if ([...options].some((word) => !known.has(word))) return undefined;
+  const client = canonicalIp(clientLine.split('\r')[0]?.trim() ?? '');
+  return {
+    options,
+    sender,
+    recipients: recipients.map((recipient) => recipient.split('\r')[0] ?? ''),
+    message: octets.subarray(at),
+    ...(client !== undefined && client !== '0.0.0.0' && { client }),
+  };
+}
+
+/** Opens the door that clients of dccifd come to. `brand` is ours, in the name of the header. */
+export function openDccifd(options: DoorOptions, brand = 'posthouse'): Promise<Door> {
+  return openMessageDoor(options, async (octets, visitor) => {
+    const request = parseDccRequest(octets);
+    if (request === undefined) return undefined;
+    try {
+      return answerOf(request, await verdictOf(request, options, visitor), brand);
+    } catch (error) {
+      if (!(error instanceof ClearinghouseBusy)) throw error;
+      return `T\n${'T'.repeat(request.recipients.length)}\n\n`;
+    }
+  });
+}
+
+function verdictOf(
+  { options: asked, client, sender, recipients, message }: DccRequest,
+  { name, clearinghouse }: DoorOptions,
+  { address, isKnown }: Visitor,
+): Promise<Verdict> {
+  // SpamAssassin says "unknown" for whoever it is.
+  const named = recipients.filter((recipient) => recipient.includes('@'));
+  const source: Source = {
+    reporter: `${name}:${address}`,
+    isKnown,
+    recipients: named,
+    targets: recipients.length,
+    sender,
+    ...(client !== undefined && { client }),
+  };
+  const subject = { kind: 'message' as const, octets: message };
+  if (asked.has('spam')) return clearinghouse.report(subject, source);
+  return clearinghouse.check(subject, source, { counts: !asked.has('query') && recipients.length > 0 });
+}
+
+function answerOf(
+  { options, recipients, message }: DccRequest,
+  verdict: Verdict,
+  brand: string,
+): string | Buffer {
+  const isRejected = verdict.isBulk && verdict.isReported && !verdict.isAllowed && !options.has('no-reject');
+  // Rejecting is for the client to decide, by the counts: dccifd does it where it was told to, and nobody told us.
+  const action = isRejected && options.has('body') ? 'R' : 'A';
+  const head = `${action}\n${action.repeat(recipients.length)}\n`;
+  const header = metricsHeader(verdict, brand);
+  if (options.has('body')) return Buffer.concat([Buffer.from(head), bodyWith(message, header)]);
+  if (options.has('cksums')) return `${head}${header}\n${checksumTable(verdict)}\n`;
+  return options.has('header') ? `${head}${header}\n\n` : head;
+}
+
+/** `X-DCC-…-Metrics`, folded by a line feed and one tab; what is read begins behind the semicolon. */
+function metricsHeader(verdict: Verdict, brand: string): string {
+  const { isAllowed, isBulk, exact } = verdict;
+  if (isAllowed) return `X-DCC-${brand}-Metrics: ${brand} 1; whitelist`;
+  const count = countWord(verdict);
+  const words = [
+    isBulk ? 'bulk ' : '',
+    `Body=${isBulk ? count : Math.max(exact, 1)}`,
+    ` Fuz1=${count}`,
+    ` Fuz2=${count}`,
+  ];
+  return `X-DCC-${brand}-Metrics: ${brand} 1; ${words.join('')}`;
+}
+
+/** `many` is what clients act on by default: bulk that was reported as well, or is very large. */
+function countWord({ count, isBulk, isReported }: Verdict): string {
+  return isBulk && (isReported || count >= 1000) ? 'many' : String(Math.min(maxCount, count));
+}
+
+function checksumTable(verdict: Verdict): string {
+  const row = (name: string, sum: string, count: string) =>
+    `${name.padStart(25)}: ${sum.padEnd(35)} ${count.padStart(7)}\n`;
+  const count = countWord(verdict);
+  const sum = (verdict.cluster ?? '').padEnd(35, '0').slice(0, 35);
+  return `${'reported: 1'.padStart(39)}               checksum  server\n${row('Body', sum, count)}${row('Fuz1', sum, count)}${row('Fuz2', sum, count)}`;
+}
+
+/** The message with the header below its others; headers of that name that came with it go. */
+function bodyWith(message: Buffer, header: string): Buffer {
+  const text = message.toString('latin1');
+  const end = /\r?\n\r?\n/.exec(text);
+  const [head, rest] = end === null ? [text, ''] : [text.slice(0, end.index), text.slice(end.index)];
+  const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
+  const kept = head.replace(/^X-DCC-[^\n]*-Metrics:[^\n]*\n(?:[ \t][^\n]*\n)*/gim, '');
+  return Buffer.from(`${kept}${lineEnd}${header}${rest}`, 'latin1');
+}

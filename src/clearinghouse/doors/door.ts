@@ -1,0 +1,101 @@
+import type { Clock, IpSet, Log } from '../../base/index.ts';
+import type { Clearinghouse } from '../ask.ts';
+
+/** What visitors may use. */
+export interface DoorLimits {
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  /** Requests of one address in a minute. */
+  readonly requestsPerMinute: number;
+  /** Of one message. */
+  readonly octets: number;
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+export const defaultDoorLimits: DoorLimits = {
+  connections: 500,
+  connectionsPerClient: 100,
+  requestsPerMinute: 6000,
+  octets: 16 * 2 ** 20,
+  idleMs: 30_000,
+  totalMs: 120_000,
+};
+
+/** What a front door is opened with. */
+export interface DoorOptions {
+  /** In logs, and as the first word of reporters. */
+  readonly name: string;
+  /** An address, or the path of a unix socket. */
+  readonly at: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly clearinghouse: Clearinghouse;
+  readonly access: Access;
+  readonly limits: DoorLimits;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Who may come, and whose word counts as that of somebody known. */
+export interface Access {
+  readonly allowed: IpSet;
+  readonly known: IpSet;
+}
+
+/** What happened at a door, for metrics. */
+export interface DoorCounts {
+  requests: number;
+  /** By the access list or a limit. */
+  refused: number;
+  /** Requests that made no sense. */
+  faults: number;
+}
+
+/** A door that is open. */
+export interface Door extends AsyncDisposable {
+  readonly name: string;
+  /** `127.0.0.1:2703`, or a path. */
+  readonly address: string;
+  readonly port: number;
+  readonly counts: DoorCounts;
+}
+
+/** Who is there: an address, or somebody on this machine at a unix socket. */
+export interface Visitor {
+  readonly address: string;
+  readonly isKnown: boolean;
+}
+
+const windowMs = 60_000;
+const maxAddresses = 20_000;
+
+/** Requests by address, minute by minute. */
+export class Rates {
+  readonly #clock: Clock;
+  readonly #perMinute: number;
+  readonly #counts = new Map<string, number>();
+  #begunAt: number;
+
+  constructor(clock: Clock, perMinute: number) {
+    this.#clock = clock;
+    this.#perMinute = perMinute;
+    this.#begunAt = clock.now();
+  }
+
+  /** Counts a request; false when it is one too many. */
+  admits(address: string): boolean {
+    const now = this.#clock.now();
+    if (now - this.#begunAt >= windowMs || this.#counts.size > maxAddresses) {
+      this.#counts.clear();
+      this.#begunAt = now;
+    }
+    const count = (this.#counts.get(address) ?? 0) + 1;
+    this.#counts.set(address, count);
+    return count <= this.#perMinute;
+  }
+}
+
+/** Who the visitor is, or undefined for one that may not come. */
+export function visitorOf(address: string | undefined, { allowed, known }: Access): Visitor | undefined {
+  if (address === undefined || !allowed.has(address)) return undefined;
+  return { address, isKnown: known.has(address) };
+}

@@ -1,0 +1,70 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { canonicalIp } from '../../base/index.ts';
+import { type Door, type DoorCounts, type DoorOptions, Rates, type Visitor, visitorOf } from './door.ts';
+
+/** Datagrams that are being answered at once; more are dropped, as the network would. */
+const maxPending = 1000;
+
+/** Opens a door where each datagram has one answer, or none. Rejects with the system's error. */
+export async function openUdpDoor(
+  options: DoorOptions,
+  answer: (datagram: Buffer, visitor: Visitor) => Promise<Buffer | undefined>,
+): Promise<Door> {
+  const { at, name } = options;
+  if ('path' in at) throw new Error('datagrams come to an address');
+  const socket = createSocket(at.host.includes(':') ? 'udp6' : 'udp4');
+  const door = new UdpDoor(name, socket, at.host);
+  const rates = new Rates(options.clock, options.limits.requestsPerMinute);
+  let pending = 0;
+  const serve = async (datagram: Buffer, from: RemoteInfo, visitor: Visitor) => {
+    pending++;
+    try {
+      const reply = await answer(datagram, visitor);
+      if (reply === undefined) door.counts.faults++;
+      else socket.send(reply, from.port, from.address);
+    } catch (error) {
+      options.log.warn('door-failed', { door: name, client: from.address, because: String(error) });
+    } finally {
+      pending--;
+    }
+  };
+  socket.on('message', (datagram, from) => {
+    const visitor = visitorOf(canonicalIp(from.address), options.access);
+    if (visitor === undefined || pending >= maxPending || !rates.admits(visitor.address)) {
+      door.counts.refused++;
+      return;
+    }
+    door.counts.requests++;
+    void serve(datagram, from, visitor);
+  });
+  socket.bind({ address: at.host, port: at.port });
+  await once(socket, 'listening');
+  socket.on('error', (error) => options.log.error('door-failed', { door: name, because: error.message }));
+  return door;
+}
+
+class UdpDoor implements Door {
+  readonly name: string;
+  readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
+  readonly #socket: Socket;
+  readonly #host: string;
+
+  constructor(name: string, socket: Socket, host: string) {
+    this.name = name;
+    this.#socket = socket;
+    this.#host = host;
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  get address(): string {
+    return this.#host.includes(':') ? `[${this.#host}]:${this.port}` : `${this.#host}:${this.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+}

@@ -1,0 +1,88 @@
+import type { ClearinghouseConfig, DoorConfig } from './config.ts';
+import type { KeyPath } from './problem.ts';
+import type { Parsed } from './schema.ts';
+
+interface Source {
+  path(text: string): string;
+  find(path: KeyPath, message: string, hint?: string): void;
+  secret(path: KeyPath, file: string): string | undefined;
+  read(path: KeyPath, file: string): string | undefined;
+}
+
+type ParsedDoor = NonNullable<Parsed['clearinghouse']>['doors'][number];
+
+const usualPorts: Readonly<Record<ParsedDoor['protocol'], number>> = {
+  razor: 2703,
+  pyzor: 24_441,
+  dccifd: 10_045,
+  'rspamd-razor': 11_342,
+  'rspamd-pyzor': 5953,
+  http: 8111,
+};
+const minTokenLength = 16;
+
+export function clearinghouseOf(
+  parsed: Parsed['clearinghouse'],
+  data: string,
+  source: Source,
+): ClearinghouseConfig | undefined {
+  if (parsed === undefined) return undefined;
+  const { folder, memory, bulk, shortBulk, allow, doors } = parsed;
+  return {
+    folder: source.path(folder ?? `${data}/clearinghouse`),
+    memory,
+    bulk,
+    shortBulk,
+    allow,
+    doors: doors.map((door, i) => doorOf(door, ['clearinghouse', 'doors', i], source)),
+  };
+}
+
+function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
+  const { protocol, address, socket, allow, known, accounts, publicName, token } = door;
+  if (address !== undefined && socket !== undefined)
+    source.find([...path, 'socket'], 'there is an address already', 'use one of them');
+  if (socket !== undefined && (protocol === 'pyzor' || protocol === 'http'))
+    source.find([...path, 'socket'], `${protocol} comes to an address`);
+  if (protocol === 'http' && token === undefined)
+    source.find([...path, 'token'], 'is missing', 'token: { file: … }');
+  const host = address?.host ?? '127.0.0.1';
+  const at =
+    socket === undefined
+      ? { host, port: address === undefined || address.port === 0 ? portOf(protocol, address) : address.port }
+      : { path: source.path(socket) };
+  return {
+    protocol,
+    at,
+    allow,
+    known,
+    accounts: accountsOf(accounts, [...path, 'accounts'], source),
+    ...(publicName !== undefined && { publicName }),
+    ...(token !== undefined && { token: tokenOf(token.file, [...path, 'token', 'file'], source) }),
+  };
+}
+
+/** Port 0 in so many words lets the system choose. */
+function portOf(protocol: ParsedDoor['protocol'], address: ParsedDoor['address']): number {
+  return address === undefined ? usualPorts[protocol] : 0;
+}
+
+function tokenOf(file: string, at: KeyPath, source: Source): string {
+  const token = source.secret(at, file)?.trim();
+  if (token !== undefined && token.length < minTokenLength)
+    source.find(at, `the token has fewer than ${minTokenLength} characters`, 'openssl rand -hex 32');
+  return token ?? '';
+}
+
+/** `user : key` lines, as pyzord has them. */
+function accountsOf(file: string | undefined, at: KeyPath, source: Source): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const text = file === undefined ? '' : (source.read(at, file) ?? '');
+  for (const [number, line] of text.split('\n').entries()) {
+    if (/^\s*(?:#|$)/.test(line)) continue;
+    const [, user, key] = /^\s*(\S+)\s*:\s*([0-9a-fA-F]+)\s*$/.exec(line) ?? [];
+    if (user === undefined || key === undefined) source.find(at, `line ${number + 1} is not "user : key"`);
+    else found.set(user, key);
+  }
+  return found;
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { choice, count, listOf, network, path, size, socketAddress, text } from './scalar.ts';
+
+const everybody = { means: 'anybody could ask and report', hint: 'list the networks of your filters' };
+
+const door = z.strictObject({
+  protocol: choice(['razor', 'pyzor', 'dccifd', 'rspamd-razor', 'rspamd-pyzor', 'http']).describe(
+    'What is spoken there: `razor` (razor-agents), `pyzor`, `dccifd` (SpamAssassin’s and rspamd’s DCC modules), `rspamd-razor` and `rspamd-pyzor` (external services of rspamd, with the whole message), `http`.',
+  ),
+  address: socketAddress(0)
+    .optional()
+    .describe(
+      'The IP address and port to listen on. Default: 127.0.0.1 and the usual port (2703, 24441, 10045, 11342, 5953; 8111 for `http`).',
+    ),
+  socket: path().optional().describe('A unix socket instead, for protocols over TCP. Default: none.'),
+  allow: listOf(network(everybody)).prefault(['127.0.0.0/8', '::1/128']).describe('Who may come.'),
+  known: listOf(network(everybody))
+    .prefault([])
+    .describe('Whose reports count as those of somebody known; others begin with little trust.'),
+  accounts: path()
+    .optional()
+    .describe('`pyzor`: a file of `user : key` lines, who may whitelist. Default: nobody.'),
+  publicName: text()
+    .optional()
+    .describe(
+      '`razor`: what clients are told to come back to, `razor.example.org:2703`. Default: the address.',
+    ),
+  token: z
+    .strictObject({
+      file: path().describe('A file that holds the token and nothing else; 16 characters or more.'),
+    })
+    .optional()
+    .describe('`http`: what callers have to know. Required there.'),
+});
+
+/** `clearinghouse`. */
+export const clearinghouse = z.strictObject({
+  folder: path().optional().describe('Where its state is kept. Default: `clearinghouse` in `data`.'),
+  memory: size({ min: '16MB', max: '64GB' })
+    .prefault('256MB')
+    .describe('What everything that is counted may take up. It is allocated at the start and never grows.'),
+  bulk: count(2, 1_000_000)
+    .prefault(10)
+    .describe(
+      'Distinct recipients from which on copies are bulk. They are forgotten in a day, those of more than nine copies in thirty.',
+    ),
+  shortBulk: count(2, 1_000_000)
+    .prefault(100)
+    .describe('The same for messages of a few words, which people write alike.'),
+  allow: listOf(text())
+    .prefault([])
+    .describe('Domains of senders and list ids whose bulk is wanted: nothing follows from their counts.'),
+  doors: listOf(door)
+    .prefault([])
+    .describe('Who can ask it, and how. Every door is closed unless it is listed.'),
+});

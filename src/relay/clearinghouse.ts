@@ -1,0 +1,94 @@
+import { type Clock, IpSet, type Log } from '../base/index.ts';
+import {
+  type Door,
+  type DoorOptions,
+  defaultDoorLimits,
+  defaultThresholds,
+  type OpenClearinghouse,
+  openClearinghouse,
+  openDccifd,
+  openHttpDoor,
+  openPyzor,
+  openRazor,
+  openRspamdPyzor,
+  openRspamdRazor,
+  RazorAccounts,
+} from '../clearinghouse/index.ts';
+import type { Config } from '../config/index.ts';
+import type { ListeningAddress } from '../receiver/index.ts';
+
+type ClearinghouseConfig = NonNullable<Config['clearinghouse']>;
+type DoorConfig = ClearinghouseConfig['doors'][number];
+
+/** The clearinghouse of a relay, with its doors. */
+export class RelayClearinghouse implements AsyncDisposable {
+  readonly clearinghouse: OpenClearinghouse;
+  readonly #doors: readonly Door[];
+
+  private constructor(clearinghouse: OpenClearinghouse, doors: readonly Door[]) {
+    this.clearinghouse = clearinghouse;
+    this.#doors = doors;
+  }
+
+  /** Opens it as configured. Rejects with the system's errors; then nothing stays open. */
+  static async open(
+    { folder, memory, bulk, shortBulk, allow, doors }: ClearinghouseConfig,
+    { clock, log }: { readonly clock: Clock; readonly log: Log },
+  ): Promise<RelayClearinghouse> {
+    await using opened = new AsyncDisposableStack();
+    const thresholds = { ...defaultThresholds, bulk, shortBulk };
+    const clearinghouse = opened.use(
+      await openClearinghouse({ folder, memory, thresholds, allowed: allow, clock, log }),
+    );
+    const open: Door[] = [];
+    for (const door of doors) {
+      const options = doorOptions(door, clearinghouse, { clock, log });
+      open.push(opened.use(await openDoor(door, options, folder)));
+    }
+    opened.move();
+    return new RelayClearinghouse(clearinghouse, open);
+  }
+
+  get addresses(): readonly ListeningAddress[] {
+    return this.#doors.map(({ name, address, port }) => ({ name, role: name, address, host: '', port }));
+  }
+
+  /** Closes the doors first, so that what was answered is counted. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#doors.map((door) => door[Symbol.asyncDispose]()));
+    await this.clearinghouse[Symbol.asyncDispose]();
+  }
+}
+
+function doorOptions(
+  { protocol, at, allow, known }: DoorConfig,
+  clearinghouse: OpenClearinghouse,
+  parts: { readonly clock: Clock; readonly log: Log },
+): DoorOptions {
+  const access = { allowed: new IpSet(allow), known: new IpSet(known) };
+  return { name: protocol, at, clearinghouse, access, limits: defaultDoorLimits, ...parts };
+}
+
+function openDoor(
+  { protocol, accounts, publicName, token = '', at }: DoorConfig,
+  options: DoorOptions,
+  folder: string,
+): Promise<Door> {
+  switch (protocol) {
+    case 'razor': {
+      const own = 'path' in at ? at.path : `${at.host}:${at.port}`;
+      const registered = new RazorAccounts(`${folder}/razor-accounts`);
+      return openRazor({ ...options, accounts: registered, publicName: publicName ?? own });
+    }
+    case 'pyzor':
+      return openPyzor({ ...options, accounts });
+    case 'dccifd':
+      return openDccifd(options);
+    case 'rspamd-razor':
+      return openRspamdRazor(options);
+    case 'rspamd-pyzor':
+      return openRspamdPyzor(options);
+    case 'http':
+      return openHttpDoor({ ...options, token });
+  }
+}
