@@ -17,13 +17,13 @@ export interface Thresholds {
   readonly bulk: number;
   /** The same for messages of a few words, which people write alike. */
   readonly shortBulk: number;
-  /** Weighed reports. */
+  /** Weighed reports; one of somebody known weighs 1 at first and half of it after thirty days. */
   readonly reported: number;
   /** Revocations as a share of the reports, from which on people disagree. */
   readonly contested: number;
 }
 
-export const defaultThresholds: Thresholds = { bulk: 10, shortBulk: 100, reported: 1, contested: 0.3 };
+export const defaultThresholds: Thresholds = { bulk: 10, shortBulk: 100, reported: 0.7, contested: 0.3 };
 
 export interface EngineOptions {
   /** Secret; 16 octets. What was counted under another key is lost. */

@@ -181,10 +181,10 @@ export class Clusters {
   }
 
   #compare(ref: Ref, lists: Lists, sequence: readonly number[]): Match | undefined {
-    const isPair = ref < 0;
-    const common = isPair
-      ? this.#withSingle(-ref - 1, lists, sequence)
-      : this.#withCluster(ref - 1, lists, sequence);
+    const common =
+      ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists, sequence);
+    // One that began with a single message, as by a report, has no core yet.
+    const isPair = ref < 0 || this.#counted[ref - 1] === 1;
     const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
     const via = reasonFor(of, isPair);
     return via && { ref, via, score: scoreOf(of) };
@@ -228,7 +228,8 @@ export class Clusters {
 
   /** From how many copies on a feature is one of the core. */
   #leastCount(cluster: number): number {
-    return Math.max(2, Math.ceil(0.25 * (this.#counted[cluster] ?? 0)));
+    const counted = this.#counted[cluster] ?? 0;
+    return counted === 1 ? 1 : Math.max(2, Math.ceil(0.25 * counted));
   }
 
   #keep({ lists, recipients, now }: Sighting): void {

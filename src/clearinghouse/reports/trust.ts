@@ -1,7 +1,7 @@
 /** Reporters that are remembered; the one that was heard of longest ago goes. */
 const most = 20_000;
 /** Where somebody begins: nobody knows him, he has an account, or the operator named him. */
-const start = { anonymous: 0.1, known: 0.5 } as const;
+const start = { anonymous: 0.1, known: 1 } as const;
 const floor = 0.01;
 const ceiling = 1;
 

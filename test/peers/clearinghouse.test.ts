@@ -1,0 +1,174 @@
+/** The clearinghouse, asked by the clients that people have: razor-agents, Pyzor, SpamAssassin's DCC module. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { freePort, type Peers, type Posthouse, peerTest, run } from './support.ts';
+
+const words =
+  'offer money today account winner prize claim urgent transfer bank million release fund lawyer trust'.split(
+    ' ',
+  );
+
+/** A text of a hundred words, the same for a seed. */
+function campaign(seed: number): string[] {
+  let state = seed;
+  const next = () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return state;
+  };
+  return Array.from({ length: 100 }, () => `${words[next() % words.length]}${next() % 40 < 10 ? 's' : ''}`);
+}
+
+/** A copy: the text between noise that no other copy has. */
+function copy(text: readonly string[], n: number): string {
+  const noise = (at: string) =>
+    Array.from({ length: 60 }, (_, i) => `${at}${n}x${(i * 7919) % 997}`).join(' ');
+  const lines = [
+    `Hello u${n},`,
+    '',
+    noise('bla'),
+    text.slice(0, 50).join(' '),
+    noise('foo'),
+    text.slice(50).join(' '),
+    '',
+  ];
+  return `From: a${n}@spam${n}.example\nTo: u${n}@ours.example\nSubject: ${noise('s').slice(0, 30)}\nMessage-ID: <${n}@x.example>\n\n${lines.join('\n').replace(/(.{50,70}) /g, '$1\n')}`;
+}
+
+async function clearinghouse(peers: Peers, doors: readonly object[], data?: string): Promise<Posthouse> {
+  return peers.posthouse({
+    ...(data !== undefined && { data }),
+    clearinghouse: { memory: '32MB', doors },
+  });
+}
+
+/** Sends a message, ends, and gives the whole answer. */
+async function asked(port: number, text: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+  await once(socket, 'connect');
+  socket.end(text);
+  let answer = '';
+  for await (const piece of socket) answer += String(piece);
+  return answer;
+}
+
+function dcc(port: number, text: string, n: number): Promise<string> {
+  return asked(port, `header\n192.0.2.${n % 250}\nhelo\na@spam.example\nu${n}@ours.example\n\n${text}`);
+}
+
+peerTest(
+  'a campaign whose copies all differ is bulk for SpamAssassin, by its DCC module',
+  ['spamassassin'],
+  async (peers) => {
+    const posthouse = await clearinghouse(peers, [{ protocol: 'dccifd', address: '127.0.0.1:0' }]);
+    const port = posthouse.port('dccifd');
+    const folder = await peers.folder('spamassassin');
+    const rules = `
+loadplugin Mail::SpamAssassin::Plugin::Check
+loadplugin Mail::SpamAssassin::Plugin::DCC
+use_dcc 1
+dcc_dccifd_path 127.0.0.1:${port}
+dcc_body_max 10
+dcc_fuz1_max 10
+dcc_fuz2_max 10
+full DCC_CHECK eval:check_dcc()
+score DCC_CHECK 3
+dns_available no
+skip_rbl_checks 1
+add_header all Tests _TESTS_
+`;
+    await writeFile(join(folder, 'own.cf'), rules);
+    await writeFile(join(folder, 'prefs'), '');
+    const spamassassin = (text: string) =>
+      run(
+        'spamassassin',
+        ['-x', '-t', '-C', folder, `--siteconfigpath=${folder}`, '-p', join(folder, 'prefs')],
+        {
+          input: text,
+          env: { HOME: folder },
+        },
+      );
+    const text = campaign(1);
+    const first = await spamassassin(copy(text, 1));
+    assert.match(first.stdout, /X-Spam-Tests: none/, first.stderr);
+    for (let n = 2; n < 16; n++) await dcc(port, copy(text, n), n);
+    assert.match((await spamassassin(copy(text, 99))).stdout, /X-Spam-Tests: .*DCC_CHECK/);
+    assert.match((await spamassassin(copy(campaign(7), 3))).stdout, /X-Spam-Tests: none/, 'another mail');
+  },
+);
+
+peerTest('razor-agents register, check, report and revoke', ['razor-admin', 'razor-check'], async (peers) => {
+  const port = await freePort();
+  const posthouse = await clearinghouse(peers, [
+    { protocol: 'razor', address: `127.0.0.1:${port}`, known: '127.0.0.1' },
+    { protocol: 'rspamd-razor', address: '127.0.0.1:0' },
+  ]);
+  const home = await peers.folder('razor');
+  await mkdir(join(home, 'home'));
+  await writeFile(join(home, 'razor-agent.conf'), `razordiscovery = 127.0.0.1:${port}\nmin_cf = ac\n`);
+  const razor = async (command: string, ...args: readonly string[]) =>
+    run(command, [`-home=${home}`, ...args], { env: { HOME: join(home, 'home') } });
+  const letter = join(home, 'letter');
+  await writeFile(letter, copy(campaign(2), 1));
+  assert.equal((await razor('razor-admin', '-create')).code, 0);
+  const registered = await razor('razor-admin', '-register', '-user=anna', '-pass=secret1');
+  assert.match(registered.stdout, /Register successful/, registered.stderr);
+  assert.equal((await razor('razor-check', letter)).code, 1, 'nobody knows it');
+  const reported = await razor('razor-report', '-f', letter);
+  assert.equal(reported.code, 0, reported.stderr);
+  assert.equal((await razor('razor-check', letter)).code, 0, 'it was reported');
+  // The whole message was reported: another copy, which nobody reported, is known as well.
+  const other = copy(campaign(2), 2);
+  for (let n = 3; n < 16; n++) await asked(posthouse.port('rspamd-razor'), copy(campaign(2), n));
+  assert.equal(await asked(posthouse.port('rspamd-razor'), other), 'spam');
+  assert.equal(await asked(posthouse.port('rspamd-razor'), copy(campaign(3), 2)), 'ham');
+  assert.equal((await razor('razor-revoke', '-f', letter)).code, 0);
+  assert.equal((await razor('razor-check', letter)).code, 1, 'it was revoked');
+});
+
+peerTest('pyzor reports, checks and hears of what others saw whole', ['pyzor'], async (peers) => {
+  const key = 'a'.repeat(40);
+  const accounts = join(await peers.folder('accounts'), 'pyzord.passwd');
+  await writeFile(accounts, `anna : ${key}\n`);
+  const posthouse = await clearinghouse(peers, [
+    { protocol: 'pyzor', address: '127.0.0.1:0', accounts },
+    { protocol: 'dccifd', address: '127.0.0.1:0' },
+  ]);
+  const port = posthouse.port('pyzor');
+  const home = await peers.folder('pyzor');
+  await writeFile(join(home, 'servers'), `127.0.0.1:${port}\n`);
+  const pyzor = async (command: string, text = '') =>
+    (await run('pyzor', ['--homedir', home, command], { input: text })).stdout;
+  assert.match(await pyzor('ping'), /\(200, 'OK'\)/);
+  const letter = copy(campaign(4), 1);
+  assert.match(await pyzor('check', letter), /\(200, 'OK'\)\t0\t0/);
+  assert.match(await pyzor('report', letter), /\(200, 'OK'\)/);
+  assert.match(await pyzor('check', letter), /\(200, 'OK'\)\t1\t0/);
+  assert.match(await pyzor('info', letter), /Count: 1/);
+  assert.match(await pyzor('whitelist', letter), /\(403, 'Forbidden'\)/, 'nobody may without an account');
+  // The bridge: copies that were seen whole count for the digest of one of them.
+  const text = campaign(5);
+  for (let n = 0; n < 15; n++) await dcc(posthouse.port('dccifd'), copy(text, n), n);
+  const bridged = /\t(\d+)\t0/.exec(await pyzor('check', copy(text, 14)));
+  assert.ok(Number(bridged?.[1]) >= 13, `count ${bridged?.[1]}`);
+  assert.match(await pyzor('check', 'Subject: empty\n\n'), /\t0\t0/, 'an empty message is nobody’s');
+  await writeFile(join(home, 'accounts'), `127.0.0.1 : ${port} : anna : ,${key}\n`);
+  assert.match(await pyzor('whitelist', letter), /\(200, 'OK'\)/);
+  await writeFile(join(home, 'accounts'), `127.0.0.1 : ${port} : anna : ,${'b'.repeat(40)}\n`);
+  assert.match(await pyzor('check', letter), /\(401, 'Unauthorized'\)/);
+});
+
+peerTest('counts are there after kill -9, but for the last second', [], async (peers) => {
+  const data = await peers.folder('data');
+  const door = { protocol: 'dccifd', address: '127.0.0.1:0' };
+  const first = await clearinghouse(peers, [door], data);
+  const text = campaign(6);
+  for (let n = 0; n < 15; n++) await dcc(first.port('dccifd'), copy(text, n), n);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  process.kill(first.pid, 'SIGKILL');
+  await first.stop();
+  const second = await clearinghouse(peers, [door], data);
+  assert.match(await dcc(second.port('dccifd'), copy(text, 50), 50), /; bulk Body=1[4-8] /);
+});
