@@ -1,4 +1,5 @@
 import { fuzzTargets as admin } from '../../src/admin/fuzz.ts';
+import { fuzzTargets as clearinghouse } from '../../src/clearinghouse/fuzz.ts';
 import { fuzzTargets as client } from '../../src/client/fuzz.ts';
 import { fuzzTargets as config } from '../../src/config/fuzz.ts';
 import { fuzzTargets as dns } from '../../src/dns/fuzz.ts';
@@ -24,4 +25,5 @@ export const targets: readonly FuzzTarget[] = [
   ...config,
   ...admin,
   ...pop3,
+  ...clearinghouse,
 ];

@@ -42,19 +42,41 @@ interface Open {
   readonly color: string | undefined;
 }
 
+/** What goes to the parser at once. */
+const pieceLength = 16_384;
+/** Elements that are open in the parser: each one more costs it as much as there are. */
+const maxOpen = 1000;
+
 /** Reads a page as tolerantly as a mail program, and leaves out what it would not show. */
 export function readPage(html: string): Page {
   const reader = new PageReader();
-  const parser = new Parser(
-    {
-      onopentag: (tag, attributes) => reader.open(tag, attributes),
-      ontext: (text) => reader.text(text),
-      onclosetag: (tag, isImplied) => reader.close(tag, isImplied),
-    },
-    { decodeEntities: true, lowerCaseTags: true, recognizeSelfClosing: false },
-  );
-  // Conditional comments are for one program and comments for none; the parser passes over both.
-  parser.write(html);
+  let open = 0;
+  const begin = () =>
+    new Parser(
+      {
+        onopentag: (tag, attributes) => {
+          open++;
+          reader.open(tag, attributes);
+        },
+        ontext: (text) => reader.text(text),
+        onclosetag: (tag) => {
+          open--;
+          reader.close(tag);
+        },
+      },
+      { decodeEntities: true, lowerCaseTags: true, recognizeSelfClosing: false },
+    );
+  let parser = begin();
+  for (let at = 0; at < html.length; ) {
+    const cut = at + pieceLength >= html.length ? html.length : html.lastIndexOf('<', at + pieceLength);
+    const end = cut > at ? cut : at + pieceLength;
+    parser.write(html.slice(at, end));
+    at = end;
+    if (open <= maxOpen) continue;
+    // A page of nothing but beginnings; what comes is read by a parser that has forgotten them.
+    parser = begin();
+    open = 0;
+  }
   parser.end();
   return reader.page();
 }
@@ -95,7 +117,7 @@ class PageReader {
     this.#text += text;
   }
 
-  close(tag: string, _isImplied: boolean): void {
+  close(tag: string): void {
     const at = this.#stack.findLastIndex((open) => open.tag === tag);
     if (at < 0) return;
     const isUnseen = this.#stack[at]?.isUnseen === true;

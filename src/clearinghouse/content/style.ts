@@ -10,7 +10,7 @@ const hiding: readonly RegExp[] = [
   /(?:^|;)display:none/,
   /(?:^|;)visibility:(?:hidden|collapse)/,
   /(?:^|;)opacity:0?(?:\.0\d*)?(?:;|$|!)/,
-  /(?:^|;)font(?:-size)?:(?:[^;]*\s)?(?:0|1|0?\.\d+)(?:px|pt|em|rem|%)?(?:;|$|!|\/)/,
+  /(?:^|;)font(?:-size)?:(?:[^;]*\s)?(?:0|1|0?\.\d+)(?:px|pt|em|rem|%)?(?:;|$|!|\/|\s)/,
   /(?:^|;)(?:max-)?(?:height|width):0(?:px|pt|em|%)?(?:;|$|!)/,
   /(?:^|;)line-height:0(?:px|pt|em|%)?(?:;|$|!)/,
   /(?:^|;)mso-hide:all/,

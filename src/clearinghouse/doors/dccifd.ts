@@ -39,6 +39,7 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
     if (lines.length >= 4 && line === '') break;
     lines.push(line);
   }
+  if (lines.length >= 4 + maxRecipients) return undefined;
   const [optionLine = '', clientLine = '', , sender = '', ...recipients] = lines;
   const options = new Set(
     optionLine

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readContent } from './read.ts';
+
+const plain = (body: string, header = '') =>
+  Buffer.from(
+    `From: a@shop.example.com\r\nTo: u@x.example\r\n${header}Content-Type: text/plain; charset=utf-8\r\n\r\n${body}\r\n`,
+  );
+const html = (body: string) =>
+  Buffer.from(`From: a@b.example\r\nContent-Type: text/html; charset=utf-8\r\n\r\n${body}\r\n`);
+const words = (octets: Uint8Array) => readContent(octets).words.join(' ');
+
+test('a text is its words, in one spelling', () => {
+  assert.equal(words(plain('Buy CHEAP pills, now!  2 for 1.')), 'buy cheap pills now for');
+  assert.equal(
+    words(plain('p\u200bi\u00adlls ｐｉｌｌｓ pіlls ρills píłls')),
+    'pills pills pills pills piłls',
+  );
+  assert.equal(words(plain('buy V I A G R A and c.i.a.l.i.s here')), 'buy viagra and cialis here');
+  assert.deepEqual(readContent(plain('v1agr4 costs 100')).folded, ['viagra', 'costs']);
+});
+
+test('Russian and Greek stay what they are', () => {
+  assert.equal(words(plain('Купите сейчас, скидка')), 'купите сейчас скидка');
+  assert.equal(words(plain('αγορά τώρα')), 'αγορά τώρα');
+});
+
+test('scripts without spaces come as pairs of characters', () => {
+  assert.equal(words(plain('免费奖金')), '免费 费奖 奖金');
+});
+
+test('what is the recipient’s own, a greeting and what is quoted are left out', () => {
+  const octets = plain(
+    'Dear Anna Smith,\r\n\r\nanna, this is for anna.smith here\r\n> quoted text of another',
+    'To: Anna Smith <anna.smith@x.example>\r\n',
+  );
+  assert.equal(
+    readContent(octets, { recipients: ['anna.smith@x.example'] }).words.join(' '),
+    'this is for here',
+  );
+});
+
+test('links are their registrable domains, and what to act on is kept', () => {
+  const { words: found, actions } = readContent(
+    plain(
+      'see https://win.prize.co.uk/claim/12345?x=1 or call +44 20 7946 0958, pay to bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq, a@b.example',
+    ),
+  );
+  assert.ok(found.includes('url:prize.co.uk'));
+  for (const action of [
+    'domain:prize.co.uk',
+    'path:prize.co.uk/claim/#',
+    'tel:079460958',
+    'mail:a@b.example',
+  ])
+    assert.ok(actions.includes(action), `${action} in ${actions}`);
+  assert.ok(actions.some((action) => action.startsWith('wallet:bc1')));
+});
+
+const hidden: readonly string[] = [
+  '<p style="display:none">noise</p>',
+  '<span style="visibility : hidden">noise</span>',
+  '<div style="font-size:0px">noise</div>',
+  '<div style="font: 1px arial">noise</div>',
+  '<div style="max-height:0;overflow:hidden">noise</div>',
+  '<div style="mso-hide:all">noise</div>',
+  '<div style="text-indent:-9999px">noise</div>',
+  '<div hidden>noise</div>',
+  '<font color="#ffffff">noise</font>',
+  '<table bgcolor="#000000"><tr><td><font color="#010101">noise</font></td></tr></table>',
+  '<style>.x{display:none}</style><b class="x">noise</b>',
+  '<style>p.y { color: #fff }</style><p class="y">noise</p>',
+  '<!-- noise -->',
+  '<!--[if mso]>noise<![endif]-->',
+  '<script>noise</script>',
+  '<title>noise</title>',
+];
+
+for (const text of hidden) {
+  test(`not seen: ${text}`, () =>
+    assert.equal(words(html(`<html><body>be<b>f</b>ore ${text} after</body></html>`)), 'before after'));
+}
+
+test('inline tags join letters, and blocks divide words', () => {
+  assert.equal(words(html('v<b>ia</b><!-- x -->gra<br>now<p>today</p>here')), 'viagra now today here');
+});
+
+test('of several forms HTML is read, and parts in any encoding', () => {
+  const octets = Buffer.from(
+    [
+      'From: a@b.example',
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/mixed; boundary="x y"',
+      '',
+      'preamble',
+      '--x y',
+      'Content-Type: multipart/alternative; boundary=inner',
+      '',
+      '--inner',
+      'Content-Type: text/plain',
+      '',
+      'only plain',
+      '--inner',
+      'Content-Type: text/html; charset=iso-8859-1',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      '<p>caf=E9 is ope=',
+      'n</p>',
+      '--inner--',
+      '--x y',
+      'Content-Type: application/pdf; name="=?utf-8?q?r=C3=A9sum=C3=A9.pdf?="',
+      'Content-Transfer-Encoding: base64',
+      '',
+      'JVBERi0=',
+      '--x y--',
+    ].join('\r\n'),
+  );
+  const { words: found, leaves } = readContent(octets);
+  assert.equal(found.join(' '), 'cafe is open');
+  assert.deepEqual(
+    leaves.map(({ type, isAttachment }) => [type, isAttachment]),
+    [
+      ['text/plain', false],
+      ['text/html', false],
+      ['application/pdf', true],
+    ],
+  );
+  assert.equal(Buffer.from(leaves[2]?.octets ?? []).toString(), '%PDF-');
+});
+
+test('a hundred thousand parts, deep nesting and bombs cost little', () => {
+  const many = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${'--b\r\nContent-Type: text/plain\r\n\r\nx\r\n'.repeat(100_000)}`;
+  let deep = 'Content-Type: text/plain\r\n\r\nx';
+  for (let n = 0; n < 500; n++)
+    deep = `Content-Type: multipart/mixed; boundary=b${n}\r\n\r\n--b${n}\r\n${deep}\r\n--b${n}--`;
+  const tags = `Content-Type: text/html\r\n\r\n${'<div style="x">'.repeat(100_000)}x`;
+  const line = `Subject: x\r\n\r\n${'a'.repeat(3_000_000)}`;
+  const dots = `Subject: x\r\n\r\n${'a.'.repeat(500_000)} ${'a '.repeat(500_000)}`;
+  for (const text of [many, deep, tags, line, dots]) {
+    const octets = Buffer.from(text);
+    const begun = performance.now();
+    const content = readContent(octets);
+    assert.ok(content.words.length <= 20_000 && content.leaves.length <= 1000);
+    assert.ok(performance.now() - begun < 3000, `${text.slice(0, 50)}: ${performance.now() - begun} ms`);
+  }
+});

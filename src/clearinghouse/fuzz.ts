@@ -1,0 +1,44 @@
+/** Fuzz targets of this folder: every reader of what others send. Each takes any octets and throws out of its bounds. */
+import assert from 'node:assert/strict';
+import { readContent } from './content/read.ts';
+import { parseDccRequest } from './doors/dccifd.ts';
+import { parseRequest } from './doors/pyzor.ts';
+import { parseBatch, parseSis } from './doors/razor-wire.ts';
+import { decodeEntries } from './journal.ts';
+import { legacyKeys } from './keys/keys.ts';
+
+export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): void }[] = [
+  { name: 'clearinghouse/content', run: checkContent },
+  { name: 'clearinghouse/keys', run: (input) => void legacyKeys(input) },
+  { name: 'clearinghouse/doors', run: checkDoors },
+];
+
+/** Headers that the first octet chooses from, so that not everything is plain text. */
+const openings: readonly string[] = [
+  '',
+  'Content-Type: text/html\r\n\r\n',
+  'Content-Type: text/html; charset=gb18030\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p style="',
+  'Content-Transfer-Encoding: base64\r\n\r\n',
+  'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n',
+  'Content-Type: message/rfc822\r\n\r\n',
+  'Subject: =?utf-8?b?',
+  '\r\n<html><style>',
+];
+
+function checkContent(input: Uint8Array): void {
+  const opening = openings[(input[0] ?? 0) % openings.length] ?? '';
+  const { words, folded, leaves, actions } = readContent(Buffer.concat([Buffer.from(opening), input]), {
+    recipients: ['anna@x.example'],
+  });
+  assert.equal(words.length, folded.length);
+  assert.ok(words.length <= 20_000 && leaves.length <= 1000 && actions.length <= 400);
+}
+
+function checkDoors(input: Uint8Array): void {
+  const octets = Buffer.from(input);
+  parseDccRequest(octets);
+  parseRequest(octets);
+  parseSis(octets.toString('latin1'));
+  assert.ok(parseBatch(octets.toString('latin1')).length <= input.length + 1);
+  for (const entry of decodeEntries(octets)) assert.ok(entry.kind === 'copy' || entry.kind === 'word');
+}
