@@ -8,6 +8,7 @@ const roles: Readonly<Record<string, string>> = {
   submission: 'submission.yaml',
   'open-lab': 'open-lab.yaml',
   trap: 'trap.yaml',
+  clearinghouse: 'clearinghouse.yaml',
 };
 
 /** The roles that have a text. */

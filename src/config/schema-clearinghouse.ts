@@ -30,7 +30,7 @@ const door = z.strictObject({
       file: path().describe('A file that holds the token and nothing else; 16 characters or more.'),
     })
     .optional()
-    .describe('`http`: what callers have to know. Required there.'),
+    .describe('`http`: what callers have to know; required there. Default: none.'),
 });
 
 /** `clearinghouse`. */
