@@ -59,6 +59,8 @@ export interface ClearinghouseConfig {
   readonly bulk: number;
   readonly shortBulk: number;
   readonly allow: readonly string[];
+  /** Grounds on which mail of this relay is looked at, and held when it is bulk. */
+  readonly hold: readonly string[];
   readonly doors: readonly DoorConfig[];
 }
 

@@ -27,13 +27,14 @@ export function clearinghouseOf(
   source: Source,
 ): ClearinghouseConfig | undefined {
   if (parsed === undefined) return undefined;
-  const { folder, memory, bulk, shortBulk, allow, doors } = parsed;
+  const { folder, memory, bulk, shortBulk, allow, hold, doors } = parsed;
   return {
     folder: source.path(folder ?? `${data}/clearinghouse`),
     memory,
     bulk,
     shortBulk,
     allow,
+    hold,
     doors: doors.map((door, i) => doorOf(door, ['clearinghouse', 'doors', i], source)),
   };
 }

@@ -50,6 +50,11 @@ export const clearinghouse = z.strictObject({
   allow: listOf(text())
     .prefault([])
     .describe('Domains of senders and list ids whose bulk is wanted: nothing follows from their counts.'),
+  hold: listOf(choice(['open', 'network', 'recipient', 'authenticated', 'certificate', 'pop-before-smtp']))
+    .prefault([])
+    .describe(
+      'Grounds on which this relay looks at its own mail: copies are counted, and bulk is held (of somebody who is known by name only when it was reported, too). `open` is for an open relay. Default: it looks at nothing.',
+    ),
   doors: listOf(door)
     .prefault([])
     .describe('Who can ask it, and how. Every door is closed unless it is listed.'),

@@ -4,6 +4,7 @@ import { type Envelope, type QueueId, type Reply, reply } from '../mail/index.ts
 import type { Queue } from '../queue/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
 import { type Draft, type Spool, SpoolError } from '../spool/index.ts';
+import { type BulkCheck, bulkOctets } from './bulk.ts';
 
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
@@ -16,6 +17,8 @@ export interface IntakeParts {
   readonly log: Log;
   /** Asked once for each message. */
   readonly guard: Pick<Guard, 'judge'>;
+  /** Asked about those that the guard lets pass. */
+  readonly bulk: BulkCheck;
   /** True once the relay is going down. */
   readonly isDraining: () => boolean;
 }
@@ -53,10 +56,14 @@ class SpooledMessage implements IncomingMessage {
   readonly #draft: Draft;
   /** The first write that failed: what follows is read and dropped, and `commit` says so. */
   #failure: unknown;
+  /** The beginning of the message, where somebody is to look at it. */
+  readonly #seen: Buffer[] | undefined;
+  #seenOctets = 0;
 
   constructor(parts: IntakeParts, draft: Draft) {
     this.#parts = parts;
     this.#draft = draft;
+    this.#seen = parts.bulk.isOn() ? [] : undefined;
   }
 
   get id() {
@@ -65,6 +72,7 @@ class SpooledMessage implements IncomingMessage {
 
   write(octets: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) return undefined;
+    if (this.#seen !== undefined) this.#see(this.#seen, octets);
     try {
       return this.#draft.write(octets)?.catch((error: unknown) => this.#fail(error));
     } catch (error) {
@@ -80,7 +88,11 @@ class SpooledMessage implements IncomingMessage {
       if (this.#failure !== undefined) throw this.#failure;
       const judged = this.#parts.guard.judge(envelope);
       if (judged.kind !== 'pass') return await this.#keepBack(envelope, judged);
-      return queued(await this.#parts.queue.accept(this.#draft, envelope));
+      const held = this.#seen && (await this.#parts.bulk.judge(envelope, Buffer.concat(this.#seen)));
+      if (held !== undefined) this.#parts.log.info('bulk-held', { queueId: this.id, because: held });
+      return queued(
+        await this.#parts.queue.accept(this.#draft, envelope, held === undefined ? {} : { held }),
+      );
     } catch (error) {
       this.#fail(error);
       this.discard();
@@ -100,6 +112,15 @@ class SpooledMessage implements IncomingMessage {
     } finally {
       judged.end();
     }
+  }
+
+  #see(seen: Buffer[], octets: Uint8Array): void {
+    const room = bulkOctets - this.#seenOctets;
+    if (room <= 0) return;
+    // The receiver uses its buffer again.
+    const piece = Buffer.from(octets.subarray(0, room));
+    this.#seenOctets += piece.length;
+    seen.push(piece);
   }
 
   discard(): void {

@@ -10,6 +10,8 @@ import { type ListeningAddress, Receiver, type ReceiverSettings } from '../recei
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import { Audits } from './audit-run.ts';
+import { type BulkCheck, createBulkCheck } from './bulk.ts';
+import type { RelayClearinghouse } from './clearinghouse.ts';
 import { createClientNames } from './client-names.ts';
 import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
 import { Followers } from './followers.ts';
@@ -41,6 +43,8 @@ export interface Current {
   addresses: readonly ListeningAddress[];
   /** Where people read mail, and programs report logins. */
   otherAddresses: readonly ListeningAddress[];
+  /** Where the configuration has one, once it is open. */
+  clearinghouse?: RelayClearinghouse;
   isDraining: boolean;
   readonly startedAt: number;
 }
@@ -190,7 +194,14 @@ function createEntrance({
   const config = () => current.config;
   const isDraining = () => current.isDraining;
   const guard = createGuard({ spool, queue, operator, memory, clock, log, background, local, config });
-  const intake = createIntake({ spool, queue, guard: audits.besides(guard), log, isDraining });
+  const bulk: BulkCheck = createBulkCheck({
+    clearinghouse: () => current.clearinghouse?.clearinghouse,
+    config,
+    isExempt: (envelope) => audits.run?.takes(envelope) === true,
+    clock,
+    log,
+  });
+  const intake = createIntake({ spool, queue, guard: audits.besides(guard), bulk, log, isDraining });
   const trap = new RelayTrap({ clock, log, background, isDraining });
   return { operator, guard, intake, trap };
 }

@@ -159,6 +159,7 @@ export class Relay implements AsyncDisposable {
     if (options === undefined) return;
     const { clock, log } = this.#parts;
     const clearinghouse = this.#doors.use(await RelayClearinghouse.open(options, { clock, log }));
+    this.#current.clearinghouse = clearinghouse;
     this.#current.otherAddresses = [...this.#current.otherAddresses, ...clearinghouse.addresses];
   }
 
