@@ -5,6 +5,7 @@
  *   npm run bench -- [--only postfix,posthouse] [--cases k1-s20-many,…] [--rounds 3] [--messages N] [--warmup N]
  *                    [--directory FOLDER] [--results FOLDER] [--quick]
  *   npm run bench -- memory
+ *   npm run bench -- bulk
  *
  * The sink's count of messages and recipients has to equal what was accepted, or the run fails with exit code 1.
  */
@@ -12,6 +13,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { abandonAccounts } from './account.ts';
+import { bulk } from './bulk/run.ts';
 import { allCases, type Case, parseCase, quickCases } from './cases.ts';
 import { type Machine, machine } from './machine.ts';
 import { type Measurement, measure } from './measure.ts';
@@ -128,5 +130,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void abandonAccounts().finally(() => process.exit(130)));
 }
 
-const [first, ...rest] = process.argv.slice(2);
-process.exitCode = first === 'memory' ? await memory(rest) : await main(process.argv.slice(2));
+const parts: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { memory, bulk };
+
+const [first = '', ...rest] = process.argv.slice(2);
+process.exitCode = await (parts[first]?.(rest) ?? main(process.argv.slice(2)));
