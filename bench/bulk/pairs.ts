@@ -1,17 +1,18 @@
 /** The share of pairs of copies that each peer matches, and the ham that it takes for a copy of a campaign. */
 import type { Copy } from './generate.ts';
-import { type Peer, type Readable, readable } from './peers/index.ts';
+import { type Peer, type Readable, type ReadText, readable } from './peers/index.ts';
 
 /** How many copies of a campaign are compared, each with each. */
 export const comparedCopies = 6;
 
-/** Share from 0 to 1 for each peer, by its name. */
+/** Share from 0 to 1 for each peer, by its name. `read` gives the text where it is not the peers' own way. */
 export function pairShares(
   peers: readonly Peer[],
   copies: readonly Copy[],
+  read?: ReadText,
 ): Readonly<Record<string, number>> {
   const compared = copies.filter(({ number }) => number < comparedCopies);
-  const messages = compared.map(({ octets }) => readable(octets));
+  const messages = compared.map(({ octets }) => readable(octets, read));
   const groups = Map.groupBy(
     compared.map(({ campaign }, index) => ({ campaign, index })),
     ({ campaign }) => campaign,

@@ -6,7 +6,8 @@
  *                         [--campaigns 100] [--copies 20] [--seed 1] [--messages 1000000] [--no-peers]
  *                         [--detector FILE] [--results FOLDER]
  *
- * FILE is a module that exports `openDetector` (see detector.ts). The exit code is 1 when a bar is missed.
+ * FILE is a module that exports `openDetector` (see detector.ts), and `readText`, where the peers are to be given the
+ * product's reading of a message in place of their own. The exit code is 1 when a bar is missed.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -19,7 +20,7 @@ import { type Corpus, readCorpus } from './corpus.ts';
 import { type Detector, type OpenDetector, openExactDetector } from './detector.ts';
 import { type Copy, classNames, generateClass, type Plan } from './generate.ts';
 import { hamShares, pairShares } from './pairs.ts';
-import { peers, readable } from './peers/index.ts';
+import { peers, type ReadText, readable } from './peers/index.ts';
 import { type Recognition, recognise } from './recognition.ts';
 import { corpusInFileOrder, measureMemory, measureSpeed } from './speed.ts';
 
@@ -27,6 +28,8 @@ const allParts = ['recognition', 'speed', 'memory'] as const;
 
 interface Bench {
   readonly open: OpenDetector;
+  /** How the peers' sketches of text read a message; default: their own way. */
+  readonly read: ReadText | undefined;
   readonly corpus: Corpus;
   readonly plan: Plan;
   readonly classes: readonly string[];
@@ -62,7 +65,7 @@ async function recognition(bench: Bench): Promise<number> {
   for (const one of bench.classes) {
     process.stderr.write(`${one}\n`);
     const copies = [...generateClass(one, bench.plan)];
-    const shares = bench.hasPeers ? pairShares(peers, copies) : {};
+    const shares = bench.hasPeers ? pairShares(peers, copies, bench.read) : {};
     const detector = await prepared(bench);
     name = detector.name;
     const result = await recognise(detector, copies, { ham, seed: bench.plan.seed });
@@ -102,8 +105,8 @@ function falsePositives(
   const copies: readonly Copy[] = [...generateClass(first ?? '', { ...bench.plan, copies: 1 })];
   const shares = hamShares(
     peers,
-    copies.map(({ octets }) => readable(octets)),
-    ham.map(({ octets }) => readable(octets)),
+    copies.map(({ octets }) => readable(octets, bench.read)),
+    ham.map(({ octets }) => readable(octets, bench.read)),
   );
   bench.record('ham', { ham: ham.length, campaigns: copies.length, shares });
   const own = new Set([...results.values()].flatMap(({ hamJoined }) => hamJoined)).size / ham.length;
@@ -177,12 +180,15 @@ async function memory(bench: Bench): Promise<number> {
   return 0;
 }
 
-async function detectorOf(file: string | undefined): Promise<OpenDetector> {
-  if (file === undefined) return openExactDetector;
-  const loaded: { readonly openDetector?: unknown } = await import(pathToFileURL(resolve(file)).href);
-  const open = loaded.openDetector;
+async function moduleOf(file: string | undefined): Promise<Pick<Bench, 'open' | 'read'>> {
+  if (file === undefined) return { open: openExactDetector, read: undefined };
+  const loaded: { readonly openDetector?: unknown; readonly readText?: unknown } = await import(
+    pathToFileURL(resolve(file)).href
+  );
+  const { openDetector: open, readText } = loaded;
   if (typeof open !== 'function') throw new Error(`${file} exports no function openDetector`);
-  return () => open();
+  const read = typeof readText === 'function' ? (octets: Uint8Array) => String(readText(octets)) : undefined;
+  return { open: () => open(), read };
 }
 
 /** The lines of one run, the machine's facts first. */
@@ -228,11 +234,12 @@ export async function bulk(args: readonly string[]): Promise<number> {
     listed(values.parts, allParts, 'part') ??
     (values.messages === undefined ? ['recognition', 'speed'] : ['memory']);
   const classes = listed(values.only, classNames, 'class') ?? classNames;
-  const open = await detectorOf(values.detector);
+  const { open, read } = await moduleOf(values.detector);
   const facts = await machine();
   const corpus = readCorpus();
   const bench: Bench = {
     open,
+    read,
     corpus,
     plan: {
       campaigns: chooseCampaigns(corpus.spam, Number(values.campaigns ?? (values.quick ? 10 : 100))),

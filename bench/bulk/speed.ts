@@ -28,7 +28,7 @@ const quantile = (sorted: readonly number[], share: number): number =>
 
 const rounded = (value: number): number => Math.round(value * 1000) / 1000;
 
-/** The second of two passes counts with `isWarm`: V8 compiles what is busy while the first one runs. */
+/** Feeds each once, one after the other. In a process that did so before, V8 has compiled what is busy. */
 export async function measureSpeed(
   open: () => Promise<Detector>,
   messages: readonly Uint8Array[],
@@ -84,12 +84,27 @@ export interface MemorySample {
 
 const samples = 20;
 
-/** The message with a line of gibberish at each end of its body: as many different messages as are wanted. */
+/** Where the body of the message begins, or that of its first part. */
+function bodyStart(octets: Buffer): number {
+  const afterBlankLine = (from: number): number => {
+    const [lf, crlf] = [octets.indexOf('\n\n', from), octets.indexOf('\n\r\n', from)];
+    if (lf < 0 && crlf < 0) return from;
+    return crlf < 0 || (lf >= 0 && lf < crlf) ? lf + 2 : crlf + 3;
+  };
+  const start = afterBlankLine(0);
+  const isMultipart = /^content-type:\s*multipart\//im.test(octets.toString('latin1', 0, start));
+  return isMultipart ? afterBlankLine(start) : start;
+}
+
+/** The message with lines of gibberish before its text: as many different messages as are wanted. */
 export function repeated(octets: Uint8Array, round: number): Uint8Array {
   if (round === 0) return octets;
+  const message = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
+  const start = bodyStart(message);
   const random = seededRandom('repeated', round, octets.length);
   const line = (): string => Array.from({ length: 12 }, () => random.gibberish()).join(' ');
-  return Buffer.concat([octets, Buffer.from(`\r\n${line()}\r\n${line()}\r\n`)]);
+  const added = Buffer.from(`${line()}\n${line()}\n`);
+  return Buffer.concat([message.subarray(0, start), added, message.subarray(start)]);
 }
 
 /** Feeds `count` messages, the corpus again and again, each time changed. */

@@ -21,10 +21,9 @@ export interface Readable {
 }
 
 /** `read` gives the text; by default all text parts, HTML without its tags, and nothing else undone. */
-export const readable = (
-  octets: Uint8Array,
-  read: (octets: Uint8Array) => string = messageText,
-): Readable => ({
+export type ReadText = (octets: Uint8Array) => string;
+
+export const readable = (octets: Uint8Array, read: ReadText = messageText): Readable => ({
   octets,
   text: read(octets),
 });

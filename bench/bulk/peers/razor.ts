@@ -156,7 +156,11 @@ export function razorKeys(octets: Uint8Array): {
     .map(partTextOf)
     .filter((text) => text.trim() !== '');
   return {
-    e4: texts.map((text) => e4(htmlTag.test(text) ? withoutTags(text) : text)),
+    // Of a part without text, such as a picture in HTML, the signature is the same for everybody: it is no match.
+    e4: texts
+      .map((text) => (htmlTag.test(text) ? withoutTags(text) : text))
+      .filter((text) => text.trim() !== '')
+      .map(e4),
     e8: texts.flatMap((text) => hostsOf(text).map((host) => e8(host, text.length))),
   };
 }
