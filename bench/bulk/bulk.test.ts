@@ -15,7 +15,7 @@ import { pyzorDigest } from './peers/pyzor.ts';
 import { razorKeys } from './peers/razor.ts';
 import { recognise } from './recognition.ts';
 import { bulk } from './run.ts';
-import { measureMemory, measureSpeed, repeated } from './speed.ts';
+import { largeMessages, measureMemory, measureSpeed, repeated } from './speed.ts';
 
 const message = (text: string): Buffer => Buffer.from(`Subject: about ${text}\r\n\r\n${text}\r\n`);
 const copies: readonly Copy[] = ['alpha', 'beta'].flatMap((campaign) =>
@@ -129,6 +129,16 @@ suite('speed and memory', () => {
     assert.equal(samples.at(-1)?.messages, 15);
     assert.equal(seen.length, 20);
     assert.equal(new Set(seen).size, 15);
+  });
+
+  test('large messages are of 100 KB, and each is another', () => {
+    const large = largeMessages({ prose: ['Some prose stands here for noise.'], dictionary: ['word'] }, 4);
+    for (const { length } of large) assert.ok(length > 95_000 && length < 115_000, `${length}`);
+    assert.deepEqual(
+      large.map((octets) => leaves(octets)[0]?.type),
+      ['text/plain', 'text/html', 'text/plain', 'text/html'],
+    );
+    assert.equal(new Set(large.map((octets) => Buffer.from(octets).toString('latin1'))).size, 4);
   });
 
   test('what is added to a multipart message is in its first part', () => {

@@ -23,12 +23,19 @@ const maxWords = 500;
 /** Of the smaller one's word triples, as many may at most be in the other too. */
 const maxShared = 0.05;
 
-/** The first `count` spam mails in file order that are dissimilar to all before them. */
-export function chooseCampaigns(spam: readonly CorpusMessage[], count: number): readonly Campaign[] {
+/**
+ * The first `count` spam mails in file order that are dissimilar to all before them, after `skipped` of that kind:
+ * what was tuned on some campaigns has to hold on others. Throws when there are not as many.
+ */
+export function chooseCampaigns(
+  spam: readonly CorpusMessage[],
+  count: number,
+  skipped = 0,
+): readonly Campaign[] {
   const chosen: Campaign[] = [];
   const seen: Set<number>[] = [];
   for (const message of spam) {
-    if (chosen.length === count) break;
+    if (chosen.length === count + skipped) break;
     const text = canonicalText(message);
     if (text === undefined) continue;
     const triples = wordTriples(text);
@@ -41,8 +48,9 @@ export function chooseCampaigns(spam: readonly CorpusMessage[], count: number): 
       paragraphs: paragraphsOf(text),
     });
   }
-  if (chosen.length < count) throw new Error(`only ${chosen.length} of ${count} campaigns are dissimilar`);
-  return chosen;
+  if (chosen.length < count + skipped)
+    throw new Error(`only ${chosen.length} of ${count + skipped} campaigns are dissimilar`);
+  return chosen.slice(skipped);
 }
 
 /** Undefined where a mail is no good as a campaign: of the wrong length, or not in a Latin script. */
@@ -62,7 +70,8 @@ function paragraphsOf(text: string): readonly (readonly string[])[] {
   const all = words(text);
   const cut: string[][] = [];
   // What came in one piece is cut, so that there is something to shuffle.
-  for (let at = 0; at < all.length; at += 30) cut.push(all.slice(at, at + 30));
+  const size = Math.min(30, Math.ceil(all.length / 6));
+  for (let at = 0; at < all.length; at += size) cut.push(all.slice(at, at + size));
   const chosen = paragraphs.length >= 5 && paragraphs.length <= 40 ? paragraphs.map(words) : cut;
   return chosen.map((list) => fill(list));
 }

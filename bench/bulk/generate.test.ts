@@ -51,9 +51,14 @@ suite('the corpus', () => {
       for (const b of triples.slice(i + 1)) assert.ok(sharedShare(a, b) <= 0.06);
       const length = words(campaignText(hundred[i] ?? assert.fail())).length;
       assert.ok(length >= 60 && length <= 500);
-      assert.ok((hundred[i]?.paragraphs.length ?? 0) >= 2);
+      assert.ok((hundred[i]?.paragraphs.length ?? 0) >= 5);
     }
   });
+});
+
+test('campaigns that are skipped do not come again', () => {
+  assert.deepEqual(chooseCampaigns(corpus.spam, 3, 3), campaigns.slice(3));
+  assert.throws(() => chooseCampaigns(corpus.spam, 1, 5000), /only \d+ of 5001 campaigns are dissimilar/);
 });
 
 for (const name of classNames) {

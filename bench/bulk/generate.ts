@@ -59,7 +59,7 @@ const images: Maker = (index, { seed }) => {
   };
 };
 
-/** A document with a covering text that no two copies share. */
+/** A document with a few sentences of noise as its covering text, others for each copy. */
 const attachments: Maker = (index, { seed, noise }) => {
   const paper = drawPaper(noise, seededRandom(seed, 'paper', index));
   return {
@@ -78,8 +78,12 @@ const attachments: Maker = (index, { seed, noise }) => {
   };
 };
 
+/** Each copy in one of the ways of text, by chance. */
+const mixed = ofText((making) => making.random.pick(Object.values(textMutations))(making));
+
 const makers: Readonly<Record<string, Maker>> = {
   ...Object.fromEntries(Object.entries(textMutations).map(([name, mutation]) => [name, ofText(mutation)])),
+  'mixed, a way per copy': mixed,
   'images only': images,
   attachments,
   CJK: ofScript('CJK'),

@@ -1,4 +1,6 @@
 /** How fast a detector is over the corpus in file order, and what it needs in memory over many messages. */
+import { fill, type Noise, takeProse } from './campaigns.ts';
+import { addressee, compose } from './compose.ts';
 import { corpusClasses, readClass } from './corpus.ts';
 import type { Detector } from './detector.ts';
 import { seededRandom } from './random.ts';
@@ -71,6 +73,28 @@ export async function measureSpeed(
 /** All classes of the corpus, one after the other. */
 export const corpusInFileOrder = (): readonly Uint8Array[] =>
   corpusClasses.flatMap((name) => readClass(name).map(({ octets }) => octets));
+
+const largeOctets = 100_000;
+
+/** Messages of about 100 KB, all different: prose, each second one as HTML with as much markup as text. */
+export function largeMessages(noise: Noise, count: number): readonly Uint8Array[] {
+  return Array.from({ length: count }, (_, i) => {
+    const random = seededRandom('large', i);
+    const row = (line: string): string =>
+      `<tr><td class="${random.gibberish()}" style="color:#333333"><font size="2">${line.replaceAll('<', '&lt;')}</font></td></tr>`;
+    const isHtml = i % 2 === 1;
+    const parts: string[] = [];
+    for (let size = 0; size < largeOctets; ) {
+      const lines = fill(takeProse(noise, random, 200));
+      const part = (isHtml ? lines.map(row) : lines).join('\n');
+      parts.push(part);
+      size += part.length;
+    }
+    const text = parts.join('\n').slice(0, largeOctets);
+    const body = isHtml ? { html: `<html><body><table>${text}</table></body></html>` } : { text };
+    return compose({ subject: 'large', ...body }, addressee(random), random);
+  });
+}
 
 export interface MemorySample {
   readonly messages: number;
