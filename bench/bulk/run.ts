@@ -17,10 +17,11 @@ import { type Machine, machine } from '../machine.ts';
 import { formatTable } from '../report.ts';
 import { chooseCampaigns, noiseOf } from './campaigns.ts';
 import { type Corpus, readCorpus } from './corpus.ts';
-import { type Detector, type OpenDetector, openExactDetector } from './detector.ts';
+import type { Detector, OpenDetector } from './detector.ts';
 import { type Copy, classNames, generateClass, type Plan } from './generate.ts';
 import { hamShares, pairShares } from './pairs.ts';
 import { peers, type ReadText, readable } from './peers/index.ts';
+import { openDetector as openPosthouse, readText as readAsPosthouse } from './posthouse.ts';
 import { type Recognition, recognise } from './recognition.ts';
 import { corpusInFileOrder, largeMessages, measureMemory, measureSpeed } from './speed.ts';
 
@@ -187,7 +188,7 @@ async function memory(bench: Bench): Promise<number> {
 }
 
 async function moduleOf(file: string | undefined): Promise<Pick<Bench, 'open' | 'read'>> {
-  if (file === undefined) return { open: openExactDetector, read: undefined };
+  if (file === undefined) return { open: openPosthouse, read: readAsPosthouse };
   const loaded: { readonly openDetector?: unknown; readonly readText?: unknown } = await import(
     pathToFileURL(resolve(file)).href
   );

@@ -1,0 +1,42 @@
+/** The product as the bench asks it: the engine itself, in this thread, with the defaults of the configuration. */
+import { readContent } from '../../src/clearinghouse/content/read.ts';
+import { defaultThresholds, Engine, type Read } from '../../src/clearinghouse/engine.ts';
+import { imageHashes } from '../../src/clearinghouse/features/image.ts';
+import { legacyKeys } from '../../src/clearinghouse/keys/keys.ts';
+import type { Detector } from './detector.ts';
+
+const memory = 256e6;
+
+/** Opens one that has seen nothing. */
+export function openDetector(): Detector {
+  const engine = new Engine({
+    key: Buffer.from('the bench has no secrets'),
+    memory,
+    thresholds: defaultThresholds,
+    isAllowed: () => false,
+  });
+  const read = async (octets: Uint8Array, recipients: readonly string[]): Promise<Read> => {
+    const content = readContent(octets, { recipients });
+    return { content, images: await imageHashes(content), keys: legacyKeys(octets) };
+  };
+  let now = Date.UTC(2026, 0, 1);
+  return {
+    name: 'posthouse',
+    async learn(octets) {
+      engine.learn(await read(octets, []), { reporter: 'bench', isKnown: true, recipients: [] });
+    },
+    async feed(octets, recipient) {
+      now += 100;
+      const source = { reporter: 'bench', isKnown: true, recipients: [recipient] };
+      const { cluster, isBulk, isReported, via } = engine.check(await read(octets, [recipient]), source, {
+        now,
+      });
+      return { cluster, isBulk, isReported, via };
+    },
+  };
+}
+
+/** What the peers' sketches of text are given, so that they are not judged by how they read HTML. */
+export function readText(octets: Uint8Array): string {
+  return readContent(octets).words.join(' ');
+}
