@@ -98,5 +98,6 @@ export class Postings {
 
 /** From the upper bits and the lower ones: the bucket has used some of those. */
 function markOf(feature: number): number {
-  return ((Math.floor(feature / 0x1_0000_0000) * 0x800 + (feature >>> 21)) >>> 0) | 1;
+  // The last operator makes it unsigned, as the array has it.
+  return ((Math.floor(feature / 0x1_0000_0000) * 0x800 + (feature >>> 21)) | 1) >>> 0;
 }

@@ -1,5 +1,9 @@
+import { kinds } from './spectrum.ts';
+
 /** Features that stand for a message that was seen once: the smallest hashes, the same ones in every copy. */
 export const sampleSize = 96;
+/** What there is little of comes first: none of it is left out. */
+const order = [kinds.exact, kinds.images, kinds.actions, kinds.text, kinds.chunks, kinds.structure];
 /** Recipients of it that are remembered. */
 export const singleRecipients = 4;
 
@@ -34,11 +38,13 @@ export class Singles {
     this.next = (place + 1) % this.#capacity;
     const from = place * sampleSize;
     let size = 0;
-    const share = Math.floor(sampleSize / 2);
-    for (const [kind, list] of lists.entries()) {
-      // Other kinds have half of the places at most, so that there is always text where there is any.
-      const room = kind === 0 ? Math.max(share, sampleSize - othersOf(lists)) : sampleSize - size;
-      for (const feature of list.slice(0, Math.min(room, sampleSize - size))) {
+    for (const kind of order) {
+      const list = lists[kind] ?? [];
+      // Text leaves a third to the kinds behind it, as far as there is something of them.
+      const behind =
+        kind === kinds.text ? (lists[kinds.chunks]?.length ?? 0) + (lists[kinds.structure]?.length ?? 0) : 0;
+      const room = sampleSize - size - Math.min(behind, sampleSize / 3);
+      for (const feature of list.slice(0, room)) {
         this.#features[from + size] = feature;
         this.#kinds[from + size] = kind;
         size++;
@@ -85,8 +91,4 @@ export class Singles {
   arrays(): readonly (Float64Array | Uint8Array | Uint16Array)[] {
     return [this.#features, this.#kinds, this.#sizes, this.#texts, this.#recipients, this.#seenAt];
   }
-}
-
-function othersOf(lists: readonly (readonly number[])[]): number {
-  return lists.slice(1).reduce((sum, list) => sum + list.length, 0);
 }

@@ -10,16 +10,21 @@ const other =
 const marks = /(?<=\p{Script=Latin})\p{Mn}+/gu;
 const word = /[\p{L}\p{M}\p{N}]+/gu;
 
+/** What spammers write for letters of ASCII beyond what TS 39 calls confusable: it takes some to be small capitals. */
+const alike =
+  'αa βb γy δd εe ζz ηn θo ιi κk λl μu νv ξe οo πn ρp σo τt υu φo χx ψy ωw вb гr еe зz иu кk мm нh оo пn рp сc тt уy хx ьb яr іi ѕs јj';
+
 /** What each character looks like, where that is a letter of ASCII (Unicode TS 39). */
-const ascii: ReadonlyMap<string, string> = new Map(
-  Object.entries(lookalikes as Readonly<Record<string, string>>).flatMap(([character, like]) => {
+const ascii: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(lookalikes as Readonly<Record<string, string>>).flatMap(([character, like]) => {
     const plain = like
       .normalize('NFKD')
       .replace(/\p{Mn}/gu, '')
       .toLowerCase();
     return /^[a-z]{1,3}$/.test(plain) && notAscii.test(character) ? [[character, plain] as const] : [];
   }),
-);
+  ...alike.split(' ').map((pair) => [pair.charAt(0), pair.charAt(1)] as const),
+]);
 
 /**
  * One spelling for what looks the same: compatibility forms (NFKC), nothing unseen, no accents on Latin letters, lower

@@ -1,10 +1,10 @@
 import type { Hash } from './hash.ts';
 
 const window = 32;
-const minOctets = 256;
-const maxOctets = 4096;
-/** Cuts where these bits of the rolling hash are zero: after about a kilobyte. */
-const mask = 0x3ff;
+const minOctets = 128;
+const maxOctets = 2048;
+/** Cuts where these bits of the rolling hash are zero: after some 400 octets. */
+const mask = 0xff;
 const maxChunks = 512;
 
 /** One number for each octet, the same everywhere: where the cuts are is no secret, what the pieces are is. */
@@ -19,7 +19,7 @@ const table = Uint32Array.from({ length: 256 }, (_, octet) => {
 
 /**
  * The hashes of the pieces of a file, which is cut where its own octets say so (buzhash over 32 octets): what is put in
- * or changed concerns the pieces around it, and no others. Files below 256 octets are one piece.
+ * or changed concerns the pieces around it, and no others. Files below 128 octets are one piece.
  */
 export function chunkHashes(octets: Uint8Array, hash: Hash): number[] {
   const found: number[] = [];

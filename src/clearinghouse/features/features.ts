@@ -1,4 +1,4 @@
-import type { Content } from '../content/content.ts';
+import type { Content, Leaf } from '../content/content.ts';
 import { chunkHashes } from './chunks.ts';
 import type { Hash } from './hash.ts';
 import type { Spread } from './spread.ts';
@@ -50,12 +50,15 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
     actions: distinct(actions.filter(isRare), maxOthers),
     structure: distinct(structures(content.structure, hash).filter(isRare), maxOthers),
     chunks: distinct(
-      content.leaves.flatMap((leaf) =>
-        leaf.type.startsWith('text/') && !leaf.isAttachment ? [] : chunkHashes(leaf.octets, hash),
-      ),
+      content.leaves.filter(isFile).flatMap((leaf) => chunkHashes(leaf.octets, hash)),
       maxOthers,
     ),
   };
+}
+
+/** Text is read, and pictures are looked at: their octets say nothing, for each copy is compressed anew. */
+function isFile({ type, isAttachment }: Leaf): boolean {
+  return !type.startsWith('image/') && (isAttachment || !type.startsWith('text/'));
 }
 
 /** Counts the words of a message for its sender. */
