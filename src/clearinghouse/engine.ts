@@ -257,10 +257,7 @@ export class Engine {
     const { bulk, shortBulk, reported: fromReports, contested } = this.#options.thresholds;
     const count = Math.round(this.#clusters.recipientsOf(cluster, now));
     const said = this.#reports.of(cluster, this.#clusters.generationOf(cluster), now);
-    const isShort =
-      lists !== undefined &&
-      (lists[kinds.text]?.length ?? 0) < shortText &&
-      (lists[kinds.chunks]?.length ?? 0) === 0;
+    const isShort = lists !== undefined && isNote(lists);
     const isBulk = count >= (isShort ? shortBulk : bulk);
     const isContested = said.revoked > 0 && said.revoked >= contested * said.reported;
     const isReported = said.reported >= fromReports && !isContested;
@@ -334,6 +331,12 @@ function confidenceOf({
   const size = Math.min(1, Math.log10(1 + count / bulk) / 2);
   if (!isReported) return isBulk ? Math.round(20 + 30 * size) : Math.round(20 * Math.min(1, count / bulk));
   return Math.round(51 + 49 * Math.min(1, 0.5 * size + 0.25 * Math.log2(1 + reported)));
+}
+
+/** A few words and nothing else. */
+function isNote(lists: Lists): boolean {
+  const count = (kind: Kind) => lists[kinds[kind]]?.length ?? 0;
+  return count('text') < shortText && count('chunks') === 0 && count('images') === 0;
 }
 
 function clusterOf(match: Match | undefined): number | undefined {
