@@ -42,7 +42,7 @@ export interface Verdict {
   readonly isContested: boolean;
   /** An allowlist has it: whatever the counts are, nothing follows from them. */
   readonly isAllowed: boolean;
-  /** 0 to 100, that it is unwanted bulk: up to 50 it is bulk, above it was reported too. */
+  /** 0 to 100, that it is unwanted bulk: below 50 it is bulk, above it was reported too. */
   readonly confidence: number;
   /** What it is a copy of; absent when nothing like it was seen. */
   readonly cluster?: string;

@@ -314,7 +314,7 @@ const testVerdict: Verdict = {
   via: 'test',
 };
 
-/** Up to 50 for bulk, by its orders of magnitude; above it what is reported too. */
+/** Below 50 for bulk, by its orders of magnitude; above it what is reported too. */
 function confidenceOf({
   count,
   bulk,
@@ -329,7 +329,7 @@ function confidenceOf({
   reported: number;
 }): number {
   const size = Math.min(1, Math.log10(1 + count / bulk) / 2);
-  if (!isReported) return isBulk ? Math.round(20 + 30 * size) : Math.round(20 * Math.min(1, count / bulk));
+  if (!isReported) return isBulk ? Math.round(20 + 29 * size) : Math.round(20 * Math.min(1, count / bulk));
   return Math.round(51 + 49 * Math.min(1, 0.5 * size + 0.25 * Math.log2(1 + reported)));
 }
 

@@ -14,6 +14,8 @@ export interface RazorOptions extends DoorOptions {
 /** The same for ever: a client that knows another one asks for everything again. */
 const serial = 5;
 const ep4 = '7542-10';
+/** From where on a client says spam: bulk alone stays below it. */
+const averageConfidence = 50;
 const maxLine = 64 * 1024;
 /** A client reads each reply with one `read` of so many octets. */
 const maxReply = 1024;
@@ -79,7 +81,15 @@ class RazorSession {
     const { publicName } = this.#options;
     switch (what) {
       case 'state':
-        return ['ac=20', `bql=${maxQueries}`, 'bqs=128', 'dre=4', `ep4=${ep4}`, 'se=88', `srl=${serial}`];
+        return [
+          `ac=${averageConfidence}`,
+          `bql=${maxQueries}`,
+          'bqs=128',
+          'dre=4',
+          `ep4=${ep4}`,
+          'se=88',
+          `srl=${serial}`,
+        ];
       case 'csl':
       case 'nsl':
         // Twice: a client with one server in its list looks for others each time.
