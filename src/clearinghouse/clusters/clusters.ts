@@ -1,7 +1,7 @@
 import { DistinctCounts } from './distinct.ts';
 import { type Common, reasonFor, scoreOf } from './match.ts';
 import { Postings, type Ref } from './postings.ts';
-import { Singles } from './singles.ts';
+import { everything, Singles } from './singles.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
 
 /** The features of a message by kind, in the order of `kinds`; each list in the order of its numbers. */
@@ -45,8 +45,10 @@ export interface Sighting {
 
 /** Clusters and single messages that a feature may be in and still tell them apart. */
 const mostPlaces = 5;
-/** Of a copy's text; noise of four times the text, and lines that it breaks, leave twice that. */
-const leastCoreShare = 0.04;
+/** Features of text that are counted of each copy of a cluster, about. */
+const textSample = 240;
+/** How much larger than that of a single message the sample of its cluster is. */
+const mostWidened = 2.5;
 /** Candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
@@ -71,8 +73,12 @@ export class Clusters {
   readonly #copies: Uint32Array;
   /** Copies that the counts of the features are of; smaller than `copies` once those were halved. */
   readonly #counted: Uint32Array;
-  /** Features of text of the copies, on average. */
-  readonly #lengths: Float32Array;
+  /** Only features of text up to this hash are counted: the same sample of each copy, whatever is added to it. */
+  readonly #cuts: Float64Array;
+  /** The same for comparing; a smaller sample as long as only its features can have repeated. */
+  readonly #compared: Float64Array;
+  /** What share of a copy the core is, on average. */
+  readonly #shares: Float32Array;
   readonly #firstSeen: Float64Array;
   readonly #lastSeen: Float64Array;
   readonly #generation: Uint32Array;
@@ -87,7 +93,9 @@ export class Clusters {
     this.#recipients = new DistinctCounts(size.clusters);
     this.#copies = new Uint32Array(size.clusters);
     this.#counted = new Uint32Array(size.clusters);
-    this.#lengths = new Float32Array(size.clusters);
+    this.#shares = new Float32Array(size.clusters);
+    this.#cuts = new Float64Array(size.clusters);
+    this.#compared = new Float64Array(size.clusters);
     this.#firstSeen = new Float64Array(size.clusters);
     this.#lastSeen = new Float64Array(size.clusters);
     this.#generation = new Uint32Array(size.clusters);
@@ -158,7 +166,9 @@ export class Clusters {
     const own = [
       this.#copies,
       this.#counted,
-      this.#lengths,
+      this.#cuts,
+      this.#compared,
+      this.#shares,
       this.#firstSeen,
       this.#lastSeen,
       this.#generation,
@@ -193,16 +203,13 @@ export class Clusters {
   #withCluster(cluster: number, lists: Lists, sequence: readonly number[]): Common[] {
     const least = this.#leastCount(cluster);
     const { core, shared } = this.#spectra.overlap(cluster, least, lists);
-    // A footer that all share is not what the copies are about.
-    const isOld = (this.#counted[cluster] ?? 0) >= 6;
-    if (isOld && (core[kinds.text] ?? 0) < leastCoreShare * (this.#lengths[cluster] ?? 0))
-      shared[kinds.text] = 0;
     const spread = spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
+    const usual = this.#shares[cluster] ?? 0;
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
       shared: shared[kind] ?? 0,
       given: list.length,
-      ...(kind === kinds.text && { spread }),
+      ...(kind === kinds.text && { spread, usual, given: upTo(list, this.#compared[cluster] ?? 0) }),
     }));
   }
 
@@ -217,12 +224,11 @@ export class Clusters {
       if (kind === kinds.text) inBoth.add(feature);
     });
     const spread = spreadOf((feature) => inBoth.has(feature), sequence);
-    const scale = Math.max(1, this.#singles.textOf(place) / Math.max(1, known[kinds.text] ?? 0));
     return lists.map((list, kind) => ({
       known: known[kind] ?? 0,
       shared: shared[kind] ?? 0,
       given: list.length,
-      ...(kind === kinds.text && { spread, scale }),
+      ...(kind === kinds.text && { spread, given: upTo(list, this.#singles.cutOf(place)) }),
     }));
   }
 
@@ -246,6 +252,9 @@ export class Clusters {
     this.#counted[cluster] = 0;
     this.#firstSeen[cluster] = now;
     this.#generation[cluster] = (this.#generation[cluster] ?? 0) + 1;
+    this.#cuts[cluster] = 0;
+    this.#compared[cluster] = 0;
+    this.#shares[cluster] = 0;
     if (ref === undefined) return cluster;
     const place = -ref - 1;
     this.#firstSeen[cluster] = this.#singles.seenAt(place);
@@ -256,7 +265,7 @@ export class Clusters {
     for (const recipient of this.#singles.recipients(place)) this.#recipients.add(cluster, recipient);
     this.#copies[cluster] = 1;
     this.#counted[cluster] = 1;
-    this.#lengths[cluster] = this.#singles.textOf(place);
+    this.#compared[cluster] = this.#singles.cutOf(place);
     this.#singles.drop(place);
     return cluster;
   }
@@ -266,8 +275,8 @@ export class Clusters {
     this.#counted[cluster] = counted;
     this.#copies[cluster] = (this.#copies[cluster] ?? 0) + 1;
     this.#lastSeen[cluster] = now;
-    const length = this.#lengths[cluster] ?? 0;
-    this.#lengths[cluster] = length + ((lists[kinds.text]?.length ?? 0) - length) / counted;
+    this.#noteShare(cluster, lists[kinds.text] ?? [], counted);
+    const texts = upTo(lists[kinds.text] ?? [], this.#cuts[cluster] ?? 0);
     for (const recipient of recipients) this.#recipients.add(cluster, recipient);
     if (counted >= halvedAt) {
       this.#spectra.thin(cluster, 2, true);
@@ -276,7 +285,7 @@ export class Clusters {
     // What the cluster has is counted first, so that noise takes no places from it.
     const fresh: (readonly [feature: number, kind: number])[] = [];
     for (const [kind, list] of lists.entries()) {
-      for (const feature of list) {
+      for (const feature of kind === kinds.text ? list.slice(0, texts) : list) {
         if (!this.#spectra.has(cluster, feature)) fresh.push([feature, kind]);
         else if (this.#spectra.add(cluster, feature, kind)) this.#postings.add(feature, cluster + 1);
       }
@@ -285,6 +294,28 @@ export class Clusters {
       this.#spectra.thin(cluster, this.#leastCount(cluster) > 4 ? 3 : 2, false);
     for (const [feature, kind] of fresh) if (!this.#spectra.add(cluster, feature, kind)) break;
     if (counted === 1) for (const [feature] of fresh) this.#postings.add(feature, cluster + 1);
+  }
+
+  /**
+   * How much of the copy is core, and of which features there is a sample: with the first copy that is there as a
+   * whole it can be larger than that of a single message; it counts when two copies could have repeated.
+   */
+  #noteShare(cluster: number, text: readonly number[], counted: number): void {
+    const compared = this.#compared[cluster] ?? 0;
+    if ((this.#cuts[cluster] ?? 0) === 0) {
+      const wanted = text[textSample - 1] ?? everything;
+      this.#cuts[cluster] = Math.max(compared, Math.min(wanted, compared === 0 ? wanted : mostWidened * compared));
+      if (compared === 0) this.#compared[cluster] = this.#cuts[cluster] ?? 0;
+    }
+    if (counted === 1) return;
+    const least = counted === 2 ? 1 : this.#leastCount(cluster);
+    const given = upTo(text, compared);
+    let shared = 0;
+    for (let at = 0; at < given; at++)
+      if (this.#spectra.countOf(cluster, text[at] ?? 0) >= least) shared++;
+    const share = this.#shares[cluster] ?? 0;
+    if (given > 0) this.#shares[cluster] = share + (shared / given - share) / (counted - 1);
+    if (counted === 3) this.#compared[cluster] = this.#cuts[cluster] ?? 0;
   }
 
   /** A number that is free, or that of a cluster that was not seen for long and is small. */
@@ -327,8 +358,19 @@ function isBetter(match: Match, other: Match | undefined): boolean {
   return match.score > other.score;
 }
 
+/** How many of a list in order are not above it. */
+function upTo(list: readonly number[], cut: number): number {
+  const at = placeOf(list, cut);
+  return list[at] === cut ? at + 1 : at;
+}
+
 /** Whether a list in order has it. */
 function has(list: readonly number[], wanted: number): boolean {
+  return list[placeOf(list, wanted)] === wanted;
+}
+
+/** Of the first that is not below it. */
+function placeOf(list: readonly number[], wanted: number): number {
   let from = 0;
   let to = list.length;
   while (from < to) {
@@ -336,5 +378,5 @@ function has(list: readonly number[], wanted: number): boolean {
     if ((list[middle] ?? 0) < wanted) from = middle + 1;
     else to = middle;
   }
-  return list[from] === wanted;
+  return from;
 }

@@ -5,16 +5,16 @@ export interface Common {
   /** Features of what was seen: those that repeat, or the sample of a single message. */
   readonly known: number;
   readonly shared: number;
-  /** Features of the message. */
+  /** Features of the message; of text only those that would be known, where what is known is a sample. */
   readonly given: number;
-  /** How many there were for each one that is known, where that is a sample. */
-  readonly scale?: number;
+  /** What share of a copy the core is, on average. */
+  readonly usual?: number;
   /** In how many sixteenths of the message there is something shared; of text, and of pairs only. */
   readonly spread?: number;
 }
 
 /** Sentences out of a common source are in one or two places, a copy with other words all over is everywhere. */
-const leastSpread = 6;
+const leastSpread = 7;
 
 /** Below these it is chance. */
 const least = { text: 6, chunks: 3, structure: 8 } as const;
@@ -22,8 +22,11 @@ const least = { text: 6, chunks: 3, structure: 8 } as const;
 const ofCore = { text: 0.2, chunks: 0.4, structure: 0.7 } as const;
 /** Of two messages: most of one of them, or so much of both. Noise of four times the text leaves a fifth. */
 const mostOfOne = 0.5;
-const ofBoth = { text: 0.17, chunks: 0.3, structure: 0.8 } as const;
+const ofBoth = { text: 0.14, chunks: 0.3, structure: 0.8 } as const;
 const ofBothSpread = 0.07;
+/** Of a copy the core is no less, and no less than this share of what it is of the other copies on average. */
+const leastOfCopy = 0.05;
+const ofUsual = 0.4;
 
 /**
  * Why a message is a copy, if it is one: the text says so; or a file; or the layout together with what the reader is to
@@ -34,7 +37,7 @@ export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | u
   const text = of('text');
   const isAlike = (kind: 'text' | 'chunks' | 'structure') =>
     of(kind).shared >= least[kind] &&
-    (isPair ? isPairAlike(of(kind), ofBoth[kind]) : of(kind).shared >= ofCore[kind] * of(kind).known);
+    (isPair ? isPairAlike(of(kind), ofBoth[kind]) : isOfCore(of(kind), ofCore[kind]));
   if (isAlike('text')) return 'text';
   const isSpread = isPair && (text.spread ?? 0) >= leastSpread && text.shared >= least.text;
   if (isSpread && isPairAlike(text, ofBothSpread)) return 'text';
@@ -43,13 +46,19 @@ export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | u
   if (of('images').shared > 0 && text.given < wordless) return 'images';
   const actions = of('actions');
   if (isAlike('structure') && actions.shared >= 2) return 'actions';
-  if (actions.shared >= 2 && text.shared >= 4 && actions.shared >= 0.5 * actions.known) return 'actions';
+  const hasWords = text.shared >= Math.max(4, leastOfCopy * text.given);
+  if (actions.shared >= 2 && hasWords && actions.shared >= 0.5 * actions.known) return 'actions';
   return undefined;
 }
 
+/** Whether there is enough of a core, and whether it is as much of the message as it is of the other copies. */
+function isOfCore({ known, shared, given, usual = 0 }: Common, share: number): boolean {
+  return shared >= share * known && shared >= Math.max(leastOfCopy, ofUsual * usual) * given;
+}
+
 /** Whether two messages have so much in common: a short one that quotes what a long one quotes has not. */
-function isPairAlike({ known, shared, given, scale = 1 }: Common, share: number): boolean {
-  const [ofOne, ofOther] = [shared / known, (shared * scale) / given];
+function isPairAlike({ known, shared, given }: Common, share: number): boolean {
+  const [ofOne, ofOther] = [shared / known, shared / given];
   return Math.max(ofOne, ofOther) >= mostOfOne || Math.min(ofOne, ofOther) >= share;
 }
 

@@ -1,9 +1,11 @@
 import { kinds } from './spectrum.ts';
 
 /** Features that stand for a message that was seen once: the smallest hashes, the same ones in every copy. */
-export const sampleSize = 96;
+export const sampleSize = 128;
 /** What there is little of comes first: none of it is left out. */
 const order = [kinds.exact, kinds.images, kinds.actions, kinds.text, kinds.chunks, kinds.structure];
+/** The cut of a list that is complete. */
+export const everything = Number.MAX_SAFE_INTEGER;
 /** Recipients of it that are remembered. */
 export const singleRecipients = 4;
 
@@ -13,8 +15,8 @@ export class Singles {
   readonly #features: Float64Array;
   readonly #kinds: Uint8Array;
   readonly #sizes: Uint8Array;
-  /** Features of text before the sample was taken. */
-  readonly #texts: Uint16Array;
+  /** Up to which hash the features of text are a complete list. */
+  readonly #cuts: Float64Array;
   readonly #recipients: Float64Array;
   readonly #seenAt: Float64Array;
   /** Where the next one goes. */
@@ -25,12 +27,12 @@ export class Singles {
     this.#features = new Float64Array(capacity * sampleSize);
     this.#kinds = new Uint8Array(capacity * sampleSize);
     this.#sizes = new Uint8Array(capacity);
-    this.#texts = new Uint16Array(capacity);
+    this.#cuts = new Float64Array(capacity);
     this.#recipients = new Float64Array(capacity * singleRecipients);
     this.#seenAt = new Float64Array(capacity);
   }
 
-  static readonly octetsEach = sampleSize * 9 + 3 + singleRecipients * 8 + 8;
+  static readonly octetsEach = sampleSize * 9 + 1 + singleRecipients * 8 + 16;
 
   /** Keeps a message; its place. `lists` are its features by kind, in the order of their numbers. */
   add(lists: readonly (readonly number[])[], recipients: readonly number[], now: number): number {
@@ -49,9 +51,9 @@ export class Singles {
         this.#kinds[from + size] = kind;
         size++;
       }
+      if (kind === kinds.text) this.#cuts[place] = list.length > room ? (list[room - 1] ?? 0) : everything;
     }
     this.#sizes[place] = size;
-    this.#texts[place] = lists[0]?.length ?? 0;
     for (let at = 0; at < singleRecipients; at++)
       this.#recipients[place * singleRecipients + at] = recipients[at] ?? 0;
     this.#seenAt[place] = now;
@@ -67,9 +69,9 @@ export class Singles {
     return this.#sizes[place] ?? 0;
   }
 
-  /** How many features of text the whole message had. */
-  textOf(place: number): number {
-    return this.#texts[place] ?? 0;
+  /** No feature of text up to this hash is missing. */
+  cutOf(place: number): number {
+    return this.#cuts[place] ?? 0;
   }
 
   seenAt(place: number): number {
@@ -88,7 +90,7 @@ export class Singles {
       visit(this.#features[at] ?? 0, this.#kinds[at] ?? 0);
   }
 
-  arrays(): readonly (Float64Array | Uint8Array | Uint16Array)[] {
-    return [this.#features, this.#kinds, this.#sizes, this.#texts, this.#recipients, this.#seenAt];
+  arrays(): readonly (Float64Array | Uint8Array)[] {
+    return [this.#features, this.#kinds, this.#sizes, this.#cuts, this.#recipients, this.#seenAt];
   }
 }
