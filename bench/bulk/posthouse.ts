@@ -2,7 +2,7 @@
 import { readContent } from '../../src/clearinghouse/content/read.ts';
 import { defaultThresholds, Engine, type Read } from '../../src/clearinghouse/engine.ts';
 import { imageHashes } from '../../src/clearinghouse/features/image.ts';
-import { legacyKeys } from '../../src/clearinghouse/keys/keys.ts';
+import { bodyDigest, legacyKeys } from '../../src/clearinghouse/keys/keys.ts';
 import type { Detector } from './detector.ts';
 
 const memory = 256e6;
@@ -17,7 +17,12 @@ export function openDetector(): Detector {
   });
   const read = async (octets: Uint8Array, recipients: readonly string[]): Promise<Read> => {
     const content = readContent(octets, { recipients });
-    return { content, images: await imageHashes(content), keys: legacyKeys(octets) };
+    return {
+      content,
+      images: await imageHashes(content),
+      exact: bodyDigest(content.leaves),
+      keys: () => legacyKeys(octets, content.leaves),
+    };
   };
   let now = Date.UTC(2026, 0, 1);
   return {

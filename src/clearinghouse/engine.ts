@@ -1,9 +1,9 @@
 import type { CheckOptions, LegacyKey, Source, Verdict } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
-import { Clusters, type Lists, type Match, sizeFor } from './clusters/clusters.ts';
+import { bulkAtOnce, Clusters, type Lists, type Match, sizeFor } from './clusters/clusters.ts';
 import { type Kind, kinds } from './clusters/spectrum.ts';
 import type { Content } from './content/content.ts';
-import { type Features, featuresOf, learnBoilerplate, learnWords } from './features/features.ts';
+import { featuresOf, learnBoilerplate, learnWords } from './features/features.ts';
 import { Hash } from './features/hash.ts';
 import { type ImageHash, Pictures } from './features/image.ts';
 import { Spread } from './features/spread.ts';
@@ -41,7 +41,10 @@ export interface EngineOptions {
 export interface Read {
   readonly content: Content;
   readonly images: readonly ImageHash[];
-  readonly keys: readonly LegacyKey[];
+  /** SHA-256 of the decoded body; absent for an empty one. */
+  readonly exact: string | undefined;
+  /** Computed only for what belongs to a cluster. */
+  readonly keys: () => readonly LegacyKey[];
 }
 
 /** Text of fewer features than this is a note that people write alike. */
@@ -81,10 +84,9 @@ export class Engine {
     { now, counts = true }: CheckOptions & { readonly now: number },
   ): Verdict {
     if (read.content.isTest) return testVerdict;
-    const { lists, features } = this.#listsOf(read);
-    const match = this.#clusters.match(lists, features.sequence);
+    const { lists, features, match } = this.#matched(read);
     const cluster = counts ? this.#do(this.#copy(match, lists, { read, source, now })) : clusterOf(match);
-    if (counts) learnWords(read.content, this.#parts, senderOf(read.content, source));
+    if (counts) learnWords(features, this.#parts, senderOf(read.content, source));
     return this.#verdict(cluster, {
       match,
       lists,
@@ -109,10 +111,15 @@ export class Engine {
     { source, now }: { readonly source: Source; readonly now: number },
   ): Verdict {
     if (read.content.isTest) return testVerdict;
-    const { lists, features } = this.#listsOf(read);
-    const match = this.#clusters.match(lists, features.sequence);
+    const { lists, features, match } = this.#matched(read);
     const known = clusterOf(match);
-    const cluster = known ?? this.#do({ ...this.#copy(match, lists, { read, source, now }), begins: true });
+    const cluster =
+      known ??
+      this.#do({
+        ...this.#copy(match, lists, { read, source, now }),
+        keys: this.#keysOf(read),
+        begins: true,
+      });
     if (cluster === undefined) return unknown;
     this.#do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
     if (side === 'revoked' && source.isKnown)
@@ -146,8 +153,9 @@ export class Engine {
   /** Mail that is good: what it has in common with other good mail says nothing any more. */
   learn(read: Read, source: Source): void {
     const sender = senderOf(read.content, source);
-    learnBoilerplate(this.#listsOf(read).features, this.#parts, sender);
-    learnWords(read.content, this.#parts, sender);
+    const features = featuresOf(read.content, this.#parts);
+    learnBoilerplate(features, this.#parts, sender);
+    learnWords(features, this.#parts, sender);
   }
 
   /** Everything that is counted, to be written down as it is, and read back into the same places. */
@@ -176,22 +184,17 @@ export class Engine {
     return { hash: this.#hash, lexicon: this.#lexicon, boilerplate: this.#boilerplate };
   }
 
-  #listsOf({ content, images, keys }: Read): { readonly lists: Lists; readonly features: Features } {
+  /** The features of a message, those of them that tell, and what it is a copy of. */
+  #matched({ content, images, exact }: Read) {
     const features = featuresOf(content, this.#parts);
     const pictures = images.map((image) => {
       const { high, low } = this.#pictures.canonical(image);
       return this.#hash.joined(kinds.images, high, low);
     });
-    const exact = keys.filter(({ scheme }) => scheme === 'exact').map((key) => this.#keyHash(key));
-    const lists = this.#clusters.telling([
-      features.text,
-      features.actions,
-      features.structure,
-      features.chunks,
-      pictures.sort((a, b) => a - b),
-      exact,
-    ]);
-    return { lists, features };
+    const body = exact === undefined ? [] : [this.#keyHash({ scheme: 'exact', value: exact })];
+    const { text, sequence, actions, structure, chunks } = features;
+    const all = [text, actions, structure, chunks, pictures.sort((a, b) => a - b), body];
+    return { features, ...this.#clusters.match(all, sequence) };
   }
 
   /** Plays a change: one that was just decided, or one that was written down. The cluster that it is about, if any. */
@@ -231,9 +234,15 @@ export class Engine {
     lists: Lists,
     { read, source, now }: { readonly read: Read; readonly source: Source; readonly now: number },
   ): Entry & { readonly kind: 'copy' } {
-    const keys = read.keys.map((key) => this.#keyHash(key));
     const recipients = this.#recipientsOf(source);
+    // What nothing is like has no cluster that keys could lead to.
+    const keys = match === undefined && recipients.length < bulkAtOnce ? [] : this.#keysOf(read);
     return { kind: 'copy', begins: false, ref: match?.ref ?? 0, lists, recipients, keys, now };
+  }
+
+  #keysOf({ keys, exact }: Read): number[] {
+    const all = keys().map((key) => this.#keyHash(key));
+    return exact === undefined ? all : [...all, this.#keyHash({ scheme: 'exact', value: exact })];
   }
 
   #aliasOf(key: LegacyKey): number | undefined {

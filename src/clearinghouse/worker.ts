@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { readContent } from './content/read.ts';
 import { Engine, type EngineOptions, type Read } from './engine.ts';
 import { imageHashes } from './features/image.ts';
-import { legacyKeys } from './keys/keys.ts';
+import { bodyDigest, legacyKeys } from './keys/keys.ts';
 import { StateFiles } from './state.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
@@ -35,7 +35,12 @@ const syncing = setInterval(() => {
 
 async function readOf(octets: Uint8Array, recipients: readonly string[]): Promise<Read> {
   const content = readContent(octets, { recipients });
-  return { content, images: await imageHashes(content), keys: legacyKeys(octets) };
+  return {
+    content,
+    images: await imageHashes(content),
+    exact: bodyDigest(content.leaves),
+    keys: () => legacyKeys(octets, content.leaves),
+  };
 }
 
 async function answer({ verb, subject, source, check, now }: Question & { readonly kind: 'ask' }) {

@@ -37,7 +37,7 @@ function stream(clusters = new Clusters(size)) {
     },
     feed: (text: readonly string[], recipients = [hash.text(`recipient${number++}`)]) => {
       const given = lists(text);
-      return clusters.add(clusters.match(given)?.ref, { lists: given, recipients, now });
+      return clusters.add(clusters.match(given).match?.ref, { lists: given, recipients, now });
     },
     recipients: (cluster: number) => Math.round(clusters.recipientsOf(cluster, now)),
   };

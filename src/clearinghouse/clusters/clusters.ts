@@ -1,6 +1,6 @@
 import { DistinctCounts } from './distinct.ts';
 import { type Common, reasonFor, scoreOf } from './match.ts';
-import { Postings, type Ref } from './postings.ts';
+import { Postings, type Ref, ways } from './postings.ts';
 import { everything, Singles } from './singles.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
 
@@ -57,7 +57,7 @@ const halfLife = { few: 86_400_000, many: 30 * 86_400_000, manyFrom: 10 } as con
 /** Copies after which the counts of a cluster become half: old habits of a campaign are forgotten. */
 const halvedAt = 4096;
 /** To so many recipients at once a message is a cluster at once. */
-const bulkAtOnce = 5;
+export const bulkAtOnce = 5;
 
 /**
  * Groups of copies. A message that nothing is like is kept as a sample; with a second one that is like it, a cluster
@@ -82,6 +82,8 @@ export class Clusters {
   readonly #firstSeen: Float64Array;
   readonly #lastSeen: Float64Array;
   readonly #generation: Uint32Array;
+  /** Where one feature is. */
+  readonly #refs = new Int32Array(ways);
   #used = 0;
   #hand = 0;
 
@@ -101,26 +103,37 @@ export class Clusters {
     this.#generation = new Uint32Array(size.clusters);
   }
 
-  /** The features that tell: what is in many places is a phrase of everybody, or noise out of a small pool. */
-  telling(lists: Lists): Lists {
-    return lists.map((list, kind) =>
-      kind === kinds.exact ? list : list.filter((feature) => this.#postings.count(feature) <= mostPlaces),
-    );
+  /**
+   * What a message is a copy of, if of anything; and those of its features that tell. What is in many places is a
+   * phrase of everybody, or noise out of a small pool.
+   */
+  match(
+    all: Lists,
+    sequence: readonly number[] = [],
+  ): { readonly lists: Lists; readonly match: Match | undefined } {
+    const votes = new Map<Ref, number>();
+    const lists = all.map((list, kind) => this.#vote(list, kind, votes));
+    return { lists, match: this.#best(votes, lists, sequence) };
   }
 
-  /** What the message is a copy of; undefined for what nothing is like. */
-  match(lists: Lists, sequence: readonly number[] = []): Match | undefined {
-    const votes = new Map<Ref, number>();
-    let counting = 0;
-    const vote = (ref: Ref) => void votes.set(ref, (votes.get(ref) ?? 0) + counting);
-    for (const [kind, list] of lists.entries()) {
-      for (const feature of list) {
-        const count = this.#postings.count(feature);
-        if (count === 0) continue;
-        counting = (voteOf[kind] ?? 1) / count;
-        this.#postings.visit(feature, vote);
+  /** Each feature votes for what has it, the more the fewer those are. Leaves out those that are everywhere. */
+  #vote(list: readonly number[], kind: number, votes: Map<Ref, number>): readonly number[] {
+    const most = kind === kinds.exact ? ways : mostPlaces;
+    const telling: number[] = [];
+    for (const feature of list) {
+      const count = this.#postings.find(feature, this.#refs);
+      if (count > most) continue;
+      telling.push(feature);
+      const weight = (voteOf[kind] ?? 1) / count;
+      for (let at = 0; at < count; at++) {
+        const ref = this.#refs[at] ?? 0;
+        votes.set(ref, (votes.get(ref) ?? 0) + weight);
       }
     }
+    return telling;
+  }
+
+  #best(votes: ReadonlyMap<Ref, number>, lists: Lists, sequence: readonly number[]): Match | undefined {
     const best = [...votes].filter(([, sum]) => sum >= leastVotes).sort(([, a], [, b]) => b - a);
     let found: Match | undefined;
     for (const [ref] of best.slice(0, candidates)) {
@@ -191,8 +204,7 @@ export class Clusters {
   }
 
   #compare(ref: Ref, lists: Lists, sequence: readonly number[]): Match | undefined {
-    const common =
-      ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists, sequence);
+    const common = ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists);
     // One that began with a single message, as by a report, has no core yet.
     const isPair = ref < 0 || this.#counted[ref - 1] === 1;
     const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
@@ -200,16 +212,15 @@ export class Clusters {
     return via && { ref, via, score: scoreOf(of) };
   }
 
-  #withCluster(cluster: number, lists: Lists, sequence: readonly number[]): Common[] {
+  #withCluster(cluster: number, lists: Lists): Common[] {
     const least = this.#leastCount(cluster);
     const { core, shared } = this.#spectra.overlap(cluster, least, lists);
-    const spread = spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
     const usual = this.#shares[cluster] ?? 0;
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
       shared: shared[kind] ?? 0,
       given: list.length,
-      ...(kind === kinds.text && { spread, usual, given: upTo(list, this.#compared[cluster] ?? 0) }),
+      ...(kind === kinds.text && { usual, given: upTo(list, this.#compared[cluster] ?? 0) }),
     }));
   }
 
@@ -223,7 +234,7 @@ export class Clusters {
       shared[kind] = (shared[kind] ?? 0) + 1;
       if (kind === kinds.text) inBoth.add(feature);
     });
-    const spread = spreadOf((feature) => inBoth.has(feature), sequence);
+    const spread = () => spreadOf((feature) => inBoth.has(feature), sequence);
     return lists.map((list, kind) => ({
       known: known[kind] ?? 0,
       shared: shared[kind] ?? 0,
@@ -304,15 +315,17 @@ export class Clusters {
     const compared = this.#compared[cluster] ?? 0;
     if ((this.#cuts[cluster] ?? 0) === 0) {
       const wanted = text[textSample - 1] ?? everything;
-      this.#cuts[cluster] = Math.max(compared, Math.min(wanted, compared === 0 ? wanted : mostWidened * compared));
+      this.#cuts[cluster] = Math.max(
+        compared,
+        Math.min(wanted, compared === 0 ? wanted : mostWidened * compared),
+      );
       if (compared === 0) this.#compared[cluster] = this.#cuts[cluster] ?? 0;
     }
     if (counted === 1) return;
     const least = counted === 2 ? 1 : this.#leastCount(cluster);
     const given = upTo(text, compared);
     let shared = 0;
-    for (let at = 0; at < given; at++)
-      if (this.#spectra.countOf(cluster, text[at] ?? 0) >= least) shared++;
+    for (let at = 0; at < given; at++) if (this.#spectra.countOf(cluster, text[at] ?? 0) >= least) shared++;
     const share = this.#shares[cluster] ?? 0;
     if (given > 0) this.#shares[cluster] = share + (shared / given - share) / (counted - 1);
     if (counted === 3) this.#compared[cluster] = this.#cuts[cluster] ?? 0;

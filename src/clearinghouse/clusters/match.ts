@@ -9,8 +9,8 @@ export interface Common {
   readonly given: number;
   /** What share of a copy the core is, on average. */
   readonly usual?: number;
-  /** In how many sixteenths of the message there is something shared; of text, and of pairs only. */
-  readonly spread?: number;
+  /** In how many sixteenths of the message there is something shared; of text only. */
+  readonly spread?: () => number;
 }
 
 /** Sentences out of a common source are in one or two places, a copy with other words all over is everywhere. */
@@ -39,8 +39,8 @@ export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | u
     of(kind).shared >= least[kind] &&
     (isPair ? isPairAlike(of(kind), ofBoth[kind]) : isOfCore(of(kind), ofCore[kind]));
   if (isAlike('text')) return 'text';
-  const isSpread = isPair && (text.spread ?? 0) >= leastSpread && text.shared >= least.text;
-  if (isSpread && isPairAlike(text, ofBothSpread)) return 'text';
+  const isSpreadPair = isPair && text.shared >= least.text && isPairAlike(text, ofBothSpread);
+  if (isSpreadPair && (text.spread?.() ?? 0) >= leastSpread) return 'text';
   const chunks = of('chunks');
   if (isAlike('chunks') || isWholeFile(chunks, text)) return 'chunks';
   if (of('images').shared > 0 && text.given < wordless) return 'images';

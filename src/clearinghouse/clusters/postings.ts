@@ -2,7 +2,7 @@
 export type Ref = number;
 
 /** Places that one feature may be in. */
-const ways = 8;
+export const ways = 8;
 
 /**
  * Which clusters and single messages have a feature, in fixed memory. A bucket has eight places; where they are
@@ -11,41 +11,31 @@ const ways = 8;
  */
 export class Postings {
   readonly #buckets: number;
-  /** The part of the feature that does not choose the bucket; 0 is an empty place. */
-  readonly #marks: Uint32Array;
-  readonly #refs: Int32Array;
+  /**
+   * Of each bucket eight marks, then eight references: one line of the cache. A mark is the part of a feature that
+   * does not choose the bucket; 0 is an empty place.
+   */
+  readonly #places: Int32Array;
   #turn = 0;
 
   /** `places` is a power of two. */
   constructor(places: number) {
     this.#buckets = places / ways;
-    this.#marks = new Uint32Array(places);
-    this.#refs = new Int32Array(places);
+    this.#places = new Int32Array(2 * places);
   }
 
   static octetsFor(places: number): number {
     return places * 8;
   }
 
-  /** Calls `visit` with each reference, and says how many there were. */
-  visit(feature: number, visit: (ref: Ref) => void): number {
+  /** Puts the references of a feature into `refs`, which has eight places, and says how many there are. */
+  find(feature: number, refs: Int32Array): number {
     const from = this.#bucket(feature);
     const mark = markOf(feature);
     let count = 0;
     for (let at = from; at < from + ways; at++) {
-      if (this.#marks[at] !== mark) continue;
-      count++;
-      visit(this.#refs[at] ?? 0);
+      if (this.#places[at] === mark) refs[count++] = this.#places[at + ways] ?? 0;
     }
-    return count;
-  }
-
-  /** How many references a feature has. */
-  count(feature: number): number {
-    const from = this.#bucket(feature);
-    const mark = markOf(feature);
-    let count = 0;
-    for (let at = from; at < from + ways; at++) if (this.#marks[at] === mark) count++;
     return count;
   }
 
@@ -55,14 +45,14 @@ export class Postings {
     const mark = markOf(feature);
     let place = -1;
     for (let at = from; at < from + ways; at++) {
-      const known = this.#marks[at];
-      if (known === mark && this.#refs[at] === ref) return;
+      const known = this.#places[at];
+      if (known === mark && this.#places[at + ways] === ref) return;
       if (known === 0 && place < 0) place = at;
     }
     if (place < 0) place = this.#victim(from, ref);
     if (place < 0) return;
-    this.#marks[place] = mark;
-    this.#refs[place] = ref;
+    this.#places[place] = mark;
+    this.#places[place + ways] = ref;
   }
 
   /** Puts a cluster in the place of the single message that it came of. */
@@ -70,15 +60,15 @@ export class Postings {
     const from = this.#bucket(feature);
     const mark = markOf(feature);
     for (let at = from; at < from + ways; at++) {
-      if (this.#marks[at] !== mark || this.#refs[at] !== old) continue;
-      this.#refs[at] = ref;
+      if (this.#places[at] !== mark || this.#places[at + ways] !== old) continue;
+      this.#places[at + ways] = ref;
       return;
     }
     this.add(feature, ref);
   }
 
-  arrays(): readonly (Uint32Array | Int32Array)[] {
-    return [this.#marks, this.#refs];
+  arrays(): readonly Int32Array[] {
+    return [this.#places];
   }
 
   /** A place whose single message may go, in turn; a cluster goes for a cluster only. */
@@ -86,18 +76,18 @@ export class Postings {
     this.#turn = (this.#turn + 1) & (ways - 1);
     for (let step = 0; step < ways; step++) {
       const at = from + ((this.#turn + step) & (ways - 1));
-      if ((this.#refs[at] ?? 0) < 0) return at;
+      if ((this.#places[at + ways] ?? 0) < 0) return at;
     }
     return ref < 0 ? -1 : from + this.#turn;
   }
 
   #bucket(feature: number): number {
-    return ((feature >>> 0) & (this.#buckets - 1)) * ways;
+    return ((feature >>> 0) & (this.#buckets - 1)) * 2 * ways;
   }
 }
 
 /** From the upper bits and the lower ones: the bucket has used some of those. */
 function markOf(feature: number): number {
-  // The last operator makes it unsigned, as the array has it.
-  return ((Math.floor(feature / 0x1_0000_0000) * 0x800 + (feature >>> 21)) | 1) >>> 0;
+  // As the array has it: signed.
+  return (Math.floor(feature / 0x1_0000_0000) * 0x800 + (feature >>> 21)) | 1;
 }

@@ -7,6 +7,9 @@ export interface Leaf {
   readonly isAttachment: boolean;
   /** Not copied where the encoding allows. */
   readonly octets: Uint8Array;
+  readonly charset?: string;
+  /** One of several forms of the same: what a reader does not see where it is no HTML. */
+  readonly alternative?: number;
 }
 
 /**

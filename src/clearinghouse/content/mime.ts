@@ -1,4 +1,4 @@
-import { findField, headerEnd, unfold } from '../../mail/index.ts';
+import { headerEnd, headerFields, unfold } from '../../mail/index.ts';
 import type { Leaf } from './content.ts';
 import { decodeBase64, decodeQuotedPrintable } from './transfer.ts';
 
@@ -8,20 +8,13 @@ export const mimeBounds = { parts: 1000, depth: 20, octets: 16 * 2 ** 20 } as co
 /** The leaves of a message, and whether some were left out. */
 export interface Walk {
   /** Of the message itself. */
-  readonly header: Uint8Array;
-  readonly leaves: readonly MimeLeaf[];
+  readonly fields: Fields;
+  readonly leaves: readonly Leaf[];
   readonly isTruncated: boolean;
 }
 
-/** A leaf with what is needed to read it as text. */
-export interface MimeLeaf extends Leaf {
-  readonly charset?: string;
-  /** One of several forms of the same: what a reader does not see where it is no HTML. */
-  readonly alternative?: number;
-}
-
 interface Walking {
-  readonly leaves: MimeLeaf[];
+  readonly leaves: Leaf[];
   parts: number;
   octets: number;
   alternatives: number;
@@ -31,9 +24,20 @@ interface Walking {
 /** Takes a message apart (RFC 2045, 2046), whatever it looks like: every octet is read once for each level at most. */
 export function walkMessage(octets: Uint8Array): Walk {
   const walking: Walking = { leaves: [], parts: 0, octets: 0, alternatives: 0, isTruncated: false };
-  const end = headerEnd(octets);
-  walkPart(octets, walking, { depth: 0 });
-  return { header: octets.subarray(0, end), leaves: walking.leaves, isTruncated: walking.isTruncated };
+  const fields = walkPart(octets, walking, { depth: 0 });
+  return { fields, leaves: walking.leaves, isTruncated: walking.isTruncated };
+}
+
+/** The first field of each name, in lower case; unfolded. */
+export type Fields = ReadonlyMap<string, string>;
+
+function fieldsOf(header: Uint8Array): Fields {
+  const fields = new Map<string, string>();
+  for (const { name, value } of headerFields(header)) {
+    const key = name.toLowerCase();
+    if (!fields.has(key)) fields.set(key, value);
+  }
+  return fields;
 }
 
 interface Place {
@@ -43,29 +47,32 @@ interface Place {
   readonly type?: string;
 }
 
-function walkPart(octets: Uint8Array, walking: Walking, place: Place): void {
+function walkPart(octets: Uint8Array, walking: Walking, place: Place): Fields {
   walking.parts++;
   if (walking.parts > mimeBounds.parts || place.depth > mimeBounds.depth) {
     walking.isTruncated = true;
-    return;
+    return noFields;
   }
   const end = headerEnd(octets);
-  const header = octets.subarray(0, end);
+  const header = fieldsOf(octets.subarray(0, end));
   const body = octets.subarray(afterEmptyLine(octets, end));
   const given = unfolded(header, 'content-type');
   const type = mediaType(given) ?? place.type ?? 'text/plain';
   const boundary = type.startsWith('multipart/') ? parameter(given, 'boundary') : undefined;
   if (boundary !== undefined && boundary !== '') {
     walkMultipart(body, walking, { boundary, type, place });
-    return;
+    return header;
   }
   const encoding = unfolded(header, 'content-transfer-encoding').trim().toLowerCase();
   if (type === 'message/rfc822' && !isEncoded(encoding)) {
     walkPart(body, walking, { depth: place.depth + 1 });
-    return;
+    return header;
   }
   addLeaf({ body, encoding, given, header, type }, walking, place);
+  return header;
 }
+
+const noFields: Fields = new Map();
 
 function walkMultipart(
   body: Uint8Array,
@@ -115,7 +122,7 @@ function lineEnd(octets: Uint8Array, at: number): number {
 }
 
 function addLeaf(
-  part: { body: Uint8Array; encoding: string; given: string; header: Uint8Array; type: string },
+  part: { body: Uint8Array; encoding: string; given: string; header: Fields; type: string },
   walking: Walking,
   { alternative }: Place,
 ): void {
@@ -157,8 +164,8 @@ function afterEmptyLine(octets: Uint8Array, end: number): number {
   return octets[end] === 13 ? end + 2 : end + 1;
 }
 
-function unfolded(header: Uint8Array, name: string): string {
-  const field = findField(header, name);
+function unfolded(header: Fields, name: string): string {
+  const field = header.get(name);
   return field === undefined ? '' : unfold(field);
 }
 

@@ -1,8 +1,8 @@
-import { findField, unfold } from '../../mail/index.ts';
+import { unfold } from '../../mail/index.ts';
 import { Actions, registrable } from './actions.ts';
-import type { Content, ReadOptions } from './content.ts';
+import type { Content, Leaf, ReadOptions } from './content.ts';
 import { type Page, readPage } from './html.ts';
-import { type MimeLeaf, walkMessage } from './mime.ts';
+import { walkMessage } from './mime.ts';
 import { decodeText, decodeWords } from './transfer.ts';
 import { plainText } from './unicode.ts';
 import { readWords } from './words.ts';
@@ -17,8 +17,8 @@ const testStrings = [
 
 /** What a reader of a message sees. Never throws; time and memory are bounded whatever the octets are. */
 export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions = {}): Content {
-  const { header, leaves, isTruncated } = walkMessage(octets);
-  const field = (name: string) => decodeWords(unfold(findField(header, name) ?? ''));
+  const { fields, leaves, isTruncated } = walkMessage(octets);
+  const field = (name: string) => decodeWords(unfold(fields.get(name) ?? ''));
   const actions = new Actions();
   const seen = readLeaves(leaves, actions);
   const own = ownNames(recipients, field('to'));
@@ -44,7 +44,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
 }
 
 /** The text that a mail program shows: of several forms of the same, HTML. */
-function readLeaves(leaves: readonly MimeLeaf[], actions: Actions) {
+function readLeaves(leaves: readonly Leaf[], actions: Actions) {
   const withHtml = new Set(
     leaves.flatMap(({ type, alternative }) =>
       type === 'text/html' && alternative !== undefined ? [alternative] : [],

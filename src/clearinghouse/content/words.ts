@@ -13,6 +13,10 @@ const spaced = /(?<![\p{L}\p{N}])(?:\p{L}([ .*_-])){3,}\p{L}(?![\p{L}\p{N}])/gu;
 const greeting =
   /^\s*(?:dear|hello|hi|hey|good (?:day|morning|afternoon|evening)|greetings|hallo|liebe[rs]?|sehr geehrte\S*|guten tag|bonjour|cher|chère|hola|estimad[oa]|querid[oa]|ciao|caro|cara|gentile|prezad[oa]|olá|здравствуйте|уважаем\S*|привет|beste|geachte|hej|szanown\S*)\b[^\n]{0,60}[,!.:]?\s*$/iu;
 
+const hasSign = /[@$!|]/;
+const number = /^\p{N}+$/u;
+const notAscii = /[^\0-\x7f]/;
+
 /** Words of a text in one spelling. */
 export interface Words {
   readonly words: string[];
@@ -40,6 +44,10 @@ function readLine(
   own: ReadonlySet<string>,
   to: { readonly found: Words; readonly actions: Actions },
 ): void {
+  if (isSimple(line)) {
+    readSimpleLine(line.toLowerCase(), own, to.found);
+    return;
+  }
   const plain = plainText(line).replace(spaced, (letters) => letters.replace(/[ .*_-]/g, ''));
   for (const [text] of plain.matchAll(token)) {
     if (to.found.words.length >= maxWords) return;
@@ -51,11 +59,77 @@ function readLine(
   }
 }
 
+/** Nothing but ASCII, no address, no link, no single letters in a row: nine lines of ten. */
+function isSimple(line: string): boolean {
+  let isAfterSingle = false;
+  let length = 0;
+  for (let at = 0; at < line.length; at++) {
+    const code = line.charCodeAt(at);
+    if (code > 127 || code === atSign) return false;
+    const lower = code | 0x20;
+    const isLetter = lower >= 97 && lower <= 122;
+    if (isLetter) {
+      length++;
+      continue;
+    }
+    if (code === colon && line.startsWith('//', at + 1)) return false;
+    if (
+      code === dot &&
+      length === 3 &&
+      lowerAt(line, at - 1) &&
+      lowerAt(line, at - 2) &&
+      lowerAt(line, at - 3)
+    )
+      return false;
+    // Two of them may be initials; that is for the slow way to find out.
+    if (length === 1 && isAfterSingle) return false;
+    if (length > 0) isAfterSingle = length === 1;
+    length = 0;
+  }
+  return !(length === 1 && isAfterSingle);
+}
+
+const [atSign, colon, dot, letterW, apostrophe] = [64, 58, 46, 119, 39] as const;
+
+/** Whether there is a `w`, of which a host without a scheme has three. */
+function lowerAt(line: string, at: number): boolean {
+  return (line.charCodeAt(at) | 0x20) === letterW;
+}
+
+/** What the expression of `token` finds in such a line, in lower case. */
+function readSimpleLine(line: string, own: ReadonlySet<string>, found: Words): void {
+  let begin = -1;
+  for (let at = 0; at <= line.length; at++) {
+    const code = at < line.length ? line.charCodeAt(at) : 0;
+    if (isOfWord(code)) {
+      if (begin < 0) begin = at;
+      continue;
+    }
+    if (begin < 0) continue;
+    let end = at;
+    if (code === apostrophe) while (isLetter(line.charCodeAt(end + 1))) end++;
+    if (end > at) end++;
+    readWord(line.slice(begin, end), own, found);
+    if (found.words.length >= maxWords) return;
+    begin = -1;
+    if (end > at) at = end - 1;
+  }
+}
+
+function isLetter(code: number): boolean {
+  return code >= 97 && code <= 122;
+}
+
+/** Letters, figures and what stands for letters: `@ $ ! |`. */
+function isOfWord(code: number): boolean {
+  return isLetter(code) || (code >= 48 && code <= 57) || code === 36 || code === 33 || code === 124;
+}
+
 function readWord(text: string, own: ReadonlySet<string>, found: Words): void {
-  const word = text.replace(/^[@$!|]+|[@!|]+$/g, '');
+  const word = hasSign.test(text) ? text.replace(/^[@$!|]+|[@!|]+$/g, '') : text;
   if (word === '' || own.has(word)) return;
-  if (/^\p{N}+$/u.test(word)) return;
-  if (unspaced.test(word)) {
+  if (number.test(word)) return;
+  if (notAscii.test(word) && unspaced.test(word)) {
     const characters = [...word];
     for (let at = 0; at + 1 < characters.length; at++) push(found, `${characters[at]}${characters[at + 1]}`);
     if (characters.length === 1) push(found, word);

@@ -7,6 +7,8 @@ import type { Spread } from './spread.ts';
 export interface Features {
   /** Three words in a row. */
   readonly text: readonly number[];
+  /** Each word as it is written. */
+  readonly words: readonly number[];
   /** The same as they stand in the message. */
   readonly sequence: readonly number[];
   readonly actions: readonly number[];
@@ -42,10 +44,12 @@ const kinds = { triple: 3, pair: 2, action: 4, structure: 5 } as const;
 export function featuresOf(content: Content, parts: FeatureParts): Features {
   const { hash, boilerplate } = parts;
   const isRare = (feature: number) => boilerplate.count(feature) < boilerplateSenders;
-  const sequence = shingles(wordHashes(content, parts), hash).filter(isRare);
+  const words = content.words.map((word) => hash.text(word));
+  const sequence = shingles(wordsInUse(content, words, parts), hash).filter(isRare);
   const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
   return {
     text: distinct(sequence, maxText),
+    words,
     sequence,
     actions: distinct(actions.filter(isRare), maxOthers),
     structure: distinct(structures(content.structure, hash).filter(isRare), maxOthers),
@@ -62,9 +66,9 @@ function isFile({ type, isAttachment }: Leaf): boolean {
 }
 
 /** Counts the words of a message for its sender. */
-export function learnWords(content: Content, { hash, lexicon }: FeatureParts, sender: string): void {
+export function learnWords({ words }: Features, { hash, lexicon }: FeatureParts, sender: string): void {
   const by = hash.text(sender);
-  for (const word of new Set(content.words)) lexicon.add(hash.text(word), by);
+  for (const word of new Set(words)) lexicon.add(word, by);
 }
 
 /** Counts the features of a good message for its sender, so that they tell nothing any more where many have them. */
@@ -82,12 +86,16 @@ export function learnBoilerplate(
  * The words that are in use, in their order; what is not leaves no gap, so that gibberish between words changes
  * nothing. A word in disguise counts as what it stands for. Languages that we know nothing of keep all of their words.
  */
-function wordHashes({ words, folded }: Content, { hash, lexicon }: FeatureParts): number[] {
+function wordsInUse(
+  { words, folded }: Content,
+  plains: readonly number[],
+  { hash, lexicon }: FeatureParts,
+): number[] {
   const hashes: number[] = [];
   const isUsed: boolean[] = [];
   let [known, latin] = [0, 0];
   for (const [at, word] of words.entries()) {
-    const plain = hash.text(word);
+    const plain = plains[at] ?? 0;
     const other = folded[at];
     const isPlainUsed = lexicon.count(plain) >= leastSenders;
     const alias = isPlainUsed || other === undefined || other === word ? undefined : hash.text(other);

@@ -7,14 +7,16 @@ export interface SpreadSize {
 }
 
 const probes = 3;
-const mostCounted = 255;
+const block64 = 64;
+/** Nobody asks for more. */
+const mostCounted = 15;
 /** Of the bits, when those who are forgotten first go. */
 const fullShare = 0.5;
 
 /**
  * Counts by how many different senders something is used, approximately and in fixed memory: a count-min sketch, which
  * counts each pair of thing and sender once as long as a Bloom filter remembers it. It may say too much, never too
- * little, other than for pairs that were forgotten. Counts stop at 255.
+ * little, other than for pairs that were forgotten. Counts stop at 15.
  */
 export class Spread {
   readonly #hash: Hash;
@@ -43,9 +45,8 @@ export class Spread {
 
   /** Counts a sender of a thing. */
   add(thing: number, sender: number): void {
-    if (this.#hasSeen(this.#hash.joined(1, thing, sender))) return;
     const least = this.count(thing);
-    if (least >= mostCounted) return;
+    if (least >= mostCounted || this.#hasSeen(this.#hash.joined(1, thing, sender))) return;
     for (let probe = 0; probe < probes; probe++) {
       const place = this.#place(thing, probe);
       if (this.#counters[place] === least) this.#counters[place] = least + 1;
@@ -63,10 +64,11 @@ export class Spread {
     for (const word of this.#seen) for (let left = word; left !== 0; left &= left - 1) this.#set++;
   }
 
+  /** All probes of a thing are in one block of 64 octets, so that each look takes one line of the cache. */
   #place(thing: number, probe: number): number {
-    // Double hashing; the lower half and the upper bits of a hash are independent.
-    const step = Math.floor(thing / 0x1_0000_0000) | 1;
-    return ((thing >>> 0) + Math.imul(probe, step)) & (this.#counters.length - 1);
+    const block = (thing >>> 0) & (this.#counters.length - block64);
+    const step = Math.floor(thing / 0x1_0000_0000) >>> (probe * 6);
+    return block | (step & (block64 - 1));
   }
 
   #hasSeen(pair: number): boolean {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LegacyKey } from '../ask.ts';
-import { type MimeLeaf, walkMessage } from '../content/mime.ts';
+import type { Leaf } from '../content/content.ts';
+import { walkMessage } from '../content/mime.ts';
 import { emptyPyzor, pyzorDigest } from './pyzor.ts';
 import { razor4 } from './razor-e4.ts';
 import { razor8 } from './razor-e8.ts';
@@ -10,14 +11,14 @@ import { razorParts } from './razor-parts.ts';
 const maxKeys = 64;
 
 /**
- * The keys by which the clients of Razor and Pyzor would ask about a message, and the hash of its decoded body: who
- * sends a key alone then hears of the cluster that the whole message belongs to.
+ * The keys by which the clients of Razor and Pyzor would ask about a message: who
+ * sends a key alone then hears of the cluster that the whole message belongs to. `leaves` are those of the message.
  */
-export function legacyKeys(octets: Uint8Array): readonly LegacyKey[] {
-  const { leaves } = walkMessage(octets);
+export function legacyKeys(
+  octets: Uint8Array,
+  leaves: readonly Leaf[] = walkMessage(octets).leaves,
+): readonly LegacyKey[] {
   const keys: LegacyKey[] = [];
-  const exact = bodyDigest(leaves);
-  if (exact !== undefined) keys.push({ scheme: 'exact', value: exact });
   const pyzor = pyzorDigest(leaves);
   if (pyzor !== emptyPyzor) keys.push({ scheme: 'pyzor', value: pyzor });
   for (const { text, page } of razorParts(octets)) {
@@ -28,22 +29,30 @@ export function legacyKeys(octets: Uint8Array): readonly LegacyKey[] {
 }
 
 /** SHA-256 of what is in the body, its transfer encoding and its line ends aside; none for an empty one. */
-function bodyDigest(leaves: readonly MimeLeaf[]): string | undefined {
+export function bodyDigest(leaves: readonly Leaf[]): string | undefined {
   const hash = createHash('sha256');
   let isEmpty = true;
   for (const { type, octets } of leaves) {
-    const text = type.startsWith('text/');
-    const content = text
-      ? Buffer.from(
-          Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
-            .toString('latin1')
-            .replace(/\s+/g, ' ')
-            .trim(),
-          'latin1',
-        )
-      : octets;
+    const content = type.startsWith('text/') ? withSingleBlanks(octets) : octets;
     if (content.length > 0) isEmpty = false;
     hash.update(`${type}\n`).update(content);
   }
   return isEmpty ? undefined : hash.digest('hex');
+}
+
+/** Each run of blanks and line ends as one blank, none at both ends. */
+function withSingleBlanks(octets: Uint8Array): Uint8Array {
+  const out = Buffer.allocUnsafe(octets.length);
+  let length = 0;
+  let hasBlank = false;
+  for (const octet of octets) {
+    if (octet === 32 || (octet >= 9 && octet <= 13) || octet === 0xa0) {
+      hasBlank = length > 0;
+      continue;
+    }
+    if (hasBlank) out[length++] = 32;
+    hasBlank = false;
+    out[length++] = octet;
+  }
+  return out.subarray(0, length);
 }

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { MimeLeaf } from '../content/mime.ts';
+import type { Leaf } from '../content/content.ts';
 import { decodeText } from '../content/transfer.ts';
 
 /** What everybody's empty message comes to: it says nothing. */
 export const emptyPyzor = createHash('sha1').update('').digest('hex');
 
 const leastLength = 8;
+/** Characters from which on a word is left out. */
+const longest = 10;
 const fewLines = 4;
 /** Of more lines: from so many percent on, so many of them. */
 const chosen = [
@@ -14,7 +16,7 @@ const chosen = [
 ] as const;
 
 /** Pyzor's digest: SHA-1 over some lines of the text, without addresses, links, long words and blanks. */
-export function pyzorDigest(leaves: readonly MimeLeaf[]): string {
+export function pyzorDigest(leaves: readonly Leaf[]): string {
   const lines = leaves.flatMap((leaf) => linesOf(leaf));
   const hash = createHash('sha1');
   if (lines.length <= fewLines) for (const line of lines) hash.update(line);
@@ -26,20 +28,31 @@ export function pyzorDigest(leaves: readonly MimeLeaf[]): string {
   return hash.digest('hex');
 }
 
-function linesOf({ type, octets, charset }: MimeLeaf): string[] {
+function linesOf({ type, octets, charset }: Leaf): string[] {
   if (!type.startsWith('text/')) return [];
   const decoded = decodeText(octets, charset);
   const text = type === 'text/html' ? textNodes(decoded) : decoded;
-  return text
-    .split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/)
-    .map((line) =>
-      line
-        .replace(/\S{10,}/gu, '')
-        .replace(/\S+@\S+/gu, '')
-        .replace(/[a-zA-Z]+:\S+/gu, '')
-        .replace(/\s/gu, ''),
-    )
-    .filter((line) => line.length >= leastLength);
+  const kept: string[] = [];
+  for (const line of text.split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/)) {
+    const normal = normalLine(line);
+    if (normal.length >= leastLength) kept.push(normal);
+  }
+  return kept;
+}
+
+const longWord = /\S{10,}/u;
+const address = /\S+@\S+/gu;
+const link = /[a-zA-Z]+:\S+/gu;
+
+/** Word by word: none of ten characters or more, no addresses, no links, no blanks. */
+function normalLine(line: string): string {
+  let normal = '';
+  for (const word of line.split(/\s+/)) {
+    if (word.length >= longest && longWord.test(word)) continue;
+    if (!word.includes('@') && !word.includes(':')) normal += word;
+    else normal += word.replace(address, '').replace(link, '');
+  }
+  return normal;
 }
 
 /** The text nodes of a page, other than scripts and styles, with one blank between them. */
