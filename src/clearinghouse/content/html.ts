@@ -86,11 +86,12 @@ class PageReader {
   readonly #links: { kind: 'link' | 'form' | 'image'; target: string }[] = [];
   readonly #structure: string[] = [];
   readonly #sheet = new StyleSheet();
-  #text = '';
+  readonly #pieces: string[] = [];
+  #length = 0;
   #css = '';
 
   page(): Page {
-    return { text: this.#text, links: this.#links, structure: this.#structure };
+    return { text: this.#pieces.join(''), links: this.#links, structure: this.#structure };
   }
 
   open(tag: string, attributes: Readonly<Record<string, string>>): void {
@@ -113,8 +114,9 @@ class PageReader {
   text(text: string): void {
     const above = this.#stack.at(-1);
     if (above?.tag === 'style') this.#css += text;
-    if (above?.isUnseen === true || this.#text.length > pageBounds.text) return;
-    this.#text += text;
+    if (above?.isUnseen === true || this.#length > pageBounds.text || text === '') return;
+    this.#pieces.push(text);
+    this.#length += text.length;
   }
 
   close(tag: string): void {
@@ -151,7 +153,8 @@ class PageReader {
   }
 
   #break(): void {
-    if (this.#text !== '' && !this.#text.endsWith('\n')) this.#text += '\n';
+    const last = this.#pieces.at(-1);
+    if (last !== undefined && !last.endsWith('\n')) this.#pieces.push('\n');
   }
 }
 

@@ -9,7 +9,7 @@ export interface Features {
   readonly text: readonly number[];
   /** Each word as it is written. */
   readonly words: readonly number[];
-  /** The same as they stand in the message. */
+  /** The same as they stand in the message, phrases of everybody among them. */
   readonly sequence: readonly number[];
   readonly actions: readonly number[];
   readonly structure: readonly number[];
@@ -45,14 +45,14 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
   const { hash, boilerplate } = parts;
   const isRare = (feature: number) => boilerplate.count(feature) < boilerplateSenders;
   const words = content.words.map((word) => hash.text(word));
-  const sequence = shingles(wordsInUse(content, words, parts), hash).filter(isRare);
+  const sequence = shingles(wordsInUse(content, words, parts), hash);
   const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
   return {
-    text: distinct(sequence, maxText),
+    text: distinct(sequence, maxText).filter(isRare),
     words,
     sequence,
-    actions: distinct(actions.filter(isRare), maxOthers),
-    structure: distinct(structures(content.structure, hash).filter(isRare), maxOthers),
+    actions: distinct(actions, maxOthers).filter(isRare),
+    structure: distinct(structures(content.structure, hash), maxOthers).filter(isRare),
     chunks: distinct(
       content.leaves.filter(isFile).flatMap((leaf) => chunkHashes(leaf.octets, hash)),
       maxOthers,
@@ -141,10 +141,23 @@ function structures(tags: readonly string[], hash: Hash): number[] {
 
 /** In order, each once, the smallest `max` of them. */
 function distinct(hashes: readonly number[], max: number): number[] {
-  const sorted = Float64Array.from(hashes).sort();
+  // Hashes are spread evenly: of a long list the lowest share has enough of them, and sorting is what costs.
+  const bound = hashes.length > 4 * max ? (2 * max * range) / hashes.length : range;
+  const found = smallest(hashes, max, bound);
+  return found.length === max || bound === range ? found : smallest(hashes, max, range);
+}
+
+/** Hashes are below this. */
+const range = Number.MAX_SAFE_INTEGER;
+
+function smallest(hashes: readonly number[], max: number, bound: number): number[] {
+  const sorted = Float64Array.from(bound === range ? hashes : hashes.filter((hash) => hash < bound)).sort();
   const found: number[] = [];
+  let last = -1;
   for (const hash of sorted) {
-    if (hash !== found.at(-1)) found.push(hash);
+    if (hash === last) continue;
+    last = hash;
+    found.push(hash);
     if (found.length === max) break;
   }
   return found;
