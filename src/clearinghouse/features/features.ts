@@ -33,7 +33,7 @@ const knownShare = 0.6;
 /** Features of so many good senders are footers, greetings and phrases. */
 const boilerplateSenders = 4;
 /** Beyond this the smallest hashes stand for all of them: the same ones in every copy. */
-export const maxText = 1024;
+export const maxText = 512;
 const maxOthers = 256;
 
 const shortWords = 250;
