@@ -20,6 +20,9 @@ const leastSpread = 7;
 const least = { text: 6, chunks: 3, structure: 8 } as const;
 /** Of what repeats in a cluster. */
 const ofCore = { text: 0.2, chunks: 0.4, structure: 0.7 } as const;
+/** Of a core; with less the place counts, in sixteenths of the message. */
+const mostOfCore = 0.4;
+const leastCoreSpread = 6;
 /** Of two messages: most of one of them, or so much of both. Noise of four times the text leaves a fifth. */
 const mostOfOne = 0.5;
 const ofBoth = { text: 0.14, chunks: 0.3, structure: 0.8 } as const;
@@ -51,9 +54,13 @@ export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | u
   return undefined;
 }
 
-/** Whether there is enough of a core, and whether it is as much of the message as it is of the other copies. */
-function isOfCore({ known, shared, given, usual = 0 }: Common, share: number): boolean {
-  return shared >= share * known && shared >= Math.max(leastOfCopy, ofUsual * usual) * given;
+/**
+ * Whether there is enough of a core, and whether it is as much of the message as it is of the other copies. A small
+ * part of it in one place is a quotation; in a copy it is all over.
+ */
+function isOfCore({ known, shared, given, usual = 0, spread }: Common, share: number): boolean {
+  if (shared < share * known || shared < Math.max(leastOfCopy, ofUsual * usual) * given) return false;
+  return spread === undefined || shared >= mostOfCore * known || spread() >= leastCoreSpread;
 }
 
 /** Whether two messages have so much in common: a short one that quotes what a long one quotes has not. */
