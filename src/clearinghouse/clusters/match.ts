@@ -19,17 +19,17 @@ const leastSpread = 7;
 /** Below these it is chance. */
 const least = { text: 6, chunks: 3, structure: 8 } as const;
 /** Of what repeats in a cluster. */
-const ofCore = { text: 0.2, chunks: 0.4, structure: 0.7 } as const;
+const ofCore = { text: 0.16, chunks: 0.4, structure: 0.7 } as const;
 /** Of a core; with less the place counts, in sixteenths of the message. */
 const mostOfCore = 0.4;
 const leastCoreSpread = 6;
 /** Of two messages: most of one of them, or so much of both. Noise of four times the text leaves a fifth. */
 const mostOfOne = 0.5;
 const ofBoth = { text: 0.14, chunks: 0.3, structure: 0.8 } as const;
-const ofBothSpread = 0.07;
+const ofBothSpread = 0.06;
 /** Of a copy the core is no less, and no less than this share of what it is of the other copies on average. */
-const leastOfCopy = 0.05;
-const ofUsual = 0.4;
+const leastOfCopy = 0.04;
+const ofUsual = 0.35;
 
 /**
  * Why a message is a copy, if it is one: the text says so; or a file; or the layout together with what the reader is to
