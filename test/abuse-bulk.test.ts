@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SocketPeer } from './support/peer.ts';
 import { openRelay, type TestRelay } from './support/relay.ts';
@@ -9,7 +11,7 @@ const keys = {
   relay: { open: true },
   routes: [{ to: '*', via: 'capture' }],
   listeners: [{ role: 'mx', address: '127.0.0.1:0', proxyProtocolFrom: '127.0.0.1' }],
-  clearinghouse: { memory: '32MB', hold: ['open'] },
+  clearinghouse: { memory: '32MB', relay: [{ grounds: ['open'], action: 'hold' }] },
 };
 
 const words =
@@ -49,6 +51,15 @@ async function held(relay: TestRelay): Promise<number> {
   let count = 0;
   for await (const _ of relay.relay.control.list({ match: { held: true } })) count++;
   return count;
+}
+
+/** The octets of what was captured. */
+async function captured(relay: TestRelay): Promise<string[]> {
+  const { next } = relay;
+  if (next instanceof Error) throw next;
+  const { folder } = next.capture;
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.eml'));
+  return Promise.all(names.map((name) => readFile(join(folder, name), 'latin1')));
 }
 
 async function start(t: TestContext, more: object = {}) {
@@ -101,4 +112,53 @@ test('a clearinghouse that looks at nothing holds nothing', async (t) => {
     });
   await relay.log.logged('delivered', {}, 20);
   assert.equal(await held(relay), 0);
+});
+
+test('copies get a header with the verdict, a rule of its own has its own threshold, and refusals are replies', async (t) => {
+  const relay = await start(t, {
+    clearinghouse: {
+      memory: '32MB',
+      relay: [{ grounds: ['open'], bulk: 5, action: 'refuse' }],
+    },
+  });
+  const replies: string[] = [];
+  for (let n = 0; n < 12; n++) {
+    replies.push(
+      await sendFrom(relay, `203.0.113.${n + 1}`, {
+        from: `a@spam${n}.test`,
+        to: `v${n}@victims.test`,
+        text: busted(n),
+      }),
+    );
+  }
+  const taken = replies.filter((reply) => reply.startsWith('250 ')).length;
+  assert.ok(taken >= 4 && taken <= 6, replies.join('\n'));
+  assert.match(replies.at(-1) ?? '', /^550 5\.7\.1 /);
+  await relay.log.logged('delivered', {}, taken);
+  const mails = await captured(relay);
+  assert.equal(mails.length, taken);
+  for (const mail of mails) {
+    assert.match(
+      mail,
+      /^(?:Return-Path: .*\r?\n)?X-Posthouse-Bulk: \S+; no;\r?\n\tcount=\d+ .*\r?\nReceived: /,
+    );
+    assert.match(mail, /\n\r?\nbla/, 'the message is whole');
+  }
+});
+
+test('a message that is too long to be withheld is looked at, and arrives octet for octet', async (t) => {
+  const relay = await start(t, {
+    clearinghouse: { memory: '32MB', relay: [{ grounds: ['open'], bulk: 2, action: 'hold' }] },
+  });
+  const long = `${campaign.join(' ')}\r\n`.repeat(600);
+  for (let n = 0; n < 4; n++) {
+    const mail = { from: `a@spam${n}.test`, to: `v${n}@victims.test`, text: `${n}\r\n${long}` };
+    assert.match(await sendFrom(relay, `203.0.113.${n + 1}`, mail), /^250 /);
+  }
+  await relay.log.logged('delivered', {}, 4 - (await held(relay)));
+  assert.ok((await held(relay)) >= 2);
+  for (const mail of await captured(relay)) {
+    assert.doesNotMatch(mail, /X-Posthouse-Bulk/);
+    assert.ok(mail.replaceAll('\r\n', '\n').endsWith(long.replaceAll('\r\n', '\n')));
+  }
 });

@@ -52,6 +52,20 @@ export interface DoorConfig {
   readonly token?: string;
 }
 
+/** What is looked at, and what follows. An empty list is about all. */
+export interface BulkRule {
+  readonly grounds: readonly string[];
+  /** Names. */
+  readonly listeners: readonly string[];
+  /** In lower case. */
+  readonly identities: readonly string[];
+  /** Distinct recipients; absent for that of the clearinghouse. */
+  readonly bulk?: number;
+  /** Absent: `bulk` for mail of nobody who is known by name, else `reported`. */
+  readonly when?: 'bulk' | 'reported';
+  readonly action: 'tag' | 'hold' | 'refuse' | 'defer';
+}
+
 export interface ClearinghouseConfig {
   readonly folder: string;
   /** Octets. */
@@ -59,8 +73,8 @@ export interface ClearinghouseConfig {
   readonly bulk: number;
   readonly shortBulk: number;
   readonly allow: readonly string[];
-  /** Grounds on which mail of this relay is looked at, and held when it is bulk. */
-  readonly hold: readonly string[];
+  /** Which mail of this relay is looked at, and what becomes of bulk: the first that is about a message decides. */
+  readonly relay: readonly BulkRule[];
   readonly doors: readonly DoorConfig[];
 }
 

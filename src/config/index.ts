@@ -13,7 +13,14 @@
  * judged; where a section is wrong, the others are judged all the same. A file that was asked for and is
  * missing is never replaced by the local profile.
  */
-export type { Config, DomainConfig, ListenerConfig, RecipientsConfig, TlsConfig } from './config.ts';
+export type {
+  BulkRule,
+  Config,
+  DomainConfig,
+  ListenerConfig,
+  RecipientsConfig,
+  TlsConfig,
+} from './config.ts';
 export { type ConfigChange, diffConfig, type Effect } from './diff.ts';
 export { configName, type FoundConfig, findConfig } from './find.ts';
 export { initConfig, initRoles } from './init.ts';

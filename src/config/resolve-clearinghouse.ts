@@ -1,4 +1,4 @@
-import type { ClearinghouseConfig, DoorConfig } from './config.ts';
+import type { BulkRule, ClearinghouseConfig, DoorConfig } from './config.ts';
 import type { KeyPath } from './problem.ts';
 import type { Parsed } from './schema.ts';
 
@@ -27,15 +27,29 @@ export function clearinghouseOf(
   source: Source,
 ): ClearinghouseConfig | undefined {
   if (parsed === undefined) return undefined;
-  const { folder, memory, bulk, shortBulk, allow, hold, doors } = parsed;
+  const { folder, memory, bulk, shortBulk, allow, relay, doors } = parsed;
   return {
     folder: source.path(folder ?? `${data}/clearinghouse`),
     memory,
     bulk,
     shortBulk,
     allow,
-    hold,
+    relay: relay.map(ruleOf),
     doors: doors.map((door, i) => doorOf(door, ['clearinghouse', 'doors', i], source)),
+  };
+}
+
+function ruleOf({
+  identities,
+  bulk,
+  when,
+  ...rule
+}: NonNullable<Parsed['clearinghouse']>['relay'][number]): BulkRule {
+  return {
+    ...rule,
+    identities: identities.map((name) => name.toLowerCase()),
+    ...(bulk !== undefined && { bulk }),
+    ...(when !== undefined && { when }),
   };
 }
 

@@ -33,6 +33,29 @@ const door = z.strictObject({
     .describe('`http`: what callers have to know; required there. Default: none.'),
 });
 
+const rule = z.strictObject({
+  grounds: listOf(choice(['open', 'network', 'recipient', 'authenticated', 'certificate', 'pop-before-smtp']))
+    .prefault([])
+    .describe(
+      'Mail that is accepted on one of these grounds; `open` is that of an open relay. Default: all.',
+    ),
+  listeners: listOf(text()).prefault([]).describe('Mail of these listeners, by name. Default: all.'),
+  identities: listOf(text()).prefault([]).describe('Mail of these users. Default: all.'),
+  bulk: count(2, 1_000_000)
+    .optional()
+    .describe('Distinct recipients from which on it is bulk here. Default: `clearinghouse.bulk`.'),
+  when: choice(['bulk', 'reported'])
+    .optional()
+    .describe(
+      'Whether bulk is enough, or it has to be reported as well. Default: `bulk` for mail of nobody who is known by name, `reported` for a user’s, whose bulk may be a newsletter.',
+    ),
+  action: choice(['tag', 'hold', 'refuse', 'defer'])
+    .prefault('tag')
+    .describe(
+      '`tag` adds the header only; `hold` accepts it and keeps it for an operator; `refuse` is 550, `defer` 451.',
+    ),
+});
+
 /** `clearinghouse`. */
 export const clearinghouse = z.strictObject({
   folder: path().optional().describe('Where its state is kept. Default: `clearinghouse` in `data`.'),
@@ -50,10 +73,10 @@ export const clearinghouse = z.strictObject({
   allow: listOf(text())
     .prefault([])
     .describe('Domains of senders and list ids whose bulk is wanted: nothing follows from their counts.'),
-  hold: listOf(choice(['open', 'network', 'recipient', 'authenticated', 'certificate', 'pop-before-smtp']))
+  relay: listOf(rule)
     .prefault([])
     .describe(
-      'Grounds on which this relay looks at its own mail: copies are counted, and bulk is held (of somebody who is known by name only when it was reported, too). `open` is for an open relay. Default: it looks at nothing.',
+      'What this relay does with its own mail: the first rule that is about a message decides, and mail of no rule is not looked at. Every message that a rule is about gets a header `X-Posthouse-Bulk`. Default: none.',
     ),
   doors: listOf(door)
     .prefault([])

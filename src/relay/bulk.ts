@@ -1,78 +1,137 @@
 import type { Clock, Log } from '../base/index.ts';
 import type { Clearinghouse, Verdict } from '../clearinghouse/index.ts';
-import type { Config } from '../config/index.ts';
-import type { Envelope } from '../mail/index.ts';
+import type { BulkRule, Config } from '../config/index.ts';
+import { type Guard, subjectOf } from '../guard/index.ts';
+import { type Envelope, type Reply, reply } from '../mail/index.ts';
 
-/** What of a message is looked at: the beginning is enough to know a copy by. */
-export const bulkOctets = 128 * 1024;
+/** What of a message is looked at: the beginning is enough to know a copy by. Longer ones get no header. */
+export const bulkOctets = 256 * 1024;
 /** Mail does not wait longer than this for what is only counted. */
 const patienceMs = 2000;
 const silenceMs = 60_000;
+
+/** What becomes of a message. `header` is a whole field, to be put before it. */
+export type BulkJudgement = { readonly header?: string } & (
+  | { readonly kind: 'pass' }
+  | { readonly kind: 'hold'; readonly because: string }
+  | { readonly kind: 'refuse'; readonly reply: Reply; readonly because: string }
+);
 
 /** What looks at mail on its way in. */
 export interface BulkCheck {
   /** Whether anything is to be looked at under the configuration of the moment. */
   readonly isOn: () => boolean;
-  /** Why the message is to be held; undefined lets it go. Never rejects. */
-  judge(envelope: Envelope, octets: Uint8Array): Promise<string | undefined>;
+  /** Never rejects: a clearinghouse that does not answer holds nothing up. */
+  judge(envelope: Envelope, octets: Uint8Array): Promise<BulkJudgement>;
 }
 
 /** What the check works with. */
 export interface BulkCheckParts {
   readonly clearinghouse: () => Clearinghouse | undefined;
   readonly config: () => Config;
+  readonly guard: Pick<Guard, 'report'>;
   /** Mail that is nobody's, such as that of an audit. */
   readonly isExempt: (envelope: Envelope) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+const pass: BulkJudgement = { kind: 'pass' };
+const refusals = {
+  refuse: reply(550, '7.1', 'this is bulk mail, and unwanted'),
+  defer: reply(451, '7.1', 'this looks like bulk mail, try again later'),
+} as const;
+
 /**
- * Asks the clearinghouse of this relay about mail that is relayed on certain grounds. Anybody's bulk is held where the
- * ground is nobody's name (an open relay, a network); of somebody who is known bulk is a newsletter, and held only
- * when it was reported, too. A clearinghouse that does not answer holds nothing up.
+ * Asks the clearinghouse of this relay about mail, by the first of its rules that is about the message. The guard hears
+ * of what has consequences: a subject whose mail is bulk again and again is held as a whole.
  */
-export function createBulkCheck({ clearinghouse, config, isExempt, clock, log }: BulkCheckParts): BulkCheck {
+export function createBulkCheck(parts: BulkCheckParts): BulkCheck {
+  const { clearinghouse, config, guard, isExempt, clock, log } = parts;
   let saidAt = Number.NEGATIVE_INFINITY;
   const skipped = (because: unknown) => {
     if (clock.now() - saidAt < silenceMs) return;
     saidAt = clock.now();
     log.warn('bulk-check-skipped', { because: because instanceof Error ? because.message : String(because) });
   };
-  const grounds = () => config().clearinghouse?.hold ?? [];
+  const rules = () => config().clearinghouse?.relay ?? [];
   return {
-    isOn: () => grounds().length > 0 && clearinghouse() !== undefined,
+    isOn: () => rules().length > 0 && clearinghouse() !== undefined,
     async judge(envelope, octets) {
-      const { origin, recipients, reversePath } = envelope;
       const asked = clearinghouse();
-      if (asked === undefined || isExempt(envelope) || !grounds().some((ground) => ground === origin.ground))
-        return undefined;
-      const source = {
-        reporter: 'relay',
-        isKnown: true,
-        recipients: recipients.map(({ address }) => address.text),
-        client: origin.client,
-        sender: reversePath === null ? '' : reversePath.text,
-      };
+      const rule = rules().find((one) => isAbout(one, envelope));
+      if (asked === undefined || rule === undefined || isExempt(envelope)) return pass;
       try {
-        const verdict = await within(asked.check({ kind: 'message', octets }, source), clock);
+        const answer = asked.check({ kind: 'message', octets }, sourceOf(envelope));
+        const verdict = await within(answer, clock);
         if (verdict === undefined) skipped('it did not answer in time');
-        return verdict && reasonToHold(verdict, origin.identity !== undefined);
+        const judged =
+          verdict === undefined ? pass : judgementOf(verdict, { rule, envelope, config: config() });
+        const subject = judged.kind === 'pass' ? undefined : subjectOf(envelope.origin);
+        if (subject !== undefined) guard.report(subject, 'bulk');
+        return judged;
       } catch (error) {
         skipped(error);
-        return undefined;
+        return pass;
       }
     },
   };
 }
 
-function reasonToHold(
-  { count, cluster, isAllowed, isBulk, isReported, reported }: Verdict,
-  isNamed: boolean,
-): string | undefined {
-  if (isAllowed || !isBulk || (isNamed && !isReported)) return undefined;
-  const words = isReported ? `, reported ${reported.toFixed(1)} times` : '';
-  return `bulk: copies to ${count} recipients${words} (cluster ${cluster})`;
+function isAbout(
+  { grounds, listeners, identities }: BulkRule,
+  { origin: { ground, listener, identity } }: Envelope,
+): boolean {
+  if (grounds.length > 0 && !grounds.some((one) => one === ground)) return false;
+  if (listeners.length > 0 && !listeners.includes(listener)) return false;
+  return identities.length === 0 || (identity !== undefined && identities.includes(identity.toLowerCase()));
+}
+
+function sourceOf({ origin, recipients, reversePath }: Envelope) {
+  return {
+    reporter: 'relay',
+    isKnown: true,
+    recipients: recipients.map(({ address }) => address.text),
+    client: origin.client,
+    sender: reversePath === null ? '' : reversePath.text,
+  };
+}
+
+function judgementOf(
+  verdict: Verdict,
+  {
+    rule,
+    envelope,
+    config,
+  }: { readonly rule: BulkRule; readonly envelope: Envelope; readonly config: Config },
+): BulkJudgement {
+  const { isAllowed, isReported, count, cluster } = verdict;
+  const isBulk = rule.bulk === undefined ? verdict.isBulk : count >= rule.bulk;
+  const header = formatVerdict(verdict, { isBulk, hostname: config.hostname });
+  // Somebody who is known by name may send a newsletter; what was reported is none.
+  const when = rule.when ?? (envelope.origin.identity === undefined ? 'bulk' : 'reported');
+  if (isAllowed || !isBulk || (when === 'reported' && !isReported) || rule.action === 'tag')
+    return { kind: 'pass', header };
+  const words = isReported ? `, reported ${verdict.reported.toFixed(1)} times` : '';
+  const because = `bulk: copies to ${count} recipients${words} (cluster ${cluster})`;
+  if (rule.action === 'hold') return { kind: 'hold', because, header };
+  return { kind: 'refuse', reply: refusals[rule.action], because };
+}
+
+/** `X-Posthouse-Bulk`, with the name of who says so first, for a header that came with the message may say anything. */
+export function formatVerdict(
+  { isAllowed, isReported, isContested, count, reported, confidence, cluster, via }: Verdict,
+  { isBulk, hostname }: { readonly isBulk: boolean; readonly hostname: string },
+): string {
+  const words = [
+    isBulk ? 'bulk' : 'no',
+    ...(isReported ? ['reported'] : []),
+    ...(isContested ? ['contested'] : []),
+    ...(isAllowed ? ['allowed'] : []),
+  ];
+  const facts = [`count=${count}`, `reports=${reported.toFixed(1)}`, `confidence=${confidence}`];
+  if (cluster !== undefined) facts.push(`cluster=${cluster}`, `via=${via}`);
+  return `X-Posthouse-Bulk: ${hostname}; ${words.join(' ')};\r\n\t${facts.join(' ')}\r\n`;
 }
 
 /** What comes in time; undefined when nothing does. */

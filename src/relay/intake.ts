@@ -4,7 +4,7 @@ import { type Envelope, type QueueId, type Reply, reply } from '../mail/index.ts
 import type { Queue } from '../queue/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
 import { type Draft, type Spool, SpoolError } from '../spool/index.ts';
-import { type BulkCheck, bulkOctets } from './bulk.ts';
+import { type BulkCheck, type BulkJudgement, bulkOctets } from './bulk.ts';
 
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
@@ -56,14 +56,16 @@ class SpooledMessage implements IncomingMessage {
   readonly #draft: Draft;
   /** The first write that failed: what follows is read and dropped, and `commit` says so. */
   #failure: unknown;
-  /** The beginning of the message, where somebody is to look at it. */
-  readonly #seen: Buffer[] | undefined;
-  #seenOctets = 0;
+  /** Not yet in the draft, because what is said of the message goes before it. */
+  #withheld: Buffer[] | undefined;
+  #withheldOctets = 0;
+  /** The beginning of a message that is too long to be withheld. */
+  #beginning: Buffer | undefined;
 
   constructor(parts: IntakeParts, draft: Draft) {
     this.#parts = parts;
     this.#draft = draft;
-    this.#seen = parts.bulk.isOn() ? [] : undefined;
+    this.#withheld = parts.bulk.isOn() ? [] : undefined;
   }
 
   get id() {
@@ -72,7 +74,17 @@ class SpooledMessage implements IncomingMessage {
 
   write(octets: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) return undefined;
-    if (this.#seen !== undefined) this.#see(this.#seen, octets);
+    if (this.#withheld === undefined) return this.#pass(octets);
+    // The receiver uses its buffer again.
+    this.#withheld.push(Buffer.from(octets));
+    this.#withheldOctets += octets.length;
+    if (this.#withheldOctets <= bulkOctets) return undefined;
+    this.#beginning = Buffer.concat(this.#withheld);
+    this.#withheld = undefined;
+    return this.#pass(this.#beginning);
+  }
+
+  #pass(octets: Uint8Array): Promise<void> | undefined {
     try {
       return this.#draft.write(octets)?.catch((error: unknown) => this.#fail(error));
     } catch (error) {
@@ -87,12 +99,11 @@ class SpooledMessage implements IncomingMessage {
       if (envelope.origin.ground === 'trap') throw new Error('mail of a trap came to the queue');
       if (this.#failure !== undefined) throw this.#failure;
       const judged = this.#parts.guard.judge(envelope);
-      if (judged.kind !== 'pass') return await this.#keepBack(envelope, judged);
-      const held = this.#seen && (await this.#parts.bulk.judge(envelope, Buffer.concat(this.#seen)));
-      if (held !== undefined) this.#parts.log.info('bulk-held', { queueId: this.id, because: held });
-      return queued(
-        await this.#parts.queue.accept(this.#draft, envelope, held === undefined ? {} : { held }),
-      );
+      if (judged.kind !== 'pass') {
+        await this.#complete(envelope);
+        return await this.#keepBack(envelope, judged);
+      }
+      return await this.#screen(envelope);
     } catch (error) {
       this.#fail(error);
       this.discard();
@@ -114,13 +125,38 @@ class SpooledMessage implements IncomingMessage {
     }
   }
 
-  #see(seen: Buffer[], octets: Uint8Array): void {
-    const room = bulkOctets - this.#seenOctets;
-    if (room <= 0) return;
-    // The receiver uses its buffer again.
-    const piece = Buffer.from(octets.subarray(0, room));
-    this.#seenOctets += piece.length;
-    seen.push(piece);
+  /** What is bulk is tagged, held or refused, as the rules say. */
+  async #screen(envelope: Envelope): Promise<Reply> {
+    const { bulk, log, queue } = this.#parts;
+    const octets = this.#beginning ?? (this.#withheld && Buffer.concat(this.#withheld));
+    const judged: BulkJudgement =
+      octets === undefined ? { kind: 'pass' } : await bulk.judge(envelope, octets);
+    if (judged.kind === 'refuse') {
+      log.info('bulk-refused', {
+        queueId: this.id,
+        because: judged.because,
+        reply: String(judged.reply.code),
+      });
+      this.discard();
+      return judged.reply;
+    }
+    const complete = await this.#complete(envelope, judged.header);
+    if (judged.kind === 'pass') return queued(await queue.accept(this.#draft, complete, {}));
+    log.info('bulk-held', { queueId: this.id, because: judged.because });
+    return queued(await queue.accept(this.#draft, complete, { held: judged.because }));
+  }
+
+  /** Writes what was withheld, with a field before it; the envelope then knows of both. */
+  async #complete(envelope: Envelope, field?: string): Promise<Envelope> {
+    const withheld = this.#withheld;
+    if (withheld === undefined) return envelope;
+    this.#withheld = undefined;
+    const pieces = field === undefined ? withheld : [Buffer.from(field), ...withheld];
+    await this.#pass(Buffer.concat(pieces));
+    if (this.#failure !== undefined) throw this.#failure;
+    const { content } = envelope;
+    const growth = field === undefined ? 0 : Buffer.byteLength(field);
+    return { ...envelope, content: { ...content, size: content.size + growth } };
   }
 
   discard(): void {

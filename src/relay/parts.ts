@@ -197,6 +197,7 @@ function createEntrance({
   const bulk: BulkCheck = createBulkCheck({
     clearinghouse: () => current.clearinghouse?.clearinghouse,
     config,
+    guard,
     isExempt: (envelope) => audits.run?.takes(envelope) === true,
     clock,
     log,

@@ -204,7 +204,8 @@ export class Clusters {
   }
 
   #compare(ref: Ref, lists: Lists, sequence: readonly number[]): Match | undefined {
-    const common = ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists, sequence);
+    const common =
+      ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists, sequence);
     // One that began with a single message, as by a report, has no core yet.
     const isPair = ref < 0 || this.#counted[ref - 1] === 1;
     const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
@@ -216,8 +217,7 @@ export class Clusters {
     const least = this.#leastCount(cluster);
     const { core, shared } = this.#spectra.overlap(cluster, least, lists);
     const usual = this.#shares[cluster] ?? 0;
-    const spread = () =>
-      spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
+    const spread = () => spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
       shared: shared[kind] ?? 0,

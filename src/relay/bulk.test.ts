@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { manualClock } from '../base/index.ts';
+import type { Clearinghouse, Verdict } from '../clearinghouse/index.ts';
+import { ClearinghouseBusy } from '../clearinghouse/index.ts';
+import type { BulkRule } from '../config/index.ts';
+import { type BulkCheckParts, createBulkCheck, formatVerdict } from './bulk.ts';
+
+const quiet = { info() {}, warn() {}, error() {}, debug() {} };
+const unknown: Verdict = {
+  ...{ count: 1, exact: 0, reported: 0, revoked: 0, confidence: 0, via: 'none' },
+  ...{ isBulk: false, isReported: false, isContested: false, isAllowed: false },
+};
+const bulk: Verdict = { ...unknown, count: 40, isBulk: true, confidence: 33, cluster: 'a-1', via: 'text' };
+const rule: BulkRule = { grounds: [], listeners: [], identities: [], action: 'hold' };
+
+interface Case {
+  readonly rules: readonly BulkRule[];
+  readonly verdict?: Verdict | Error | 'never';
+  readonly origin?: object;
+}
+
+async function judged({ rules, verdict = bulk, origin = {} }: Case) {
+  const reports: string[] = [];
+  const clock = manualClock();
+  const asked = { count: 0 };
+  const check = async () => {
+    asked.count++;
+    if (verdict === 'never') return new Promise<Verdict>(() => {});
+    if (verdict instanceof Error) throw verdict;
+    return verdict;
+  };
+  const clearinghouse: Clearinghouse = { check, report: check, revoke: check };
+  const parts = {
+    clearinghouse: () => clearinghouse,
+    config: () => ({ hostname: 'mx.test', clearinghouse: { relay: rules } }),
+    guard: { report: (subject: string, kind: string) => void reports.push(`${subject} ${kind}`) },
+    isExempt: () => false,
+    clock,
+    log: quiet,
+  } as unknown as BulkCheckParts;
+  const envelope = {
+    reversePath: null,
+    recipients: [],
+    origin: { client: '192.0.2.1', listener: 'mx', ground: 'open', ...origin },
+  } as unknown as Parameters<ReturnType<typeof createBulkCheck>['judge']>[0];
+  const judging = createBulkCheck(parts).judge(envelope, Buffer.from('x'));
+  if (verdict === 'never') clock.advance(2000);
+  const result = await judging;
+  return { ...result, reports, asked: asked.count };
+}
+
+test('the first rule that is about a message decides, and mail of no rule is not looked at', async () => {
+  const about = async (one: Partial<BulkRule>, origin = {}) =>
+    (await judged({ rules: [{ ...rule, ...one }], origin })).asked;
+  assert.equal(await about({}), 1);
+  assert.equal(await about({ grounds: ['network'] }), 0);
+  assert.equal(await about({ grounds: ['network', 'open'] }), 1);
+  assert.equal(await about({ listeners: ['submission'] }), 0);
+  assert.equal(await about({ listeners: ['mx'] }), 1);
+  assert.equal(await about({ identities: ['anna'] }), 0);
+  assert.equal(await about({ identities: ['anna'] }, { identity: 'Anna' }), 1);
+  const rules: BulkRule[] = [{ ...rule, action: 'tag' }, rule];
+  assert.equal((await judged({ rules })).kind, 'pass');
+});
+
+test('each action, with a header for what goes on and a word to the guard for what does not', async () => {
+  const hold = await judged({ rules: [rule] });
+  assert.ok(hold.kind === 'hold' && hold.because === 'bulk: copies to 40 recipients (cluster a-1)');
+  assert.match(
+    hold.header ?? '',
+    /^X-Posthouse-Bulk: mx\.test; bulk;\r\n\tcount=40 .*cluster=a-1 via=text\r\n$/,
+  );
+  assert.deepEqual(hold.reports, ['address:192.0.2.1 bulk']);
+  const refused = await judged({ rules: [{ ...rule, action: 'refuse' }] });
+  assert.ok(refused.kind === 'refuse' && refused.reply.code === 550);
+  const deferred = await judged({ rules: [{ ...rule, action: 'defer' }] });
+  assert.ok(deferred.kind === 'refuse' && deferred.reply.code === 451);
+  const tagged = await judged({ rules: [{ ...rule, action: 'tag' }] });
+  assert.ok(tagged.kind === 'pass' && tagged.header !== undefined);
+  assert.deepEqual(tagged.reports, []);
+});
+
+test('bulk of somebody who is known by name has to be reported, unless the rule says otherwise', async () => {
+  const origin = { ground: 'authenticated', identity: 'anna' };
+  const reported = { ...bulk, isReported: true, reported: 2 };
+  assert.equal((await judged({ rules: [rule], origin })).kind, 'pass');
+  assert.equal((await judged({ rules: [rule], origin, verdict: reported })).kind, 'hold');
+  assert.equal((await judged({ rules: [{ ...rule, when: 'bulk' }], origin })).kind, 'hold');
+  assert.equal((await judged({ rules: [{ ...rule, when: 'reported' }] })).kind, 'pass');
+});
+
+test('a rule has a threshold of its own, and what is allowed passes', async () => {
+  assert.equal((await judged({ rules: [{ ...rule, bulk: 41 }] })).kind, 'pass');
+  assert.equal(
+    (await judged({ rules: [{ ...rule, bulk: 5 }], verdict: { ...unknown, count: 5 } })).kind,
+    'hold',
+  );
+  assert.equal((await judged({ rules: [rule], verdict: { ...bulk, isAllowed: true } })).kind, 'pass');
+});
+
+test('a clearinghouse that is busy, broken or silent holds nothing up', async () => {
+  for (const verdict of [new ClearinghouseBusy('too much'), new Error('a bug'), 'never'] as const) {
+    const passed = await judged({ rules: [rule], verdict });
+    assert.equal(passed.kind, 'pass');
+    assert.equal(passed.header, undefined);
+  }
+});
+
+test('the header is one field whatever is in it', () => {
+  const verdict = { ...bulk, isReported: true, isContested: true, isAllowed: true };
+  const header = formatVerdict(verdict, { isBulk: true, hostname: 'mx.test' });
+  assert.match(header, /^X-Posthouse-Bulk: mx\.test; bulk reported contested allowed;\r\n\t[ -~]+\r\n$/);
+});
