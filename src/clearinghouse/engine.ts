@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CheckOptions, LegacyKey, Source, Verdict } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
 import { bulkAtOnce, Clusters, type Lists, type Match, sizeFor } from './clusters/clusters.ts';
@@ -7,6 +8,8 @@ import { featuresOf, learnBoilerplate, learnWords } from './features/features.ts
 import { Hash } from './features/hash.ts';
 import { type ImageHash, Pictures } from './features/image.ts';
 import { Spread } from './features/spread.ts';
+import type { Claim, Take } from './flood/claim.ts';
+import { FloodPart } from './flood/part.ts';
 import type { Entry } from './journal.ts';
 import { Reports } from './reports/reports.ts';
 import { Trust } from './reports/trust.ts';
@@ -63,6 +66,7 @@ export class Engine {
   readonly #clusters: Clusters;
   readonly #aliases: Aliases;
   readonly #reports: Reports;
+  readonly #flood: FloodPart;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -73,8 +77,14 @@ export class Engine {
     this.#boilerplate = new Spread(this.#hash, spread);
     this.#pictures = new Pictures(powerOfTwo((memory * 0.02) / Pictures.octetsEach));
     this.#aliases = new Aliases(powerOfTwo((memory * 0.06) / Aliases.octetsEach));
-    this.#clusters = new Clusters(sizeFor(memory * 0.8));
+    const size = sizeFor(memory * 0.8);
+    this.#clusters = new Clusters(size);
     this.#reports = new Reports(new Trust());
+    this.#flood = new FloodPart({
+      clusters: this.#clusters,
+      reports: this.#reports,
+      capacity: size.clusters,
+    });
   }
 
   /** What is known of a message; by default this copy counts. */
@@ -158,6 +168,17 @@ export class Engine {
     learnWords(features, this.#parts, sender);
   }
 
+  /** What there is to tell other clearinghouses. */
+  claims(now: number): readonly Claim[] {
+    return this.#flood.claims(now);
+  }
+
+  /** Takes what another one claims. */
+  take(take: Take, now: number): void {
+    const entry = this.#flood.entryOf(take, now);
+    if (entry !== undefined) this.#do(entry);
+  }
+
   /** Everything that is counted, to be written down as it is, and read back into the same places. */
   arrays(): readonly Uint8Array[] {
     const counted = [...this.#clusters.arrays(), ...this.#aliases.arrays(), ...this.#pictures.arrays()];
@@ -169,13 +190,14 @@ export class Engine {
 
   /** The rest of the state, as JSON. */
   save(): unknown {
-    return { reports: this.#reports.save(), clusters: this.#clusters.save() };
+    return { reports: this.#reports.save(), clusters: this.#clusters.save(), flood: this.#flood.save() };
   }
 
   restore(saved: unknown): void {
     if (typeof saved !== 'object' || saved === null) return;
     this.#reports.restore(Reflect.get(saved, 'reports'));
     this.#clusters.restore(Reflect.get(saved, 'clusters'));
+    this.#flood.restore(Reflect.get(saved, 'flood'));
     this.#lexicon.restored();
     this.#boilerplate.restored();
   }
@@ -203,12 +225,15 @@ export class Engine {
       const { side, cluster, reporter, isKnown, now } = entry;
       const generation = this.#clusters.generationOf(cluster);
       this.#reports.add(side, { cluster, generation }, { reporter, isKnown, now });
+      this.#flood.changed(cluster);
       return cluster;
     }
+    if (entry.kind === 'take') return this.#flood.apply(entry);
     const { ref, begins, lists, recipients, keys, now } = entry;
     const sighting = { lists, recipients, now };
     const known = this.#clusters.add(ref === 0 ? undefined : ref, sighting, begins);
     if (known === undefined) return undefined;
+    this.#flood.changed(known);
     const generation = this.#clusters.generationOf(known);
     for (const key of keys) this.#aliases.set(key, known, generation);
     return known;
@@ -224,9 +249,12 @@ export class Engine {
     const named = recipients.map((recipient) => this.#hash.text(recipient.toLowerCase()));
     const missing = Math.min(most.targets, (targets ?? 1) - named.length);
     // Where nobody says who they are, each target of a reporter is one of its own.
-    for (let n = 0; n < missing; n++) named.push(this.#hash.text(`${reporter} ${this.#serial++}`));
+    for (let n = 0; n < missing; n++)
+      named.push(this.#hash.text(`${reporter} ${this.#salt} ${this.#serial++}`));
     return named;
   }
+  /** Nobody else's, and no other start's. */
+  readonly #salt = randomUUID();
   #serial = 0;
 
   #copy(
@@ -264,8 +292,10 @@ export class Engine {
   ): Verdict {
     if (cluster === undefined) return { ...unknown, isAllowed, count: lists === undefined ? 0 : 1 };
     const { bulk, shortBulk, reported: fromReports, contested } = this.#options.thresholds;
-    const count = Math.round(this.#clusters.recipientsOf(cluster, now));
-    const said = this.#reports.of(cluster, this.#clusters.generationOf(cluster), now);
+    const count = Math.round(this.#clusters.recipientsOf(cluster, now) + this.#flood.countOf(cluster, now));
+    const own = this.#reports.of(cluster, this.#clusters.generationOf(cluster), now);
+    const others = this.#flood.saidOf(cluster, now);
+    const said = { reported: own.reported + others.reported, revoked: own.revoked + others.revoked };
     const isShort = lists !== undefined && isNote(lists);
     const isBulk = count >= (isShort ? shortBulk : bulk);
     const isContested = said.revoked > 0 && said.revoked >= contested * said.reported;

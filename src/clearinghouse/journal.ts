@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { registers, type Take } from './flood/claim.ts';
 
 /** One change of the counts, complete: played again in order on the same state, it comes to the same. */
 export type Entry =
@@ -20,7 +21,9 @@ export type Entry =
       readonly cluster: number;
       readonly reporter: string;
       readonly isKnown: boolean;
-    };
+    }
+  /** What another clearinghouse claims; `ref` is what it was found to be like, 0 for nothing. */
+  | { readonly kind: 'take'; readonly now: number; readonly ref: number; readonly take: Take };
 
 const headOctets = 8;
 /** Nothing that is written is longer; what claims to be is damage. */
@@ -28,7 +31,7 @@ const maxOctets = 1 << 20;
 
 /** Length, CRC-32, and the entry. */
 export function encodeEntry(entry: Entry): Buffer {
-  const body = entry.kind === 'copy' ? encodeCopy(entry) : Buffer.from(`W${JSON.stringify(entry)}`);
+  const body = encodeBody(entry);
   const head = Buffer.alloc(headOctets);
   head.writeUInt32LE(body.length, 0);
   head.writeUInt32LE(crc32(body), 4);
@@ -42,11 +45,19 @@ export function* decodeEntries(journal: Buffer): Generator<Entry> {
     const length = journal.readUInt32LE(at);
     const body = journal.subarray(at + headOctets, at + headOctets + length);
     if (length > maxOctets || body.length < length || crc32(body) !== journal.readUInt32LE(at + 4)) return;
-    const entry = body[0] === 67 ? decodeCopy(body) : decodeWord(body);
+    const entry = body[0] === 67 ? decodeCopy(body) : decodeJson(body);
     if (entry === undefined) return;
     yield entry;
     at += headOctets + length;
   }
+}
+
+function encodeBody(entry: Entry): Buffer {
+  if (entry.kind === 'copy') return encodeCopy(entry);
+  if (entry.kind === 'word') return Buffer.from(`W${JSON.stringify(entry)}`);
+  const { sketch, ...claim } = entry.take.claim;
+  const octets = Buffer.from(sketch).toString('base64');
+  return Buffer.from(`T${JSON.stringify({ ...entry, take: { ...entry.take, claim }, sketch: octets })}`);
 }
 
 /** `C`, flags, time, reference, the lengths of the lists, then all numbers. */
@@ -97,10 +108,14 @@ function decodeCopy(body: Buffer): Entry | undefined {
   };
 }
 
-function decodeWord(body: Buffer): Entry | undefined {
+function decodeJson(body: Buffer): Entry | undefined {
   try {
-    const entry: Entry = JSON.parse(body.subarray(1).toString());
-    return entry.kind === 'word' ? entry : undefined;
+    const entry: Entry & { readonly sketch?: string } = JSON.parse(body.subarray(1).toString());
+    if (entry.kind === 'word') return entry;
+    const sketch = new Uint8Array(Buffer.from(entry.sketch ?? '', 'base64'));
+    if (entry.kind !== 'take' || sketch.length !== registers) return undefined;
+    const { now, ref, take } = entry;
+    return { kind: 'take', now, ref, take: { ...take, claim: { ...take.claim, sketch } } };
   } catch {
     return undefined;
   }

@@ -49,6 +49,8 @@ const mostPlaces = 5;
 const textSample = 240;
 /** How much larger than that of a single message the sample of its cluster is. */
 const mostWidened = 2.5;
+/** Two cores that have less than this of the smaller one in common are of different mail. */
+const leastOfCores = 0.4;
 /** Candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
@@ -160,6 +162,76 @@ export class Clusters {
   recipientsOf(cluster: number, now: number): number {
     const isMany = (this.#copies[cluster] ?? 0) >= halfLife.manyFrom;
     return this.#recipients.count(cluster, now, isMany ? halfLife.many : halfLife.few);
+  }
+
+  /** What repeats in it; see `Spectra.core`. */
+  coreOf(cluster: number, room: number): ReturnType<Spectra['core']> {
+    return this.#spectra.core(cluster, this.#leastCount(cluster), room);
+  }
+
+  /** Whom it went to, as a sketch. */
+  sketchOf(cluster: number, now: number): Uint8Array {
+    const isMany = (this.#copies[cluster] ?? 0) >= halfLife.manyFrom;
+    return this.#recipients.sketch(cluster, now, isMany ? halfLife.many : halfLife.few);
+  }
+
+  /**
+   * The cluster whose core is that of somebody else. Of a core that is too large its smallest features are given, so
+   * ours is looked at as far as those go.
+   */
+  matchCore(
+    telling: Lists,
+    { core, sizes }: { readonly core: Lists; readonly sizes: readonly number[] },
+  ): Match | undefined {
+    const found = new Set<Ref>();
+    for (const feature of telling.flat())
+      for (const ref of this.#refs.subarray(0, this.#postings.find(feature, this.#refs)))
+        if (ref > 0) found.add(ref);
+    const bounds = core.map((list, kind) =>
+      list.length < (sizes[kind] ?? 0) ? (list.at(-1) ?? 0) : Number.POSITIVE_INFINITY,
+    );
+    let best: Match | undefined;
+    for (const ref of found) {
+      const least = this.#leastCount(ref - 1);
+      const known = this.#spectra.coreBelow(ref - 1, least, bounds);
+      const { shared } = this.#spectra.overlap(ref - 1, least, telling);
+      const of = (kind: Kind): Common => {
+        const at = kinds[kind];
+        const [mine, both, given] = [known[at] ?? 0, shared[at] ?? 0, telling[at]?.length ?? 0];
+        // A core has no noise around it: little in common is something else.
+        return both < leastOfCores * Math.min(mine, given) ? nothing : { known: mine, shared: both, given };
+      };
+      const via = reasonFor(of, false);
+      const match = via && { ref, via, score: scoreOf(of) };
+      if (match !== undefined && isBetter(match, best)) best = match;
+    }
+    return best;
+  }
+
+  /** A cluster that begins with the core that somebody else has found; no feature of its text up to `cut` is missing. */
+  beginCore(
+    ref: Ref | undefined,
+    { core, cut }: { readonly core: Lists; readonly cut: number },
+    now: number,
+  ): number {
+    const cluster = this.#begin(ref, now);
+    this.#cuts[cluster] = Math.max(1, cut);
+    this.#compared[cluster] = Math.max(1, cut);
+    const sighting = { lists: core, recipients: [], now };
+    while ((this.#counted[cluster] ?? 0) < 2) this.#join(cluster, sighting);
+    // How much of a copy it is nobody has said.
+    this.#shares[cluster] = 0;
+    return cluster;
+  }
+
+  /** Up to which hash of text all of the core is known. */
+  cutOf(cluster: number): number {
+    return this.#compared[cluster] ?? 0;
+  }
+
+  /** Those of the features that tell. */
+  telling(lists: Lists): Lists {
+    return lists.map((list) => list.filter((one) => this.#postings.find(one, this.#refs) <= mostPlaces));
   }
 
   copiesOf(cluster: number): number {

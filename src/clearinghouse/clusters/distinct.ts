@@ -28,7 +28,7 @@ export class DistinctCounts {
     this.#begunAt[subject] = at;
   }
 
-  /** Counts a hash of 53 bits. */
+  /** Counts a hash of 48 bits. */
   add(subject: number, hash: number): void {
     const low = hash >>> 0;
     const index = subject * registers + (low & (registers - 1));
@@ -57,9 +57,13 @@ export class DistinctCounts {
     }
   }
 
-  sketch(subject: number): Uint8Array {
+  /** What is counted of it, for others; what was seen in the generation before is left out once it has faded. */
+  sketch(subject: number, at: number, halfLifeMs: number): Uint8Array {
+    this.#turn(subject, at, halfLifeMs);
     const from = subject * registers;
-    return this.#now.slice(from, from + registers);
+    const sketch = this.#now.slice(from, from + registers);
+    if (at - (this.#begunAt[subject] ?? 0) > halfLifeMs / 2) return sketch;
+    return sketch.map((rank, place) => Math.max(rank, this.#before[from + place] ?? 0));
   }
 
   arrays(): readonly (Uint8Array | Float64Array)[] {
@@ -78,6 +82,11 @@ export class DistinctCounts {
     }
     this.#begunAt[subject] = isNext ? begun + halfLifeMs : at;
   }
+}
+
+/** How many different hashes a sketch of 256 registers has counted. */
+export function estimateOf(sketch: Uint8Array): number {
+  return estimate(sketch, 0);
 }
 
 /** Of one sketch, or of two together. */

@@ -5,7 +5,7 @@ export const sampleSize = 128;
 /** What there is little of comes first: none of it is left out. */
 const order = [kinds.exact, kinds.images, kinds.actions, kinds.text, kinds.chunks, kinds.structure];
 /** The cut of a list that is complete. */
-export const everything = Number.MAX_SAFE_INTEGER;
+export const everything = 2 ** 48 - 1;
 /** Recipients of it that are remembered. */
 export const singleRecipients = 4;
 

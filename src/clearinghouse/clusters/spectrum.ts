@@ -80,6 +80,42 @@ export class Spectra {
     return { core, shared };
   }
 
+  /**
+   * What repeats in the cluster, `least` times or more, and how much of it there is of each kind: the smallest features
+   * of each, `room` in all, those kinds first that have little.
+   */
+  core(
+    cluster: number,
+    least: number,
+    room: number,
+  ): { readonly core: readonly (readonly number[])[]; readonly sizes: readonly number[] } {
+    const all = Array.from({ length: kindCount }, (): number[] => []);
+    const from = cluster * slots;
+    for (let at = from; at < from + slots; at++)
+      if ((this.#counts[at] ?? 0) >= least) all[this.#kinds[at] ?? 0]?.push(this.#features[at] ?? 0);
+    const sizes = all.map(({ length }) => length);
+    const byNeed = [...all.keys()].sort((a, b) => (sizes[a] ?? 0) - (sizes[b] ?? 0));
+    let left = room;
+    for (const [done, kind] of byNeed.entries()) {
+      const list = all[kind]?.sort((a, b) => a - b).slice(0, Math.floor(left / (kindCount - done))) ?? [];
+      all[kind] = list;
+      left -= list.length;
+    }
+    return { core: all, sizes };
+  }
+
+  /** Of what repeats, how much is below a bound in each kind. */
+  coreBelow(cluster: number, least: number, bounds: readonly number[]): Uint16Array {
+    const known = new Uint16Array(kindCount);
+    const from = cluster * slots;
+    for (let at = from; at < from + slots; at++) {
+      const kind = this.#kinds[at] ?? 0;
+      if ((this.#counts[at] ?? 0) >= least && (this.#features[at] ?? 0) <= (bounds[kind] ?? 0))
+        known[kind] = (known[kind] ?? 0) + 1;
+    }
+    return known;
+  }
+
   /** Makes room: features that did not repeat go, all counts of a cluster that is old become half. */
   thin(cluster: number, least: number, isHalved: boolean): void {
     const from = cluster * slots;

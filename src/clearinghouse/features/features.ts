@@ -148,7 +148,7 @@ function distinct(hashes: readonly number[], max: number): number[] {
 }
 
 /** Hashes are below this. */
-const range = Number.MAX_SAFE_INTEGER;
+const range = 2 ** 48;
 
 function smallest(hashes: readonly number[], max: number, bound: number): number[] {
   const sorted = Float64Array.from(bound === range ? hashes : hashes.filter((hash) => hash < bound)).sort();

@@ -1,8 +1,8 @@
-/** Numbers below this are exact. */
-const highBits = 21;
+/** Of 48 in all, which clearinghouses tell each other. */
+const highBits = 16;
 
 /**
- * A keyed hash of text to 53 bits, as an exact number. Who does not know the key cannot make texts that collide, nor
+ * A keyed hash of text to 48 bits, as an exact number. Who does not know the key cannot make texts that collide, nor
  * test whether a guess of a text is in what we keep. Two lanes of 32 bits, each with its own seed.
  */
 export class Hash {

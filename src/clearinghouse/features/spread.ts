@@ -67,7 +67,7 @@ export class Spread {
   /** All probes of a thing are in one block of 64 octets, so that each look takes one line of the cache. */
   #place(thing: number, probe: number): number {
     const block = (thing >>> 0) & (this.#counters.length - block64);
-    const step = Math.floor(thing / 0x1_0000_0000) >>> (probe * 6);
+    const step = Math.floor(thing / 0x1_0000_0000) >>> (probe * 5);
     return block | (step & (block64 - 1));
   }
 

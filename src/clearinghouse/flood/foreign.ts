@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { estimateOf } from '../clusters/distinct.ts';
+import { registers, type Take } from './claim.ts';
+
+/** What one account claims of one cluster here. */
+interface Contribution {
+  /** The union of what its origins claim. */
+  sketch: Uint8Array;
+  trust: number;
+  /** When a copy was last seen there. */
+  at: number;
+  /** By origin and cluster there, for an origin may have two where we have one. */
+  readonly said: Map<string, { readonly reported: number; readonly revoked: number }>;
+}
+
+interface OfCluster {
+  readonly generation: number;
+  readonly by: Map<string, Contribution>;
+}
+
+const savedShape = z.array(
+  z.tuple([
+    z.number(),
+    z.number(),
+    z.array(
+      z.object({
+        account: z.string(),
+        sketch: z.string(),
+        trust: z.number(),
+        at: z.number(),
+        said: z.array(z.tuple([z.string(), z.object({ reported: z.number(), revoked: z.number() })])),
+      }),
+    ),
+  ]),
+);
+
+const day = 86_400_000;
+/** As what we have counted ourselves is forgotten. */
+const halfLife = { few: day, many: 30 * day, manyFrom: 10, reports: 30 * day } as const;
+const mostSaid = 16;
+const mostAccounts = 64;
+
+/** How many recipients one account can add to a cluster, at most, before trust. */
+export const defaultCap = 2000;
+
+/**
+ * What others claim of our clusters, apart from what we have counted, so that nothing goes back to where it came from.
+ * Bounded: the cluster that nobody spoke of for longest goes.
+ */
+export class Foreign {
+  readonly #most: number;
+  readonly #cap: number;
+  readonly #clusters = new Map<number, OfCluster>();
+
+  constructor(most: number, cap = defaultCap) {
+    this.#most = most;
+    this.#cap = cap;
+  }
+
+  add(
+    { cluster, generation }: { readonly cluster: number; readonly generation: number },
+    take: Take,
+    now: number,
+  ): void {
+    const { account, origin, claim, trust } = take;
+    const of = this.#take(cluster, generation);
+    const key = `${origin} ${claim.cluster} ${claim.generation}`;
+    const before = of.by.get(account);
+    if (before === undefined && of.by.size >= mostAccounts) return;
+    const said = before?.said ?? new Map();
+    said.delete(key);
+    // A record says all that its origin has counted of its cluster: alone, it takes the place of the one before.
+    const isAlone = before === undefined || said.size === 0 || fadeOf(before, now) < 1;
+    const sketch = isAlone ? claim.sketch : unionOf(before.sketch, claim.sketch);
+    said.set(key, { reported: claim.reported, revoked: claim.revoked });
+    if (said.size > mostSaid) for (const oldest of said.keys()) if (said.delete(oldest)) break;
+    of.by.set(account, { sketch, trust, at: Math.min(now, claim.lastSeen), said });
+  }
+
+  /**
+   * What others add to our count: each at most its trust times what it claims (of the cap at most), and no more than
+   * what is new beside the others. The most trusted come first, so a liar takes nothing from them.
+   */
+  countOf(
+    cluster: number,
+    generation: number,
+    own: { readonly sketch: Uint8Array; readonly now: number },
+  ): number {
+    const of = this.#of(cluster, generation);
+    if (of === undefined) return 0;
+    let sum = 0;
+    let union = own.sketch;
+    let known = estimateOf(union);
+    const byTrust = [...of.by].sort(([a, { trust: x }], [b, { trust: y }]) => y - x || (a < b ? -1 : 1));
+    for (const [, contribution] of byTrust) {
+      const { sketch, trust } = contribution;
+      union = unionOf(union, sketch);
+      const all = estimateOf(union);
+      const claimed = Math.min(this.#cap, estimateOf(sketch));
+      sum += Math.min(all - known, trust * claimed) * fadeOf(contribution, own.now);
+      known = all;
+    }
+    return sum;
+  }
+
+  /** What others report: each at most as much as it is trusted. */
+  saidOf(
+    cluster: number,
+    generation: number,
+    now: number,
+  ): { readonly reported: number; readonly revoked: number } {
+    let [reported, revoked] = [0, 0];
+    for (const { said, trust, at } of this.#of(cluster, generation)?.by.values() ?? []) {
+      const left = 0.5 ** (Math.max(0, now - at) / halfLife.reports);
+      const sums = { reported: 0, revoked: 0 };
+      for (const each of said.values()) {
+        sums.reported += each.reported;
+        sums.revoked += each.revoked;
+      }
+      reported += left * Math.min(trust, sums.reported);
+      revoked += left * Math.min(trust, sums.revoked);
+    }
+    return { reported, revoked };
+  }
+
+  save(): unknown {
+    return [...this.#clusters].map(([cluster, { generation, by }]) => [
+      cluster,
+      generation,
+      [...by].map(([account, { sketch, said, ...rest }]) => ({
+        account,
+        sketch: Buffer.from(sketch).toString('base64'),
+        said: [...said],
+        ...rest,
+      })),
+    ]);
+  }
+
+  restore(saved: unknown): void {
+    for (const [cluster, generation, contributions] of savedShape.safeParse(saved).data ?? []) {
+      const by = new Map<string, Contribution>();
+      for (const { account, sketch, said, ...rest } of contributions) {
+        const octets = new Uint8Array(Buffer.from(sketch, 'base64'));
+        if (octets.length === registers) by.set(account, { ...rest, sketch: octets, said: new Map(said) });
+      }
+      this.#clusters.set(cluster, { generation, by });
+    }
+  }
+
+  #of(cluster: number, generation: number): OfCluster | undefined {
+    const of = this.#clusters.get(cluster);
+    return of?.generation === generation ? of : undefined;
+  }
+
+  #take(cluster: number, generation: number): OfCluster {
+    const of = this.#of(cluster, generation) ?? { generation, by: new Map() };
+    this.#clusters.delete(cluster);
+    this.#clusters.set(cluster, of);
+    if (this.#clusters.size > this.#most)
+      for (const oldest of this.#clusters.keys()) if (this.#clusters.delete(oldest)) break;
+    return of;
+  }
+}
+
+/** What is left of it: all of it for the time in which half of our own is forgotten, nothing after twice that. */
+function fadeOf({ sketch, at }: Contribution, now: number): number {
+  const time = estimateOf(sketch) >= halfLife.manyFrom ? halfLife.many : halfLife.few;
+  return Math.min(1, Math.max(0, 2 - (now - at) / time));
+}
+
+/** Of the same recipient there is one, wherever it was seen. */
+function unionOf(one: Uint8Array, other: Uint8Array): Uint8Array {
+  return one.map((rank, at) => Math.max(rank, other[at] ?? 0));
+}

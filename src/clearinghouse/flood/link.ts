@@ -1,0 +1,241 @@
+import type { Clock } from '../../base/index.ts';
+import {
+  decodeHello,
+  encodeFrame,
+  encodeHello,
+  type Frame,
+  FrameReader,
+  frameTypes,
+  proofOf,
+} from './frames.ts';
+import { type Origin, readOrigin } from './identity.ts';
+import type { FloodLog } from './log.ts';
+import { decodeSigned, type SignedRecord } from './record.ts';
+
+/** Somebody to flood with. */
+export interface FloodPeer {
+  readonly name: string;
+  /** SHA-256 of its certificate, hexadecimal. */
+  readonly origin: string;
+  /** 0 to 1: what of its claims counts. */
+  readonly trust: number;
+}
+
+/** What carries the octets of a link. */
+export interface Transport {
+  /** False where it is full: what more is written waits for `drained`. */
+  write(octets: Buffer): boolean;
+  /** Reads nothing more, until `resume`. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+/** The node that a link belongs to. */
+export interface LinkHost {
+  readonly self: string;
+  readonly networkKey: Uint8Array;
+  readonly log: FloodLog;
+  /** Who an origin is, says the peer. False where it says too much. */
+  introduce(origin: Origin, link: Link): boolean;
+  /** Why a record is a fault of the peer, if it is one. */
+  take(signed: SignedRecord, link: Link): string | undefined;
+  gone(link: Link): void;
+}
+
+export interface LinkLimits {
+  /** Records of one second, and how many at once after a pause. */
+  readonly recordsPerSecond: number;
+  readonly recordsAtOnce: number;
+  readonly octetsPerSecond: number;
+  readonly heartbeatMs: number;
+  /** Without a frame for so long the peer is gone. */
+  readonly idleMs: number;
+}
+
+export const defaultLinkLimits: LinkLimits = {
+  recordsPerSecond: 500,
+  recordsAtOnce: 1000,
+  octetsPerSecond: 2 * 2 ** 20,
+  heartbeatMs: 15_000,
+  idleMs: 45_000,
+};
+
+type State =
+  /** Our hello is on its way, the other one is not here yet. */
+  | { readonly kind: 'greeting' }
+  /** `sent`: up to where the peer has the records of each origin. */
+  | { readonly kind: 'open'; readonly sent: Map<string, number>; readonly introduced: Set<string> }
+  | { readonly kind: 'closed'; readonly because: string; readonly isFault: boolean };
+
+export interface LinkOptions {
+  readonly peer: FloodPeer;
+  readonly host: LinkHost;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly limits?: LinkLimits;
+}
+
+/**
+ * One link to one peer, without I/O. Both sides say what they have of each origin, and then each sends what the other
+ * lacks, the records of an origin in their order: so one number for each origin tells what somebody has. A link that
+ * breaks goes on from there when it is made again.
+ */
+export class Link {
+  readonly peer: FloodPeer;
+  readonly #options: LinkOptions;
+  readonly #limits: LinkLimits;
+  readonly #reader = new FrameReader();
+  readonly #cancels = new Map<'heartbeat' | 'idle' | 'resume', () => void>();
+  #state: State = { kind: 'greeting' };
+  #isFull = false;
+  #allowed: { at: number; records: number; octets: number };
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.peer = options.peer;
+    this.#limits = options.limits ?? defaultLinkLimits;
+    const { recordsAtOnce, octetsPerSecond } = this.#limits;
+    this.#allowed = { at: options.clock.now(), records: recordsAtOnce, octets: 4 * octetsPerSecond };
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Says hello. */
+  start(): void {
+    const { host, peer } = this.#options;
+    const hello = encodeHello(proofOf(host.networkKey, host.self, peer.origin), host.log.vector());
+    this.#write(encodeFrame(frameTypes.hello, hello));
+    this.#beat();
+    this.#wait();
+  }
+
+  /** What the transport has read. */
+  receive(chunk: Buffer): void {
+    if (this.#state.kind === 'closed') return;
+    this.#wait();
+    for (const frame of this.#reader.read(chunk)) {
+      const because = frame === undefined ? 'it sent what is no frame' : this.#frame(frame);
+      if (because !== undefined) this.close(because, true);
+      if (this.#isClosed()) return;
+    }
+    this.#spend(chunk.length, 0);
+  }
+
+  /** The transport takes more again. */
+  drained(): void {
+    this.#isFull = false;
+    this.pump();
+  }
+
+  /** Sends what the peer lacks, as much as the transport takes. */
+  pump(): void {
+    if (this.#state.kind !== 'open') return;
+    const { host, peer } = this.#options;
+    const { sent, introduced } = this.#state;
+    for (const origin of host.log.origins()) {
+      if (origin === peer.origin) continue;
+      for (const { sequence, octets } of host.log.after(origin, sent.get(origin) ?? 0)) {
+        if (this.#isFull || this.#isClosed()) return;
+        const certificate = host.log.originOf(origin)?.certificate;
+        if (!introduced.has(origin) && certificate !== undefined && origin !== host.self)
+          this.#write(encodeFrame(frameTypes.certificate, certificate));
+        introduced.add(origin);
+        this.#write(encodeFrame(frameTypes.record, octets));
+        sent.set(origin, sequence);
+      }
+    }
+  }
+
+  /** The peer has it, for it came from there. */
+  has(origin: string, sequence: number): void {
+    if (this.#state.kind !== 'open') return;
+    const { sent } = this.#state;
+    sent.set(origin, Math.max(sequence, sent.get(origin) ?? 0));
+  }
+
+  close(because: string, isFault = false): void {
+    if (this.#state.kind === 'closed') return;
+    this.#state = { kind: 'closed', because, isFault };
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#options.transport.close();
+    this.#options.host.gone(this);
+  }
+
+  /** Why the frame is a fault, if it is one. */
+  #frame({ type, body }: Frame): string | undefined {
+    if (type === frameTypes.hello) return this.#hello(body);
+    if (this.#state.kind !== 'open') return 'it did not say hello';
+    if (type === frameTypes.certificate) return this.#certificate(body);
+    return type === frameTypes.record ? this.#record(body) : undefined;
+  }
+
+  #hello(body: Buffer): string | undefined {
+    const { host, peer } = this.#options;
+    if (this.#state.kind !== 'greeting') return 'it said hello twice';
+    const vector = decodeHello(body, proofOf(host.networkKey, peer.origin, host.self));
+    if (typeof vector === 'string') return vector;
+    this.#state = { kind: 'open', sent: new Map(vector), introduced: new Set() };
+    this.pump();
+    return undefined;
+  }
+
+  #certificate(body: Buffer): string | undefined {
+    const origin = readOrigin(body);
+    if (origin === undefined) return 'it sent what is no certificate';
+    return this.#options.host.introduce(origin, this) ? undefined : 'it told of too many origins';
+  }
+
+  #record(body: Buffer): string | undefined {
+    const signed = decodeSigned(body);
+    if (signed === undefined) return 'it sent what is no record';
+    this.#spend(0, 1);
+    return this.#options.host.take(signed, this);
+  }
+
+  /** Who sends more than is agreed waits; nothing of it is lost. */
+  #spend(octets: number, records: number): void {
+    const { clock, transport } = this.#options;
+    const { recordsPerSecond, recordsAtOnce, octetsPerSecond } = this.#limits;
+    const now = clock.now();
+    const seconds = Math.max(0, now - this.#allowed.at) / 1000;
+    this.#allowed = {
+      at: now,
+      records: Math.min(recordsAtOnce, this.#allowed.records + seconds * recordsPerSecond) - records,
+      octets: Math.min(4 * octetsPerSecond, this.#allowed.octets + seconds * octetsPerSecond) - octets,
+    };
+    const missing = Math.max(
+      -this.#allowed.records / recordsPerSecond,
+      -this.#allowed.octets / octetsPerSecond,
+    );
+    if (missing <= 0) return;
+    transport.pause();
+    this.#after('resume', 1000 * missing + 100, () => transport.resume());
+  }
+
+  #write(octets: Buffer): void {
+    if (!this.#options.transport.write(octets)) this.#isFull = true;
+  }
+
+  #beat(): void {
+    this.#after('heartbeat', this.#limits.heartbeatMs, () => {
+      if (!this.#isFull) this.#write(encodeFrame(frameTypes.heartbeat));
+      this.#beat();
+    });
+  }
+
+  #wait(): void {
+    this.#after('idle', this.#limits.idleMs, () => this.close('nothing came from it for too long'));
+  }
+
+  #after(what: 'heartbeat' | 'idle' | 'resume', delayMs: number, callback: () => void): void {
+    this.#cancels.get(what)?.();
+    if (!this.#isClosed()) this.#cancels.set(what, this.#options.clock.after(delayMs, callback));
+  }
+
+  #isClosed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+}

@@ -1,0 +1,218 @@
+import type { Clock, Log } from '../../base/index.ts';
+import type { Claim, FloodSource, Take } from './claim.ts';
+import type { Identity, Origin } from './identity.ts';
+import { readOrigin } from './identity.ts';
+import { type FloodPeer, Link, type LinkHost, type LinkLimits, type Transport } from './link.ts';
+import { FloodLog, type FloodLogSize, type Note } from './log.ts';
+import { decodeSigned, encodeBody, encodeSigned, type SignedRecord } from './record.ts';
+
+export interface FloodCounts {
+  /** Records of our own, and of others that were taken. */
+  said: number;
+  taken: number;
+  /** Known before, of ourselves, or too far away. */
+  passedOver: number;
+  /** Links that were dropped for what came over them. */
+  faults: number;
+}
+
+export interface FloodNodeOptions {
+  readonly identity: Identity;
+  readonly networkKey: Uint8Array;
+  readonly peers: readonly FloodPeer[];
+  readonly source: FloodSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told of each certificate and record that is new, so that it can be written down. */
+  readonly note?: (note: Note) => void;
+  readonly logSize?: FloodLogSize;
+  readonly linkLimits?: LinkLimits;
+}
+
+/** Nodes that a record may pass. */
+const mostHops = 24;
+/** How far clocks may be apart, and how old a record may be. */
+const aheadMs = 600_000;
+const expiryMs = 31 * 86_400_000;
+const tickMs = 1000;
+/** Records that are given again after a start: those of the last seconds. */
+const takenAgain = 1000;
+
+/**
+ * A node of the flood: what the clearinghouse claims is signed and sent, what others claim is checked, handed to the
+ * clearinghouse and sent on. Every record is signed by its origin, so a peer can hold records back but not forge them;
+ * what an origin that is no peer of ours claims, the peer answers for that sent it.
+ */
+export class FloodNode implements LinkHost {
+  readonly counts: FloodCounts = { said: 0, taken: 0, passedOver: 0, faults: 0 };
+  readonly log: FloodLog;
+  readonly #options: FloodNodeOptions;
+  readonly #peers: ReadonlyMap<string, FloodPeer>;
+  readonly #links = new Map<string, Link>();
+  #cancel: (() => void) | undefined;
+  #isAsking = false;
+  #isEnding = false;
+
+  constructor(options: FloodNodeOptions) {
+    this.#options = options;
+    this.log = new FloodLog(options.logSize);
+    this.#peers = new Map(options.peers.map((peer) => [peer.origin, peer]));
+    const own = readOrigin(options.identity.certificate);
+    if (own !== undefined) this.log.introduce(own);
+  }
+
+  get self(): string {
+    return this.#options.identity.origin;
+  }
+
+  get networkKey(): Uint8Array {
+    return this.#options.networkKey;
+  }
+
+  get links(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
+  /**
+   * What was noted before. The clearinghouse may have lost the last second of it, so it is given the last records
+   * again: to know them already changes nothing.
+   */
+  restore(notes: readonly Note[]): void {
+    const takes: Take[] = [];
+    for (const { kind, by, octets } of notes) {
+      if (kind === 'certificate') {
+        const origin = readOrigin(octets);
+        if (origin !== undefined) this.log.introduce(origin, by);
+        continue;
+      }
+      const signed = decodeSigned(octets);
+      if (signed === undefined || !this.log.add(signed)) continue;
+      const from = by === undefined ? undefined : this.#peers.get(by);
+      if (from !== undefined) takes.push(this.takeOf(signed, from));
+    }
+    if (takes.length > 0) this.#options.source.take(takes.slice(-takenAgain));
+  }
+
+  /** Begins to ask the clearinghouse for claims, each second. */
+  start(): void {
+    this.#cancel = this.#options.clock.after(tickMs, () => this.#tick());
+  }
+
+  stop(): void {
+    this.#isEnding = true;
+    this.#cancel?.();
+    for (const link of this.links) link.close('we are going');
+  }
+
+  /** A link to a peer is there. A second one takes the place of the first. */
+  connect(peer: FloodPeer, transport: Transport, certificate: Buffer): Link {
+    const { clock, linkLimits, log } = this.#options;
+    this.#links.get(peer.origin)?.close('it has come again');
+    const link = new Link({
+      peer,
+      host: this,
+      transport,
+      clock,
+      ...(linkLimits !== undefined && { limits: linkLimits }),
+    });
+    this.#links.set(peer.origin, link);
+    const origin = readOrigin(certificate);
+    if (origin !== undefined) this.introduce(origin, link);
+    log.info('flood-link', { peer: peer.name });
+    link.start();
+    return link;
+  }
+
+  introduce(origin: Origin, link: Link): boolean {
+    if (this.log.originOf(origin.origin) !== undefined) return true;
+    const by = this.#peers.has(origin.origin) ? undefined : link.peer.origin;
+    if (!this.log.introduce(origin, by)) return false;
+    this.#options.note?.({
+      kind: 'certificate',
+      octets: origin.certificate,
+      ...(by !== undefined && { by }),
+    });
+    return true;
+  }
+
+  take(signed: SignedRecord, link: Link): string | undefined {
+    const { record, body, signature } = signed;
+    const { origin, sequence } = record;
+    const of = this.log.originOf(origin);
+    if (of === undefined) return 'it sent a record of somebody unknown';
+    link.has(origin, sequence);
+    if (origin === this.self || sequence <= this.log.highest(origin)) {
+      this.counts.passedOver++;
+      return undefined;
+    }
+    if (!of.hasSigned(body, signature)) return 'it forged a record';
+    const now = this.#options.clock.now();
+    const isDue = record.time <= now + aheadMs && sequence <= now + aheadMs;
+    if (!isDue) return 'it sent a record of the future';
+    if (signed.hops >= mostHops || record.time < now - expiryMs) {
+      this.counts.passedOver++;
+      return undefined;
+    }
+    this.#keep({ ...signed, hops: signed.hops + 1 }, link.peer.origin);
+    this.counts.taken++;
+    this.#options.source.take([this.takeOf(signed, link.peer)]);
+    return undefined;
+  }
+
+  /** What a record weighs that came from a peer. */
+  takeOf({ record: { origin, claim } }: SignedRecord, from: FloodPeer): Take {
+    const peer = this.#peers.get(origin);
+    const trust = Math.min(from.trust, peer?.trust ?? 1);
+    return { claim, origin, account: peer === undefined ? from.origin : origin, trust };
+  }
+
+  gone(link: Link): void {
+    const { state, peer } = link;
+    if (this.#links.get(peer.origin) === link) this.#links.delete(peer.origin);
+    if (state.kind !== 'closed') return;
+    if (state.isFault) {
+      this.counts.faults++;
+      this.#options.log.warn('flood-link-dropped', { peer: peer.name, because: state.because });
+    } else this.#options.log.info('flood-link-closed', { peer: peer.name, because: state.because });
+  }
+
+  #keep(signed: SignedRecord, by?: string): void {
+    if (!this.log.add(signed)) return;
+    this.#options.note?.({ kind: 'record', octets: encodeSigned(signed), ...(by !== undefined && { by }) });
+  }
+
+  #tick(): void {
+    const { source, clock, log } = this.#options;
+    if (!this.#isAsking) {
+      this.#isAsking = true;
+      source.claims().then(
+        (claims) => {
+          this.#isAsking = false;
+          this.#say(claims);
+        },
+        (error: unknown) => {
+          this.#isAsking = false;
+          log.warn('flood-claims-failed', { because: String(error) });
+        },
+      );
+    }
+    this.log.forget(clock.now() - expiryMs);
+    for (const link of this.links) link.pump();
+    if (!this.#isEnding) this.#cancel = clock.after(tickMs, () => this.#tick());
+  }
+
+  #say(claims: readonly Claim[]): void {
+    if (this.#isEnding) return;
+    const { identity, clock } = this.#options;
+    for (const claim of claims) {
+      const time = clock.now();
+      const sequence = Math.max(time, this.log.highest(this.self) + 1);
+      const seen = { firstSeen: Math.min(claim.firstSeen, time), lastSeen: Math.min(claim.lastSeen, time) };
+      const record = { origin: this.self, sequence, time, claim: { ...claim, ...seen } };
+      const body = encodeBody(record);
+      this.#keep({ record, hops: 0, body, signature: identity.sign(body) });
+      this.counts.said++;
+    }
+    for (const link of this.links) link.pump();
+  }
+}

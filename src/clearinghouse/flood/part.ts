@@ -1,0 +1,145 @@
+import type { Clusters } from '../clusters/clusters.ts';
+import { kinds } from '../clusters/spectrum.ts';
+import type { Entry } from '../journal.ts';
+import type { Reports } from '../reports/reports.ts';
+import { type Claim, mostFeatures, type Take } from './claim.ts';
+import { Foreign } from './foreign.ts';
+
+export interface FloodPartOptions {
+  readonly clusters: Clusters;
+  readonly reports: Reports;
+  /** How many clusters there can be. */
+  readonly capacity: number;
+}
+
+/** From how many distinct recipients of our own on a cluster is told of. */
+const leastRecipients = 3;
+/** It is told of again when it has grown by so much; by less only once it has settled. */
+const grownAtOnce = 1.2;
+const grownSettled = 1.02;
+const settleMs = 15_000;
+/** Reports that have changed by less are told with the next change. */
+const saidStep = 0.05;
+const mostClaims = 500;
+/** Clusters that one account may begin in a day, as a share of all: nobody else's are pushed out. */
+const begunShare = 0.25;
+const day = 86_400_000;
+
+interface Told {
+  readonly generation: number;
+  readonly count: number;
+  readonly reported: number;
+  readonly revoked: number;
+  readonly at: number;
+}
+
+/** The side of the engine that floods: what it has to say of its clusters, and what others say of them. */
+export class FloodPart {
+  readonly #options: FloodPartOptions;
+  readonly #foreign: Foreign;
+  /** Clusters that have changed since it was last asked. */
+  #changed = new Set<number>();
+  readonly #told = new Map<number, Told>();
+  readonly #begun = new Map<string, { day: number; count: number }>();
+  #isAsked = false;
+
+  constructor(options: FloodPartOptions) {
+    this.#options = options;
+    this.#foreign = new Foreign(options.capacity);
+  }
+
+  /** A copy of it was counted here, or it was reported here. */
+  changed(cluster: number): void {
+    if (this.#isAsked || this.#changed.size < mostClaims) this.#changed.add(cluster);
+  }
+
+  /** What there is to say now. Where nobody asks, hardly anything is kept. */
+  claims(now: number): Claim[] {
+    this.#isAsked = true;
+    const later = new Set<number>();
+    const claims: Claim[] = [];
+    for (const cluster of this.#changed) {
+      const due = claims.length >= mostClaims ? 'later' : this.#due(cluster, now);
+      if (due === 'later') later.add(cluster);
+      else if (due !== 'never') claims.push(due);
+    }
+    this.#changed = later;
+    return claims;
+  }
+
+  /** A claim of somebody else as a change that can be written down; undefined for what is left out. */
+  entryOf(take: Take, now: number): Entry | undefined {
+    const { clusters } = this.#options;
+    const { core, sizes } = take.claim;
+    const telling = clusters.telling(core);
+    if (telling.every((list) => list.length === 0)) return undefined;
+    const match = clusters.matchCore(telling, { core, sizes }) ?? clusters.match(telling).match;
+    if (match === undefined && !this.#mayBegin(take.account, now)) return undefined;
+    return { kind: 'take', now, ref: match?.ref ?? 0, take };
+  }
+
+  apply({ ref, take, now }: Entry & { readonly kind: 'take' }): number {
+    const { clusters } = this.#options;
+    const cluster = ref > 0 ? ref - 1 : clusters.beginCore(ref === 0 ? undefined : ref, take.claim, now);
+    this.#foreign.add({ cluster, generation: clusters.generationOf(cluster) }, take, now);
+    return cluster;
+  }
+
+  /** Distinct recipients that others have seen and we have not. */
+  countOf(cluster: number, now: number): number {
+    const { clusters } = this.#options;
+    const sketch = clusters.sketchOf(cluster, now);
+    return this.#foreign.countOf(cluster, clusters.generationOf(cluster), { sketch, now });
+  }
+
+  saidOf(cluster: number, now: number): { readonly reported: number; readonly revoked: number } {
+    return this.#foreign.saidOf(cluster, this.#options.clusters.generationOf(cluster), now);
+  }
+
+  save(): unknown {
+    return this.#foreign.save();
+  }
+
+  restore(saved: unknown): void {
+    this.#foreign.restore(saved);
+  }
+
+  #due(cluster: number, now: number): Claim | 'later' | 'never' {
+    const { clusters, reports } = this.#options;
+    const generation = clusters.generationOf(cluster);
+    const count = clusters.recipientsOf(cluster, now);
+    // What was seen once is nobody's business but ours, to however many it went.
+    if (Math.round(count) < leastRecipients || clusters.copiesOf(cluster) < 2) return 'never';
+    const { reported, revoked } = reports.of(cluster, generation, now);
+    const told = this.#told.get(cluster);
+    if (told?.generation === generation) {
+      const isSaid =
+        Math.abs(reported - told.reported) < saidStep && Math.abs(revoked - told.revoked) < saidStep;
+      if (isSaid && count < told.count * grownAtOnce) {
+        if (count < told.count * grownSettled) return 'never';
+        if (now - told.at < settleMs) return 'later';
+      }
+    }
+    const { core, sizes } = clusters.coreOf(cluster, mostFeatures);
+    if (core.every((list) => list.length === 0)) return 'never';
+    this.#told.delete(cluster);
+    this.#told.set(cluster, { generation, count, reported, revoked, at: now });
+    const { first: firstSeen, last: lastSeen } = clusters.seenOf(cluster);
+    const sketch = clusters.sketchOf(cluster, now);
+    // Of a core that is given in part the rest is unknown.
+    const text = core[kinds.text] ?? [];
+    const isWhole = text.length === sizes[kinds.text];
+    const cut = isWhole ? clusters.cutOf(cluster) : (text.at(-1) ?? 0);
+    return { cluster, generation, core, sizes, cut, sketch, reported, revoked, firstSeen, lastSeen };
+  }
+
+  #mayBegin(account: string, now: number): boolean {
+    const today = Math.floor(now / day);
+    const begun = this.#begun.get(account) ?? { day: today, count: 0 };
+    if (begun.day !== today) [begun.day, begun.count] = [today, 0];
+    if (begun.count >= begunShare * this.#options.capacity) return false;
+    begun.count++;
+    this.#begun.set(account, begun);
+    return true;
+  }
+}
