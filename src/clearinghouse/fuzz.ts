@@ -4,6 +4,10 @@ import { readContent } from './content/read.ts';
 import { parseDccRequest } from './doors/dccifd.ts';
 import { parseRequest } from './doors/pyzor.ts';
 import { parseBatch, parseSis } from './doors/razor-wire.ts';
+import { decodeNotes } from './flood/file.ts';
+import { decodeHello, FrameReader } from './flood/frames.ts';
+import { readOrigin } from './flood/identity.ts';
+import { decodeSigned, encodeBody } from './flood/record.ts';
 import { decodeEntries } from './journal.ts';
 import { legacyKeys } from './keys/keys.ts';
 
@@ -11,6 +15,7 @@ export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Arra
   { name: 'clearinghouse/content', run: checkContent },
   { name: 'clearinghouse/keys', run: (input) => void legacyKeys(input) },
   { name: 'clearinghouse/doors', run: checkDoors },
+  { name: 'clearinghouse/flood', run: checkFlood },
 ];
 
 /** Headers that the first octet chooses from, so that not everything is plain text. */
@@ -40,5 +45,15 @@ function checkDoors(input: Uint8Array): void {
   parseRequest(octets);
   parseSis(octets.toString('latin1'));
   assert.ok(parseBatch(octets.toString('latin1')).length <= input.length + 1);
-  for (const entry of decodeEntries(octets)) assert.ok(entry.kind === 'copy' || entry.kind === 'word');
+  for (const entry of decodeEntries(octets)) assert.ok(['copy', 'word', 'take'].includes(entry.kind));
+}
+
+function checkFlood(input: Uint8Array): void {
+  const octets = Buffer.from(input);
+  for (const frame of new FrameReader().read(octets)) assert.ok(frame === undefined || frame.type <= 4);
+  decodeHello(octets, Buffer.alloc(32));
+  readOrigin(octets);
+  assert.ok([...decodeNotes(octets)].length <= input.length);
+  const signed = decodeSigned(octets);
+  if (signed !== undefined) assert.deepEqual(encodeBody(signed.record), signed.body);
 }

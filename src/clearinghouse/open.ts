@@ -12,6 +12,7 @@ import {
   type Verdict,
 } from './ask.ts';
 import type { Thresholds } from './engine.ts';
+import type { Claim, FloodSource, Take } from './flood/claim.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
 /** How a clearinghouse is opened. */
@@ -23,6 +24,8 @@ export interface ClearinghouseOptions {
   readonly thresholds: Thresholds;
   /** Sender domains and list ids whose bulk is wanted. */
   readonly allowed: readonly string[];
+  /** The secret of a network of clearinghouses, 16 octets; without one it makes a key of its own. */
+  readonly networkKey?: Uint8Array;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -38,7 +41,7 @@ const keyOctets = 16;
 export async function openClearinghouse(options: ClearinghouseOptions): Promise<OpenClearinghouse> {
   const { folder } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const clearinghouse = new OpenClearinghouse(options, await keyIn(folder));
+  const clearinghouse = new OpenClearinghouse(options, options.networkKey ?? (await keyIn(folder)));
   await clearinghouse.start();
   return clearinghouse;
 }
@@ -49,10 +52,11 @@ interface Waiting {
 }
 
 /** A clearinghouse that runs; what it counts it counts in another thread. */
-export class OpenClearinghouse implements Clearinghouse, AsyncDisposable {
+export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDisposable {
   readonly #options: ClearinghouseOptions;
   readonly #key: Uint8Array;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #asked = new Map<number, (claims: readonly Claim[]) => void>();
   #worker: Worker | undefined;
   #serial = 0;
   #isEnding = false;
@@ -99,6 +103,23 @@ export class OpenClearinghouse implements Clearinghouse, AsyncDisposable {
     return this.#ask('revoke', { subject, source, check: {} });
   }
 
+  /** What there is to tell other clearinghouses. */
+  claims(): Promise<readonly Claim[]> {
+    const worker = this.#worker;
+    if (worker === undefined || this.#isEnding) return Promise.resolve([]);
+    const id = ++this.#serial;
+    const { promise, resolve } = Promise.withResolvers<readonly Claim[]>();
+    this.#asked.set(id, resolve);
+    worker.postMessage({ kind: 'flood-since', id, now: this.#options.clock.now() } satisfies Question);
+    return promise;
+  }
+
+  /** Takes what other ones claim. */
+  take(takes: readonly Take[]): void {
+    const now = this.#options.clock.now();
+    this.#worker?.postMessage({ kind: 'flood-take', takes, now } satisfies Question);
+  }
+
   /** Writes down what was counted, and ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
@@ -143,7 +164,10 @@ export class OpenClearinghouse implements Clearinghouse, AsyncDisposable {
       this.#ended?.();
     } else if (answer.kind === 'fault')
       log.error('clearinghouse-state-unwritable', { because: answer.because });
-    else if (answer.kind !== 'ready') this.#settle(answer);
+    else if (answer.kind === 'flood-claims') {
+      this.#asked.get(answer.id)?.(answer.claims);
+      this.#asked.delete(answer.id);
+    } else if (answer.kind !== 'ready') this.#settle(answer);
   }
 
   #settle(answer: Answer & { readonly kind: 'verdict' | 'failed' }): void {
@@ -163,6 +187,8 @@ export class OpenClearinghouse implements Clearinghouse, AsyncDisposable {
     this.#ended?.();
     for (const { reject } of this.#waiting.values()) reject(new ClearinghouseBusy('it is not running'));
     this.#waiting.clear();
+    for (const resolve of this.#asked.values()) resolve([]);
+    this.#asked.clear();
     if (this.#isEnding) return;
     this.#options.clock.after(restartMs, () => {
       if (!this.#isEnding) this.start().catch(() => {});

@@ -1,5 +1,6 @@
 import type { CheckOptions, Source, Subject, Verdict } from './ask.ts';
 import type { Thresholds } from './engine.ts';
+import type { Claim, Take } from './flood/claim.ts';
 import type { Restored } from './state.ts';
 
 /** What the thread is given at its start. */
@@ -23,11 +24,14 @@ export type Question =
       readonly check: CheckOptions;
       readonly now: number;
     }
+  | { readonly kind: 'flood-take'; readonly takes: readonly Take[]; readonly now: number }
+  | { readonly kind: 'flood-since'; readonly id: number; readonly now: number }
   | { readonly kind: 'end' };
 
 export type Answer =
   | ({ readonly kind: 'ready' } & Restored)
   | { readonly kind: 'verdict'; readonly id: number; readonly verdict: Verdict }
   | { readonly kind: 'failed'; readonly id: number; readonly because: string }
+  | { readonly kind: 'flood-claims'; readonly id: number; readonly claims: readonly Claim[] }
   | { readonly kind: 'fault'; readonly because: string }
   | { readonly kind: 'ended'; readonly because?: string };

@@ -62,7 +62,15 @@ port.on('message', (question: Question) => {
     );
     return;
   }
+  if (question.kind === 'flood-take') {
+    for (const take of question.takes) engine.take(take, question.now);
+    return;
+  }
   const { id } = question;
+  if (question.kind === 'flood-since') {
+    port.postMessage({ kind: 'flood-claims', id, claims: engine.claims(question.now) } satisfies Answer);
+    return;
+  }
   answer(question).then(
     (verdict) => port.postMessage({ kind: 'verdict', id, verdict } satisfies Answer),
     (error: unknown) => port.postMessage({ kind: 'failed', id, because: String(error) } satisfies Answer),

@@ -1,4 +1,5 @@
 import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Note } from './log.ts';
 
@@ -93,6 +94,7 @@ export class FloodFile implements AsyncDisposable {
     await file.write(octets);
     await file.datasync();
     await rename(temporary, this.#path);
+    await syncFolder(dirname(this.#path));
     await this.#file?.close();
     this.#file = file;
     this.#length = octets.length;
@@ -106,5 +108,14 @@ export class FloodFile implements AsyncDisposable {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0);
       throw error;
     }
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }

@@ -84,12 +84,12 @@ export class Foreign {
   countOf(
     cluster: number,
     generation: number,
-    own: { readonly sketch: Uint8Array; readonly now: number },
+    own: { readonly sketch: () => Uint8Array; readonly now: number },
   ): number {
     const of = this.#of(cluster, generation);
     if (of === undefined) return 0;
     let sum = 0;
-    let union = own.sketch;
+    let union = own.sketch();
     let known = estimateOf(union);
     const byTrust = [...of.by].sort(([a, { trust: x }], [b, { trust: y }]) => y - x || (a < b ? -1 : 1));
     for (const [, contribution] of byTrust) {

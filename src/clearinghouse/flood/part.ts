@@ -88,7 +88,7 @@ export class FloodPart {
   /** Distinct recipients that others have seen and we have not. */
   countOf(cluster: number, now: number): number {
     const { clusters } = this.#options;
-    const sketch = clusters.sketchOf(cluster, now);
+    const sketch = () => clusters.sketchOf(cluster, now);
     return this.#foreign.countOf(cluster, clusters.generationOf(cluster), { sketch, now });
   }
 
