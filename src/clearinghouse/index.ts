@@ -9,6 +9,10 @@
  * second: a crash loses the last second of counts. On failure (too much at once, a thread that died) questions are
  * rejected with `ClearinghouseBusy`, and each door says so in the words of its protocol.
  *
+ * Clearinghouses flood each other with what they have counted (`flood`): keyed features of cores and sketches of
+ * recipients, signed by their origin, over TLS between peers that are pinned. What somebody else claims is kept apart
+ * from what was counted here, and weighs no more than it is trusted.
+ *
  * Front doors speak the protocols of Razor, Pyzor, dccifd and rspamd; all of them ask the same `Clearinghouse`.
  */
 export {
@@ -28,4 +32,5 @@ export { openRazor } from './doors/razor.ts';
 export { RazorAccounts } from './doors/razor-accounts.ts';
 export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 export { defaultThresholds, type Thresholds } from './engine.ts';
+export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';

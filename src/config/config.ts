@@ -75,7 +75,25 @@ export interface ClearinghouseConfig {
   readonly allow: readonly string[];
   /** Which mail of this relay is looked at, and what becomes of bulk: the first that is about a message decides. */
   readonly relay: readonly BulkRule[];
+  readonly flood?: FloodConfig;
   readonly doors: readonly DoorConfig[];
+}
+
+/** How the clearinghouse exchanges counts with others. */
+export interface FloodConfig {
+  readonly listen?: SocketAddress;
+  /** PEM; they belong together. */
+  readonly certificate: string;
+  readonly key: string;
+  /** 16 octets. */
+  readonly networkKey: Uint8Array;
+  readonly peers: readonly {
+    readonly name: string;
+    readonly address?: SocketAddress;
+    /** 64 hexadecimal digits in lower case. */
+    readonly fingerprint: string;
+    readonly trust: number;
+  }[];
 }
 
 /** A client certificate that may relay. */

@@ -1,4 +1,5 @@
-import type { BulkRule, ClearinghouseConfig, DoorConfig } from './config.ts';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import type { BulkRule, ClearinghouseConfig, DoorConfig, FloodConfig } from './config.ts';
 import type { KeyPath } from './problem.ts';
 import type { Parsed } from './schema.ts';
 
@@ -9,6 +10,7 @@ interface Source {
   read(path: KeyPath, file: string): string | undefined;
 }
 
+type ParsedFlood = NonNullable<NonNullable<Parsed['clearinghouse']>['flood']>;
 type ParsedDoor = NonNullable<Parsed['clearinghouse']>['doors'][number];
 
 const usualPorts: Readonly<Record<ParsedDoor['protocol'], number>> = {
@@ -27,7 +29,8 @@ export function clearinghouseOf(
   source: Source,
 ): ClearinghouseConfig | undefined {
   if (parsed === undefined) return undefined;
-  const { folder, memory, bulk, shortBulk, allow, relay, doors } = parsed;
+  const { folder, memory, bulk, shortBulk, allow, relay, doors, flood } = parsed;
+  const flooding = flood && floodOf(flood, ['clearinghouse', 'flood'], source);
   return {
     folder: source.path(folder ?? `${data}/clearinghouse`),
     memory,
@@ -35,6 +38,7 @@ export function clearinghouseOf(
     shortBulk,
     allow,
     relay: relay.map(ruleOf),
+    ...(flooding !== undefined && { flood: flooding }),
     doors: doors.map((door, i) => doorOf(door, ['clearinghouse', 'doors', i], source)),
   };
 }
@@ -75,6 +79,50 @@ function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
     ...(publicName !== undefined && { publicName }),
     ...(token !== undefined && { token: tokenOf(token.file, [...path, 'token', 'file'], source) }),
   };
+}
+
+function floodOf(flood: ParsedFlood, path: KeyPath, source: Source): FloodConfig | undefined {
+  const { listen, peers } = flood;
+  const certificate = source.read([...path, 'certificate'], flood.certificate);
+  const key = source.read([...path, 'key'], flood.key);
+  const networkKey = source.secret([...path, 'networkKey'], flood.networkKey);
+  if (certificate === undefined || key === undefined || networkKey === undefined) return undefined;
+  const own = fingerprintOf({ certificate, key }, path, source);
+  if (!/^[0-9a-f]{32}$/i.test(networkKey)) {
+    const hint = 'openssl rand -hex 16';
+    source.find([...path, 'networkKey'], 'the file has to hold 32 hexadecimal digits', hint);
+  }
+  const known = new Set([own]);
+  const resolved = peers.map(({ name, address, fingerprint, trust }, i) => {
+    const at = [...path, 'peers', i];
+    const digits = fingerprint.slice('sha256:'.length);
+    if (known.has(digits))
+      source.find([...at, 'fingerprint'], digits === own ? 'that is our own' : 'another peer has it');
+    known.add(digits);
+    if (address === undefined && listen === undefined)
+      source.find(at, 'neither calls the other', 'give it an address, or listen');
+    return { name, fingerprint: digits, trust, ...(address !== undefined && { address }) };
+  });
+  const secret = Buffer.from(networkKey, 'hex');
+  return { certificate, key, networkKey: secret, peers: resolved, ...(listen !== undefined && { listen }) };
+}
+
+/** Of our own certificate; undefined where it, or its key, is of no use. */
+function fingerprintOf(
+  { certificate, key }: Pick<FloodConfig, 'certificate' | 'key'>,
+  path: KeyPath,
+  source: Source,
+): string | undefined {
+  let at = 'certificate';
+  try {
+    const x509 = new X509Certificate(certificate);
+    at = 'key';
+    if (!x509.checkPrivateKey(createPrivateKey(key))) throw new Error('it is of another certificate');
+    return x509.fingerprint256.replaceAll(':', '').toLowerCase();
+  } catch (error) {
+    source.find([...path, at], `not usable: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
 }
 
 /** Port 0 in so many words lets the system choose. */

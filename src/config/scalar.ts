@@ -74,6 +74,13 @@ export const count = (min: number, max: number) =>
     return value >= min && value <= max ? value : new Fault(`${value} is not between ${min} and ${max}`);
   });
 
+/** A part of something, from 0 to 1. */
+export const share = () =>
+  scalar('number, 0 to 1', (value) => {
+    if (typeof value !== 'number') return expected('a number', value);
+    return value >= 0 && value <= 1 ? value : new Fault(`${value} is not between 0 and 1`);
+  });
+
 /** One of some words. `later` are words whose feature is not built yet. */
 export function choice<const T extends string>(words: readonly T[], later: readonly string[] = []) {
   return scalar(words.map((word) => `\`${word}\``).join(', '), (value): T | Fault => {
@@ -183,6 +190,16 @@ export const socketAddress = (defaultPort?: number) =>
     }
     if (port === undefined) return new Fault(`no port in ${describe(value)}`, `write ${value}:25`);
     return port <= 65535 ? { host, port } : new Fault(`${port} is no port`);
+  });
+
+/** Where somebody else listens: a name or an address, and a port. */
+export const hostAndPort = () =>
+  textual('host and port', (value): SocketAddress | Fault => {
+    const match = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(value);
+    const [host, port] = [match?.[1] ?? match?.[2], Number(match?.[3])];
+    if (host === undefined)
+      return new Fault(`not a host and port: ${describe(value)}`, 'write bulk.example.org:2704');
+    return port > 0 && port <= 65535 ? { host, port } : new Fault(`${port} is no port`);
   });
 
 export const domainName = () =>

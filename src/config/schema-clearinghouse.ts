@@ -1,5 +1,17 @@
 import { z } from 'zod';
-import { choice, count, listOf, network, path, size, socketAddress, text } from './scalar.ts';
+import {
+  choice,
+  count,
+  fingerprint,
+  hostAndPort,
+  listOf,
+  network,
+  path,
+  share,
+  size,
+  socketAddress,
+  text,
+} from './scalar.ts';
 
 const everybody = { means: 'anybody could ask and report', hint: 'list the networks of your filters' };
 
@@ -56,6 +68,35 @@ const rule = z.strictObject({
     ),
 });
 
+const peer = z.strictObject({
+  name: text().describe('What it is called in the log.'),
+  address: hostAndPort()
+    .optional()
+    .describe('Where it listens, `bulk.example.org:2704`. Default: it is not called, it calls us.'),
+  fingerprint: fingerprint().describe(
+    '`sha256:` and the hexadecimal digits of its certificate, which is all that it is known by.',
+  ),
+  trust: share()
+    .prefault(0.5)
+    .describe(
+      'What its word weighs: of the recipients that it claims so much is counted, and its reports weigh so much at most. 1 is for machines of your own.',
+    ),
+});
+
+const flood = z.strictObject({
+  listen: socketAddress()
+    .optional()
+    .describe('The IP address and port to listen on for peers. Default: none; it calls them.'),
+  certificate: path().describe(
+    'The certificate that peers know it by, PEM; it may be signed by its own key.',
+  ),
+  key: path().describe('The key of the certificate, PEM.'),
+  networkKey: path().describe(
+    'A file that holds the secret of all these clearinghouses, 32 hexadecimal digits (`openssl rand -hex 16`). What was counted under another one is lost.',
+  ),
+  peers: listOf(peer).prefault([]).describe('The other clearinghouses that it exchanges counts with.'),
+});
+
 /** `clearinghouse`. */
 export const clearinghouse = z.strictObject({
   folder: path().optional().describe('Where its state is kept. Default: `clearinghouse` in `data`.'),
@@ -77,6 +118,11 @@ export const clearinghouse = z.strictObject({
     .prefault([])
     .describe(
       'What this relay does with its own mail: the first rule that is about a message decides, and mail of no rule is not looked at. Every message that a rule is about gets a header `X-Posthouse-Bulk`. Default: none.',
+    ),
+  flood: flood
+    .optional()
+    .describe(
+      'Exchange of counts with other clearinghouses, over TLS: hashes and sketches of what at least three recipients here have got, no text and no addresses. Default: none.',
     ),
   doors: listOf(door)
     .prefault([])

@@ -4,9 +4,11 @@ import {
   type DoorOptions,
   defaultDoorLimits,
   defaultThresholds,
+  type Flood,
   type OpenClearinghouse,
   openClearinghouse,
   openDccifd,
+  openFlood,
   openHttpDoor,
   openPyzor,
   openRazor,
@@ -24,29 +26,44 @@ type DoorConfig = ClearinghouseConfig['doors'][number];
 export class RelayClearinghouse implements AsyncDisposable {
   readonly clearinghouse: OpenClearinghouse;
   readonly #doors: readonly Door[];
+  readonly #flood: Flood | undefined;
 
-  private constructor(clearinghouse: OpenClearinghouse, doors: readonly Door[]) {
+  private constructor(
+    clearinghouse: OpenClearinghouse,
+    { doors, flood }: { readonly doors: readonly Door[]; readonly flood: Flood | undefined },
+  ) {
     this.clearinghouse = clearinghouse;
     this.#doors = doors;
+    this.#flood = flood;
   }
 
   /** Opens it as configured. Rejects with the system's errors; then nothing stays open. */
   static async open(
-    { folder, memory, bulk, shortBulk, allow, doors }: ClearinghouseConfig,
+    { folder, memory, bulk, shortBulk, allow, doors, flood: flooding }: ClearinghouseConfig,
     { clock, log }: { readonly clock: Clock; readonly log: Log },
   ): Promise<RelayClearinghouse> {
     await using opened = new AsyncDisposableStack();
     const thresholds = { ...defaultThresholds, bulk, shortBulk };
     const clearinghouse = opened.use(
-      await openClearinghouse({ folder, memory, thresholds, allowed: allow, clock, log }),
+      await openClearinghouse({
+        folder,
+        memory,
+        thresholds,
+        allowed: allow,
+        ...(flooding !== undefined && { networkKey: flooding.networkKey }),
+        clock,
+        log,
+      }),
     );
+    const flood =
+      flooding && opened.use(await openFlood({ ...flooding, folder, source: clearinghouse, clock, log }));
     const open: Door[] = [];
     for (const door of doors) {
       const options = doorOptions(door, clearinghouse, { clock, log });
       open.push(opened.use(await openDoor(door, options, folder)));
     }
     opened.move();
-    return new RelayClearinghouse(clearinghouse, open);
+    return new RelayClearinghouse(clearinghouse, { doors: open, flood });
   }
 
   get addresses(): readonly ListeningAddress[] {
@@ -56,6 +73,7 @@ export class RelayClearinghouse implements AsyncDisposable {
   /** Closes the doors first, so that what was answered is counted. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#doors.map((door) => door[Symbol.asyncDispose]()));
+    await this.#flood?.[Symbol.asyncDispose]();
     await this.clearinghouse[Symbol.asyncDispose]();
   }
 }

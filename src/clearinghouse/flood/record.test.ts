@@ -32,6 +32,7 @@ const records: fc.Arbitrary<FloodRecord> = fc
     core: fc.array(fc.uniqueArray(u48, { maxLength: 10 }), { minLength: kindCount, maxLength: kindCount }),
     reported: weight,
     revoked: weight,
+    cut: u48,
     sketch: fc.uint8Array({ minLength: 256, maxLength: 256, max: 33 }),
   })
   .filter(({ core }) => core.some((list) => list.length > 0))

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { test } from 'node:test';
+import { generate } from 'selfsigned';
+import { formatProblem, loadConfig } from './index.ts';
+
+async function certificate() {
+  const made = await generate([{ name: 'commonName', value: 'bulk.example' }], { keyType: 'ec' });
+  return { cert: made.cert, key: made.private };
+}
+
+const text = (more: string) => `
+clearinghouse:
+  flood:
+    listen: "127.0.0.1:0"
+    certificate: cert.pem
+    key: key.pem
+    networkKey: network
+    peers: ${more}
+`;
+
+async function load(more: string, files: Readonly<Record<string, string>> = {}) {
+  const { cert, key } = await certificate();
+  const own = new X509Certificate(cert).fingerprint256;
+  const all: Readonly<Record<string, string>> = {
+    '/cert.pem': cert,
+    '/key.pem': key,
+    '/network': `${'0a'.repeat(16)}\n`,
+    ...files,
+  };
+  const read = (path: string) => {
+    const found = all[path];
+    if (found === undefined) throw new Error('there is no such file');
+    return found;
+  };
+  const given = text(more).replace('OWN', own);
+  return loadConfig(given, { file: '/p.yaml', env: { hostname: 'box.example', read } });
+}
+
+const digits = 'ab'.repeat(32);
+
+test('flooding: peers are known by their certificates and trusted by half', async () => {
+  const result = await load(`[{ name: b, address: "b.example:2704", fingerprint: "sha256:${digits}" }]`);
+  assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+  const flood = result.config.clearinghouse?.flood;
+  assert.deepEqual(flood?.peers, [
+    { name: 'b', fingerprint: digits, trust: 0.5, address: { host: 'b.example', port: 2704 } },
+  ]);
+  assert.equal(Buffer.from(flood.networkKey).toString('hex'), '0a'.repeat(16));
+});
+
+test('flooding: what cannot be is said', async () => {
+  const peer = `{ name: b, address: "b.example:2704", fingerprint: "sha256:${digits}" }`;
+  const cases: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
+    [`[${peer}, ${peer}]`, {}, /another peer has it/],
+    ['[{ name: b, fingerprint: "OWN" }]', {}, /that is our own/],
+    ['[{ name: b, address: "b.example", fingerprint: "OWN" }]', {}, /not a host and port: "b.example"/],
+    [`[{ name: b, fingerprint: "sha256:${digits}", trust: 1.5 }]`, {}, /1.5 is not between 0 and 1/],
+    [`[${peer}]`, { '/network': 'secret' }, /32 hexadecimal digits/],
+    [`[${peer}]`, { '/cert.pem': 'none' }, /flood.certificate: not usable/],
+    [`[${peer}]`, { '/key.pem': (await certificate()).key }, /flood.key: not usable: it is of another/],
+  ];
+  for (const [peers, files, wanted] of cases) {
+    const result = await load(peers, files);
+    assert.ok(!result.ok);
+    assert.match(result.problems.map(formatProblem).join('\n'), wanted);
+  }
+});

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { memoryLog, systemClock } from '../base/index.ts';
+import { RelayClearinghouse } from './clearinghouse.ts';
+import { selfSigned } from './self-signed.ts';
+
+test('a clearinghouse floods with the peers of its configuration', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-flood-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const [a, b] = [await selfSigned('a.example'), await selfSigned('b.example')];
+  const fingerprintOf = (cert: string) =>
+    new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase();
+  const common = { memory: 16e6, bulk: 10, shortBulk: 100, allow: [], hold: [], doors: [] };
+  const networkKey = Buffer.alloc(16, 7);
+  const logs = [memoryLog(), memoryLog()] as const;
+  await using first = await RelayClearinghouse.open(
+    {
+      ...common,
+      folder: join(folder, 'a'),
+      flood: {
+        listen: { host: '127.0.0.1', port: 0 },
+        certificate: a.cert,
+        key: a.key,
+        networkKey,
+        peers: [{ name: 'b', fingerprint: fingerprintOf(b.cert), trust: 0.5 }],
+      },
+    },
+    { clock: systemClock, log: logs[0] },
+  );
+  const port = Number(logs[0].lines.find(({ event }) => event === 'flood-ready')?.fields.port);
+  const linked = Promise.withResolvers<void>();
+  const log = {
+    ...logs[1],
+    info: (event: string) => void (event === 'flood-link' && linked.resolve()),
+  };
+  await using second = await RelayClearinghouse.open(
+    {
+      ...common,
+      folder: join(folder, 'b'),
+      flood: {
+        certificate: b.cert,
+        key: b.key,
+        networkKey,
+        peers: [
+          { name: 'a', address: { host: '127.0.0.1', port }, fingerprint: fingerprintOf(a.cert), trust: 0.5 },
+        ],
+      },
+    },
+    { clock: systemClock, log },
+  );
+  await linked.promise;
+  assert.notEqual(first.clearinghouse, second.clearinghouse);
+});
