@@ -14,7 +14,7 @@ test('a clearinghouse floods with the peers of its configuration', async (t) => 
   const [a, b] = [await selfSigned('a.example'), await selfSigned('b.example')];
   const fingerprintOf = (cert: string) =>
     new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase();
-  const common = { memory: 16e6, bulk: 10, shortBulk: 100, allow: [], hold: [], doors: [] };
+  const common = { memory: 16e6, bulk: 10, shortBulk: 100, allow: [], relay: [], doors: [] };
   const networkKey = Buffer.alloc(16, 7);
   const logs = [memoryLog(), memoryLog()] as const;
   await using first = await RelayClearinghouse.open(

@@ -96,8 +96,9 @@ export class Foreign {
       const { sketch, trust } = contribution;
       union = unionOf(union, sketch);
       const all = estimateOf(union);
-      const claimed = Math.min(this.#cap, estimateOf(sketch));
-      sum += Math.min(all - known, trust * claimed) * fadeOf(contribution, own.now);
+      // Of sketches the estimates do not add up: whoever is trusted wholly is limited by the cap alone.
+      const most = trust < 1 ? trust * Math.min(this.#cap, estimateOf(sketch)) : this.#cap;
+      sum += Math.min(all - known, most) * fadeOf(contribution, own.now);
       known = all;
     }
     return sum;

@@ -16,6 +16,7 @@ import {
 import { decodeSigned, encodeBody, encodeSigned, type FloodRecord } from './record.ts';
 
 const u48 = fc.integer({ min: 1, max: 2 ** 48 - 1 });
+const instant = fc.integer({ min: 1, max: 2 ** 47 });
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const origin = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
@@ -26,7 +27,7 @@ const records: fc.Arbitrary<FloodRecord> = fc
   .record({
     origin,
     sequence: u48,
-    times: fc.tuple(u48, u48, u48).map((times) => times.sort((a, b) => a - b)),
+    times: fc.tuple(instant, instant, instant).map((times) => times.sort((a, b) => a - b)),
     cluster: u32,
     generation: u32,
     core: fc.array(fc.uniqueArray(u48, { maxLength: 10 }), { minLength: kindCount, maxLength: kindCount }),
