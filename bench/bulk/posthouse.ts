@@ -1,6 +1,7 @@
 /** The product as the bench asks it: the engine itself, in this thread, with the defaults of the configuration. */
 import { readContent } from '../../src/clearinghouse/content/read.ts';
-import { defaultThresholds, Engine, type Read } from '../../src/clearinghouse/engine.ts';
+import { Engine } from '../../src/clearinghouse/engine.ts';
+import { defaultThresholds, type Read } from '../../src/clearinghouse/engine-options.ts';
 import { imageHashes } from '../../src/clearinghouse/features/image.ts';
 import { bodyDigest, legacyKeys } from '../../src/clearinghouse/keys/keys.ts';
 import type { Detector } from './detector.ts';

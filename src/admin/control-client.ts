@@ -15,6 +15,7 @@ import {
   submitEventShape,
 } from './control.ts';
 import { auditEventShape } from './control-audit.ts';
+import { bulkVerdictShape, clearinghouseStatusShape } from './control-clearinghouse.ts';
 import { guardChangedShape, guardItemShape } from './control-guard.ts';
 import {
   answerShape,
@@ -35,8 +36,8 @@ import { shortSocketPath } from './socket-path.ts';
  * belongs to someone else. Nothing is opened before the first call.
  */
 export function connectControl(path: string): Control {
-  const one = async <T>(request: Request, shape: z.ZodType<T>): Promise<T> => {
-    const stream = call(path, request);
+  const one = async <T>(request: Request, shape: z.ZodType<T>, upload?: Upload): Promise<T> => {
+    const stream = call(path, request, upload);
     for (;;) {
       const next = await stream.next();
       if (next.done === true) return parseAnswer(shape, next.value);
@@ -51,6 +52,12 @@ export function connectControl(path: string): Control {
     guardChange: (change) => one({ command: 'guard-change', args: change }, guardChangedShape),
     windowsList: () => items(call(path, { command: 'windows-list' }), windowShape),
     windowsRevoke: (which) => one({ command: 'windows-revoke', args: which }, revokedShape),
+    clearinghouseStatus: () => one({ command: 'clearinghouse-status' }, clearinghouseStatusShape),
+    clearinghouseAsk: (args, octets) =>
+      one({ command: 'clearinghouse-ask', args }, bulkVerdictShape, {
+        octets,
+        signal: new AbortController().signal,
+      }),
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
     change: (change, selector) =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ControlError, changeShape, questionShape, selectorShape, submissionShape } from './control.ts';
+import { bulkQuestionShape } from './control-clearinghouse.ts';
 import { guardChangeShape } from './control-guard.ts';
 import { whichWindowsShape } from './control-windows.ts';
 
@@ -18,6 +19,8 @@ export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('audit') }),
   z.strictObject({ command: z.literal('guard-list') }),
   z.strictObject({ command: z.literal('guard-change'), args: guardChangeShape }),
+  z.strictObject({ command: z.literal('clearinghouse-status') }),
+  z.strictObject({ command: z.literal('clearinghouse-ask'), args: bulkQuestionShape }),
   z.strictObject({ command: z.literal('windows-list') }),
   z.strictObject({ command: z.literal('windows-revoke'), args: whichWindowsShape }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),

@@ -176,6 +176,10 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return sendAll(control.change(request.args.change, request.args.selector), connection);
     case 'octets':
       return sendAll(encoded(control.octets(request.args.id)), connection);
+    case 'clearinghouse-status':
+      return control.clearinghouseStatus();
+    case 'clearinghouse-ask':
+      return control.clearinghouseAsk(request.args, uploaded(lines, connection));
     case 'submit': {
       const octets = uploaded(lines, connection);
       return sendAll(control.submit(request.args, octets, connection.gone), connection);

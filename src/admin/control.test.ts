@@ -18,6 +18,12 @@ async function ownFolder(t: TestContext, name = 'posthouse-control-'): Promise<s
   return folder;
 }
 
+const bulkVerdict = {
+  ...{ count: 12, exact: 3, reported: 1, revoked: 0, confidence: 60, cluster: '1r-1', via: 'text' },
+  ...{ isBulk: true, isReported: true, isContested: false, isAllowed: false },
+  ...{ firstSeen: 1000, lastSeen: 61_000, matched: ['"claim your prize"', 'domain:x.example'] },
+};
+
 const item = (id: string): QueueItem => ({
   id,
   from: 'a@b.example',
@@ -46,6 +52,14 @@ function fakeControl(over: Partial<Control> = {}): Control {
     async *guardList() {},
     async *windowsList() {},
     windowsRevoke: async () => ({ windows: 0 }),
+    clearinghouseStatus: async () => {
+      throw new ControlError('unavailable', 'there is no clearinghouse here');
+    },
+    clearinghouseAsk: async ({ verb }, octets) => {
+      let length = 0;
+      for await (const piece of octets) length += piece.length;
+      return { ...bulkVerdict, count: length, via: verb };
+    },
     guardChange: async () => ({}),
     explain: async () => {
       throw new ControlError('failed', 'nobody asks');
@@ -103,6 +117,13 @@ test('every command makes the round trip', async (t) => {
     outcome: 'refused',
     problems: ['posthouse.yaml:3: unknown key "relai"'],
   });
+  await assert.rejects(control.clearinghouseStatus(), /there is no clearinghouse here/);
+  async function* pieces() {
+    yield Buffer.alloc(100_000);
+    yield Buffer.alloc(1);
+  }
+  const verdict = await control.clearinghouseAsk({ verb: 'report' }, pieces());
+  assert.deepEqual(verdict, { ...bulkVerdict, count: 100_001, via: 'report' });
   const ids = [];
   for await (const { id } of control.list({ match: {} })) ids.push(id);
   assert.deepEqual(ids, ['A', 'B']);

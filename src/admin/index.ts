@@ -33,6 +33,12 @@ export {
   shapeMinutes,
 } from './control.ts';
 export type { AuditEvent } from './control-audit.ts';
+export type {
+  BulkQuestion,
+  BulkVerdict,
+  ClearinghouseControl,
+  ClearinghouseStatus,
+} from './control-clearinghouse.ts';
 export { connectControl } from './control-client.ts';
 export type { GuardChange, GuardChanged, GuardControl, GuardItem } from './control-guard.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';

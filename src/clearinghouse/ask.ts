@@ -6,10 +6,12 @@ export interface LegacyKey {
   readonly value: string;
 }
 
-/** What is asked about: a message as it came, or keys alone, where that is all that a client sends. */
+/** What is asked about: a message as it came; keys alone, where that is all that a client sends; a cluster. */
 export type Subject =
   | { readonly kind: 'message'; readonly octets: Uint8Array }
-  | { readonly kind: 'keys'; readonly keys: readonly LegacyKey[] };
+  | { readonly kind: 'keys'; readonly keys: readonly LegacyKey[] }
+  /** By the name that a verdict gave it. */
+  | { readonly kind: 'cluster'; readonly cluster: string };
 
 /** Where a copy comes from. What is counted is counted once for each recipient and each reporter. */
 export interface Source {
@@ -74,7 +76,26 @@ export interface Clearinghouse {
   revoke(subject: Subject, source: Source): Promise<Verdict>;
 }
 
+/** What is done with a subject. `allow` and `disallow` are an operator's word: nothing follows from its counts. */
+export type Verb = 'check' | 'report' | 'revoke' | 'allow' | 'disallow';
+
+/** How much there is. */
+export interface Stats {
+  readonly clusters: number;
+  /** Clusters that there can be. */
+  readonly most: number;
+  /** Messages that were counted since the start. */
+  readonly counted: number;
+  readonly reporters: number;
+  readonly allowed: number;
+}
+
 /** Too much at once: ask again later. */
 export class ClearinghouseBusy extends Error {
   override readonly name = 'ClearinghouseBusy';
+}
+
+/** There is no cluster of that name, or nothing that the subject is a copy of. */
+export class UnknownCluster extends Error {
+  override readonly name = 'UnknownCluster';
 }

@@ -1,54 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import type { CheckOptions, LegacyKey, Source, Verdict } from './ask.ts';
+import type { CheckOptions, LegacyKey, Source, Stats, Verdict } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
-import { bulkAtOnce, Clusters, type Lists, type Match, sizeFor } from './clusters/clusters.ts';
+import { bulkAtOnce, Clusters, type Lists, type Match } from './clusters/clusters.ts';
+import { sizeFor } from './clusters/size.ts';
 import { type Kind, kinds } from './clusters/spectrum.ts';
 import type { Content } from './content/content.ts';
-import { featuresOf, learnBoilerplate, learnWords } from './features/features.ts';
+import type { EngineOptions, Read } from './engine-options.ts';
+import { featuresOf, learnBoilerplate, learnWords, phrasesIn } from './features/features.ts';
 import { Hash } from './features/hash.ts';
-import { type ImageHash, Pictures } from './features/image.ts';
+import { Pictures } from './features/image.ts';
 import { Spread } from './features/spread.ts';
 import type { Claim, Take } from './flood/claim.ts';
 import { FloodPart } from './flood/part.ts';
 import type { Entry } from './journal.ts';
 import { Reports } from './reports/reports.ts';
 import { Trust } from './reports/trust.ts';
-
-/** From where on it is how much; see docs. */
-export interface Thresholds {
-  /** Distinct recipients. */
-  readonly bulk: number;
-  /** The same for messages of a few words, which people write alike. */
-  readonly shortBulk: number;
-  /** Weighed reports; one of somebody known weighs 1 at first and half of it after thirty days. */
-  readonly reported: number;
-  /** Revocations as a share of the reports, from which on people disagree. */
-  readonly contested: number;
-}
-
-export const defaultThresholds: Thresholds = { bulk: 10, shortBulk: 100, reported: 0.7, contested: 0.3 };
-
-export interface EngineOptions {
-  /** Secret; 16 octets. What was counted under another key is lost. */
-  readonly key: Uint8Array;
-  /** What everything that is counted may take up, in octets. */
-  readonly memory: number;
-  readonly thresholds: Thresholds;
-  /** Whose mail is bulk and wanted. */
-  readonly isAllowed: (content: Content, source: Source) => boolean;
-  /** Told of each change, so that it can be written down. */
-  readonly note?: (entry: Entry) => void;
-}
-
-/** A message as the engine takes it. */
-export interface Read {
-  readonly content: Content;
-  readonly images: readonly ImageHash[];
-  /** SHA-256 of the decoded body; absent for an empty one. */
-  readonly exact: string | undefined;
-  /** Computed only for what belongs to a cluster. */
-  readonly keys: () => readonly LegacyKey[];
-}
+import { confidenceOf, testVerdict, unknown, viaOf } from './verdict.ts';
 
 /** Text of fewer features than this is a note that people write alike. */
 const shortText = 8;
@@ -66,6 +33,11 @@ export class Engine {
   readonly #clusters: Clusters;
   readonly #aliases: Aliases;
   readonly #reports: Reports;
+  readonly #trust = new Trust();
+  /** Clusters that an operator allowed, by name. */
+  readonly #allowed = new Set<string>();
+  readonly #most: number;
+  #counted = 0;
   readonly #flood: FloodPart;
 
   constructor(options: EngineOptions) {
@@ -79,7 +51,8 @@ export class Engine {
     this.#aliases = new Aliases(powerOfTwo((memory * 0.06) / Aliases.octetsEach));
     const size = sizeFor(memory * 0.8);
     this.#clusters = new Clusters(size);
-    this.#reports = new Reports(new Trust());
+    this.#reports = new Reports(this.#trust);
+    this.#most = size.clusters;
     this.#flood = new FloodPart({
       clusters: this.#clusters,
       reports: this.#reports,
@@ -91,18 +64,18 @@ export class Engine {
   check(
     read: Read,
     source: Source,
-    { now, counts = true }: CheckOptions & { readonly now: number },
+    { now, counts = true, explains = false }: CheckOptions & { readonly now: number },
   ): Verdict {
     if (read.content.isTest) return testVerdict;
     const { lists, features, match } = this.#matched(read);
     const cluster = counts ? this.#do(this.#copy(match, lists, { read, source, now })) : clusterOf(match);
+    if (counts) this.#counted++;
     if (counts) learnWords(features, this.#parts, senderOf(read.content, source));
-    return this.#verdict(cluster, {
-      match,
-      lists,
-      now,
-      isAllowed: this.#options.isAllowed(read.content, source),
-    });
+    const isAllowed = this.#options.isAllowed(read.content, source);
+    const verdict = this.#verdict(cluster, { match, lists, now, isAllowed });
+    return explains && cluster !== undefined
+      ? { ...verdict, matched: this.#matchedIn(cluster, read.content, lists) }
+      : verdict;
   }
 
   /** What is known of keys alone. They count nothing: nobody says to whom a copy goes. */
@@ -140,6 +113,42 @@ export class Engine {
       now,
       isAllowed: this.#options.isAllowed(read.content, source),
     });
+  }
+
+  /** What is known of a cluster by its name; undefined where it has become another one, or never was. */
+  checkCluster(name: string, now: number): Verdict | undefined {
+    const cluster = this.#clusterNamed(name);
+    return cluster === undefined ? undefined : this.#verdict(cluster, { now });
+  }
+
+  /** Somebody says it of a cluster by its name. */
+  sayCluster(
+    side: 'reported' | 'revoked',
+    name: string,
+    { source, now }: { readonly source: Source; readonly now: number },
+  ): Verdict | undefined {
+    const cluster = this.#clusterNamed(name);
+    if (cluster === undefined) return undefined;
+    this.#do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
+    return this.#verdict(cluster, { now });
+  }
+
+  /** From now on nothing follows from the counts of a cluster, or again something does. */
+  allow(name: string, isAllowed: boolean, now: number): Verdict | undefined {
+    const cluster = this.#clusterNamed(name);
+    if (cluster === undefined) return undefined;
+    this.#do({ kind: 'allow', cluster, isAllowed, now });
+    return this.#verdict(cluster, { now });
+  }
+
+  stats(): Stats {
+    return {
+      clusters: this.#clusters.used,
+      most: this.#most,
+      counted: this.#counted,
+      reporters: this.#trust.size,
+      allowed: this.#allowed.size,
+    };
   }
 
   /** The same of keys alone. */
@@ -190,7 +199,12 @@ export class Engine {
 
   /** The rest of the state, as JSON. */
   save(): unknown {
-    return { reports: this.#reports.save(), clusters: this.#clusters.save(), flood: this.#flood.save() };
+    return {
+      reports: this.#reports.save(),
+      clusters: this.#clusters.save(),
+      flood: this.#flood.save(),
+      allowed: [...this.#allowed],
+    };
   }
 
   restore(saved: unknown): void {
@@ -198,6 +212,8 @@ export class Engine {
     this.#reports.restore(Reflect.get(saved, 'reports'));
     this.#clusters.restore(Reflect.get(saved, 'clusters'));
     this.#flood.restore(Reflect.get(saved, 'flood'));
+    const allowed: unknown = Reflect.get(saved, 'allowed');
+    if (Array.isArray(allowed)) for (const name of allowed) this.#allowed.add(String(name));
     this.#lexicon.restored();
     this.#boilerplate.restored();
   }
@@ -227,6 +243,12 @@ export class Engine {
       this.#reports.add(side, { cluster, generation }, { reporter, isKnown, now });
       this.#flood.changed(cluster);
       return cluster;
+    }
+    if (entry.kind === 'allow') {
+      const name = this.#nameOf(entry.cluster);
+      if (entry.isAllowed) this.#allowed.add(name);
+      else this.#allowed.delete(name);
+      return entry.cluster;
     }
     if (entry.kind === 'take') return this.#flood.apply(entry);
     const { ref, begins, lists, recipients, keys, now } = entry;
@@ -268,6 +290,16 @@ export class Engine {
     return { kind: 'copy', begins: false, ref: match?.ref ?? 0, lists, recipients, keys, now };
   }
 
+  #nameOf(cluster: number): string {
+    return `${cluster.toString(36)}-${this.#clusters.generationOf(cluster).toString(36)}`;
+  }
+
+  #clusterNamed(name: string): number | undefined {
+    if (!/^[0-9a-z]{1,7}-[0-9a-z]{1,7}$/.test(name)) return undefined;
+    const cluster = Number.parseInt(name, 36);
+    return cluster < this.#clusters.used && this.#nameOf(cluster) === name ? cluster : undefined;
+  }
+
   #keysOf({ keys, exact }: Read): number[] {
     const all = keys().map((key) => this.#keyHash(key));
     return exact === undefined ? all : [...all, this.#keyHash({ scheme: 'exact', value: exact })];
@@ -287,9 +319,10 @@ export class Engine {
       match,
       lists,
       now,
-      isAllowed = false,
+      isAllowed: isWanted = false,
     }: { match?: Match | undefined; lists?: Lists; now: number; isAllowed?: boolean },
   ): Verdict {
+    const isAllowed = isWanted || (cluster !== undefined && this.#allowed.has(this.#nameOf(cluster)));
     if (cluster === undefined) return { ...unknown, isAllowed, count: lists === undefined ? 0 : 1 };
     const { bulk, shortBulk, reported: fromReports, contested } = this.#options.thresholds;
     const count = Math.round(this.#clusters.recipientsOf(cluster, now) + this.#flood.countOf(cluster, now));
@@ -303,75 +336,46 @@ export class Engine {
     const { first, last } = this.#clusters.seenOf(cluster);
     return {
       count,
-      exact: 0,
+      exact: this.#exactOf(cluster, lists),
       ...said,
       isBulk,
       isReported,
       isContested,
       isAllowed,
       confidence: isAllowed ? 0 : confidenceOf({ count, bulk, isBulk, isReported, reported: said.reported }),
-      cluster: `${cluster.toString(36)}-${this.#clusters.generationOf(cluster).toString(36)}`,
+      cluster: this.#nameOf(cluster),
       firstSeen: first,
       lastSeen: last,
       via: match === undefined ? 'none' : viaOf[match.via],
     };
   }
+
+  /** Copies with the same body, octet for octet. */
+  #exactOf(cluster: number, lists: Lists = noLists): number {
+    const [body] = lists[kinds.exact] ?? [];
+    return body === undefined ? 0 : this.#clusters.copiesWith(cluster, body);
+  }
+
+  /** What of a message is in the core of its cluster, in words. */
+  #matchedIn(cluster: number, content: Content, lists: Lists): string[] {
+    const isCore = (feature: number) => this.#clusters.hasInCore(cluster, feature);
+    const counted = (kind: Kind, what: string) => {
+      const list = lists[kinds[kind]] ?? [];
+      const shared = list.filter(isCore).length;
+      return shared === 0 ? [] : [`${what}: ${shared} of ${list.length}`];
+    };
+    return [
+      ...phrasesIn(content, this.#parts, isCore),
+      ...counted('structure', 'layout'),
+      ...counted('chunks', 'pieces of files'),
+      ...counted('images', 'pictures'),
+      ...counted('exact', 'whole body'),
+    ];
+  }
 }
 
 const most = { targets: 1000 } as const;
 const noLists: Lists = [[], [], [], [], [], []];
-const viaOf: Readonly<Record<Kind, Verdict['via']>> = {
-  text: 'text',
-  actions: 'actions',
-  structure: 'structure',
-  chunks: 'attachment',
-  images: 'image',
-  exact: 'exact',
-};
-
-const unknown: Verdict = {
-  count: 0,
-  exact: 0,
-  reported: 0,
-  revoked: 0,
-  isBulk: false,
-  isReported: false,
-  isContested: false,
-  isAllowed: false,
-  confidence: 0,
-  via: 'none',
-};
-
-const testVerdict: Verdict = {
-  ...unknown,
-  count: 1_000_000,
-  reported: 1000,
-  isBulk: true,
-  isReported: true,
-  confidence: 100,
-  cluster: 'test',
-  via: 'test',
-};
-
-/** Below 50 for bulk, by its orders of magnitude; above it what is reported too. */
-function confidenceOf({
-  count,
-  bulk,
-  isBulk,
-  isReported,
-  reported,
-}: {
-  count: number;
-  bulk: number;
-  isBulk: boolean;
-  isReported: boolean;
-  reported: number;
-}): number {
-  const size = Math.min(1, Math.log10(1 + count / bulk) / 2);
-  if (!isReported) return isBulk ? Math.round(20 + 29 * size) : Math.round(20 * Math.min(1, count / bulk));
-  return Math.round(51 + 49 * Math.min(1, 0.5 * size + 0.25 * Math.log2(1 + reported)));
-}
-
 /** A few words and nothing else. */
 function isNote(lists: Lists): boolean {
   const count = (kind: Kind) => lists[kinds[kind]]?.length ?? 0;

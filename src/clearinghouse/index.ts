@@ -21,7 +21,9 @@ export {
   ClearinghouseBusy,
   type LegacyKey,
   type Source,
+  type Stats,
   type Subject,
+  UnknownCluster,
   type Verdict,
 } from './ask.ts';
 export { openDccifd } from './doors/dccifd.ts';
@@ -31,6 +33,6 @@ export { openPyzor } from './doors/pyzor.ts';
 export { openRazor } from './doors/razor.ts';
 export { RazorAccounts } from './doors/razor-accounts.ts';
 export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
-export { defaultThresholds, type Thresholds } from './engine.ts';
+export { defaultThresholds, type Thresholds } from './engine-options.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';

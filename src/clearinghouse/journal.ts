@@ -22,6 +22,12 @@ export type Entry =
       readonly reporter: string;
       readonly isKnown: boolean;
     }
+  | {
+      readonly kind: 'allow';
+      readonly now: number;
+      readonly cluster: number;
+      readonly isAllowed: boolean;
+    }
   /** What another clearinghouse claims; `ref` is what it was found to be like, 0 for nothing. */
   | { readonly kind: 'take'; readonly now: number; readonly ref: number; readonly take: Take };
 
@@ -54,7 +60,7 @@ export function* decodeEntries(journal: Buffer): Generator<Entry> {
 
 function encodeBody(entry: Entry): Buffer {
   if (entry.kind === 'copy') return encodeCopy(entry);
-  if (entry.kind === 'word') return Buffer.from(`W${JSON.stringify(entry)}`);
+  if (entry.kind !== 'take') return Buffer.from(`W${JSON.stringify(entry)}`);
   const { sketch, ...claim } = entry.take.claim;
   const octets = Buffer.from(sketch).toString('base64');
   return Buffer.from(`T${JSON.stringify({ ...entry, take: { ...entry.take, claim }, sketch: octets })}`);
@@ -111,7 +117,7 @@ function decodeCopy(body: Buffer): Entry | undefined {
 function decodeJson(body: Buffer): Entry | undefined {
   try {
     const entry: Entry & { readonly sketch?: string } = JSON.parse(body.subarray(1).toString());
-    if (entry.kind === 'word') return entry;
+    if (entry.kind === 'word' || entry.kind === 'allow') return entry;
     const sketch = new Uint8Array(Buffer.from(entry.sketch ?? '', 'base64'));
     if (entry.kind !== 'take' || sketch.length !== registers) return undefined;
     const { now, ref, take } = entry;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { memoryLog, systemClock } from '../base/index.ts';
-import { defaultThresholds } from './engine.ts';
+import { defaultThresholds } from './engine-options.ts';
 import { openClearinghouse } from './open.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
@@ -121,4 +121,34 @@ test('a damaged snapshot is left out and said, and a journal counts up to its da
   await using second = await open(folder, log);
   assert.ok(log.lines.some(({ event }) => event === 'clearinghouse-state-unusable'));
   assert.equal((await second.check(message(1), source(1))).cluster, undefined);
+});
+
+test('a verdict is explained in words, and an operator can allow what it names', async (t) => {
+  const folder = await folderOf(t);
+  let name = '';
+  {
+    await using clearinghouse = await open(folder);
+    for (let n = 0; n < 15; n++) await clearinghouse.check(message(n), source(n));
+    const looked = await clearinghouse.check(message(3), source(3), { counts: false, explains: true });
+    assert.ok(looked.isBulk && (looked.matched?.length ?? 0) > 0, JSON.stringify(looked));
+    assert.match(looked.matched?.[0] ?? '', /^"[^"]+ [^"]+"$/);
+    name = looked.cluster ?? '';
+    const allowed = await clearinghouse.allow({ kind: 'cluster', cluster: name }, true);
+    assert.ok(allowed.isAllowed && allowed.confidence === 0);
+    assert.deepEqual((await clearinghouse.stats()).allowed, 1);
+    await assert.rejects(clearinghouse.allow({ kind: 'cluster', cluster: 'zz-9' }, true), /nothing like it/);
+    for (const cluster of ['', '-', 'constructor', '1r-1-1'])
+      await assert.rejects(clearinghouse.check({ kind: 'cluster', cluster }, source(1)), /nothing like it/);
+  }
+  await using again = await open(folder);
+  assert.ok((await again.check(message(30), source(30))).isAllowed, 'it is on disk');
+  assert.ok(!(await again.allow({ kind: 'cluster', cluster: name }, false)).isAllowed);
+  assert.ok((await again.report({ kind: 'cluster', cluster: name }, source(1))).reported > 0);
+});
+
+test('copies that are identical are counted apart', async (t) => {
+  await using clearinghouse = await open(await folderOf(t));
+  for (let n = 0; n < 4; n++) await clearinghouse.check(message(1), source(n));
+  const verdict = await clearinghouse.check(message(1), source(9), { counts: false });
+  assert.deepEqual([verdict.exact, verdict.count], [4, 4]);
 });

@@ -8,10 +8,13 @@ import {
   type Clearinghouse,
   ClearinghouseBusy,
   type Source,
+  type Stats,
   type Subject,
+  UnknownCluster,
+  type Verb,
   type Verdict,
 } from './ask.ts';
-import type { Thresholds } from './engine.ts';
+import type { Thresholds } from './engine-options.ts';
 import type { Claim, FloodSource, Take } from './flood/claim.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
@@ -58,6 +61,10 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   readonly #waiting = new Map<number, Waiting>();
   readonly #asked = new Map<number, (claims: readonly Claim[]) => void>();
   #worker: Worker | undefined;
+  readonly #askedStats = new Map<
+    number,
+    { resolve: (stats: Stats) => void; reject: (error: Error) => void }
+  >();
   #serial = 0;
   #isEnding = false;
   #ended: (() => void) | undefined;
@@ -103,6 +110,23 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return this.#ask('revoke', { subject, source, check: {} });
   }
 
+  /** Nothing follows from the counts of a cluster any more, or again something does. Rejects with `UnknownCluster`. */
+  allow(subject: Subject, isAllowed: boolean): Promise<Verdict> {
+    const source = { reporter: 'operator', isKnown: true, recipients: [] };
+    return this.#ask(isAllowed ? 'allow' : 'disallow', { subject, source, check: {} });
+  }
+
+  stats(): Promise<Stats> {
+    const worker = this.#worker;
+    if (worker === undefined || this.#isEnding)
+      return Promise.reject(new ClearinghouseBusy('it is not running'));
+    const id = ++this.#serial;
+    const { promise, resolve, reject } = Promise.withResolvers<Stats>();
+    this.#askedStats.set(id, { resolve, reject });
+    worker.postMessage({ kind: 'stats', id } satisfies Question);
+    return promise;
+  }
+
   /** What there is to tell other clearinghouses. */
   claims(): Promise<readonly Claim[]> {
     const worker = this.#worker;
@@ -134,7 +158,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   }
 
   #ask(
-    verb: 'check' | 'report' | 'revoke',
+    verb: Verb,
     {
       subject,
       source,
@@ -167,13 +191,17 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     else if (answer.kind === 'flood-claims') {
       this.#asked.get(answer.id)?.(answer.claims);
       this.#asked.delete(answer.id);
+    } else if (answer.kind === 'stats') {
+      this.#askedStats.get(answer.id)?.resolve(answer.stats);
+      this.#askedStats.delete(answer.id);
     } else if (answer.kind !== 'ready') this.#settle(answer);
   }
 
-  #settle(answer: Answer & { readonly kind: 'verdict' | 'failed' }): void {
+  #settle(answer: Answer & { readonly kind: 'verdict' | 'failed' | 'unknown' }): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
     if (answer.kind === 'verdict') waiting?.resolve(answer.verdict);
+    else if (answer.kind === 'unknown') waiting?.reject(new UnknownCluster('nothing like it is known'));
     else {
       this.#options.log.error('clearinghouse-failed', { because: answer.because });
       waiting?.reject(new ClearinghouseBusy('it failed at this message'));
@@ -189,6 +217,8 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     this.#waiting.clear();
     for (const resolve of this.#asked.values()) resolve([]);
     this.#asked.clear();
+    for (const { reject } of this.#askedStats.values()) reject(new ClearinghouseBusy('it is not running'));
+    this.#askedStats.clear();
     if (this.#isEnding) return;
     this.#options.clock.after(restartMs, () => {
       if (!this.#isEnding) this.start().catch(() => {});

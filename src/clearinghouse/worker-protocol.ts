@@ -1,5 +1,5 @@
-import type { CheckOptions, Source, Subject, Verdict } from './ask.ts';
-import type { Thresholds } from './engine.ts';
+import type { CheckOptions, Source, Stats, Subject, Verb, Verdict } from './ask.ts';
+import type { Thresholds } from './engine-options.ts';
 import type { Claim, Take } from './flood/claim.ts';
 import type { Restored } from './state.ts';
 
@@ -18,13 +18,14 @@ export type Question =
   | {
       readonly kind: 'ask';
       readonly id: number;
-      readonly verb: 'check' | 'report' | 'revoke';
+      readonly verb: Verb;
       readonly subject: Subject;
       readonly source: Source;
       readonly check: CheckOptions;
       readonly now: number;
     }
   | { readonly kind: 'flood-take'; readonly takes: readonly Take[]; readonly now: number }
+  | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'flood-since'; readonly id: number; readonly now: number }
   | { readonly kind: 'end' };
 
@@ -32,6 +33,8 @@ export type Answer =
   | ({ readonly kind: 'ready' } & Restored)
   | { readonly kind: 'verdict'; readonly id: number; readonly verdict: Verdict }
   | { readonly kind: 'failed'; readonly id: number; readonly because: string }
+  | { readonly kind: 'unknown'; readonly id: number }
+  | { readonly kind: 'stats'; readonly id: number; readonly stats: Stats }
   | { readonly kind: 'flood-claims'; readonly id: number; readonly claims: readonly Claim[] }
   | { readonly kind: 'fault'; readonly because: string }
   | { readonly kind: 'ended'; readonly because?: string };

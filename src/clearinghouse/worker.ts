@@ -1,6 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Verdict } from './ask.ts';
 import { readContent } from './content/read.ts';
-import { Engine, type EngineOptions, type Read } from './engine.ts';
+import { Engine } from './engine.ts';
+import type { EngineOptions, Read } from './engine-options.ts';
 import { imageHashes } from './features/image.ts';
 import { bodyDigest, legacyKeys } from './keys/keys.ts';
 import { StateFiles } from './state.ts';
@@ -43,14 +45,30 @@ async function readOf(octets: Uint8Array, recipients: readonly string[]): Promis
   };
 }
 
-async function answer({ verb, subject, source, check, now }: Question & { readonly kind: 'ask' }) {
+type Asked = Question & { readonly kind: 'ask' };
+
+/** Undefined for a cluster that there is not. */
+async function answer({ verb, subject, source, check, now }: Asked): Promise<Verdict | undefined> {
+  const side = verb === 'report' ? 'reported' : 'revoked';
   if (subject.kind === 'keys') {
-    if (verb === 'check') return engine.checkKeys(subject.keys, now);
-    return engine.sayKeys(verb === 'report' ? 'reported' : 'revoked', subject.keys, { source, now });
+    if (verb === 'report' || verb === 'revoke') return engine.sayKeys(side, subject.keys, { source, now });
+    const known = engine.checkKeys(subject.keys, now);
+    return verb === 'check' ? known : allow(known.cluster, verb, now);
+  }
+  if (subject.kind === 'cluster') {
+    if (verb === 'check') return engine.checkCluster(subject.cluster, now);
+    if (verb === 'allow' || verb === 'disallow') return allow(subject.cluster, verb, now);
+    return engine.sayCluster(side, subject.cluster, { source, now });
   }
   const read = await readOf(subject.octets, source.recipients);
   if (verb === 'check') return engine.check(read, source, { ...check, now });
-  return engine.say(verb === 'report' ? 'reported' : 'revoked', read, { source, now });
+  if (verb === 'report' || verb === 'revoke') return engine.say(side, read, { source, now });
+  const known = engine.check(read, source, { counts: false, now });
+  return allow(known.cluster, verb, now);
+}
+
+function allow(cluster: string | undefined, verb: 'allow' | 'disallow', now: number): Verdict | undefined {
+  return cluster === undefined ? undefined : engine.allow(cluster, verb === 'allow', now);
 }
 
 port.on('message', (question: Question) => {
@@ -71,8 +89,15 @@ port.on('message', (question: Question) => {
     port.postMessage({ kind: 'flood-claims', id, claims: engine.claims(question.now) } satisfies Answer);
     return;
   }
+  if (question.kind === 'stats') {
+    port.postMessage({ kind: 'stats', id, stats: engine.stats() } satisfies Answer);
+    return;
+  }
   answer(question).then(
-    (verdict) => port.postMessage({ kind: 'verdict', id, verdict } satisfies Answer),
+    (verdict) =>
+      port.postMessage(
+        (verdict === undefined ? { kind: 'unknown', id } : { kind: 'verdict', id, verdict }) satisfies Answer,
+      ),
     (error: unknown) => port.postMessage({ kind: 'failed', id, because: String(error) } satisfies Answer),
   );
 });

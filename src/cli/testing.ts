@@ -128,6 +128,17 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
     async *guardList() {},
     async *windowsList() {},
     windowsRevoke: async () => ({ windows: 0 }),
+    clearinghouseStatus: async () => ({
+      clusters: 0,
+      most: 1,
+      counted: 0,
+      reporters: 0,
+      allowed: 0,
+      doors: [],
+    }),
+    clearinghouseAsk: async () => {
+      throw new ControlError('not-found', 'nothing like it is known');
+    },
     guardChange: async () => ({}),
     explain: async () => {
       throw new ControlError('failed', 'nobody asks');

@@ -1,3 +1,4 @@
+import type { ClearinghouseStatus } from '../admin/index.ts';
 import { type Clock, IpSet, type Log } from '../base/index.ts';
 import {
   type Door,
@@ -27,14 +28,25 @@ export class RelayClearinghouse implements AsyncDisposable {
   readonly clearinghouse: OpenClearinghouse;
   readonly #doors: readonly Door[];
   readonly #flood: Flood | undefined;
+  /** Names of the peers. */
+  readonly #peers: readonly string[];
 
   private constructor(
     clearinghouse: OpenClearinghouse,
-    { doors, flood }: { readonly doors: readonly Door[]; readonly flood: Flood | undefined },
+    {
+      doors,
+      flood,
+      peers,
+    }: {
+      readonly doors: readonly Door[];
+      readonly flood: Flood | undefined;
+      readonly peers: readonly string[];
+    },
   ) {
     this.clearinghouse = clearinghouse;
     this.#doors = doors;
     this.#flood = flood;
+    this.#peers = peers;
   }
 
   /** Opens it as configured. Rejects with the system's errors; then nothing stays open. */
@@ -63,11 +75,27 @@ export class RelayClearinghouse implements AsyncDisposable {
       open.push(opened.use(await openDoor(door, options, folder)));
     }
     opened.move();
-    return new RelayClearinghouse(clearinghouse, { doors: open, flood });
+    return new RelayClearinghouse(clearinghouse, {
+      doors: open,
+      flood,
+      peers: flooding?.peers.map(({ name }) => name) ?? [],
+    });
   }
 
   get addresses(): readonly ListeningAddress[] {
     return this.#doors.map(({ name, address, port }) => ({ name, role: name, address, host: '', port }));
+  }
+
+  /** How much there is, and what happened at each door. Rejects with `ClearinghouseBusy`. */
+  async status(): Promise<ClearinghouseStatus> {
+    const linked = new Set(this.#flood?.linked ?? []);
+    return {
+      ...(await this.clearinghouse.stats()),
+      doors: this.#doors.map(({ name, address, counts }) => ({ name, address, ...counts })),
+      ...(this.#flood !== undefined && {
+        peers: this.#peers.map((name) => ({ name, isLinked: linked.has(name) })),
+      }),
+    };
   }
 
   /** Closes the doors first, so that what was answered is counted. */

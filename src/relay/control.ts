@@ -12,6 +12,8 @@ import type { Guard } from '../guard/index.ts';
 import { parseQueueId } from '../mail/index.ts';
 import type { Operator } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
+import type { RelayClearinghouse } from './clearinghouse.ts';
+import { createClearinghouseControl } from './clearinghouse-control.ts';
 import { createGuardControl } from './guard-control.ts';
 import { changeQueue } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
@@ -27,6 +29,7 @@ export interface ControlParts extends SubmitParts {
   readonly reload: () => Promise<ReloadOutcome>;
   readonly guard: Guard;
   readonly windows: RelayWindows;
+  readonly clearinghouse: () => RelayClearinghouse | undefined;
   readonly explain: Control['explain'];
   readonly audit: Control['audit'];
 }
@@ -42,6 +45,7 @@ export function createControl(parts: ControlParts): Control {
     audit: () => parts.audit(),
     ...createGuardControl(parts),
     ...createWindowControl(parts.windows),
+    ...createClearinghouseControl(parts.clearinghouse),
     async *list(selector) {
       for await (const id of select(spool, selector)) {
         const item = queueItem(spool, id, suspensionOf);

@@ -91,6 +91,7 @@ export class Relay implements AsyncDisposable {
     this.control = createControl({
       ...this.#parts,
       operator,
+      clearinghouse: () => this.#current.clearinghouse,
       status: () => relayStatus(this.#parts, this.#current),
       reload: () => this.#reload(),
       explain: (question) => this.#explain(question),

@@ -1,32 +1,13 @@
 import { DistinctCounts } from './distinct.ts';
+import { has, spreadOf, upTo } from './lists.ts';
 import { type Common, reasonFor, scoreOf } from './match.ts';
 import { Postings, type Ref, ways } from './postings.ts';
 import { everything, Singles } from './singles.ts';
+import type { ClustersSize } from './size.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
 
 /** The features of a message by kind, in the order of `kinds`; each list in the order of its numbers. */
 export type Lists = readonly (readonly number[])[];
-
-/** What is kept at most. Everything is allocated at the start and never grows. */
-export interface ClustersSize {
-  readonly clusters: number;
-  readonly singles: number;
-  /** A power of two. */
-  readonly postings: number;
-}
-
-/** Shares of the memory; a single message has some 64 features in the postings. */
-export function sizeFor(octets: number): ClustersSize {
-  const postings = 2 ** Math.floor(Math.log2((octets * 0.3) / 8));
-  return {
-    postings,
-    singles: Math.max(1000, Math.floor((octets * 0.3) / Singles.octetsEach)),
-    clusters: Math.max(
-      100,
-      Math.floor((octets * 0.35) / (Spectra.octetsEach + DistinctCounts.octetsEach + 64)),
-    ),
-  };
-}
 
 /** What a message is a copy of. */
 export interface Match {
@@ -234,6 +215,20 @@ export class Clusters {
     return lists.map((list) => list.filter((one) => this.#postings.find(one, this.#refs) <= mostPlaces));
   }
 
+  /** Copies that have a feature. */
+  copiesWith(cluster: number, feature: number): number {
+    return this.#spectra.countOf(cluster, feature);
+  }
+
+  /** Whether a feature repeats in the cluster. */
+  hasInCore(cluster: number, feature: number): boolean {
+    return this.#spectra.countOf(cluster, feature) >= this.#leastCount(cluster);
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
   copiesOf(cluster: number): number {
     return this.#copies[cluster] ?? 0;
   }
@@ -423,18 +418,6 @@ export class Clusters {
 }
 
 const nothing: Common = { known: 0, shared: 0, given: 0 };
-/** In how many sixteenths of a sequence there is one of these. */
-function spreadOf(isWanted: (feature: number) => boolean, sequence: readonly number[]): number {
-  let found = 0;
-  for (const [at, feature] of sequence.entries()) {
-    const place = 1 << Math.floor((16 * at) / sequence.length);
-    if ((found & place) === 0 && isWanted(feature)) found |= place;
-  }
-  let count = 0;
-  for (let left = found; left !== 0; left &= left - 1) count++;
-  return count;
-}
-
 /** By kind: a layout is common, a file or a number to call is not. */
 const voteOf = [1, 1, 0.3, 2, 6, 20];
 
@@ -443,27 +426,4 @@ function isBetter(match: Match, other: Match | undefined): boolean {
   if (other === undefined) return true;
   if (match.ref > 0 !== other.ref > 0) return match.ref > 0;
   return match.score > other.score;
-}
-
-/** How many of a list in order are not above it. */
-function upTo(list: readonly number[], cut: number): number {
-  const at = placeOf(list, cut);
-  return list[at] === cut ? at + 1 : at;
-}
-
-/** Whether a list in order has it. */
-function has(list: readonly number[], wanted: number): boolean {
-  return list[placeOf(list, wanted)] === wanted;
-}
-
-/** Of the first that is not below it. */
-function placeOf(list: readonly number[], wanted: number): number {
-  let from = 0;
-  let to = list.length;
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    if ((list[middle] ?? 0) < wanted) from = middle + 1;
-    else to = middle;
-  }
-  return from;
 }

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ClearinghouseBusy, type Source, type Subject, type Verdict } from '../ask.ts';
+import { ClearinghouseBusy, type Source, type Subject, UnknownCluster, type Verdict } from '../ask.ts';
 import { type Door, type DoorCounts, type DoorOptions, Rates, visitorOf } from './door.ts';
 
 export interface HttpDoorOptions extends DoorOptions {
@@ -14,7 +14,8 @@ type Verb = (typeof verbs)[number];
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * Opens the HTTP door: `POST /check`, `/report`, `/revoke`, `/explain`, each with a whole message as its body. Rejects
+ * Opens the HTTP door: `POST /check`, `/report`, `/revoke`, `/explain`, each with a whole message as its body, or with
+ * `?cluster=NAME` about what a verdict named. Rejects
  * with the system's error.
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
@@ -84,19 +85,22 @@ async function answer({
   readonly reply: FastifyReply;
 }): Promise<unknown> {
   const { body } = request;
-  if (!Buffer.isBuffer(body) || body.length === 0) {
+  const query: Query = Object(request.query);
+  const cluster = [query.cluster ?? []].flat()[0];
+  const octets = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+  if (cluster === undefined && octets.length === 0) {
     counts.faults++;
     return reply.code(400).send({ error: 'the body has to be a message' });
   }
-  const query: Query = Object(request.query);
   try {
     const verdict = await ask(
       verb,
-      { kind: 'message', octets: body },
+      cluster === undefined ? { kind: 'message', octets } : { kind: 'cluster', cluster },
       { options, query, address: request.ip },
     );
     return publicVerdict(verdict);
   } catch (error) {
+    if (error instanceof UnknownCluster) return reply.code(404).send({ error: error.message });
     if (!(error instanceof ClearinghouseBusy)) throw error;
     return reply.code(503).header('retry-after', '5').send({ error: error.message });
   }

@@ -45,7 +45,7 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
   const { hash, boilerplate } = parts;
   const isRare = (feature: number) => boilerplate.count(feature) < boilerplateSenders;
   const words = content.words.map((word) => hash.text(word));
-  const sequence = shingles(wordsInUse(content, words, parts), hash);
+  const sequence = shingles(wordsInUse(content, words, parts).hashes, hash);
   const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
   return {
     text: distinct(sequence, maxText).filter(isRare),
@@ -90,7 +90,7 @@ function wordsInUse(
   { words, folded }: Content,
   plains: readonly number[],
   { hash, lexicon }: FeatureParts,
-): number[] {
+): { readonly hashes: readonly number[]; readonly places: readonly number[] } {
   const hashes: number[] = [];
   const isUsed: boolean[] = [];
   let [known, latin] = [0, 0];
@@ -107,7 +107,37 @@ function wordsInUse(
     if (isPlainUsed || isAliasUsed) known++;
   }
   const isLanguageKnown = known >= knownShare * latin;
-  return hashes.filter((_, at) => isUsed[at] === true || !isLanguageKnown || !isLatin(words[at] ?? ''));
+  const isKept = (at: number) => isUsed[at] === true || !isLanguageKnown || !isLatin(words[at] ?? '');
+  const places = [...hashes.keys()].filter(isKept);
+  return { hashes: places.map((at) => hashes[at] ?? 0), places };
+}
+
+const mostPhrases = 8;
+const mostPhraseWords = 30;
+
+/** What of a message is in a core, as people read it: the longest phrases, then what the reader is to act on. */
+export function phrasesIn(
+  content: Content,
+  parts: FeatureParts,
+  isCore: (feature: number) => boolean,
+): string[] {
+  const { hash } = parts;
+  const plains = content.words.map((word) => hash.text(word));
+  const { hashes, places } = wordsInUse(content, plains, parts);
+  const isShared = new Array<boolean>(hashes.length).fill(false);
+  for (let at = 0; at + 2 < hashes.length; at++) {
+    const [first = 0, second = 0, third = 0] = [hashes[at], hashes[at + 1], hashes[at + 2]];
+    if (isCore(hash.joined(kinds.triple, first, second, third))) isShared.fill(true, at, at + 3);
+  }
+  const phrases: string[][] = [];
+  for (const [at, place] of places.entries()) {
+    if (isShared[at] !== true) continue;
+    if (isShared[at - 1] !== true || (phrases.at(-1)?.length ?? 0) >= mostPhraseWords) phrases.push([]);
+    phrases.at(-1)?.push(content.words[place] ?? '');
+  }
+  const longest = phrases.sort((a, b) => b.length - a.length).slice(0, mostPhrases);
+  const actions = content.actions.filter((action) => isCore(hash.joined(kinds.action, hash.text(action))));
+  return [...longest.map((words) => `"${words.join(' ')}"`), ...actions.slice(0, mostPhrases)];
 }
 
 /** A URL by its domain: it is what the message is for. */

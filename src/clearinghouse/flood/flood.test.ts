@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import { memoryLog, systemClock } from '../../base/index.ts';
-import { defaultThresholds } from '../engine.ts';
+import { defaultThresholds } from '../engine-options.ts';
 import { openClearinghouse } from '../open.ts';
 import { type FloodPeerOptions, openFlood } from './flood.ts';
 import { identityOf } from './identity.ts';

@@ -44,6 +44,10 @@ export class Trust {
     this.#change(reporter, (trust) => trust * (1 - 0.3 * by));
   }
 
+  get size(): number {
+    return this.#standings.size;
+  }
+
   of(reporter: string): number | undefined {
     return this.#standings.get(reporter)?.trust;
   }

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+
+/** Milliseconds since 1970. */
+const instant = z.number();
+
+/** What the clearinghouse knows of a message or a cluster. */
+export const bulkVerdictShape = z.object({
+  /** Distinct recipients. */
+  count: z.number(),
+  /** Copies that are the same octet for octet. */
+  exact: z.number(),
+  /** Weighed. */
+  reported: z.number(),
+  revoked: z.number(),
+  isBulk: z.boolean(),
+  isReported: z.boolean(),
+  isContested: z.boolean(),
+  isAllowed: z.boolean(),
+  /** 0 to 100. */
+  confidence: z.number(),
+  cluster: z.string().exactOptional(),
+  firstSeen: instant.exactOptional(),
+  lastSeen: instant.exactOptional(),
+  via: z.string(),
+  matched: z.array(z.string()).readonly().exactOptional(),
+});
+export type BulkVerdict = z.infer<typeof bulkVerdictShape>;
+
+export const clearinghouseStatusShape = z.object({
+  clusters: z.number(),
+  /** Clusters that there can be. */
+  most: z.number(),
+  counted: z.number(),
+  reporters: z.number(),
+  allowed: z.number(),
+  doors: z.array(
+    z.object({
+      name: z.string(),
+      address: z.string(),
+      requests: z.number(),
+      refused: z.number(),
+      faults: z.number(),
+    }),
+  ),
+  /** Peers that it exchanges counts with, and whether there is a link. */
+  peers: z.array(z.object({ name: z.string(), isLinked: z.boolean() })).exactOptional(),
+});
+export type ClearinghouseStatus = z.infer<typeof clearinghouseStatusShape>;
+
+/** About a cluster by its name, else about the message that follows. */
+export const bulkQuestionShape = z.strictObject({
+  verb: z.enum(['check', 'report', 'revoke', 'allow', 'disallow']),
+  cluster: z.string().max(64).exactOptional(),
+});
+export type BulkQuestion = z.infer<typeof bulkQuestionShape>;
+
+/** The part of `Control` that is about the clearinghouse. Rejects with `unavailable` where there is none. */
+export interface ClearinghouseControl {
+  clearinghouseStatus(): Promise<ClearinghouseStatus>;
+  /** Looks without counting; or does what the verb says. `not-found` for a cluster that there is not. */
+  clearinghouseAsk(question: BulkQuestion, octets: AsyncIterable<Uint8Array>): Promise<BulkVerdict>;
+}

@@ -1,0 +1,24 @@
+import { DistinctCounts } from './distinct.ts';
+import { Singles } from './singles.ts';
+import { Spectra } from './spectrum.ts';
+
+/** What is kept at most. Everything is allocated at the start and never grows. */
+export interface ClustersSize {
+  readonly clusters: number;
+  readonly singles: number;
+  /** A power of two. */
+  readonly postings: number;
+}
+
+/** Shares of the memory; a single message has some 64 features in the postings. */
+export function sizeFor(octets: number): ClustersSize {
+  const postings = 2 ** Math.floor(Math.log2((octets * 0.3) / 8));
+  return {
+    postings,
+    singles: Math.max(1000, Math.floor((octets * 0.3) / Singles.octetsEach)),
+    clusters: Math.max(
+      100,
+      Math.floor((octets * 0.35) / (Spectra.octetsEach + DistinctCounts.octetsEach + 64)),
+    ),
+  };
+}

@@ -1,0 +1,66 @@
+import { type ClearinghouseControl, ControlError } from '../admin/index.ts';
+import { ClearinghouseBusy, type Subject, UnknownCluster } from '../clearinghouse/index.ts';
+import type { RelayClearinghouse } from './clearinghouse.ts';
+
+/** Of a message that somebody shows us. */
+const mostOctets = 64 * 2 ** 20;
+const operator = { reporter: 'operator', isKnown: true, recipients: [] } as const;
+
+/** Answers the commands about the clearinghouse. */
+export function createClearinghouseControl(
+  running: () => RelayClearinghouse | undefined,
+): ClearinghouseControl {
+  const house = (): RelayClearinghouse => {
+    const clearinghouse = running();
+    if (clearinghouse === undefined)
+      throw new ControlError(
+        'unavailable',
+        'there is no clearinghouse here: `clearinghouse` is not configured',
+      );
+    return clearinghouse;
+  };
+  return {
+    clearinghouseStatus: () => converted(() => house().status()),
+    clearinghouseAsk: ({ verb, cluster }, octets) =>
+      converted(async () => {
+        const { clearinghouse } = house();
+        const subject: Subject =
+          cluster === undefined
+            ? { kind: 'message', octets: await collected(octets) }
+            : { kind: 'cluster', cluster };
+        switch (verb) {
+          case 'check':
+            return clearinghouse.check(subject, operator, { counts: false, explains: true });
+          case 'report':
+          case 'revoke':
+            return clearinghouse[verb](subject, operator);
+          case 'allow':
+          case 'disallow':
+            return clearinghouse.allow(subject, verb === 'allow');
+        }
+      }),
+  };
+}
+
+async function converted<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof UnknownCluster) throw new ControlError('not-found', error.message, { cause: error });
+    if (error instanceof ClearinghouseBusy)
+      throw new ControlError('unavailable', `the clearinghouse: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+async function collected(octets: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of octets) {
+    length += piece.length;
+    if (length > mostOctets) throw new ControlError('too-large', `it is longer than ${mostOctets} octets`);
+    pieces.push(piece);
+  }
+  if (length === 0) throw new ControlError('bad-request', 'the message is empty');
+  return Buffer.concat(pieces);
+}
