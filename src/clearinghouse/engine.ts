@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { CheckOptions, LegacyKey, Source, Stats, Verdict } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
-import { bulkAtOnce, Clusters, type Lists, type Match } from './clusters/clusters.ts';
+import { bulkAtOnce, Clusters } from './clusters/clusters.ts';
+import type { Lists } from './clusters/lists.ts';
+import type { Match } from './clusters/match.ts';
 import { sizeFor } from './clusters/size.ts';
 import { type Kind, kinds } from './clusters/spectrum.ts';
 import type { Content } from './content/content.ts';

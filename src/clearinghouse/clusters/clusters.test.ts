@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Hash } from '../features/hash.ts';
-import { Clusters, type Lists, sizeFor } from './clusters.ts';
+import { Clusters } from './clusters.ts';
+import type { Lists } from './lists.ts';
+import { sizeFor } from './size.ts';
 
 const hash = new Hash(Buffer.from('0123456789abcdef'));
 const size = sizeFor(16 * 2 ** 20);

@@ -1,28 +1,10 @@
 import { DistinctCounts } from './distinct.ts';
-import { has, spreadOf, upTo } from './lists.ts';
-import { type Common, reasonFor, scoreOf } from './match.ts';
+import { has, type Lists, type Sighting, spreadOf, upTo } from './lists.ts';
+import { type Common, isBetter, type Match, reasonFor, scoreOf, voteOf } from './match.ts';
 import { Postings, type Ref, ways } from './postings.ts';
 import { everything, Singles } from './singles.ts';
 import type { ClustersSize } from './size.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
-
-/** The features of a message by kind, in the order of `kinds`; each list in the order of its numbers. */
-export type Lists = readonly (readonly number[])[];
-
-/** What a message is a copy of. */
-export interface Match {
-  readonly ref: Ref;
-  readonly via: Kind;
-  readonly score: number;
-}
-
-/** A copy that was counted. */
-export interface Sighting {
-  readonly lists: Lists;
-  /** Hashes of those to whom it goes. */
-  readonly recipients: readonly number[];
-  readonly now: number;
-}
 
 /** Clusters and single messages that a feature may be in and still tell them apart. */
 const mostPlaces = 5;
@@ -418,12 +400,3 @@ export class Clusters {
 }
 
 const nothing: Common = { known: 0, shared: 0, given: 0 };
-/** By kind: a layout is common, a file or a number to call is not. */
-const voteOf = [1, 1, 0.3, 2, 6, 20];
-
-/** A cluster before a single message, then by what is in common. */
-function isBetter(match: Match, other: Match | undefined): boolean {
-  if (other === undefined) return true;
-  if (match.ref > 0 !== other.ref > 0) return match.ref > 0;
-  return match.score > other.score;
-}

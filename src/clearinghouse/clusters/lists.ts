@@ -1,5 +1,16 @@
 /** What is asked of the features of a message: lists of hashes, in the order of their numbers or as they stand in it. */
 
+/** The features of a message by kind, in the order of `kinds`; each list in the order of its numbers. */
+export type Lists = readonly (readonly number[])[];
+
+/** A copy that was counted. */
+export interface Sighting {
+  readonly lists: Lists;
+  /** Hashes of those to whom it goes. */
+  readonly recipients: readonly number[];
+  readonly now: number;
+}
+
 /** In how many sixteenths of a sequence there is one of these. */
 export function spreadOf(isWanted: (feature: number) => boolean, sequence: readonly number[]): number {
   let found = 0;

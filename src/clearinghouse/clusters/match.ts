@@ -1,4 +1,12 @@
+import type { Ref } from './postings.ts';
 import { type Kind, kinds } from './spectrum.ts';
+
+/** What a message is a copy of. */
+export interface Match {
+  readonly ref: Ref;
+  readonly via: Kind;
+  readonly score: number;
+}
 
 /** How much a message and what was seen before have in common, in one kind of features. */
 export interface Common {
@@ -94,3 +102,13 @@ const weights: Readonly<Record<Kind, number>> = {
   images: 20,
   exact: 50,
 };
+
+/** A cluster before a single message, then by what is in common. */
+export function isBetter(match: Match, other: Match | undefined): boolean {
+  if (other === undefined) return true;
+  if (match.ref > 0 !== other.ref > 0) return match.ref > 0;
+  return match.score > other.score;
+}
+
+/** By kind: a layout is common, a file or a number to call is not. */
+export const voteOf = [1, 1, 0.3, 2, 6, 20];
