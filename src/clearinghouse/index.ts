@@ -28,11 +28,13 @@ export {
 } from './ask.ts';
 export { openDccifd } from './doors/dccifd.ts';
 export { type Access, type Door, type DoorOptions, defaultDoorLimits } from './doors/door.ts';
+export { parseFuzzyKey } from './doors/fuzzy-cipher.ts';
 export { openHttpDoor } from './doors/http.ts';
 export { openPyzor } from './doors/pyzor.ts';
 export { openRazor } from './doors/razor.ts';
 export { RazorAccounts } from './doors/razor-accounts.ts';
 export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
+export { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
 export { defaultThresholds, type Thresholds } from './engine-options.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';

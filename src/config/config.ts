@@ -43,13 +43,15 @@ export interface PopListenerConfig {
 
 /** A front door of the clearinghouse. */
 export interface DoorConfig {
-  readonly protocol: 'razor' | 'pyzor' | 'dccifd' | 'rspamd-razor' | 'rspamd-pyzor' | 'http';
+  readonly protocol: 'razor' | 'pyzor' | 'dccifd' | 'rspamd-razor' | 'rspamd-pyzor' | 'rspamd-fuzzy' | 'http';
   readonly at: SocketAddress | { readonly path: string };
   readonly allow: readonly Cidr[];
   readonly known: readonly Cidr[];
   readonly accounts: ReadonlyMap<string, string>;
   readonly publicName?: string;
   readonly token?: string;
+  /** The text of a key. */
+  readonly secret?: string;
 }
 
 /** What is looked at, and what follows. An empty list is about all. */

@@ -19,6 +19,7 @@ const usualPorts: Readonly<Record<ParsedDoor['protocol'], number>> = {
   dccifd: 10_045,
   'rspamd-razor': 11_342,
   'rspamd-pyzor': 5953,
+  'rspamd-fuzzy': 11_335,
   http: 8111,
 };
 const minTokenLength = 16;
@@ -58,10 +59,10 @@ function ruleOf({
 }
 
 function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
-  const { protocol, address, socket, allow, known, accounts, publicName, token } = door;
+  const { protocol, address, socket, allow, known, accounts, publicName, token, secret } = door;
   if (address !== undefined && socket !== undefined)
     source.find([...path, 'socket'], 'there is an address already', 'use one of them');
-  if (socket !== undefined && (protocol === 'pyzor' || protocol === 'http'))
+  if (socket !== undefined && (protocol === 'pyzor' || protocol === 'rspamd-fuzzy' || protocol === 'http'))
     source.find([...path, 'socket'], `${protocol} comes to an address`);
   if (protocol === 'http' && token === undefined)
     source.find([...path, 'token'], 'is missing', 'token: { file: … }');
@@ -77,6 +78,7 @@ function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
     known,
     accounts: accountsOf(accounts, [...path, 'accounts'], source),
     ...(publicName !== undefined && { publicName }),
+    ...(secret !== undefined && { secret: fuzzyKeyOf(secret.file, [...path, 'secret', 'file'], source) }),
     ...(token !== undefined && { token: tokenOf(token.file, [...path, 'token', 'file'], source) }),
   };
 }
@@ -135,6 +137,14 @@ function tokenOf(file: string, at: KeyPath, source: Source): string {
   if (token !== undefined && token.length < minTokenLength)
     source.find(at, `the token has fewer than ${minTokenLength} characters`, 'openssl rand -hex 32');
   return token ?? '';
+}
+
+/** 64 hexadecimal digits, or 52 characters of rspamd's base 32. */
+function fuzzyKeyOf(file: string, at: KeyPath, source: Source): string {
+  const key = source.secret(at, file)?.trim() ?? '';
+  if (key !== '' && !/^(?:[0-9a-fA-F]{64}|[ybndrfg8ejkmcpqxot1uwisza345h769]{52})$/.test(key))
+    source.find(at, 'there is no private key in the file', 'the privkey of `rspamadm keypair`');
+  return key;
 }
 
 /** `user : key` lines, as pyzord has them. */

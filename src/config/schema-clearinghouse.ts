@@ -16,13 +16,21 @@ import {
 const everybody = { means: 'anybody could ask and report', hint: 'list the networks of your filters' };
 
 const door = z.strictObject({
-  protocol: choice(['razor', 'pyzor', 'dccifd', 'rspamd-razor', 'rspamd-pyzor', 'http']).describe(
-    'What is spoken there: `razor` (razor-agents), `pyzor`, `dccifd` (SpamAssassin’s and rspamd’s DCC modules), `rspamd-razor` and `rspamd-pyzor` (external services of rspamd, with the whole message), `http`.',
+  protocol: choice([
+    'razor',
+    'pyzor',
+    'dccifd',
+    'rspamd-razor',
+    'rspamd-pyzor',
+    'rspamd-fuzzy',
+    'http',
+  ]).describe(
+    'What is spoken there: `razor` (razor-agents), `pyzor`, `dccifd` (SpamAssassin’s and rspamd’s DCC modules), `rspamd-razor` and `rspamd-pyzor` (external services of rspamd, with the whole message), `rspamd-fuzzy` (a fuzzy storage), `http`.',
   ),
   address: socketAddress(0)
     .optional()
     .describe(
-      'The IP address and port to listen on. Default: 127.0.0.1 and the usual port (2703, 24441, 10045, 11342, 5953; 8111 for `http`).',
+      'The IP address and port to listen on. Default: 127.0.0.1 and the usual port (2703, 24441, 10045, 11342, 5953, 11335; 8111 for `http`).',
     ),
   socket: path().optional().describe('A unix socket instead, for protocols over TCP. Default: none.'),
   allow: listOf(network(everybody)).prefault(['127.0.0.0/8', '::1/128']).describe('Who may come.'),
@@ -36,6 +44,16 @@ const door = z.strictObject({
     .optional()
     .describe(
       '`razor`: what clients are told to come back to, `razor.example.org:2703`. Default: the address.',
+    ),
+  secret: z
+    .strictObject({
+      file: path().describe(
+        'A file that holds the private key, as `rspamadm keypair` writes it, or in hexadecimal digits.',
+      ),
+    })
+    .optional()
+    .describe(
+      '`rspamd-fuzzy`: the key of the storage; then every request has to be encrypted. Default: none is.',
     ),
   token: z
     .strictObject({

@@ -13,8 +13,10 @@ import {
   openHttpDoor,
   openPyzor,
   openRazor,
+  openRspamdFuzzy,
   openRspamdPyzor,
   openRspamdRazor,
+  parseFuzzyKey,
   RazorAccounts,
 } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
@@ -116,7 +118,7 @@ function doorOptions(
 }
 
 function openDoor(
-  { protocol, accounts, publicName, token = '', at }: DoorConfig,
+  { protocol, accounts, publicName, token = '', secret, at }: DoorConfig,
   options: DoorOptions,
   folder: string,
 ): Promise<Door> {
@@ -134,6 +136,14 @@ function openDoor(
       return openRspamdRazor(options);
     case 'rspamd-pyzor':
       return openRspamdPyzor(options);
+    case 'rspamd-fuzzy': {
+      const key = secret === undefined ? undefined : parseFuzzyKey(secret);
+      return openRspamdFuzzy({
+        ...options,
+        file: `${folder}/fuzzy-storage-${'port' in at ? at.port : 0}`,
+        ...(key !== undefined && { secret: key }),
+      });
+    }
     case 'http':
       return openHttpDoor({ ...options, token });
   }

@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import type { Verdict } from '../ask.ts';
+import type { Door, DoorOptions, Visitor } from './door.ts';
+import { FuzzyCipher } from './fuzzy-cipher.ts';
+import { FuzzyTable } from './fuzzy-table.ts';
+import { type FuzzyCommand, type FuzzyReply, formatFuzzyReply, parseFuzzyCommand } from './fuzzy-wire.ts';
+import { openUdpDoor } from './udp.ts';
+
+export interface FuzzyDoorOptions extends DoorOptions {
+  /** X25519, 32 octets; without one nothing is encrypted, with one everything has to be. */
+  readonly secret?: Uint8Array;
+  /** Where it is kept over a restart. */
+  readonly file: string;
+  /** Digests at most; a power of two. Some 480 octets each. */
+  readonly capacity?: number;
+}
+
+const defaultCapacity = 65_536;
+const expirySeconds = 90 * 86_400;
+const saveMs = 60_000;
+/** What rspamd takes for a refusal, and for trouble. */
+const [forbidden, overloaded] = [403, 503] as const;
+const miss: FuzzyReply = { value: 0, flag: 0, probability: 0 };
+
+/**
+ * Opens a fuzzy storage for rspamd's fuzzy_check. What the clients find alike in a text is theirs; digests are told to
+ * the clearinghouse as keys as well, so that a report of one counts like any other. Only those who are known may write.
+ * Rejects with the system's error.
+ */
+export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> {
+  const storage = new FuzzyStorage(options);
+  await storage.open();
+  const cipher = options.secret && new FuzzyCipher(options.secret);
+  const door = await openUdpDoor(options, async (datagram, visitor) => {
+    const opened = cipher === undefined ? undefined : cipher.open(datagram);
+    if (cipher !== undefined && opened === undefined) return undefined;
+    const command = parseFuzzyCommand(opened?.octets ?? datagram);
+    if (command === undefined) return undefined;
+    const reply = formatFuzzyReply(command, await storage.answer(command, visitor));
+    return opened === undefined ? reply : opened.seal(reply);
+  });
+  return {
+    name: door.name,
+    counts: door.counts,
+    address: door.address,
+    port: door.port,
+    async [Symbol.asyncDispose]() {
+      await door[Symbol.asyncDispose]();
+      await storage[Symbol.asyncDispose]();
+    },
+  };
+}
+
+class FuzzyStorage implements AsyncDisposable {
+  readonly #options: FuzzyDoorOptions;
+  readonly #table: FuzzyTable;
+  #isChanged = false;
+  #stop: () => void = () => {};
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(options: FuzzyDoorOptions) {
+    this.#options = options;
+    this.#table = new FuzzyTable(options.capacity ?? defaultCapacity, expirySeconds);
+  }
+
+  /** Reads what was kept. What is damaged is said and left out. */
+  async open(): Promise<void> {
+    const { file, log, name } = this.#options;
+    try {
+      const because = this.#table.restore(await readFile(file));
+      if (because !== undefined) log.error('fuzzy-storage-unusable', { door: name, because });
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+    this.#again();
+  }
+
+  async answer(command: FuzzyCommand, visitor: Visitor): Promise<FuzzyReply> {
+    const now = Math.floor(this.#options.clock.now() / 1000);
+    switch (command.verb) {
+      case 'check':
+        return await this.#check(command, visitor, now);
+      case 'write':
+      case 'delete':
+        if (!visitor.isKnown) return { ...miss, value: forbidden };
+        this.#isChanged = true;
+        if (command.verb === 'write') this.#table.write(command, now);
+        else this.#table.delete(command, now);
+        return await this.#tell(command, visitor);
+      case 'stat':
+        return { value: 0, flag: this.#table.size, probability: 1 };
+      case 'ping':
+        return { value: command.value, flag: 0, probability: 1 };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop();
+    await this.#saving;
+    await this.#save();
+  }
+
+  /** What the storage has, else what the clearinghouse knows of the digest. */
+  async #check(command: FuzzyCommand, visitor: Visitor, now: number): Promise<FuzzyReply> {
+    const found = this.#table.find(command, now);
+    if (found !== undefined) return found;
+    const verdict = await this.#ask('check', command, visitor);
+    if (verdict === undefined || verdict.isAllowed || !verdict.isReported) return miss;
+    return {
+      value: Math.max(1, Math.round(verdict.reported)),
+      flag: 1,
+      probability: 1,
+      digest: command.digest,
+    };
+  }
+
+  async #tell(command: FuzzyCommand, visitor: Visitor): Promise<FuzzyReply> {
+    const isReport = command.verb === 'write' && command.value > 0;
+    const verdict = await this.#ask(isReport ? 'report' : 'revoke', command, visitor);
+    return verdict === undefined
+      ? { ...miss, value: overloaded }
+      : { ...miss, flag: command.flag, probability: 1 };
+  }
+
+  /** Undefined where the clearinghouse has no time. */
+  async #ask(
+    verb: 'check' | 'report' | 'revoke',
+    { digest }: FuzzyCommand,
+    { address, isKnown }: Visitor,
+  ): Promise<Verdict | undefined> {
+    const { clearinghouse, name } = this.#options;
+    const subject = { kind: 'keys', keys: [{ scheme: 'fuzzy', value: digest.toString('hex') }] } as const;
+    try {
+      return await clearinghouse[verb](subject, { reporter: `${name}:${address}`, isKnown, recipients: [] });
+    } catch (error) {
+      this.#options.log.warn('door-failed', { door: name, client: address, because: String(error) });
+      return undefined;
+    }
+  }
+
+  #again(): void {
+    this.#stop = this.#options.clock.after(saveMs, () => {
+      this.#saving = this.#save().finally(() => this.#again());
+    });
+  }
+
+  /** In the place of what was there, or not at all. */
+  async #save(): Promise<void> {
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    const { file, log, name } = this.#options;
+    try {
+      const temporary = `${file}.${randomBytes(4).toString('hex')}.new`;
+      await writeFile(temporary, this.#table.save(), { mode: 0o600, flush: true });
+      await rename(temporary, file);
+    } catch (error) {
+      this.#isChanged = true;
+      log.error('fuzzy-storage-unwritable', { door: name, because: String(error) });
+    }
+  }
+}
