@@ -2,7 +2,7 @@
  * Bulk recognition: campaigns disguised in every known way, shuffled among ham; the product beside the methods that
  * came before it, all in the same run.
  *
- *   npm run bench -- bulk [--quick] [--parts recognition,speed,memory] [--only "encoding change,CJK"]
+ *   npm run bench -- bulk [--quick] [--parts recognition,bridging,speed,memory] [--only "encoding change,CJK"]
  *                         [--campaigns 100] [--skip 0] [--copies 20] [--seed 1] [--messages 1000000] [--no-peers]
  *                         [--detector FILE] [--results FOLDER]
  *
@@ -15,6 +15,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Machine, machine } from '../machine.ts';
 import { formatTable } from '../report.ts';
+import { measureBridging, schemes } from './bridging.ts';
 import { chooseCampaigns, noiseOf } from './campaigns.ts';
 import { type Corpus, readCorpus } from './corpus.ts';
 import type { Detector, OpenDetector } from './detector.ts';
@@ -25,7 +26,7 @@ import { openDetector as openPosthouse, readText as readAsPosthouse } from './po
 import { type Recognition, recognise } from './recognition.ts';
 import { corpusInFileOrder, largeMessages, measureMemory, measureSpeed } from './speed.ts';
 
-const allParts = ['recognition', 'speed', 'memory'] as const;
+const allParts = ['recognition', 'bridging', 'speed', 'memory'] as const;
 
 interface Bench {
   readonly open: OpenDetector;
@@ -142,6 +143,28 @@ function printHam(results: ReadonlyMap<string, Recognition>): void {
   }
 }
 
+/** Per cent of signatures that are called bulk: of copies that somebody sent whole, and of others. */
+function bridging(bench: Bench): number {
+  const head = ['signatures called bulk, %'];
+  for (const scheme of schemes) head.push(`${scheme} alone`, 'bridged', 'fresh alone', 'bridged');
+  const rows: string[][] = [];
+  const lexicon = bench.corpus.lexicon.map(({ octets }) => octets);
+  for (const name of bench.classes) {
+    process.stderr.write(`bridging: ${name}\n`);
+    const results = measureBridging([...generateClass(name, bench.plan)], lexicon);
+    bench.record('bridging', { class: name, results });
+    const cells = Object.values(results).flatMap((one) => [
+      percent(one.seenAlone / Math.max(1, one.seen)),
+      percent(one.seenBridged / Math.max(1, one.seen)),
+      percent(one.freshAlone / Math.max(1, one.fresh)),
+      percent(one.freshBridged / Math.max(1, one.fresh)),
+    ]);
+    rows.push([name, ...cells]);
+  }
+  console.log(`\n${formatTable([head, ...rows])}`);
+  return 0;
+}
+
 async function speed(bench: Bench): Promise<number> {
   const inOrder = corpusInFileOrder();
   const corpus = bench.isQuick ? inOrder.slice(0, 1000) : inOrder;
@@ -240,7 +263,7 @@ export async function bulk(args: readonly string[]): Promise<number> {
   });
   const parts =
     listed(values.parts, allParts, 'part') ??
-    (values.messages === undefined ? ['recognition', 'speed'] : ['memory']);
+    (values.messages === undefined ? ['recognition', 'bridging', 'speed'] : ['memory']);
   const classes = listed(values.only, classNames, 'class') ?? classNames;
   const { open, read } = await moduleOf(values.detector);
   const facts = await machine();
@@ -271,7 +294,7 @@ export async function bulk(args: readonly string[]): Promise<number> {
     `${campaigns.length} campaigns × ${copies} copies × ${classes.length} classes, ham ${corpus.ham.length}`,
   );
   bench.record('plan', { campaigns: campaigns.map(({ id }) => id), copies, seed: bench.plan.seed, classes });
-  const run = { recognition, speed, memory };
+  const run = { recognition, bridging, speed, memory };
   let missed = 0;
   for (const part of allParts) if (parts.includes(part)) missed += await run[part](bench);
   return missed === 0 ? 0 : 1;

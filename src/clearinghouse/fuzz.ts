@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { readContent } from './content/read.ts';
 import { parseDccRequest } from './doors/dccifd.ts';
+import { FuzzyCipher } from './doors/fuzzy-cipher.ts';
+import { FuzzyTable } from './doors/fuzzy-table.ts';
+import { parseFuzzyCommand } from './doors/fuzzy-wire.ts';
 import { parseRequest } from './doors/pyzor.ts';
 import { parseBatch, parseSis } from './doors/razor-wire.ts';
 import { decodeNotes } from './flood/file.ts';
@@ -15,6 +18,7 @@ export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Arra
   { name: 'clearinghouse/content', run: checkContent },
   { name: 'clearinghouse/keys', run: (input) => void legacyKeys(input) },
   { name: 'clearinghouse/doors', run: checkDoors },
+  { name: 'clearinghouse/fuzzy', run: checkFuzzy },
   { name: 'clearinghouse/flood', run: checkFlood },
 ];
 
@@ -37,6 +41,20 @@ function checkContent(input: Uint8Array): void {
   });
   assert.equal(words.length, folded.length);
   assert.ok(words.length <= 20_000 && leaves.length <= 1000 && actions.length <= 400);
+}
+
+const fuzzyCipher = new FuzzyCipher(Buffer.alloc(32, 7));
+const fuzzyTable = new FuzzyTable(64, 1000);
+
+function checkFuzzy(input: Uint8Array): void {
+  const octets = Buffer.from(input);
+  fuzzyCipher.open(Buffer.concat([Buffer.from('rsfe'), fuzzyCipher.publicKey.subarray(0, 8), octets]));
+  fuzzyTable.restore(Buffer.concat([Buffer.from('PHFZ'), octets]));
+  const command = parseFuzzyCommand(octets);
+  if (command === undefined) return;
+  if (command.verb === 'write') fuzzyTable.write(command, 1);
+  assert.ok((fuzzyTable.find(command, 1)?.probability ?? 1) > 0.5);
+  assert.ok(fuzzyTable.size <= 64);
 }
 
 function checkDoors(input: Uint8Array): void {

@@ -1,6 +1,6 @@
 import { DistinctCounts } from './distinct.ts';
 import { has, type Lists, type Sighting, spreadOf, upTo } from './lists.ts';
-import { type Common, isBetter, type Match, reasonFor, scoreOf, voteOf } from './match.ts';
+import { type Common, isBetter, type Match, nothing, reasonFor, scoreOf, voteOf } from './match.ts';
 import { Postings, type Ref, ways } from './postings.ts';
 import { everything, Singles } from './singles.ts';
 import type { ClustersSize } from './size.ts';
@@ -398,5 +398,3 @@ export class Clusters {
     return victim;
   }
 }
-
-const nothing: Common = { known: 0, shared: 0, given: 0 };

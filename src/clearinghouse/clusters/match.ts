@@ -21,6 +21,8 @@ export interface Common {
   readonly spread?: () => number;
 }
 
+export const nothing: Common = { known: 0, shared: 0, given: 0 };
+
 /** Sentences out of a common source are in one or two places, a copy with other words all over is everywhere. */
 const leastSpread = 7;
 
