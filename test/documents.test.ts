@@ -28,11 +28,14 @@ function read(path: string): string {
   const certificates: Readonly<Record<string, string>> = {
     'fullchain.pem': 'cert.pem',
     'privkey.pem': 'key.pem',
+    'flood.pem': 'cert.pem',
+    'flood.key': 'key.pem',
   };
   const name = path.slice(path.lastIndexOf('/') + 1);
   const certificate = certificates[name];
   if (certificate !== undefined)
     return readFileSync(join(root, 'src/delivery/testdata', certificate), 'utf8');
+  if (name === 'network.key') return `${'5eed'.repeat(8)}\n`;
   return /\.(?:secret|refresh|token)$/.test(name) ? 'a secret of some length\n' : 'alice\nbob\n';
 }
 

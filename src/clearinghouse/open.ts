@@ -27,6 +27,11 @@ export interface ClearinghouseOptions {
   readonly thresholds: Thresholds;
   /** Sender domains and list ids whose bulk is wanted. */
   readonly allowed: readonly string[];
+  /** The same of those who sign (DKIM); asked only about bulk. */
+  readonly signers?: {
+    readonly domains: readonly string[];
+    readonly isSignedBy: (octets: Uint8Array, domains: ReadonlySet<string>) => Promise<boolean>;
+  };
   /** The secret of a network of clearinghouses, 16 octets; without one it makes a key of its own. */
   readonly networkKey?: Uint8Array;
   readonly clock: Clock;
@@ -60,6 +65,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   readonly #key: Uint8Array;
   readonly #waiting = new Map<number, Waiting>();
   readonly #asked = new Map<number, (claims: readonly Claim[]) => void>();
+  readonly #signers: ReadonlySet<string>;
   #worker: Worker | undefined;
   readonly #askedStats = new Map<
     number,
@@ -72,6 +78,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   constructor(options: ClearinghouseOptions, key: Uint8Array) {
     this.#options = options;
     this.#key = key;
+    this.#signers = new Set(options.signers?.domains.map((name) => name.toLowerCase()));
   }
 
   /** Resolves when what was counted before is read. */
@@ -98,8 +105,13 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return ready.promise;
   }
 
-  check(subject: Subject, source: Source, check: CheckOptions = {}): Promise<Verdict> {
-    return this.#ask('check', { subject, source, check });
+  async check(subject: Subject, source: Source, check: CheckOptions = {}): Promise<Verdict> {
+    const verdict = await this.#ask('check', { subject, source, check });
+    const { signers } = this.#options;
+    if (signers === undefined || this.#signers.size === 0 || subject.kind !== 'message') return verdict;
+    if (!verdict.isBulk || verdict.isAllowed || verdict.via === 'test') return verdict;
+    const isSigned = await signers.isSignedBy(subject.octets, this.#signers);
+    return isSigned ? { ...verdict, isAllowed: true, confidence: 0 } : verdict;
   }
 
   report(subject: Subject, source: Source): Promise<Verdict> {

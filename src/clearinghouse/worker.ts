@@ -19,9 +19,11 @@ const options: EngineOptions = {
   key: data.key,
   memory: data.memory,
   thresholds: data.thresholds,
-  isAllowed: ({ senderDomain, listId }) =>
-    (senderDomain !== undefined && allowed.has(senderDomain)) ||
-    (listId !== undefined && allowed.has(listId)),
+  isAllowed: ({ senderDomain, listId }, { sender = '' }) => {
+    const address = sender.toLowerCase();
+    const names = [senderDomain, listId, address, address.slice(address.lastIndexOf('@') + 1)];
+    return names.some((name) => name !== undefined && name !== '' && allowed.has(name));
+  },
   note: (entry) => files.note(entry),
 };
 const engine = new Engine(options);

@@ -131,7 +131,9 @@ export const clearinghouse = z.strictObject({
     .describe('The same for messages of a few words, which people write alike.'),
   allow: listOf(text())
     .prefault([])
-    .describe('Domains of senders and list ids whose bulk is wanted: nothing follows from their counts.'),
+    .describe(
+      'Whose bulk is wanted: nothing follows from its counts. `dkim:example.org` is whoever signs for that domain, or one below it (DKIM); a domain or address alone is that of From, of the reverse-path, or a List-Id, which anybody can write.',
+    ),
   relay: listOf(rule)
     .prefault([])
     .describe(

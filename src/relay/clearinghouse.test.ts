@@ -8,6 +8,13 @@ import { memoryLog, systemClock } from '../base/index.ts';
 import { RelayClearinghouse } from './clearinghouse.ts';
 import { selfSigned } from './self-signed.ts';
 
+/** Nobody is asked: there is no name to look up. */
+const nobody = {
+  lookup: async () => {
+    throw new Error('nobody is to be asked');
+  },
+};
+
 test('a clearinghouse floods with the peers of its configuration', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-flood-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -29,7 +36,7 @@ test('a clearinghouse floods with the peers of its configuration', async (t) => 
         peers: [{ name: 'b', fingerprint: fingerprintOf(b.cert), trust: 0.5 }],
       },
     },
-    { clock: systemClock, log: logs[0] },
+    { clock: systemClock, log: logs[0], resolver: () => nobody },
   );
   const port = Number(logs[0].lines.find(({ event }) => event === 'flood-ready')?.fields.port);
   const linked = Promise.withResolvers<void>();
@@ -50,7 +57,7 @@ test('a clearinghouse floods with the peers of its configuration', async (t) => 
         ],
       },
     },
-    { clock: systemClock, log },
+    { clock: systemClock, log, resolver: () => nobody },
   );
   await linked.promise;
   assert.notEqual(first.clearinghouse, second.clearinghouse);

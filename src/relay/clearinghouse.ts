@@ -20,10 +20,15 @@ import {
   RazorAccounts,
 } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
+import type { Resolver } from '../dns/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
+import { createSignedBy } from './signers.ts';
 
 type ClearinghouseConfig = NonNullable<Config['clearinghouse']>;
 type DoorConfig = ClearinghouseConfig['doors'][number];
+
+/** Before a domain in `allow`: whoever signs for it. */
+const dkimPrefix = 'dkim:';
 
 /** The clearinghouse of a relay, with its doors. */
 export class RelayClearinghouse implements AsyncDisposable {
@@ -54,7 +59,11 @@ export class RelayClearinghouse implements AsyncDisposable {
   /** Opens it as configured. Rejects with the system's errors; then nothing stays open. */
   static async open(
     { folder, memory, bulk, shortBulk, allow, doors, flood: flooding }: ClearinghouseConfig,
-    { clock, log }: { readonly clock: Clock; readonly log: Log },
+    {
+      clock,
+      log,
+      resolver,
+    }: { readonly clock: Clock; readonly log: Log; readonly resolver: () => Pick<Resolver, 'lookup'> },
   ): Promise<RelayClearinghouse> {
     await using opened = new AsyncDisposableStack();
     const thresholds = { ...defaultThresholds, bulk, shortBulk };
@@ -63,7 +72,13 @@ export class RelayClearinghouse implements AsyncDisposable {
         folder,
         memory,
         thresholds,
-        allowed: allow,
+        allowed: allow.filter((text) => !text.startsWith(dkimPrefix)),
+        signers: {
+          domains: allow.flatMap((text) =>
+            text.startsWith(dkimPrefix) ? [text.slice(dkimPrefix.length)] : [],
+          ),
+          isSignedBy: createSignedBy(resolver),
+        },
         ...(flooding !== undefined && { networkKey: flooding.networkKey }),
         clock,
         log,

@@ -159,7 +159,9 @@ export class Relay implements AsyncDisposable {
   async #openClearinghouse({ clearinghouse: options }: Config): Promise<void> {
     if (options === undefined) return;
     const { clock, log } = this.#parts;
-    const clearinghouse = this.#doors.use(await RelayClearinghouse.open(options, { clock, log }));
+    const clearinghouse = this.#doors.use(
+      await RelayClearinghouse.open(options, { clock, log, resolver: () => this.#current.resolver }),
+    );
     this.#current.clearinghouse = clearinghouse;
     this.#current.otherAddresses = [...this.#current.otherAddresses, ...clearinghouse.addresses];
   }

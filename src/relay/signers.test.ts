@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { test } from 'node:test';
+import { dkimSign } from 'mailauth/lib/dkim/sign.js';
+import type { Resolver } from '../dns/index.ts';
+import { createSignedBy } from './signers.ts';
+
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const record = `v=DKIM1; k=rsa; p=${publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}`;
+const message = Buffer.from(
+  'From: news@shop.test\r\nTo: anna@home.test\r\nSubject: offers\r\n\r\nThis week everything is cheaper.\r\n',
+);
+
+async function signed(domain: string, more: { readonly maxBodyLength?: number } = {}): Promise<Buffer> {
+  const signer = {
+    signingDomain: domain,
+    selector: 's1',
+    privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    ...more,
+  };
+  const { signatures } = await dkimSign(message, { ...signer, signatureData: [signer] });
+  return Buffer.concat([Buffer.from(signatures), message]);
+}
+
+function resolverOf(names: Readonly<Record<string, string>>) {
+  const asked: string[] = [];
+  const lookup = async (name: string) => {
+    asked.push(name);
+    const text = names[name];
+    return text === undefined ? { kind: 'none', reason: 'nxdomain' } : { kind: 'found', records: [[text]] };
+  };
+  return { asked, resolver: () => ({ lookup }) as unknown as Pick<Resolver, 'lookup'> };
+}
+
+const known = { 's1._domainkey.shop.test': record, 's1._domainkey.mail.shop.test': record };
+const domains = new Set(['shop.test']);
+
+test('whoever signs for the domain, or one below it, is known by that', async () => {
+  const { resolver } = resolverOf(known);
+  const isSignedBy = createSignedBy(resolver);
+  assert.equal(await isSignedBy(await signed('shop.test'), domains), true);
+  assert.equal(await isSignedBy(await signed('mail.shop.test'), domains), true);
+});
+
+test('a name alone, another domain, a changed body, a key that is gone: none of them is', async () => {
+  const { resolver, asked } = resolverOf(known);
+  const isSignedBy = createSignedBy(resolver);
+  assert.equal(await isSignedBy(message, domains), false);
+  assert.equal(await isSignedBy(await signed('other.test'), domains), false);
+  assert.deepEqual(asked, [], 'nobody is asked about what nobody claims');
+  const changed = Buffer.concat([await signed('shop.test'), Buffer.from('And buy pills.\r\n')]);
+  assert.equal(await isSignedBy(changed, domains), false);
+  assert.equal(await createSignedBy(resolverOf({}).resolver)(await signed('shop.test'), domains), false);
+  const forged = Buffer.concat([Buffer.from('DKIM-Signature: v=1; d=shop.test; b=x\r\n'), message]);
+  assert.equal(await isSignedBy(forged, domains), false);
+});
+
+test('a signature of a part of the body is none, for more was put behind it', async () => {
+  const { resolver } = resolverOf(known);
+  const part = Buffer.concat([
+    await signed('shop.test', { maxBodyLength: 10 }),
+    Buffer.from('And buy pills.\r\n'),
+  ]);
+  assert.equal(await createSignedBy(resolver)(part, domains), false);
+});
