@@ -31,12 +31,19 @@ test('scripts without spaces come as pairs of characters', () => {
 
 test('what is the recipient’s own, a greeting and what is quoted are left out', () => {
   const octets = plain(
-    'Dear Anna Smith,\r\n\r\nanna, this is for anna.smith here\r\n> quoted text of another',
+    'Dear Anna Smith,\r\n\r\nanna, this is for anna.smith here and is what we all have to say\r\n> quoted text of another',
     'To: Anna Smith <anna.smith@x.example>\r\n',
   );
   assert.equal(
     readContent(octets, { recipients: ['anna.smith@x.example'] }).words.join(' '),
-    'this is for here',
+    'this is for here and is what we all have to say',
+  );
+});
+
+test('what is nothing but a quotation is read', () => {
+  assert.equal(
+    words(plain('> buy pills\r\n>> now and here\r\n| or never')),
+    'buy pills now and here or never',
   );
 });
 

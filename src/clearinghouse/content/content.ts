@@ -25,8 +25,6 @@ export interface Content {
   readonly words: readonly string[];
   /** For each word its form with figures read as letters (`v1agra` → `viagra`); the same string where that changes nothing. */
   readonly folded: readonly string[];
-  /** Of the subject, in the same form, with `re:` and `fwd:` taken off. */
-  readonly subject: readonly string[];
   /** What a reader is to act on: `domain:example.org`, `path:example.org/a/#`, `tel:…`, `mail:…`, `wallet:…`, `iban:…`, `form:example.org`, `reply:…`. */
   readonly actions: readonly string[];
   /** Tags with the shape of their classes, in order: `td.a9`. */

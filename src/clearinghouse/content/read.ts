@@ -24,7 +24,6 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const own = ownNames(recipients, field('to'));
   actions.text(seen.text);
   const { words, folded } = readWords(seen.text, own, actions);
-  const subject = field('subject').replace(/^(?:\s*(?:re|fwd?|aw|wg|antw|sv|tr)\s*(?:\[\d+\])?:)+/i, '');
   const reply = /<?([^\s<>]+@[^\s<>]+?)>?\s*$/.exec(field('reply-to'))?.[1];
   if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
   const sender = senderDomain(field('from'));
@@ -32,7 +31,6 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   return {
     words,
     folded,
-    subject: readWords(subject, own, new Actions()).words,
     actions: actions.list,
     structure: seen.structure,
     leaves,

@@ -13,6 +13,8 @@ const spaced = /(?<![\p{L}\p{N}])(?:\p{L}([ .*_-])){3,}\p{L}(?![\p{L}\p{N}])/gu;
 const greeting =
   /^\s*(?:dear|hello|hi|hey|good (?:day|morning|afternoon|evening)|greetings|hallo|liebe[rs]?|sehr geehrte\S*|guten tag|bonjour|cher|chère|hola|estimad[oa]|querid[oa]|ciao|caro|cara|gentile|prezad[oa]|olá|здравствуйте|уважаем\S*|привет|beste|geachte|hej|szanown\S*)\b[^\n]{0,60}[,!.:]?\s*$/iu;
 
+const quotation = /^\s*(?:>|\|\s)[>|\s]*/;
+const leastOwnWords = 8;
 const hasSign = /[@$!|]/;
 const number = /^\p{N}+$/u;
 const notAscii = /[^\0-\x7f]/;
@@ -26,16 +28,26 @@ export interface Words {
 /** Reads text as it is seen. `own` are names of those to whom it goes: they are not part of what copies share. */
 export function readWords(text: string, own: ReadonlySet<string>, actions: Actions): Words {
   const found: Words = { words: [], folded: [] };
+  const quoted: string[] = [];
   let hasGreeting = false;
   for (const line of text.split('\n')) {
     if (found.words.length >= maxWords) break;
-    if (/^\s*(?:>|\|\s)/.test(line)) continue;
+    if (quotation.test(line)) {
+      quoted.push(line.replace(quotation, ''));
+      continue;
+    }
     if (!hasGreeting && line.trim() !== '') {
       hasGreeting = found.words.length > 10 || greeting.test(line);
       if (greeting.test(line)) continue;
     }
     readLine(line, own, { found, actions });
   }
+  // What is nothing but a quotation is not one of anything.
+  if (found.words.length < leastOwnWords)
+    for (const line of quoted) {
+      if (found.words.length >= maxWords) break;
+      readLine(line, own, { found, actions });
+    }
   return found;
 }
 
