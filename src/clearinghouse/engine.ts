@@ -287,8 +287,10 @@ export class Engine {
     { read, source, now }: { readonly read: Read; readonly source: Source; readonly now: number },
   ): Entry & { readonly kind: 'copy' } {
     const recipients = this.#recipientsOf(source);
-    // What nothing is like has no cluster that keys could lead to.
-    const keys = match === undefined && recipients.length < bulkAtOnce ? [] : this.#keysOf(read);
+    // What nothing is like has no cluster that keys could lead to; those of the same body lead there already.
+    const isKnown =
+      match === undefined ? recipients.length < bulkAtOnce : match.via === 'exact' && match.ref > 0;
+    const keys = isKnown ? [] : this.#keysOf(read);
     return { kind: 'copy', begins: false, ref: match?.ref ?? 0, lists, recipients, keys, now };
   }
 

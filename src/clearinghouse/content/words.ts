@@ -56,12 +56,24 @@ function readLine(
   own: ReadonlySet<string>,
   to: { readonly found: Words; readonly actions: Actions },
 ): void {
-  if (isSimple(line)) {
-    readSimpleLine(line.toLowerCase(), own, to.found);
-    return;
+  const plain = plainText(line);
+  const joined = hasSingles(plain)
+    ? plain.replace(spaced, (letters) => letters.replace(/[ .*_-]/g, ''))
+    : plain;
+  // No word has a blank in it, and nearly all of them need no expression to be found.
+  for (const piece of joined.split(' ')) {
+    if (to.found.words.length >= maxWords) return;
+    if (isSimple(piece)) readSimple(piece, own, to.found);
+    else readTokens(piece, own, to);
   }
-  const plain = plainText(line).replace(spaced, (letters) => letters.replace(/[ .*_-]/g, ''));
-  for (const [text] of plain.matchAll(token)) {
+}
+
+function readTokens(
+  piece: string,
+  own: ReadonlySet<string>,
+  to: { readonly found: Words; readonly actions: Actions },
+): void {
+  for (const [text] of piece.matchAll(token)) {
     if (to.found.words.length >= maxWords) return;
     if (text.includes('://') || text.startsWith('www.')) {
       const domain = to.actions.link(text.replace(/[).,;:!?]+$/, ''));
@@ -71,45 +83,38 @@ function readLine(
   }
 }
 
-/** Nothing but ASCII, no address, no link, no single letters in a row: nine lines of ten. */
-function isSimple(line: string): boolean {
+/** Whether there may be single letters in a row. */
+function hasSingles(line: string): boolean {
   let isAfterSingle = false;
   let length = 0;
   for (let at = 0; at < line.length; at++) {
     const code = line.charCodeAt(at);
-    if (code > 127 || code === atSign) return false;
-    const lower = code | 0x20;
-    const isLetter = lower >= 97 && lower <= 122;
-    if (isLetter) {
+    if (code > 127) return true;
+    if (isLetter(code)) {
       length++;
       continue;
     }
-    if (code === colon && line.startsWith('//', at + 1)) return false;
-    if (
-      code === dot &&
-      length === 3 &&
-      lowerAt(line, at - 1) &&
-      lowerAt(line, at - 2) &&
-      lowerAt(line, at - 3)
-    )
-      return false;
-    // Two of them may be initials; that is for the slow way to find out.
-    if (length === 1 && isAfterSingle) return false;
+    if (length === 1 && isAfterSingle) return true;
     if (length > 0) isAfterSingle = length === 1;
     length = 0;
   }
-  return !(length === 1 && isAfterSingle);
+  return length === 1 && isAfterSingle;
 }
 
-const [atSign, colon, dot, letterW, apostrophe] = [64, 58, 46, 119, 39] as const;
+const [atSign, colon, apostrophe] = [64, 58, 39] as const;
 
-/** Whether there is a `w`, of which a host without a scheme has three. */
-function lowerAt(line: string, at: number): boolean {
-  return (line.charCodeAt(at) | 0x20) === letterW;
+/** Nothing but ASCII, and neither an address nor a link. */
+function isSimple(piece: string): boolean {
+  for (let at = 0; at < piece.length; at++) {
+    const code = piece.charCodeAt(at);
+    if (code > 127 || code === atSign) return false;
+    if (code === colon && piece.startsWith('//', at + 1)) return false;
+  }
+  return !piece.includes('www.');
 }
 
-/** What the expression of `token` finds in such a line, in lower case. */
-function readSimpleLine(line: string, own: ReadonlySet<string>, found: Words): void {
+/** What the expression of `token` finds in such a piece. */
+function readSimple(line: string, own: ReadonlySet<string>, found: Words): void {
   let begin = -1;
   for (let at = 0; at <= line.length; at++) {
     const code = at < line.length ? line.charCodeAt(at) : 0;

@@ -43,7 +43,7 @@ const kinds = { triple: 3, pair: 2, action: 4, structure: 5 } as const;
 /** The features of a message. */
 export function featuresOf(content: Content, parts: FeatureParts): Features {
   const { hash, boilerplate } = parts;
-  const isRare = (feature: number) => boilerplate.count(feature) < boilerplateSenders;
+  const isRare = (feature: number) => !boilerplate.hasAtLeast(feature, boilerplateSenders);
   const words = content.words.map((word) => hash.text(word));
   const sequence = shingles(wordsInUse(content, words, parts).hashes, hash);
   const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
@@ -97,9 +97,9 @@ function wordsInUse(
   for (const [at, word] of words.entries()) {
     const plain = plains[at] ?? 0;
     const other = folded[at];
-    const isPlainUsed = lexicon.count(plain) >= leastSenders;
+    const isPlainUsed = lexicon.hasAtLeast(plain, leastSenders);
     const alias = isPlainUsed || other === undefined || other === word ? undefined : hash.text(other);
-    const isAliasUsed = alias !== undefined && lexicon.count(alias) >= leastSenders;
+    const isAliasUsed = alias !== undefined && lexicon.hasAtLeast(alias, leastSenders);
     hashes.push(isAliasUsed && alias !== undefined ? alias : plain);
     isUsed.push(isPlainUsed || isAliasUsed || isMark(word));
     if (!isLatin(word)) continue;

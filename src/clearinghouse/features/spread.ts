@@ -43,6 +43,13 @@ export class Spread {
     return least;
   }
 
+  /** Whether there are so many senders of it, as far as is known. */
+  hasAtLeast(thing: number, wanted: number): boolean {
+    for (let probe = 0; probe < probes; probe++)
+      if ((this.#counters[this.#place(thing, probe)] ?? 0) < wanted) return false;
+    return true;
+  }
+
   /** Counts a sender of a thing. */
   add(thing: number, sender: number): void {
     const least = this.count(thing);
