@@ -45,12 +45,13 @@ export const defaultCap = 2000;
 
 /**
  * What others claim of our clusters, apart from what we have counted, so that nothing goes back to where it came from.
- * Bounded: the cluster that nobody spoke of for longest goes.
+ * Bounded by the number of claims: the cluster that nobody spoke of for longest goes.
  */
 export class Foreign {
   readonly #most: number;
   readonly #cap: number;
   readonly #clusters = new Map<number, OfCluster>();
+  #claims = 0;
 
   constructor(most: number, cap = defaultCap) {
     this.#most = most;
@@ -74,12 +75,14 @@ export class Foreign {
     const sketch = isAlone ? claim.sketch : unionOf(before.sketch, claim.sketch);
     said.set(key, { reported: claim.reported, revoked: claim.revoked });
     if (said.size > mostSaid) for (const oldest of said.keys()) if (said.delete(oldest)) break;
+    if (before === undefined) this.#claims++;
     of.by.set(account, { sketch, trust, at: Math.min(now, claim.lastSeen), said });
   }
 
   /**
-   * What others add to our count: each at most its trust times what it claims (of the cap at most), and no more than
-   * what is new beside the others. The most trusted come first, so a liar takes nothing from them.
+   * What others add to our count: each no more than what is new beside those who are trusted more, and at most its
+   * trust times what it claims, of the cap. So all together add no more than the sum of that, whatever one of them
+   * makes up.
    */
   countOf(
     cluster: number,
@@ -89,17 +92,20 @@ export class Foreign {
     const of = this.#of(cluster, generation);
     if (of === undefined) return 0;
     let sum = 0;
-    let union = own.sketch();
-    let known = estimateOf(union);
+    let all = { sketch: own.sketch(), count: estimateOf(own.sketch()) };
+    const before: (typeof all)[] = [];
     const byTrust = [...of.by].sort(([a, { trust: x }], [b, { trust: y }]) => y - x || (a < b ? -1 : 1));
     for (const [, contribution] of byTrust) {
       const { sketch, trust } = contribution;
-      union = unionOf(union, sketch);
-      const all = estimateOf(union);
-      // Of sketches the estimates do not add up: whoever is trusted wholly is limited by the cap alone.
-      const most = trust < 1 ? trust * Math.min(this.#cap, estimateOf(sketch)) : this.#cap;
-      sum += Math.min(all - known, most) * fadeOf(contribution, own.now);
-      known = all;
+      before.push(all);
+      const together = before.map((known) => estimateOf(unionOf(known.sketch, sketch)) - known.count);
+      // Beside a sketch that was made up, one register more can be worth thousands: what is new is new to everybody.
+      const added = trust === 1 ? (together.at(-1) ?? 0) : Math.min(...together);
+      // Who is trusted like ourselves adds what is new; to bound that by another estimate would add the error of both.
+      const claimed = trust === 1 ? this.#cap : Math.min(this.#cap, estimateOf(sketch));
+      sum += Math.min(added, trust * claimed) * fadeOf(contribution, own.now);
+      const union = unionOf(all.sketch, sketch);
+      all = { sketch: union, count: estimateOf(union) };
     }
     return sum;
   }
@@ -145,6 +151,7 @@ export class Foreign {
         if (octets.length === registers) by.set(account, { ...rest, sketch: octets, said: new Map(said) });
       }
       this.#clusters.set(cluster, { generation, by });
+      this.#claims += by.size;
     }
   }
 
@@ -155,11 +162,19 @@ export class Foreign {
 
   #take(cluster: number, generation: number): OfCluster {
     const of = this.#of(cluster, generation) ?? { generation, by: new Map() };
+    if (of.by.size === 0) this.#drop(cluster);
     this.#clusters.delete(cluster);
     this.#clusters.set(cluster, of);
-    if (this.#clusters.size > this.#most)
-      for (const oldest of this.#clusters.keys()) if (this.#clusters.delete(oldest)) break;
+    for (const oldest of this.#clusters.keys()) {
+      if (this.#claims < this.#most || oldest === cluster) break;
+      this.#drop(oldest);
+    }
     return of;
+  }
+
+  #drop(cluster: number): void {
+    this.#claims -= this.#clusters.get(cluster)?.by.size ?? 0;
+    this.#clusters.delete(cluster);
   }
 }
 

@@ -21,6 +21,8 @@ const settleMs = 15_000;
 /** Reports that have changed by less are told with the next change. */
 const saidStep = 0.05;
 const mostClaims = 500;
+/** Claims of others that are kept, for each cluster that there can be. */
+const claimsEach = 2;
 /** Clusters that one account may begin in a day, as a share of all: nobody else's are pushed out. */
 const begunShare = 0.25;
 const day = 86_400_000;
@@ -45,7 +47,7 @@ export class FloodPart {
 
   constructor(options: FloodPartOptions) {
     this.#options = options;
-    this.#foreign = new Foreign(options.capacity);
+    this.#foreign = new Foreign(claimsEach * options.capacity);
   }
 
   /** A copy of it was counted here, or it was reported here. */
