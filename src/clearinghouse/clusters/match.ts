@@ -36,7 +36,7 @@ const leastCoreSpread = 6;
 /** Of two messages: most of one of them, or so much of both. Noise of four times the text leaves a fifth. */
 const mostOfOne = 0.5;
 const ofBoth = { text: 0.14, chunks: 0.3, structure: 0.8 } as const;
-const ofBothSpread = 0.06;
+const ofBothSpread = 0.09;
 /** Of a copy the core is no less, and no less than this share of what it is of the other copies on average. */
 const leastOfCopy = 0.04;
 const ofUsual = 0.35;
