@@ -185,16 +185,13 @@ export class FloodNode implements LinkHost {
     const { source, clock, log } = this.#options;
     if (!this.#isAsking) {
       this.#isAsking = true;
-      source.claims().then(
-        (claims) => {
+      source
+        .claims()
+        .then((claims) => this.#say(claims))
+        .catch((error: unknown) => log.error('flood-claims-failed', { because: String(error) }))
+        .finally(() => {
           this.#isAsking = false;
-          this.#say(claims);
-        },
-        (error: unknown) => {
-          this.#isAsking = false;
-          log.warn('flood-claims-failed', { because: String(error) });
-        },
-      );
+        });
     }
     this.log.forget(clock.now() - expiryMs);
     for (const link of this.links) link.pump();

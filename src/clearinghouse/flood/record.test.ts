@@ -81,6 +81,16 @@ test('a record with a number out of its bounds is none', () => {
   );
 });
 
+test('a cut beyond all hashes, and between two of them, is written as a number of 48 bits', () => {
+  fc.assert(
+    fc.property(records, fc.constantFrom(Number.POSITIVE_INFINITY, 2 ** 50, 12.5), (record, cut) => {
+      const read = decodeSigned(signed({ ...record, claim: { ...record.claim, cut } }));
+      assert.equal(read?.record.claim.cut, cut === 12.5 ? 12 : 2 ** 48 - 1);
+    }),
+    { numRuns: 20 },
+  );
+});
+
 test('frames are the same in whatever pieces they come', () => {
   const frames = [encodeFrame(4), encodeFrame(3, Buffer.from('a record')), encodeFrame(1, Buffer.alloc(500))];
   const all = Buffer.concat(frames);

@@ -33,6 +33,7 @@ const version = 1;
 const headOctets = 79;
 const sketchOctets = (registers * 6) / 8;
 const mostSignature = 1024;
+const mostHash = 2 ** 48 - 1;
 /** Weighed reports that a record can claim; more is not a report but a fault. */
 const mostReports = 1e6;
 
@@ -50,7 +51,8 @@ export function encodeBody({ origin, sequence, time, claim }: FloodRecord): Buff
   at = body.writeUIntBE(claim.lastSeen, at, 6);
   at = body.writeFloatBE(claim.reported, at);
   at = body.writeFloatBE(claim.revoked, at);
-  at = body.writeUIntBE(claim.cut, at, 6);
+  // A cut that was widened may be beyond all hashes, and no whole number.
+  at = body.writeUIntBE(Math.min(mostHash, Math.floor(claim.cut)), at, 6);
   for (let kind = 0; kind < kindCount; kind++) {
     at = body.writeUInt16BE(claim.sizes[kind] ?? 0, at);
     at = body.writeUInt8(claim.core[kind]?.length ?? 0, at);
