@@ -30,16 +30,21 @@ export function headerEnd(octets: Uint8Array): number {
 
 /**
  * The fields of a header section in order. Reads up to the empty line or the end, in time linear to what it
- * reads. Lines that are no field (no colon, no name, a continuation of nothing) are passed over.
+ * reads. Lines that are no field (no colon, no name, a continuation of nothing) are passed over; `isWanted` leaves out
+ * others before their values are read.
  */
-export function* headerFields(octets: Uint8Array): Generator<HeaderField> {
+export function* headerFields(
+  octets: Uint8Array,
+  isWanted: (name: string) => boolean = () => true,
+): Generator<HeaderField> {
   let start = 0;
   while (start < octets.length && !isEmptyLine(octets, start)) {
     const end = fieldEnd(octets, start);
     const nameEnd = endOfName(octets, start, end);
-    if (nameEnd > start) {
+    const name = nameEnd > start ? latin1(octets, start, nameEnd) : '';
+    if (name !== '' && isWanted(name)) {
       yield {
-        name: latin1(octets, start, nameEnd),
+        name,
         value: latin1(octets, octets.indexOf(colon, nameEnd) + 1, withoutLineEnd(octets, start, end)),
         start,
         end,

@@ -1,17 +1,22 @@
 import { getDomain } from 'tldts';
+import { detached } from './spans.ts';
 
 /** The most that one message has to say of where to go. */
 const maxActions = 300;
+/** RFC 1035 §2.3.4, without the length of the last label. */
+const longestHost = 253;
 const domains = new Map<string, string | undefined>();
 
 /** The registrable domain of a host, or the host itself where it is an address. Lower case. */
 export function registrable(host: string): string | undefined {
   const name = host.toLowerCase().replace(/\.$/, '');
   if (domains.has(name)) return domains.get(name);
+  if (name.length > longestHost) return undefined;
+  const own = detached(name);
   const found =
-    getDomain(name, { allowPrivateDomains: true }) ?? (/^\d+(?:\.\d+){3}$/.test(name) ? name : undefined);
+    getDomain(own, { allowPrivateDomains: true }) ?? (/^\d+(?:\.\d+){3}$/.test(own) ? own : undefined);
   if (domains.size > 20_000) domains.clear();
-  domains.set(name, found);
+  domains.set(own, found);
   return found;
 }
 

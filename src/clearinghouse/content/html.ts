@@ -105,7 +105,8 @@ class PageReader {
       unread.has(tag) ||
       attributes.hidden !== undefined ||
       look?.isHidden === true ||
-      isSameColor(color, background);
+      // What is as above is seen as above.
+      ((color !== above?.color || background !== above?.background) && isSameColor(color, background));
     if (!isUnseen) this.#note(tag, attributes);
     if (empty.has(tag) || this.#stack.length >= pageBounds.depth) return;
     this.#stack.push({ tag, isUnseen, background, color });

@@ -28,12 +28,23 @@ export function walkMessage(octets: Uint8Array): Walk {
   return { fields, leaves: walking.leaves, isTruncated: walking.isTruncated };
 }
 
-/** The first field of each name, in lower case; unfolded. */
+/** Fields that somebody asks for. */
+const read: ReadonlySet<string> = new Set([
+  'from',
+  'to',
+  'reply-to',
+  'list-id',
+  'content-type',
+  'content-transfer-encoding',
+  'content-disposition',
+]);
+
+/** The first field of each name of `read`, as it is folded. */
 export type Fields = ReadonlyMap<string, string>;
 
 function fieldsOf(header: Uint8Array): Fields {
   const fields = new Map<string, string>();
-  for (const { name, value } of headerFields(header)) {
+  for (const { name, value } of headerFields(header, (name) => read.has(name.toLowerCase()))) {
     const key = name.toLowerCase();
     if (!fields.has(key)) fields.set(key, value);
   }
@@ -72,6 +83,8 @@ function walkPart(octets: Uint8Array, walking: Walking, place: Place): Fields {
   return header;
 }
 
+/** Characters of a field that are looked at. */
+const maxField = 10_000;
 const noFields: Fields = new Map();
 
 function walkMultipart(
@@ -166,7 +179,7 @@ function afterEmptyLine(octets: Uint8Array, end: number): number {
 
 function unfolded(header: Fields, name: string): string {
   const field = header.get(name);
-  return field === undefined ? '' : unfold(field);
+  return field === undefined ? '' : unfold(field).slice(0, maxField);
 }
 
 function mediaType(value: string): string | undefined {

@@ -7,6 +7,8 @@ import { decodeText, decodeWords } from './transfer.ts';
 import { plainText } from './unicode.ts';
 import { readWords } from './words.ts';
 
+/** Of a field of the header so many characters are looked at. */
+const maxField = 4000;
 /** Text that is looked at, in octets of its leaves. */
 const maxTextOctets = 2 * 2 ** 20;
 /** Common test strings: the one of SpamAssassin, and ours. */
@@ -18,7 +20,7 @@ const testStrings = [
 /** What a reader of a message sees. Never throws; time and memory are bounded whatever the octets are. */
 export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions = {}): Content {
   const { fields, leaves, isTruncated } = walkMessage(octets);
-  const field = (name: string) => decodeWords(unfold(fields.get(name) ?? ''));
+  const field = (name: string) => decodeWords(unfold(fields.get(name) ?? '').slice(0, maxField));
   const actions = new Actions();
   const seen = readLeaves(leaves, actions);
   const own = ownNames(recipients, field('to'));

@@ -1,3 +1,5 @@
+import { detached, withoutSpans } from './spans.ts';
+
 /** What of a style decides whether something is seen. */
 export interface Look {
   readonly isHidden: boolean;
@@ -19,27 +21,36 @@ const hiding: readonly RegExp[] = [
   /(?:^|;)color:transparent/,
 ];
 
+/** Of a selector so many characters are looked at, the last ones. */
+const mostSelector = 200;
+/** Longer styles are read anew each time. */
+const mostCached = 500;
 const cache = new Map<string, Look>();
 
 /** Reads the declarations of a style. */
 export function lookOf(style: string): Look {
+  if (style.length > mostCached) return readLook(style);
   const known = cache.get(style);
   if (known !== undefined) return known;
-  const text = style
-    .toLowerCase()
-    .replace(/\/\*.*?\*\//gs, '')
-    .replace(/\s*([:;,(])\s*/g, '$1')
+  const own = detached(style);
+  const look = readLook(own);
+  if (cache.size > 5000) cache.clear();
+  cache.set(own, look);
+  return look;
+}
+
+function readLook(style: string): Look {
+  const text = withoutSpans(style.toLowerCase(), '/*', '*/')
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([:;,(]) ?/g, '$1')
     .trim();
   const color = /(?:^|;)color:([^;!]+)/.exec(text)?.[1];
   const background = /(?:^|;)background(?:-color)?:([^;!]+)/.exec(text)?.[1];
-  const look: Look = {
+  return {
     isHidden: hiding.some((pattern) => pattern.test(text)),
     ...(color !== undefined && { color }),
     ...(background !== undefined && { background }),
   };
-  if (cache.size > 5000) cache.clear();
-  cache.set(style, look);
-  return look;
 }
 
 const names: Readonly<Record<string, string>> = {
@@ -82,16 +93,19 @@ export class StyleSheet {
 
   /** Reads a sheet, as far as it is simple; rules for print and for small screens do not count. */
   read(css: string): void {
-    const text = css
-      .slice(0, 200_000)
-      .replace(/<!--|-->|\/\*[\s\S]*?\*\//g, '')
-      .replace(/@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}/g, '');
-    for (const [, selectors = '', body = ''] of text.matchAll(/([^{}]+)\{([^{}]*)\}/g)) {
+    const text = withoutSpans(css.slice(0, 200_000), '/*', '*/')
+      .replace(/<!--|-->/g, '')
+      .replace(/@media[^{@]*\{(?:[^{}@]*\{[^{}]*\})*[^{}@]*\}/g, '');
+    for (const rule of text.split('}').slice(0, -1)) {
+      const [selectors, body] = rule.split('{').slice(-2);
+      if (selectors === undefined || body === undefined) continue;
       if (this.#looks.size > 2000) return;
       const look = lookOf(body);
       if (!look.isHidden && look.color === undefined && look.background === undefined) continue;
       for (const selector of selectors.split(',')) {
-        const simple = /^(?:.*[\s>])?([a-z0-9]*[.#][\w-]+|[a-z0-9]+)$/i.exec(selector.trim())?.[1];
+        const simple = /^(?:.*[\s>])?([a-z0-9]*[.#][\w-]+|[a-z0-9]+)$/i.exec(
+          selector.trim().slice(-mostSelector),
+        )?.[1];
         if (simple !== undefined) this.#add(simple.replace(/^[a-z0-9]+(?=[.#])/i, '').toLowerCase(), look);
       }
     }

@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+
 /** Content transfer encodings (RFC 2045 §6), read as tolerantly as mail programs do. */
 
 const hexValue = Int8Array.from({ length: 256 }, (_, octet) => {
@@ -86,11 +88,6 @@ function decoderOf(label: string): InstanceType<typeof TextDecoder> | undefined 
   } catch {
     return undefined;
   }
-}
-
-function isAscii(octets: Uint8Array): boolean {
-  for (let at = 0; at < octets.length; at++) if ((octets[at] ?? 0) > 127) return false;
-  return true;
 }
 
 /** Encoded words of a header (RFC 2047); those that cannot be read stay as they are. */

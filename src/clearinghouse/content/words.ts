@@ -1,4 +1,5 @@
 import type { Actions } from './actions.ts';
+import { trimmedEnd } from './spans.ts';
 import { lettersOf, plainText } from './unicode.ts';
 
 export const maxWords = 20_000;
@@ -25,14 +26,21 @@ export interface Words {
   readonly folded: string[];
 }
 
+interface Reading {
+  readonly found: Words;
+  readonly actions: Actions;
+}
+
 /** Reads text as it is seen. `own` are names of those to whom it goes: they are not part of what copies share. */
 export function readWords(text: string, own: ReadonlySet<string>, actions: Actions): Words {
   const found: Words = { words: [], folded: [] };
   const quoted: string[] = [];
   let hasGreeting = false;
-  for (const line of text.split('\n')) {
+  // Of ASCII it is the same to change the case of all lines at once.
+  const isAscii = !notAscii.test(text);
+  for (const line of (isAscii ? text.toLowerCase() : text).split('\n')) {
     if (found.words.length >= maxWords) break;
-    if (quotation.test(line)) {
+    if (isQuoted(line)) {
       quoted.push(line.replace(quotation, ''));
       continue;
     }
@@ -40,47 +48,60 @@ export function readWords(text: string, own: ReadonlySet<string>, actions: Actio
       hasGreeting = found.words.length > 10 || greeting.test(line);
       if (greeting.test(line)) continue;
     }
-    readLine(line, own, { found, actions });
+    readLine(isAscii ? line : plainText(line), own, { found, actions });
   }
   // What is nothing but a quotation is not one of anything.
   if (found.words.length < leastOwnWords)
     for (const line of quoted) {
       if (found.words.length >= maxWords) break;
-      readLine(line, own, { found, actions });
+      readLine(isAscii ? line : plainText(line), own, { found, actions });
     }
   return found;
 }
 
-function readLine(
-  line: string,
-  own: ReadonlySet<string>,
-  to: { readonly found: Words; readonly actions: Actions },
-): void {
-  const plain = plainText(line);
+/** What `quotation` says, most often by the first character alone. */
+function isQuoted(line: string): boolean {
+  const first = line.charCodeAt(0) | 0x20;
+  return !isLetter(first) && quotation.test(line);
+}
+
+/** `plain` is a line in one spelling; see `plainText`. */
+function readLine(plain: string, own: ReadonlySet<string>, to: Reading): void {
   const joined = hasSingles(plain)
     ? plain.replace(spaced, (letters) => letters.replace(/[ .*_-]/g, ''))
     : plain;
   // No word has a blank in it, and nearly all of them need no expression to be found.
-  for (const piece of joined.split(' ')) {
-    if (to.found.words.length >= maxWords) return;
-    if (isSimple(piece)) readSimple(piece, own, to.found);
-    else readTokens(piece, own, to);
+  for (let begin = 0; begin < joined.length && to.found.words.length < maxWords; ) {
+    const count = to.found.words.length;
+    const end = readSimple(joined, begin, own, to.found);
+    if (end >= 0) {
+      begin = end;
+      continue;
+    }
+    to.found.words.length = count;
+    to.found.folded.length = count;
+    const blank = joined.indexOf(' ', begin);
+    const next = blank < 0 ? joined.length : blank + 1;
+    readTokens(joined.slice(begin, next), own, to);
+    begin = next;
   }
 }
 
-function readTokens(
-  piece: string,
-  own: ReadonlySet<string>,
-  to: { readonly found: Words; readonly actions: Actions },
-): void {
+function readTokens(piece: string, own: ReadonlySet<string>, to: Reading): void {
   for (const [text] of piece.matchAll(token)) {
     if (to.found.words.length >= maxWords) return;
     if (text.includes('://') || text.startsWith('www.')) {
       const domain = to.actions.link(text.replace(/[).,;:!?]+$/, ''));
       if (domain !== undefined) push(to.found, `url:${domain}`);
-    } else if (text.includes('@') && /@.*\./.test(text)) to.actions.mail(text);
+    } else if (isAddress(text)) to.actions.mail(text);
     else readWord(text, own, to.found);
   }
+}
+
+/** Whether there is a full stop after an at sign. */
+function isAddress(text: string): boolean {
+  const at = text.indexOf('@');
+  return at >= 0 && text.includes('.', at);
 }
 
 /** Whether there may be single letters in a row. */
@@ -101,49 +122,68 @@ function hasSingles(line: string): boolean {
   return length === 1 && isAfterSingle;
 }
 
-const [atSign, colon, apostrophe] = [64, 58, 39] as const;
+/** What a character of ASCII is to a word. */
+const [letter, figure, sign, apostrophe, blank, other] = [1, 2, 4, 8, 16, 32] as const;
+/** What may begin an address or a link, and what is not ASCII: the expressions tell. */
+const unclear = 64;
+const classes = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  if (/[a-z]/.test(character)) return letter;
+  if (/[0-9]/.test(character)) return figure;
+  if (/[$!|]/.test(character)) return sign;
+  if (character === "'") return apostrophe;
+  if (character === ' ') return blank;
+  return /[@:.]/.test(character) ? unclear : other;
+});
+const ofWord = letter | figure | sign;
 
-/** Nothing but ASCII, and neither an address nor a link. */
-function isSimple(piece: string): boolean {
-  for (let at = 0; at < piece.length; at++) {
-    const code = piece.charCodeAt(at);
-    if (code > 127 || code === atSign) return false;
-    if (code === colon && piece.startsWith('//', at + 1)) return false;
-  }
-  return !piece.includes('www.');
-}
-
-/** What the expression of `token` finds in such a piece. */
-function readSimple(line: string, own: ReadonlySet<string>, found: Words): void {
-  let begin = -1;
-  for (let at = 0; at <= line.length; at++) {
-    const code = at < line.length ? line.charCodeAt(at) : 0;
-    if (isOfWord(code)) {
-      if (begin < 0) begin = at;
+/**
+ * What the expression of `token` finds from `from` on up to the next blank, where that is nothing but ASCII, and neither
+ * an address nor a link: the place after the blank. Else -1, and what was found so far does not count.
+ */
+function readSimple(line: string, from: number, own: ReadonlySet<string>, found: Words): number {
+  let begin = from;
+  let has = 0;
+  for (let at = from; ; at++) {
+    const code = at < line.length ? line.charCodeAt(at) : 32;
+    const what = classes[code] ?? unclear;
+    if ((what & ofWord) !== 0) {
+      if (has === 0) begin = at;
+      has |= what;
       continue;
     }
-    if (begin < 0) continue;
+    if (what === unclear && isUnclear(line, at)) return -1;
     let end = at;
-    if (code === apostrophe) while (isLetter(line.charCodeAt(end + 1))) end++;
+    if (what === apostrophe && has !== 0) while (classes[line.charCodeAt(end + 1)] === letter) end++;
     if (end > at) end++;
-    readWord(line.slice(begin, end), own, found);
-    if (found.words.length >= maxWords) return;
-    begin = -1;
+    if (has === letter) readLetters(line.slice(begin, end), own, found);
+    else if (has !== 0) readWord(line.slice(begin, end), own, found);
+    has = 0;
     if (end > at) at = end - 1;
+    else if (what === blank) return at + 1;
   }
+}
+
+/** Whether there is an address or a link at a sign that both have, or something that is not ASCII. */
+function isUnclear(line: string, at: number): boolean {
+  const sign = line.charAt(at);
+  if (sign === ':') return line.startsWith('//', at + 1);
+  return sign !== '.' || line.startsWith('www', at - 3);
 }
 
 function isLetter(code: number): boolean {
   return code >= 97 && code <= 122;
 }
 
-/** Letters, figures and what stands for letters: `@ $ ! |`. */
-function isOfWord(code: number): boolean {
-  return isLetter(code) || (code >= 48 && code <= 57) || code === 36 || code === 33 || code === 124;
+/** A word of nothing but letters of ASCII has no other reading. */
+function readLetters(word: string, own: ReadonlySet<string>, { words, folded }: Words): void {
+  if (words.length >= maxWords || own.has(word)) return;
+  words.push(word);
+  folded.push(word);
 }
 
 function readWord(text: string, own: ReadonlySet<string>, found: Words): void {
-  const word = hasSign.test(text) ? text.replace(/^[@$!|]+|[@!|]+$/g, '') : text;
+  const word = hasSign.test(text) ? trimmedEnd(text.replace(/^[@$!|]+/, ''), '@!|') : text;
   if (word === '' || own.has(word)) return;
   if (number.test(word)) return;
   if (notAscii.test(word) && unspaced.test(word)) {

@@ -40,13 +40,18 @@ export function bodyDigest(leaves: readonly Leaf[]): string | undefined {
   return isEmpty ? undefined : hash.digest('hex');
 }
 
+/** By octet: blanks, line ends, and the blank of windows-1252 at which no line is broken. */
+const isBlank = new Uint8Array(256);
+for (const octet of [9, 10, 11, 12, 13, 32, 0xa0]) isBlank[octet] = 1;
+
 /** Each run of blanks and line ends as one blank, none at both ends. */
 function withSingleBlanks(octets: Uint8Array): Uint8Array {
   const out = Buffer.allocUnsafe(octets.length);
   let length = 0;
   let hasBlank = false;
-  for (const octet of octets) {
-    if (octet === 32 || (octet >= 9 && octet <= 13) || octet === 0xa0) {
+  for (let at = 0; at < octets.length; at++) {
+    const octet = octets[at] ?? 0;
+    if (isBlank[octet] === 1) {
       hasBlank = length > 0;
       continue;
     }

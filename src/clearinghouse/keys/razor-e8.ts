@@ -20,7 +20,7 @@ export function hostsOf(text: string): readonly string[] {
     .replace(/&#(\d{2,3});/g, (_, code: string) => String.fromCharCode(Number(code) & 0xff));
   if (!/https?:\/\/?/i.test(plain)) return [];
   const found = new Set<string>();
-  for (const [, host = ''] of plain.matchAll(/\s+(www\.[^ /><"\r\n]+)/g)) add(found, host);
+  for (const [, host = ''] of plain.matchAll(/\s(www\.[^ /><"\r\n]+)/g)) add(found, host);
   let rest = plain;
   const first =
     /href\s?=\s?"?https?:\/\/?([^>"/?<]*)/i.exec(rest) ?? /https?:\/\/?([^>"/?<\n\r]*)/i.exec(rest);
@@ -38,13 +38,15 @@ function add(found: Set<string>, host: string): void {
   if (host.length > 1 && host.includes('.')) found.add(host);
 }
 
+/** What follows the last `=` that has something before it. */
+function afterAssignment(text: string): string {
+  for (let at = text.lastIndexOf('='); at > 0; at = text.lastIndexOf('=', at - 1))
+    if (/\S/.test(text.charAt(at - 1))) return text.slice(at + 1);
+  return text;
+}
+
 function canonical(text: string): string {
-  const host = (
-    text
-      .replace(/^.*@/s, '')
-      .replace(/^.*\S+=/s, '')
-      .split(/\s/)[0] ?? ''
-  )
+  const host = (afterAssignment(text.slice(text.lastIndexOf('@') + 1)).split(/\s/)[0] ?? '')
     .toLowerCase()
     .replaceAll('=', '')
     .replace(/:.*$/, '')

@@ -1,3 +1,4 @@
+import { trimmedEnd, withoutSpans } from '../content/spans.ts';
 import { decodeBase64, decodeQuotedPrintable } from '../content/transfer.ts';
 
 const maxBody = 60 * 1024;
@@ -14,18 +15,19 @@ export interface RazorPart {
 
 /** Splits and prepares a message as razor-agents 2.85 does, as far as is known; never throws. */
 export function razorParts(octets: Uint8Array): readonly RazorPart[] {
-  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
-    .toString('latin1')
-    .replace(/\r+\n/g, '\n');
+  const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1');
+  const text = whole.includes('\r')
+    ? whole.replace(/\r+\n?/g, (end) => (end.endsWith('\n') ? '\n' : end))
+    : whole;
   const found: string[] = [];
   split(text, found, 0);
   return found.slice(0, maxParts).flatMap((part) => {
     const [header, body] = headerAndBody(part);
     const decoded = decode(header, body.slice(0, maxBody));
-    const page = decoded.replace(/\n+$/, '');
+    const page = trimmedEnd(decoded, '\n');
     const plain = withoutTags(page);
     if (!/\S/.test(plain)) return [];
-    return [{ text: plain.replace(/\n+$/, ''), page }];
+    return [{ text: trimmedEnd(plain, '\n'), page }];
   });
 }
 
@@ -37,17 +39,14 @@ function headerAndBody(text: string): readonly [string, string] {
 
 function split(part: string, found: string[], depth: number): void {
   const [header, body] = headerAndBody(part);
-  const given = /Content-Type: multipart.+boundary=("[^"]+"|\S+)/i
-    .exec(header)?.[1]
-    ?.replace(/^"|"$/g, '')
-    .replace(/;$/, '');
+  const given = boundaryIn(header)?.replace(/^"|"$/g, '').replace(/;$/, '');
   if (given === undefined || given === '' || depth > maxDepth || found.length > maxParts) {
     found.push(part);
     return;
   }
   const end = body.indexOf(`\n--${given}--`);
   const inner = `\n${end < 0 ? body : body.slice(0, end)}`;
-  const pieces = inner.split(new RegExp(`\\n--${given.replace(/[.*+?^${}()|[\\]\\\\]/g, '\\\\$&')}\\r*\\n`));
+  const pieces = partsOf(inner, `\n--${given}`);
   for (const piece of pieces.slice(1, maxParts)) {
     if (!/\S/.test(piece)) continue;
     split(
@@ -58,12 +57,47 @@ function split(part: string, found: string[], depth: number): void {
   }
 }
 
+/** What stands between delimiters that are a line; what only begins like one is text. */
+function partsOf(text: string, delimiter: string): string[] {
+  const parts: string[] = [];
+  let from = 0;
+  for (let at = text.indexOf(delimiter); at >= 0 && parts.length <= maxParts; ) {
+    let end = at + delimiter.length;
+    while (text[end] === '\r') end++;
+    if (text[end] === '\n') {
+      parts.push(text.slice(from, at));
+      from = end + 1;
+      end = from;
+    }
+    at = text.indexOf(delimiter, end);
+  }
+  return [...parts, text.slice(from)];
+}
+
+/** What follows the last `boundary=` on the line of a field that says `multipart`. */
+function boundaryIn(header: string): string | undefined {
+  const lower = header.toLowerCase();
+  const field = 'content-type: multipart';
+  const parameter = 'boundary=';
+  for (let from = lower.indexOf(field); from >= 0; ) {
+    const lineEnd = lower.indexOf('\n', from);
+    const end = lineEnd < 0 ? lower.length : lineEnd;
+    const at = lower.lastIndexOf(parameter, end - parameter.length);
+    const given =
+      at > from + field.length
+        ? /^(?:"[^"]+"|\S+)/.exec(header.slice(at + parameter.length))?.[0]
+        : undefined;
+    if (given !== undefined) return given;
+    from = lower.indexOf(field, end);
+  }
+  return undefined;
+}
+
 function decode(header: string, body: string): string {
-  const octets = Buffer.from(body, 'latin1');
   if (/^Content-Transfer-Encoding:\s*base64/im.test(header))
     return Buffer.from(decodeBase64(Buffer.from(body.split('=')[0] ?? '', 'latin1'))).toString('latin1');
   if (/^Content-Transfer-Encoding:\s*quoted-printable/im.test(header))
-    return Buffer.from(decodeQuotedPrintable(octets)).toString('latin1');
+    return Buffer.from(decodeQuotedPrintable(Buffer.from(body, 'latin1'))).toString('latin1');
   return body;
 }
 
@@ -84,8 +118,25 @@ const entities: Readonly<Record<string, string>> = {
 /** Drops tags and comments and reads a few entities, where there is HTML at all. */
 function withoutTags(text: string): string {
   if (!knownTag.test(text)) return text;
-  return text
-    .replace(/<!--[\s\S]*?-->/g, '')
-    .replace(/<(?:[^<>"']|"[^"]*"|'[^']*')*>?/g, '')
-    .replace(/&([a-zA-Z]{2,6});?/g, (whole, name: string) => entities[name] ?? whole);
+  return withoutMarkup(withoutSpans(text, '<!--', '-->')).replace(
+    /&([a-zA-Z]{2,6});?/g,
+    (whole, name: string) => entities[name] ?? whole,
+  );
+}
+
+/** Tags end at `>`, before the next `<`, or before a quotation mark that has no second one. */
+function withoutMarkup(text: string): string {
+  const last = { '"': text.lastIndexOf('"'), "'": text.lastIndexOf("'") } as const;
+  let kept = '';
+  let from = 0;
+  for (let at = text.indexOf('<'); at >= 0; at = text.indexOf('<', from)) {
+    kept += text.slice(from, at);
+    from = at + 1;
+    for (let sign = text[from]; sign !== undefined && sign !== '<' && sign !== '>'; sign = text[from]) {
+      if ((sign === '"' || sign === "'") && from === last[sign]) break;
+      from = sign === '"' || sign === "'" ? text.indexOf(sign, from + 1) + 1 : from + 1;
+    }
+    if (text[from] === '>') from++;
+  }
+  return kept + text.slice(from);
 }
