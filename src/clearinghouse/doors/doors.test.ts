@@ -352,3 +352,40 @@ test('HTTP takes a whole message from whoever knows the token', async (t) => {
   assert.equal((await ask('/check', letter)).status, 503);
   assert.equal(asked.length, 3);
 });
+
+test('visitors who send and never end hold no more than a door has room for', async (t) => {
+  const limits = { ...defaultDoorLimits, octets: 1000 };
+  const { door } = await bench(t, (options) => openRspamdRazor({ ...options, limits }));
+  const sockets: Socket[] = [];
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (let n = 0; n < 16; n++) {
+    const socket = await dial(door.port);
+    sockets.push(socket);
+    socket.write('x'.repeat(1000));
+  }
+  const late = await dial(door.port);
+  late.resume();
+  late.write('x'.repeat(1000));
+  await once(late, 'end');
+  assert.equal(door.counts.faults, 1);
+  for (const socket of sockets.splice(0)) socket.destroy();
+  const deadline = Date.now() + 10_000;
+  while ((await whole(door.port, letter)) === '') assert.ok(Date.now() < deadline);
+});
+
+test('a line that comes octet by octet is read as it is', async (t) => {
+  const { door } = await bench(t, (options) =>
+    openRazor({ ...options, accounts: new RazorAccounts(), publicName: 'x.y:1' }),
+  );
+  const socket = await dial(door.port);
+  await once(socket, 'data');
+  for (const octet of 'a=c\r\n') {
+    socket.write(octet);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const [answer] = await once(socket, 'data');
+  assert.match(String(answer), /err=|res=/);
+  socket.destroy();
+});

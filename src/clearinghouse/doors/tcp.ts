@@ -26,6 +26,9 @@ export function openMessageDoor(
   });
 }
 
+/** Messages of the largest size that a door holds at once. */
+const messagesHeld = 16;
+
 class TcpDoor implements Door {
   readonly name: string;
   readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
@@ -35,12 +38,15 @@ class TcpDoor implements Door {
   readonly #sockets = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
   readonly #rates: Rates;
+  readonly #shared: Shared;
 
   constructor(options: DoorOptions, converse: Converse) {
     this.name = options.name;
     this.#options = options;
     this.#converse = converse;
     this.#rates = new Rates(options.clock, options.limits.requestsPerMinute);
+    const mostHeld = messagesHeld * options.limits.octets;
+    this.#shared = { counts: this.counts, held: 0, mostHeld };
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     );
@@ -112,7 +118,7 @@ class TcpDoor implements Door {
     this.counts.requests++;
     socket.setTimeout(limits.idleMs, () => socket.destroy());
     const cancel = clock.after(limits.totalMs, () => socket.destroy());
-    const connection = new DoorConnection(socket, this.counts, () => this.#rates.admits(visitor.address));
+    const connection = new DoorConnection(socket, this.#shared, () => this.#rates.admits(visitor.address));
     try {
       await this.#converse(connection, visitor);
       if (!socket.destroyed) socket.end();
@@ -124,32 +130,49 @@ class TcpDoor implements Door {
       socket.destroy();
     } finally {
       cancel();
+      connection.holds(0);
     }
   }
+}
+
+/** What all connections of a door share. */
+interface Shared {
+  readonly counts: DoorCounts;
+  /** Octets that they hold of what is not complete yet or not answered, and how many those may be. */
+  held: number;
+  readonly mostHeld: number;
 }
 
 /** A visitor's connection, to be read as it is asked for. */
 export class DoorConnection {
   readonly #socket: Socket;
-  readonly #counts: DoorCounts;
+  readonly #shared: Shared;
+  #held = 0;
   readonly #admits: () => boolean;
   #rest: Buffer = Buffer.alloc(0);
   #isOver = false;
 
-  constructor(socket: Socket, counts: DoorCounts, admits: () => boolean) {
+  constructor(socket: Socket, shared: Shared, admits: () => boolean) {
     this.#socket = socket;
-    this.#counts = counts;
+    this.#shared = shared;
     this.#admits = admits;
   }
 
   /** Another request of the same connection; false when it is one too many. */
   nextRequest(): boolean {
-    this.#counts.requests++;
+    this.#shared.counts.requests++;
     return this.#admits();
   }
 
   fault(): void {
-    this.#counts.faults++;
+    this.#shared.counts.faults++;
+  }
+
+  /** Notes how much it holds; false where all connections together hold too much. */
+  holds(octets: number): boolean {
+    this.#shared.held += octets - this.#held;
+    this.#held = octets;
+    return this.#shared.held <= this.#shared.mostHeld;
   }
 
   /** Everything up to the end of what the visitor says; undefined for more than the bound, or when it was cut off. */
@@ -158,7 +181,7 @@ export class DoorConnection {
     let length = this.#rest.length;
     for (let piece = await this.#read(); piece !== undefined; piece = await this.#read()) {
       length += piece.length;
-      if (length > maxOctets) return undefined;
+      if (length > maxOctets || !this.holds(length)) return undefined;
       pieces.push(piece);
     }
     this.#rest = Buffer.alloc(0);
@@ -167,19 +190,21 @@ export class DoorConnection {
 
   /** Up to and with the first `end`; undefined at the end, or beyond the bound. */
   async until(end: string, maxOctets: number): Promise<Buffer | undefined> {
-    for (let from = 0; ; ) {
-      const at = this.#rest.indexOf(end, from, 'latin1');
-      if (at >= 0) {
-        const found = this.#rest.subarray(0, at + end.length);
-        this.#rest = this.#rest.subarray(at + end.length);
-        return found;
-      }
-      if (this.#rest.length > maxOctets) return undefined;
-      from = Math.max(0, this.#rest.length - end.length + 1);
-      const piece = await this.#read();
-      if (piece === undefined) return undefined;
-      this.#rest = Buffer.concat([this.#rest, piece]);
+    const pieces = [this.#rest];
+    let length = this.#rest.length;
+    // Where the end may be: in what came last, or begun in what came before it.
+    let recent = this.#rest;
+    for (let at = recent.indexOf(end, 0, 'latin1'); at < 0; at = recent.indexOf(end, 0, 'latin1')) {
+      const piece = length > maxOctets ? undefined : await this.#read();
+      if (piece === undefined || !this.holds(length + piece.length)) return undefined;
+      recent = Buffer.concat([recent.subarray(Math.max(0, recent.length - end.length + 1)), piece]);
+      pieces.push(piece);
+      length += piece.length;
     }
+    const all = Buffer.concat(pieces);
+    const to = length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length;
+    this.#rest = all.subarray(to);
+    return all.subarray(0, to);
   }
 
   /** The next octet, which stays there; undefined at the end. */
