@@ -32,6 +32,8 @@ export const clearinghouseStatusShape = z.object({
   most: z.number(),
   counted: z.number(),
   reporters: z.number(),
+  /** Reports and revocations that did not count. */
+  passedOver: z.number(),
   allowed: z.number(),
   doors: z.array(
     z.object({

@@ -87,6 +87,8 @@ export interface Stats {
   /** Messages that were counted since the start. */
   readonly counted: number;
   readonly reporters: number;
+  /** Reports and revocations that did not count: too many of one reporter, about one cluster or of strangers. */
+  readonly passedOver: number;
   readonly allowed: number;
 }
 

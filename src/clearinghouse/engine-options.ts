@@ -25,6 +25,8 @@ export interface EngineOptions {
   readonly thresholds: Thresholds;
   /** Whose mail is bulk and wanted. */
   readonly isAllowed: (content: Content, source: Source) => boolean;
+  /** What another clearinghouse counts for, by its account: 0 to 1. Default: nothing. */
+  readonly trustOf?: (account: string) => number;
   /** Told of each change, so that it can be written down. */
   readonly note?: (entry: Entry) => void;
 }

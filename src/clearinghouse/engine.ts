@@ -1,24 +1,26 @@
-import { randomUUID } from 'node:crypto';
 import type { CheckOptions, LegacyKey, Source, Stats, Verdict } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
 import { bulkAtOnce, Clusters } from './clusters/clusters.ts';
 import type { Lists } from './clusters/lists.ts';
-import type { Match } from './clusters/match.ts';
-import { sizeFor } from './clusters/size.ts';
+import { clusterOf, type Match } from './clusters/match.ts';
+import { powerOfTwo, sizeFor } from './clusters/size.ts';
 import { type Kind, kinds } from './clusters/spectrum.ts';
 import type { Content } from './content/content.ts';
 import type { EngineOptions, Read } from './engine-options.ts';
-import { featuresOf, learnBoilerplate, learnWords, phrasesIn } from './features/features.ts';
+import { type Features, featuresOf, phrasesIn } from './features/features.ts';
 import { Hash } from './features/hash.ts';
-import { Pictures } from './features/image.ts';
-import { Spread } from './features/spread.ts';
+import { Learnt } from './features/learnt.ts';
 import type { Claim, Take } from './flood/claim.ts';
 import { FloodPart } from './flood/part.ts';
 import type { Entry } from './journal.ts';
+import { Recipients } from './recipients.ts';
 import { Reports } from './reports/reports.ts';
+import { DailyShare } from './reports/share.ts';
 import { Trust } from './reports/trust.ts';
 import { confidenceOf, testVerdict, unknown, viaOf } from './verdict.ts';
 
+/** Clusters that one stranger and all of them may begin in a day, as a share of all. */
+const begunShare = { each: 0.005, all: 0.1 } as const;
 /** Text of fewer features than this is a note that people write alike. */
 const shortText = 8;
 
@@ -29,9 +31,8 @@ const shortText = 8;
 export class Engine {
   readonly #options: EngineOptions;
   readonly #hash: Hash;
-  readonly #lexicon: Spread;
-  readonly #boilerplate: Spread;
-  readonly #pictures: Pictures;
+  readonly #learnt: Learnt;
+  readonly #recipients: Recipients;
   readonly #clusters: Clusters;
   readonly #aliases: Aliases;
   readonly #reports: Reports;
@@ -40,26 +41,29 @@ export class Engine {
   readonly #allowed = new Set<string>();
   readonly #most: number;
   #counted = 0;
+  readonly #begun: DailyShare;
   readonly #flood: FloodPart;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#hash = new Hash(options.key);
     const { memory } = options;
-    const spread = { counters: powerOfTwo(memory * 0.02), bits: powerOfTwo(memory * 0.02) * 4 };
-    this.#lexicon = new Spread(this.#hash, spread);
-    this.#boilerplate = new Spread(this.#hash, spread);
-    this.#pictures = new Pictures(powerOfTwo((memory * 0.02) / Pictures.octetsEach));
+    this.#recipients = new Recipients(this.#hash);
+    this.#learnt = new Learnt(this.#hash, memory * 0.06);
     this.#aliases = new Aliases(powerOfTwo((memory * 0.06) / Aliases.octetsEach));
     const size = sizeFor(memory * 0.8);
     this.#clusters = new Clusters(size);
     this.#reports = new Reports(this.#trust);
     this.#most = size.clusters;
+    this.#begun = new DailyShare({ each: begunShare.each * this.#most, all: begunShare.all * this.#most });
     this.#flood = new FloodPart({
       clusters: this.#clusters,
       reports: this.#reports,
       capacity: size.clusters,
+      trustOf: options.trustOf ?? (() => 0),
     });
+    // All memory is taken now: what is not there is found out at the start, and no message waits for it.
+    for (const octets of this.arrays()) octets.fill(0);
   }
 
   /** What is known of a message; by default this copy counts. */
@@ -71,8 +75,7 @@ export class Engine {
     if (read.content.isTest) return testVerdict;
     const { lists, features, match } = this.#matched(read);
     const cluster = counts ? this.#do(this.#copy(match, lists, { read, source, now })) : clusterOf(match);
-    if (counts) this.#counted++;
-    if (counts) learnWords(features, this.#parts, senderOf(read.content, source));
+    if (counts) this.#learn(read, features, source);
     const isAllowed = this.#options.isAllowed(read.content, source);
     const verdict = this.#verdict(cluster, { match, lists, now, isAllowed });
     return explains && cluster !== undefined
@@ -97,18 +100,18 @@ export class Engine {
   ): Verdict {
     if (read.content.isTest) return testVerdict;
     const { lists, features, match } = this.#matched(read);
-    const known = clusterOf(match);
     const cluster =
-      known ??
-      this.#do({
+      clusterOf(match) ??
+      this.#beginFor(source, now, () => ({
         ...this.#copy(match, lists, { read, source, now }),
         keys: this.#keysOf(read),
         begins: true,
-      });
+      }));
     if (cluster === undefined) return unknown;
+    for (const picture of this.#learnt.newPictures(read.images)) this.#do(picture);
     this.#do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
     if (side === 'revoked' && source.isKnown)
-      learnBoilerplate(features, this.#parts, senderOf(read.content, source));
+      this.#maybe(this.#learnt.fromGood(features, senderOf(read.content, source)));
     return this.#verdict(cluster, {
       match,
       lists,
@@ -149,6 +152,7 @@ export class Engine {
       most: this.#most,
       counted: this.#counted,
       reporters: this.#trust.size,
+      passedOver: this.#reports.passedOver,
       allowed: this.#allowed.size,
     };
   }
@@ -162,10 +166,12 @@ export class Engine {
     if (keys.length === 0) return unknown;
     const known = keys.map((key) => this.#aliasOf(key)).find((cluster) => cluster !== undefined);
     const hashes = keys.map((key) => this.#keyHash(key));
-    const recipients = this.#recipientsOf(source);
     const cluster =
       known ??
-      this.#do({ kind: 'copy', begins: true, ref: 0, lists: noLists, recipients, keys: hashes, now });
+      this.#beginFor(source, now, () => {
+        const recipients = this.#recipients.of(source);
+        return { kind: 'copy', begins: true, ref: 0, lists: noLists, recipients, keys: hashes, now };
+      });
     if (cluster === undefined) return unknown;
     this.#do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
     return { ...this.#verdict(cluster, { now }), via: 'key' };
@@ -174,9 +180,9 @@ export class Engine {
   /** Mail that is good: what it has in common with other good mail says nothing any more. */
   learn(read: Read, source: Source): void {
     const sender = senderOf(read.content, source);
-    const features = featuresOf(read.content, this.#parts);
-    learnBoilerplate(features, this.#parts, sender);
-    learnWords(features, this.#parts, sender);
+    const features = featuresOf(read.content, this.#learnt.parts);
+    this.#maybe(this.#learnt.fromGood(features, sender));
+    this.#maybe(this.#learnt.fromWords(features, sender));
   }
 
   /** What there is to tell other clearinghouses. */
@@ -192,11 +198,10 @@ export class Engine {
 
   /** Everything that is counted, to be written down as it is, and read back into the same places. */
   arrays(): readonly Uint8Array[] {
-    const counted = [...this.#clusters.arrays(), ...this.#aliases.arrays(), ...this.#pictures.arrays()];
-    const octets = counted.map(
+    const counted = [...this.#clusters.arrays(), ...this.#aliases.arrays(), ...this.#learnt.arrays()];
+    return counted.map(
       ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
     );
-    return [...octets, ...this.#lexicon.arrays(), ...this.#boilerplate.arrays()];
   }
 
   /** The rest of the state, as JSON. */
@@ -216,19 +221,14 @@ export class Engine {
     this.#flood.restore(Reflect.get(saved, 'flood'));
     const allowed: unknown = Reflect.get(saved, 'allowed');
     if (Array.isArray(allowed)) for (const name of allowed) this.#allowed.add(String(name));
-    this.#lexicon.restored();
-    this.#boilerplate.restored();
-  }
-
-  get #parts() {
-    return { hash: this.#hash, lexicon: this.#lexicon, boilerplate: this.#boilerplate };
+    this.#learnt.restored();
   }
 
   /** The features of a message, those of them that tell, and what it is a copy of. */
   #matched({ content, images, exact }: Read) {
-    const features = featuresOf(content, this.#parts);
+    const features = featuresOf(content, this.#learnt.parts);
     const pictures = images.map((image) => {
-      const { high, low } = this.#pictures.canonical(image);
+      const { high, low } = this.#learnt.pictureOf(image);
       return this.#hash.joined(kinds.images, high, low);
     });
     const body = exact === undefined ? [] : [this.#keyHash({ scheme: 'exact', value: exact })];
@@ -253,6 +253,7 @@ export class Engine {
       return entry.cluster;
     }
     if (entry.kind === 'take') return this.#flood.apply(entry);
+    if (entry.kind === 'learn' || entry.kind === 'picture') return void this.#learnt.apply(entry);
     const { ref, begins, lists, recipients, keys, now } = entry;
     const sighting = { lists, recipients, now };
     const known = this.#clusters.add(ref === 0 ? undefined : ref, sighting, begins);
@@ -269,24 +270,30 @@ export class Engine {
     return cluster;
   }
 
-  #recipientsOf({ recipients, targets, reporter }: Source): number[] {
-    const named = recipients.map((recipient) => this.#hash.text(recipient.toLowerCase()));
-    const missing = Math.min(most.targets, (targets ?? 1) - named.length);
-    // Where nobody says who they are, each target of a reporter is one of its own.
-    for (let n = 0; n < missing; n++)
-      named.push(this.#hash.text(`${reporter} ${this.#salt} ${this.#serial++}`));
-    return named;
+  #maybe(entry?: Entry): void {
+    if (entry !== undefined) this.#do(entry);
   }
-  /** Nobody else's, and no other start's. */
-  readonly #salt = randomUUID();
-  #serial = 0;
+
+  /** A message that counts teaches words and pictures. */
+  #learn({ content, images }: Read, features: Features, source: Source): void {
+    this.#counted++;
+    for (const picture of this.#learnt.newPictures(images)) this.#do(picture);
+    this.#maybe(this.#learnt.fromWords(features, senderOf(content, source)));
+  }
+
+  /** Begins a cluster with a word about it. Strangers, whose clusters `#begun` counts, have a share of them, so that they push nobody's out. */
+  #beginFor({ reporter, isKnown }: Source, now: number, entry: () => Entry): number | undefined {
+    if (isKnown || this.#begun.take(reporter, now)) return this.#do(entry());
+    this.#reports.passedOver++;
+    return undefined;
+  }
 
   #copy(
     match: Match | undefined,
     lists: Lists,
     { read, source, now }: { readonly read: Read; readonly source: Source; readonly now: number },
   ): Entry & { readonly kind: 'copy' } {
-    const recipients = this.#recipientsOf(source);
+    const recipients = this.#recipients.of(source);
     // What nothing is like has no cluster that keys could lead to; those of the same body lead there already.
     const isKnown =
       match === undefined ? recipients.length < bulkAtOnce : match.via === 'exact' && match.ref > 0;
@@ -369,7 +376,7 @@ export class Engine {
       return shared === 0 ? [] : [`${what}: ${shared} of ${list.length}`];
     };
     return [
-      ...phrasesIn(content, this.#parts, isCore),
+      ...phrasesIn(content, this.#learnt.parts, isCore),
       ...counted('structure', 'layout'),
       ...counted('chunks', 'pieces of files'),
       ...counted('images', 'pictures'),
@@ -378,7 +385,6 @@ export class Engine {
   }
 }
 
-const most = { targets: 1000 } as const;
 const noLists: Lists = [[], [], [], [], [], []];
 /** A few words and nothing else. */
 function isNote(lists: Lists): boolean {
@@ -386,15 +392,7 @@ function isNote(lists: Lists): boolean {
   return count('text') < shortText && count('chunks') === 0 && count('images') === 0;
 }
 
-function clusterOf(match: Match | undefined): number | undefined {
-  return match !== undefined && match.ref > 0 ? match.ref - 1 : undefined;
-}
-
 /** Whose words they are: who writes under many names of one domain is one. */
 function senderOf({ senderDomain }: Content, { sender, client }: Source): string {
   return senderDomain ?? sender?.split('@').at(-1) ?? client ?? '';
-}
-
-function powerOfTwo(octets: number): number {
-  return 2 ** Math.max(10, Math.floor(Math.log2(octets)));
 }

@@ -28,6 +28,15 @@ export type Entry =
       readonly cluster: number;
       readonly isAllowed: boolean;
     }
+  /** Words or features of everybody that a sender was seen to use, and that it was not known to. */
+  | {
+      readonly kind: 'learn';
+      readonly what: 'words' | 'boilerplate';
+      readonly by: number;
+      readonly things: readonly number[];
+    }
+  /** A picture that is like none before. */
+  | { readonly kind: 'picture'; readonly high: number; readonly low: number }
   /** What another clearinghouse claims; `ref` is what it was found to be like, 0 for nothing. */
   | { readonly kind: 'take'; readonly now: number; readonly ref: number; readonly take: Take };
 
@@ -44,26 +53,50 @@ export function encodeEntry(entry: Entry): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** The entries of a journal up to its end, or to where it was broken off or damaged. */
-export function* decodeEntries(journal: Buffer): Generator<Entry> {
+/** The entries of a journal, and where each ends, up to its end or to where it was broken off or damaged. */
+export function* decodeEntries(journal: Buffer): Generator<{ readonly entry: Entry; readonly end: number }> {
   let at = 0;
   while (at + headOctets <= journal.length) {
     const length = journal.readUInt32LE(at);
     const body = journal.subarray(at + headOctets, at + headOctets + length);
     if (length > maxOctets || body.length < length || crc32(body) !== journal.readUInt32LE(at + 4)) return;
-    const entry = body[0] === 67 ? decodeCopy(body) : decodeJson(body);
+    const entry = decodeBody(body);
     if (entry === undefined) return;
-    yield entry;
     at += headOctets + length;
+    yield { entry, end: at };
   }
+}
+
+function decodeBody(body: Buffer): Entry | undefined {
+  const letter = String.fromCharCode(body[0] ?? 0);
+  if (letter === 'C') return decodeCopy(body);
+  return letter === 'L' ? decodeLearn(body) : decodeJson(body);
 }
 
 function encodeBody(entry: Entry): Buffer {
   if (entry.kind === 'copy') return encodeCopy(entry);
+  if (entry.kind === 'learn') return encodeLearn(entry);
   if (entry.kind !== 'take') return Buffer.from(`W${JSON.stringify(entry)}`);
   const { sketch, ...claim } = entry.take.claim;
   const octets = Buffer.from(sketch).toString('base64');
   return Buffer.from(`T${JSON.stringify({ ...entry, take: { ...entry.take, claim }, sketch: octets })}`);
+}
+
+/** `L`, of words or not, the sender, then all things. */
+function encodeLearn({ what, by, things }: Entry & { readonly kind: 'learn' }): Buffer {
+  const octets = Buffer.alloc(2 + 8 * (1 + things.length));
+  octets.write('L', 0, 'latin1');
+  octets[1] = what === 'words' ? 1 : 0;
+  let at = 2;
+  for (const number of [by, ...things]) at = octets.writeDoubleLE(number, at);
+  return octets;
+}
+
+function decodeLearn(body: Buffer): Entry | undefined {
+  if (body.length < 10 || body.length % 8 !== 2) return undefined;
+  const numbers = Array.from({ length: (body.length - 2) / 8 }, (_, at) => body.readDoubleLE(2 + 8 * at));
+  const [by = 0, ...things] = numbers;
+  return { kind: 'learn', what: body[1] === 1 ? 'words' : 'boilerplate', by, things };
 }
 
 /** `C`, flags, time, reference, the lengths of the lists, then all numbers. */
@@ -117,7 +150,7 @@ function decodeCopy(body: Buffer): Entry | undefined {
 function decodeJson(body: Buffer): Entry | undefined {
   try {
     const entry: Entry & { readonly sketch?: string } = JSON.parse(body.subarray(1).toString());
-    if (entry.kind === 'word' || entry.kind === 'allow') return entry;
+    if (entry.kind === 'word' || entry.kind === 'allow' || entry.kind === 'picture') return entry;
     const sketch = new Uint8Array(Buffer.from(entry.sketch ?? '', 'base64'));
     if (entry.kind !== 'take' || sketch.length !== registers) return undefined;
     const { now, ref, take } = entry;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { memoryLog, systemClock } from '../base/index.ts';
+import { manualClock, memoryLog, systemClock } from '../base/index.ts';
 import { defaultThresholds } from './engine-options.ts';
 import { openClearinghouse } from './open.ts';
 
@@ -153,4 +153,15 @@ test('copies that are identical are counted apart', async (t) => {
   for (let n = 0; n < 4; n++) await clearinghouse.check(message(1), source(n));
   const verdict = await clearinghouse.check(message(1), source(9), { counts: false });
   assert.deepEqual([verdict.exact, verdict.count], [4, 4]);
+});
+
+test('a clearinghouse that cannot be opened says so once, and is not begun again', async (t) => {
+  const folder = await folderOf(t);
+  await mkdir(join(folder, 'snapshot'));
+  const [log, clock] = [memoryLog(), manualClock()];
+  const options = { folder, memory: 16e6, thresholds: defaultThresholds, allowed: [], clock, log };
+  await assert.rejects(openClearinghouse(options), /EISDIR/);
+  clock.advance(60_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(log.lines.filter(({ event }) => event === 'clearinghouse-failed').length, 1);
 });

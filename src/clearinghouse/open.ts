@@ -34,12 +34,14 @@ export interface ClearinghouseOptions {
   };
   /** The secret of a network of clearinghouses, 16 octets; without one it makes a key of its own. */
   readonly networkKey?: Uint8Array;
+  /** What other clearinghouses count for, 0 to 1, by the fingerprints of their certificates. Default: nothing. */
+  readonly trusts?: ReadonlyMap<string, number>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Questions that wait at most, and what of a message is looked at, in octets. */
-const most = { waiting: 1000, octets: 8 * 2 ** 20 } as const;
+/** Questions that wait at most, and their messages together, in octets; what of one is looked at; claims that wait. */
+const most = { waiting: 1000, waitingOctets: 64 * 2 ** 20, octets: 8 * 2 ** 20, takes: 1000 } as const;
 const syncMs = 1000;
 /** A thread that dies again and again is begun again this much later. */
 const restartMs = 5000;
@@ -50,11 +52,18 @@ export async function openClearinghouse(options: ClearinghouseOptions): Promise<
   const { folder } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const clearinghouse = new OpenClearinghouse(options, options.networkKey ?? (await keyIn(folder)));
-  await clearinghouse.start();
+  try {
+    await clearinghouse.start();
+  } catch (error) {
+    await clearinghouse[Symbol.asyncDispose]();
+    throw error;
+  }
   return clearinghouse;
 }
 
 interface Waiting {
+  /** Of the message. */
+  readonly octets: number;
   readonly resolve: (verdict: Verdict) => void;
   readonly reject: (error: Error) => void;
 }
@@ -72,6 +81,9 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     { resolve: (stats: Stats) => void; reject: (error: Error) => void }
   >();
   #serial = 0;
+  #waitingOctets = 0;
+  /** Claims of others that came while there was no thread. */
+  #takes: Take[] = [];
   #isEnding = false;
   #ended: (() => void) | undefined;
 
@@ -83,17 +95,19 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
 
   /** Resolves when what was counted before is read. */
   start(): Promise<void> {
-    const { folder, memory, thresholds, allowed, log } = this.#options;
-    const data: WorkerData = { folder, key: this.#key, memory, thresholds, allowed, syncMs };
+    const { folder, memory, thresholds, allowed, log, trusts = new Map() } = this.#options;
+    const data: WorkerData = { folder, key: this.#key, memory, thresholds, allowed, trusts, syncMs };
     const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(name, import.meta.url), { workerData: data });
     this.#worker = worker;
     const ready = Promise.withResolvers<void>();
     worker.on('message', (answer: Answer) => {
       if (answer.kind === 'ready') {
-        const { entries, because } = answer;
+        const { entries, torn, because } = answer;
         if (because !== undefined) log.error('clearinghouse-state-unusable', { folder, because });
+        if (torn > 0) log.warn('clearinghouse-journal-torn', { folder, octets: torn });
         log.info('clearinghouse-ready', { folder, entries });
+        this.take(this.#takes.splice(0));
         ready.resolve();
       } else this.#take(answer);
     });
@@ -153,7 +167,9 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   /** Takes what other ones claim. */
   take(takes: readonly Take[]): void {
     const now = this.#options.clock.now();
-    this.#worker?.postMessage({ kind: 'flood-take', takes, now } satisfies Question);
+    if (this.#worker === undefined) this.#takes = [...this.#takes, ...takes].slice(-most.takes);
+    else if (takes.length > 0)
+      this.#worker.postMessage({ kind: 'flood-take', takes, now } satisfies Question);
   }
 
   /** Writes down what was counted, and ends. */
@@ -180,13 +196,15 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     const worker = this.#worker;
     if (worker === undefined || this.#isEnding)
       return Promise.reject(new ClearinghouseBusy('it is not running'));
-    if (this.#waiting.size >= most.waiting)
-      return Promise.reject(new ClearinghouseBusy('too many questions wait'));
+    const octets = subject.kind === 'message' ? Math.min(subject.octets.length, most.octets) : 0;
+    const isFull = this.#waiting.size >= most.waiting || this.#waitingOctets + octets > most.waitingOctets;
+    if (isFull) return Promise.reject(new ClearinghouseBusy('too many questions wait'));
     const id = ++this.#serial;
     const given =
-      subject.kind === 'message' ? { ...subject, octets: subject.octets.slice(0, most.octets) } : subject;
+      subject.kind === 'message' ? { ...subject, octets: subject.octets.slice(0, octets) } : subject;
     const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
-    this.#waiting.set(id, { resolve, reject });
+    this.#waiting.set(id, { octets, resolve, reject });
+    this.#waitingOctets += octets;
     const now = this.#options.clock.now();
     worker.postMessage({ kind: 'ask', id, verb, subject: given, source, check, now } satisfies Question);
     return promise;
@@ -212,6 +230,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   #settle(answer: Answer & { readonly kind: 'verdict' | 'failed' | 'unknown' }): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
+    this.#waitingOctets -= waiting?.octets ?? 0;
     if (answer.kind === 'verdict') waiting?.resolve(answer.verdict);
     else if (answer.kind === 'unknown') waiting?.reject(new UnknownCluster('nothing like it is known'));
     else {
@@ -227,6 +246,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     this.#ended?.();
     for (const { reject } of this.#waiting.values()) reject(new ClearinghouseBusy('it is not running'));
     this.#waiting.clear();
+    this.#waitingOctets = 0;
     for (const resolve of this.#asked.values()) resolve([]);
     this.#asked.clear();
     for (const { reject } of this.#askedStats.values()) reject(new ClearinghouseBusy('it is not running'));

@@ -1,10 +1,12 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { piecesOf, syncFolder, writeSynced } from './files.ts';
 import { decodeEntries, type Entry, encodeEntry } from './journal.ts';
 
 /** What can be written down and read back. */
 export interface Storable {
+  /** The same arrays each time, zeros at first. */
   arrays(): readonly Uint8Array[];
   save(): unknown;
   restore(saved: unknown): void;
@@ -14,55 +16,105 @@ export interface Storable {
 /** What is kept of a state that was read. */
 export interface Restored {
   readonly entries: number;
-  /** Why the snapshot was of no use; absent where it was, or where there was none. */
+  /** Octets at the end of journals that were broken off or damaged, and left out. */
+  readonly torn: number;
+  /** Why the snapshot or journals were of no use and put aside; absent where they were, or where there were none. */
   readonly because?: string;
 }
 
-const layout = 1;
-const magic = 'PHCH';
+interface Head {
+  readonly of: string;
+  /** The journal that goes on with it. */
+  readonly from: number;
+  readonly sizes: readonly number[];
+  readonly crc: number;
+  readonly saved: unknown;
+}
+
+const magic = { snapshot: 'PHC2', journal: 'PHJ2' } as const;
+/** Magic, length and CRC-32 of what follows, which is JSON. */
+const headOctets = 12;
 /** Then a snapshot is written, so that a start has not much to play. */
 const maxJournal = 64 * 2 ** 20;
-const pieceOctets = 4 * 2 ** 20;
+/** What waits for a disk that takes nothing. */
+const maxWaiting = 16 * 2 ** 20;
+/** Syncs until a snapshot is tried again that could not be written. */
+const pause = 60;
 
 /**
  * The counts on disk: a snapshot of all that is in memory, and journals of what changed since. A journal is synced
- * once a second, so a crash loses the last second. What is damaged is left out, and what was written before it counts.
+ * once a second, so a crash loses the last second. What is broken off is left out, and what was written before it
+ * counts; what cannot be used at all is put aside as `*.unusable`.
  */
 export class StateFiles implements AsyncDisposable {
   readonly #folder: string;
   readonly #storable: Storable;
+  /** What the counts are of: another key or size makes nonsense of them. */
+  readonly #of: string;
   #journal: FileHandle | undefined;
   #serial = 0;
+  /** Octets of the journal that is open, and of all since the snapshot. */
+  #length = 0;
   #written = 0;
   #waiting: Buffer[] = [];
+  #waitingOctets = 0;
+  /** Changes were lost on the way to the journal: only a snapshot is whole again. */
+  #hasHole = false;
+  #pause = 0;
   #work: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: string, storable: Storable) {
+  constructor(folder: string, storable: Storable, of: string) {
     this.#folder = folder;
     this.#storable = storable;
+    this.#of = of;
   }
 
   /** Reads what is there and begins a journal. Rejects with the system's errors. */
   async open(): Promise<Restored> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const snapshot = await this.#readSnapshot();
-    const from = snapshot.from ?? 0;
+    const because: string[] = [];
+    const from = await this.#readSnapshot().catch(async (error: unknown) => {
+      if (!(error instanceof Unusable)) throw error;
+      because.push(`snapshot: ${error.message}`);
+      // Journals say what changed; without what it was they say nothing.
+      await this.#putAside('snapshot', ...(await this.#journals()).map(nameOf));
+      return 0;
+    });
     const serials = (await this.#journals()).filter((serial) => serial >= from);
-    let entries = 0;
+    let [entries, torn] = [0, 0];
     for (const serial of serials) {
-      for (const entry of decodeEntries(await readFile(this.#path(serial)))) {
-        this.#storable.apply(entry);
-        entries++;
+      const octets = await readFile(this.#path(serial));
+      const head = octets.subarray(0, this.#journalHead().length);
+      // Broken off before it began.
+      if (this.#journalHead().subarray(0, head.length).equals(head)) {
+        let read = head.length;
+        for (const { entry, end } of decodeEntries(octets.subarray(head.length))) {
+          this.#storable.apply(entry);
+          entries++;
+          read = head.length + end;
+        }
+        torn += octets.length - read;
+        this.#written += read;
+      } else {
+        because.push(`${nameOf(serial)}: it is of another key, size or layout`);
+        await this.#putAside(nameOf(serial));
       }
     }
     this.#serial = Math.max(from, ...serials, 0) + 1;
-    this.#journal = await open(this.#path(this.#serial), 'a', 0o600);
-    return { entries, ...(snapshot.because !== undefined && { because: snapshot.because }) };
+    this.#journal = await this.#openJournal(this.#serial);
+    this.#length = this.#journalHead().length;
+    return { entries, torn, ...(because.length > 0 && { because: because.join('; ') }) };
   }
 
   /** Notes a change; it is on disk with the next `sync`. */
   note(entry: Entry): void {
-    this.#waiting.push(encodeEntry(entry));
+    if (this.#hasHole) return;
+    const octets = encodeEntry(entry);
+    this.#waiting.push(octets);
+    this.#waitingOctets += octets.length;
+    if (this.#waitingOctets <= maxWaiting) return;
+    this.#hasHole = true;
+    this.#takeWaiting();
   }
 
   /** Writes and syncs what was noted; a snapshot when there is much. One after the other. */
@@ -73,93 +125,139 @@ export class StateFiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.sync();
-    if (this.#written > 0) await this.#snapshot();
-    await this.#journal?.close();
+    await this.#work;
+    try {
+      if (!this.#hasHole) await this.#append();
+      if (this.#written > 0 || this.#hasHole) await this.#snapshot();
+    } finally {
+      await this.#journal?.close();
+    }
   }
 
   async #sync(): Promise<void> {
-    const octets = Buffer.concat(this.#waiting);
-    this.#waiting = [];
+    if (!this.#hasHole) await this.#append();
+    if (this.#pause > 0) this.#pause--;
+    else if (this.#hasHole || this.#written > maxJournal) await this.#snapshot();
+  }
+
+  /** Writes what waits. Where that fails the journal ends where it was whole, and it waits on. */
+  async #append(): Promise<void> {
+    const octets = this.#takeWaiting();
     if (octets.length === 0) return;
-    await this.#journal?.write(octets);
-    await this.#journal?.datasync();
+    try {
+      await this.#journal?.writeFile(octets);
+      await this.#journal?.datasync();
+    } catch (error) {
+      this.#waiting.unshift(octets);
+      this.#waitingOctets += octets.length;
+      await this.#journal?.truncate(this.#length).catch(() => {
+        this.#hasHole = true;
+        this.#takeWaiting();
+      });
+      throw error;
+    }
+    this.#length += octets.length;
     this.#written += octets.length;
-    if (this.#written > maxJournal) await this.#snapshot();
   }
 
   /**
    * The memory is copied at once, while nothing changes it; what is noted from then on goes to the next journal, which
-   * is there before the snapshot counts.
+   * is there before the snapshot counts. Where it cannot be written the journal goes on.
    */
   async #snapshot(): Promise<void> {
-    const arrays = this.#storable.arrays();
+    this.#pause = pause;
     const from = this.#serial + 1;
-    const sizes = arrays.map(({ length }) => length);
+    const wasHole = this.#hasHole;
+    this.#hasHole = false;
+    const before = this.#takeWaiting();
+    const arrays = this.#storable.arrays();
     const copy = Buffer.concat(arrays);
-    const head = Buffer.from(
-      JSON.stringify({ layout, from, sizes, crc: crc32(copy), saved: this.#storable.save() }),
-    );
-    const rest = Buffer.concat(this.#waiting);
-    this.#waiting = [];
-    const journal = await open(this.#path(from), 'a', 0o600);
-    await this.#journal?.write(rest);
-    const temporary = join(this.#folder, 'snapshot.new');
-    const file = await open(temporary, 'w', 0o600);
+    const head = { of: this.#of, from, sizes: arrays.map(({ length }) => length), crc: crcOf(copy) };
+    const json = Buffer.from(JSON.stringify({ ...head, saved: this.#storable.save() } satisfies Head));
+    let journal: FileHandle | undefined;
     try {
-      const size = Buffer.alloc(8);
-      size.write(magic, 'latin1');
-      size.writeUInt32LE(head.length, 4);
-      await file.write(Buffer.concat([size, head]));
-      for (let at = 0; at < copy.length; at += pieceOctets)
-        await file.write(copy.subarray(at, at + pieceOctets));
-      await file.datasync();
-    } finally {
-      await file.close();
+      const temporary = join(this.#folder, 'snapshot.new');
+      await writeSynced(temporary, [headOf(json), json, copy]);
+      journal = await this.#openJournal(from);
+      await rename(temporary, join(this.#folder, 'snapshot'));
+      await syncFolder(this.#folder);
+    } catch (error) {
+      await journal?.close();
+      this.#hasHole = wasHole || this.#hasHole;
+      if (this.#hasHole) this.#takeWaiting();
+      else {
+        this.#waiting.unshift(before);
+        this.#waitingOctets += before.length;
+      }
+      throw error;
     }
-    await rename(temporary, join(this.#folder, 'snapshot'));
-    await syncFolder(this.#folder);
     await this.#journal?.close();
     this.#journal = journal;
     this.#serial = from;
+    this.#length = this.#journalHead().length;
     this.#written = 0;
+    this.#pause = 0;
     for (const serial of await this.#journals())
       if (serial < from) await rm(this.#path(serial), { force: true });
   }
 
-  async #readSnapshot(): Promise<{ readonly from?: number; readonly because?: string }> {
-    let octets: Buffer;
+  #takeWaiting(): Buffer {
+    const octets = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingOctets = 0;
+    return octets;
+  }
+
+  async #openJournal(serial: number): Promise<FileHandle> {
+    const file = await open(this.#path(serial), 'a', 0o600);
     try {
-      octets = await readFile(join(this.#folder, 'snapshot'));
+      // One that is there already was begun for a snapshot that did not come about.
+      await file.truncate(0);
+      await file.writeFile(this.#journalHead());
+      return file;
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
+      await file.close();
       throw error;
-    }
-    try {
-      return { from: this.#restore(octets) };
-    } catch (error) {
-      return { because: error instanceof Error ? error.message : String(error) };
     }
   }
 
-  /** Puts the snapshot into memory; gives the journal that it goes on with. Throws for what does not fit. */
-  #restore(octets: Buffer): number {
-    if (octets.toString('latin1', 0, 4) !== magic) throw new Error('it is no snapshot');
-    const headEnd = 8 + octets.readUInt32LE(4);
-    const head: { layout: number; from: number; sizes: number[]; crc: number; saved: unknown } = JSON.parse(
-      octets.toString('utf8', 8, headEnd),
-    );
-    const arrays = this.#storable.arrays();
-    const isSame = head.layout === layout && arrays.every(({ length }, at) => head.sizes[at] === length);
-    if (!isSame) throw new Error('it is of another size or layout');
-    if (crc32(octets.subarray(headEnd)) !== head.crc) throw new Error('it is damaged');
-    let at = headEnd;
-    for (const array of arrays) {
-      array.set(octets.subarray(at, at + array.length));
-      at += array.length;
+  #journalHead(): Buffer {
+    return Buffer.concat([Buffer.from(magic.journal), Buffer.from(this.#of, 'hex')]);
+  }
+
+  /** Puts the snapshot into memory; the journal that it goes on with, 0 where there is none. Rejects with `Unusable`. */
+  async #readSnapshot(): Promise<number> {
+    let file: FileHandle;
+    try {
+      file = await open(join(this.#folder, 'snapshot'), 'r');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0;
+      throw error;
     }
-    this.#storable.restore(head.saved);
-    return head.from;
+    try {
+      const head = await readHead(file);
+      const arrays = this.#storable.arrays();
+      const isSame = head.of === this.#of && arrays.every(({ length }, at) => head.sizes[at] === length);
+      if (!isSame) throw new Unusable('it is of another key, size or layout');
+      let crc = 0;
+      for (const array of arrays)
+        for (const piece of piecesOf(array)) {
+          await readAll(file, piece);
+          crc = crc32(piece, crc);
+        }
+      if (crc !== head.crc) throw new Unusable('it is damaged');
+      this.#storable.restore(head.saved);
+      return head.from;
+    } catch (error) {
+      if (error instanceof Unusable) for (const array of this.#storable.arrays()) array.fill(0);
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #putAside(...names: readonly string[]): Promise<void> {
+    for (const name of names) await rename(join(this.#folder, name), join(this.#folder, `${name}.unusable`));
   }
 
   async #journals(): Promise<number[]> {
@@ -170,15 +268,52 @@ export class StateFiles implements AsyncDisposable {
   }
 
   #path(serial: number): string {
-    return join(this.#folder, `journal-${serial}`);
+    return join(this.#folder, nameOf(serial));
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
+/** What was written down is of no use. */
+class Unusable extends Error {
+  override readonly name = 'Unusable';
+}
+
+function nameOf(serial: number): string {
+  return `journal-${serial}`;
+}
+
+function headOf(json: Buffer): Buffer {
+  const head = Buffer.alloc(headOctets);
+  head.write(magic.snapshot, 'latin1');
+  head.writeUInt32LE(json.length, 4);
+  head.writeUInt32LE(crc32(json), 8);
+  return head;
+}
+
+async function readHead(file: FileHandle): Promise<Head> {
+  const head = Buffer.alloc(headOctets);
+  await readAll(file, head);
+  if (head.toString('latin1', 0, 4) !== magic.snapshot)
+    throw new Unusable('it is no snapshot of this layout');
+  const { size } = await file.stat();
+  const length = head.readUInt32LE(4);
+  if (length > size) throw new Unusable('it is damaged');
+  const json = Buffer.alloc(length);
+  await readAll(file, json);
+  if (crc32(json) !== head.readUInt32LE(8)) throw new Unusable('it is damaged');
+  return JSON.parse(json.toString());
+}
+
+/** Fills the octets with what comes next in the file. */
+async function readAll(file: FileHandle, octets: Uint8Array): Promise<void> {
+  for (let at = 0; at < octets.length; ) {
+    const { bytesRead } = await file.read(octets, at, octets.length - at);
+    if (bytesRead === 0) throw new Unusable('it is broken off');
+    at += bytesRead;
   }
+}
+
+function crcOf(octets: Uint8Array): number {
+  let crc = 0;
+  for (const piece of piecesOf(octets)) crc = crc32(piece, crc);
+  return crc;
 }

@@ -11,6 +11,8 @@ export interface WorkerData {
   readonly thresholds: Thresholds;
   /** Sender domains and list ids whose bulk is wanted. */
   readonly allowed: readonly string[];
+  /** What other clearinghouses count for, 0 to 1, by the account that answers for them. */
+  readonly trusts: ReadonlyMap<string, number>;
   readonly syncMs: number;
 }
 

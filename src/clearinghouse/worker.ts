@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Verdict } from './ask.ts';
 import { readContent } from './content/read.ts';
@@ -24,10 +25,12 @@ const options: EngineOptions = {
     const names = [senderDomain, listId, address, address.slice(address.lastIndexOf('@') + 1)];
     return names.some((name) => name !== undefined && name !== '' && allowed.has(name));
   },
+  trustOf: (account) => data.trusts.get(account) ?? 0,
   note: (entry) => files.note(entry),
 };
 const engine = new Engine(options);
-const files = new StateFiles(data.folder, engine);
+const countsOf = createHash('sha256').update(data.key).update(`${data.memory}`).digest('hex');
+const files = new StateFiles(data.folder, engine, countsOf);
 const restored = await files.open();
 port.postMessage({ kind: 'ready', ...restored } satisfies Answer);
 

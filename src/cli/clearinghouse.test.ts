@@ -55,7 +55,7 @@ test('status shows the doors and the peers', async (t) => {
   const door = { name: 'pyzor', address: '127.0.0.1:24441', requests: 7, refused: 2, faults: 1 };
   const { data } = await fakeRelay(t, {
     clearinghouseStatus: async () => ({
-      ...{ clusters: 5, most: 100, counted: 70, reporters: 2, allowed: 1 },
+      ...{ clusters: 5, most: 100, counted: 70, reporters: 2, passedOver: 3, allowed: 1 },
       doors: [door],
       peers: [
         { name: 'north', isLinked: true },
@@ -64,7 +64,10 @@ test('status shows the doors and the peers', async (t) => {
     }),
   });
   const { out } = await run(['clearinghouse', 'status', '--data', data]);
-  assert.match(out, /70 messages counted since the start; 5 of 100 clusters, 1 allowed; 2 reporters/);
+  assert.match(
+    out,
+    /70 messages counted since the start; 5 of 100 clusters, 1 allowed; 2 reporters, 3 of whose words were passed over/,
+  );
   assert.match(out, /peer north: linked\npeer south: no link\n/);
   assert.match(out, /^pyzor +127\.0\.0\.1:24441 +7 +2 +1$/m);
   const json = await run(['clearinghouse', 'status', '--json', '--data', data]);

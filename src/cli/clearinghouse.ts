@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import {
   type BulkQuestion,
@@ -40,9 +41,9 @@ export const clearinghouseStatus: Command = {
 };
 
 async function printStatus(status: ClearinghouseStatus, io: Io): Promise<void> {
-  const { clusters, most, counted, reporters, allowed, doors, peers } = status;
+  const { clusters, most, counted, reporters, passedOver, allowed, doors, peers } = status;
   await io.out(
-    `${counted} messages counted since the start; ${clusters} of ${most} clusters, ${allowed} allowed; ${reporters} reporters\n`,
+    `${counted} messages counted since the start; ${clusters} of ${most} clusters, ${allowed} allowed; ${reporters} reporters, ${passedOver} of whose words were passed over\n`,
   );
   for (const { name, isLinked } of peers ?? [])
     await io.out(`peer ${harmlessText(name)}: ${isLinked ? 'linked' : 'no link'}\n`);
@@ -69,11 +70,11 @@ export function clearinghouseAsk(verb: BulkQuestion['verb']): Command {
     options: { ...locationOptions, json: { help: 'the verdict as a JSON object' } },
     notes: `
 FILE has the message as it came, with its header; - or nothing is standard input. CLUSTER is the name that a verdict
-gave it, such as 1r-1.${verb === 'check' ? ' Exit 0 when it is not bulk, 1 when it is.' : ''}`,
+gave it, such as 1r-1; a file of that name comes first.${verb === 'check' ? ' Exit 0 when it is not bulk, 1 when it is.' : ''}`,
     arity: { min: 0, max: 1 },
     async run(args, io) {
       const [which = '-'] = args.rest;
-      const isCluster = /^[0-9a-z]{1,7}-[0-9a-z]{1,7}$/.test(which);
+      const isCluster = /^[0-9a-z]{1,7}-[0-9a-z]{1,7}$/.test(which) && !existsSync(resolvePath(io, which));
       if (which === '-' && io.isTerminal.stdin)
         throw usage(command, 'a file or the name of a cluster is missing');
       const question: BulkQuestion = isCluster ? { verb, cluster: which } : { verb };

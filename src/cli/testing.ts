@@ -133,6 +133,7 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
       most: 1,
       counted: 0,
       reporters: 0,
+      passedOver: 0,
       allowed: 0,
       doors: [],
     }),

@@ -79,7 +79,10 @@ export class RelayClearinghouse implements AsyncDisposable {
           ),
           isSignedBy: createSignedBy(resolver),
         },
-        ...(flooding !== undefined && { networkKey: flooding.networkKey }),
+        ...(flooding !== undefined && {
+          networkKey: flooding.networkKey,
+          trusts: new Map(flooding.peers.map(({ fingerprint, trust }) => [fingerprint.toLowerCase(), trust])),
+        }),
         clock,
         log,
       }),

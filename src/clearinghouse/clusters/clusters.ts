@@ -85,6 +85,7 @@ export class Clusters {
   #vote(list: readonly number[], kind: number, votes: Map<Ref, number>): readonly number[] {
     const most = kind === kinds.exact ? ways : mostPlaces;
     const telling: number[] = [];
+    this.#postings.fetch(list);
     for (const feature of list) {
       const count = this.#postings.find(feature, this.#refs);
       if (count > most) continue;
@@ -123,8 +124,7 @@ export class Clusters {
   }
 
   recipientsOf(cluster: number, now: number): number {
-    const isMany = (this.#copies[cluster] ?? 0) >= halfLife.manyFrom;
-    return this.#recipients.count(cluster, now, isMany ? halfLife.many : halfLife.few);
+    return this.#recipients.count(cluster, now, this.#halfLifeOf(cluster));
   }
 
   /** What repeats in it; see `Spectra.core`. */
@@ -134,8 +134,7 @@ export class Clusters {
 
   /** Whom it went to, as a sketch. */
   sketchOf(cluster: number, now: number): Uint8Array {
-    const isMany = (this.#copies[cluster] ?? 0) >= halfLife.manyFrom;
-    return this.#recipients.sketch(cluster, now, isMany ? halfLife.many : halfLife.few);
+    return this.#recipients.sketch(cluster, now, this.#halfLifeOf(cluster));
   }
 
   /**
@@ -294,6 +293,10 @@ export class Clusters {
     }));
   }
 
+  #halfLifeOf(cluster: number): number {
+    return this.copiesOf(cluster) >= halfLife.manyFrom ? halfLife.many : halfLife.few;
+  }
+
   /** From how many copies on a feature is one of the core. */
   #leastCount(cluster: number): number {
     const counted = this.#counted[cluster] ?? 0;
@@ -310,13 +313,10 @@ export class Clusters {
     const cluster = this.#allocate(now);
     this.#spectra.clear(cluster);
     this.#recipients.clear(cluster, now);
-    this.#copies[cluster] = 0;
-    this.#counted[cluster] = 0;
     this.#firstSeen[cluster] = now;
     this.#generation[cluster] = (this.#generation[cluster] ?? 0) + 1;
-    this.#cuts[cluster] = 0;
-    this.#compared[cluster] = 0;
-    this.#shares[cluster] = 0;
+    for (const counts of [this.#copies, this.#counted, this.#cuts, this.#compared, this.#shares])
+      counts[cluster] = 0;
     if (ref === undefined) return cluster;
     const place = -ref - 1;
     this.#firstSeen[cluster] = this.#singles.seenAt(place);
@@ -389,7 +389,7 @@ export class Clusters {
     let worst = Number.NEGATIVE_INFINITY;
     for (let step = 0; step < 32; step++) {
       const cluster = (this.#hand + step) % this.#size.clusters;
-      const age = now - (this.#lastSeen[cluster] ?? 0);
+      const age = Math.abs(now - (this.#lastSeen[cluster] ?? 0));
       const worth = Math.log2(1 + (this.#copies[cluster] ?? 0));
       const score = age / worth;
       if (score > worst) [victim, worst] = [cluster, score];

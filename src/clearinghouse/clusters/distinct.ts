@@ -73,6 +73,8 @@ export class DistinctCounts {
   /** A new generation begins when the time of the one under way is over. */
   #turn(subject: number, at: number, halfLifeMs: number): void {
     const begun = this.#begunAt[subject] ?? 0;
+    // By a clock that was ahead; from now on it fades as it should.
+    if (begun > at) this.#begunAt[subject] = at;
     if (at - begun < halfLifeMs) return;
     const from = subject * registers;
     const isNext = at - begun < 2 * halfLifeMs;

@@ -8,6 +8,11 @@ export interface Match {
   readonly score: number;
 }
 
+/** The number of the cluster that it is a copy of; none where it is like a single message. */
+export function clusterOf(match: Match | undefined): number | undefined {
+  return match !== undefined && match.ref > 0 ? match.ref - 1 : undefined;
+}
+
 /** How much a message and what was seen before have in common, in one kind of features. */
 export interface Common {
   /** Features of what was seen: those that repeat, or the sample of a single message. */

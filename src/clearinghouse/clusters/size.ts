@@ -22,3 +22,8 @@ export function sizeFor(octets: number): ClustersSize {
     ),
   };
 }
+
+/** The largest power of two that is not above it, 1024 at least. */
+export function powerOfTwo(octets: number): number {
+  return 2 ** Math.max(10, Math.floor(Math.log2(octets)));
+}

@@ -1,6 +1,7 @@
 import type { Content, Leaf } from '../content/content.ts';
 import { chunkHashes } from './chunks.ts';
 import type { Hash } from './hash.ts';
+import { smallest } from './smallest.ts';
 import type { Spread } from './spread.ts';
 
 /** What a message is made of, as hashes. Each list has no hash twice and is in the order of its numbers. */
@@ -47,13 +48,15 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
   const words = content.words.map((word) => hash.text(word));
   const sequence = shingles(wordsInUse(content, words, parts).hashes, hash);
   const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
+  const text = smallest(sequence, maxText);
+  boilerplate.fetch(text);
   return {
-    text: distinct(sequence, maxText).filter(isRare),
+    text: text.filter(isRare),
     words,
     sequence,
-    actions: distinct(actions, maxOthers).filter(isRare),
-    structure: distinct(structures(content.structure, hash), maxOthers).filter(isRare),
-    chunks: distinct(
+    actions: smallest(actions, maxOthers).filter(isRare),
+    structure: smallest(structures(content.structure, hash), maxOthers).filter(isRare),
+    chunks: smallest(
       content.leaves.filter(isFile).flatMap((leaf) => chunkHashes(leaf.octets, hash)),
       maxOthers,
     ),
@@ -65,21 +68,9 @@ function isFile({ type, isAttachment }: Leaf): boolean {
   return !type.startsWith('image/') && (isAttachment || !type.startsWith('text/'));
 }
 
-/** Counts the words of a message for its sender. */
-export function learnWords({ words }: Features, { hash, lexicon }: FeatureParts, sender: string): void {
-  const by = hash.text(sender);
-  for (const word of new Set(words)) lexicon.add(word, by);
-}
-
-/** Counts the features of a good message for its sender, so that they tell nothing any more where many have them. */
-export function learnBoilerplate(
-  features: Features,
-  { hash, boilerplate }: FeatureParts,
-  sender: string,
-): void {
-  const by = hash.text(sender);
-  for (const list of [features.text, features.actions, features.structure])
-    for (const feature of list) boilerplate.add(feature, by);
+/** What of a good message may be what everybody has. */
+export function learnable({ text, actions, structure }: Features): readonly number[] {
+  return [...text, ...actions, ...structure];
 }
 
 /**
@@ -92,24 +83,24 @@ function wordsInUse(
   { hash, lexicon }: FeatureParts,
 ): { readonly hashes: readonly number[]; readonly places: readonly number[] } {
   const hashes: number[] = [];
-  const isUsed: boolean[] = [];
+  /** Places that stay when the language is known. */
+  const used: number[] = [];
   let [known, latin] = [0, 0];
-  for (const [at, word] of words.entries()) {
-    const plain = plains[at] ?? 0;
-    const other = folded[at];
+  for (let at = 0; at < words.length; at++) {
+    const [word = '', other = '', plain = 0] = [words[at], folded[at], plains[at]];
     const isPlainUsed = lexicon.hasAtLeast(plain, leastSenders);
-    const alias = isPlainUsed || other === undefined || other === word ? undefined : hash.text(other);
-    const isAliasUsed = alias !== undefined && lexicon.hasAtLeast(alias, leastSenders);
-    hashes.push(isAliasUsed && alias !== undefined ? alias : plain);
-    isUsed.push(isPlainUsed || isAliasUsed || isMark(word));
-    if (!isLatin(word)) continue;
-    latin++;
-    if (isPlainUsed || isAliasUsed) known++;
+    const alias = isPlainUsed || other === word ? plain : hash.text(other);
+    const isUsed = isPlainUsed || (alias !== plain && lexicon.hasAtLeast(alias, leastSenders));
+    hashes.push(isUsed ? alias : plain);
+    if (isLatin(word)) {
+      latin++;
+      if (isUsed) known++;
+      else if (!isMark(word)) continue;
+    }
+    used.push(at);
   }
-  const isLanguageKnown = known >= knownShare * latin;
-  const isKept = (at: number) => isUsed[at] === true || !isLanguageKnown || !isLatin(words[at] ?? '');
-  const places = [...hashes.keys()].filter(isKept);
-  return { hashes: places.map((at) => hashes[at] ?? 0), places };
+  if (known < knownShare * latin) return { hashes, places: [...hashes.keys()] };
+  return { hashes: used.map((at) => hashes[at] ?? 0), places: used };
 }
 
 const mostPhrases = 8;
@@ -166,29 +157,5 @@ function structures(tags: readonly string[], hash: Hash): number[] {
   const found: number[] = [];
   for (let at = 0; at + 2 < tags.length; at++)
     found.push(hash.joined(kinds.structure, hash.text(`${tags[at]} ${tags[at + 1]} ${tags[at + 2]}`)));
-  return found;
-}
-
-/** In order, each once, the smallest `max` of them. */
-function distinct(hashes: readonly number[], max: number): number[] {
-  // Hashes are spread evenly: of a long list the lowest share has enough of them, and sorting is what costs.
-  const bound = hashes.length > 4 * max ? (2 * max * range) / hashes.length : range;
-  const found = smallest(hashes, max, bound);
-  return found.length === max || bound === range ? found : smallest(hashes, max, range);
-}
-
-/** Hashes are below this. */
-const range = 2 ** 48;
-
-function smallest(hashes: readonly number[], max: number, bound: number): number[] {
-  const sorted = Float64Array.from(bound === range ? hashes : hashes.filter((hash) => hash < bound)).sort();
-  const found: number[] = [];
-  let last = -1;
-  for (const hash of sorted) {
-    if (hash === last) continue;
-    last = hash;
-    found.push(hash);
-    if (found.length === max) break;
-  }
   return found;
 }

@@ -122,9 +122,9 @@ export class Pictures {
 
   static readonly octetsEach = 8;
 
-  /** The picture that was seen first of those that look like this one; itself where there is none. */
-  canonical(image: ImageHash): ImageHash {
-    let best = image;
+  /** The picture that was seen of those that look like this one. */
+  find(image: ImageHash): ImageHash | undefined {
+    let best: ImageHash | undefined;
     let least = near + 1;
     for (let band = 0; band < bands; band++) {
       for (const bucket of this.#bucketsOf(image, band)) {
@@ -135,8 +135,12 @@ export class Pictures {
         }
       }
     }
-    if (least > near) for (let band = 0; band < bands; band++) this.#put(image, band);
     return best;
+  }
+
+  /** Notes one that is like none. */
+  add(image: ImageHash): void {
+    for (let band = 0; band < bands; band++) this.#put(image, band);
   }
 
   arrays(): readonly (Uint32Array | Uint8Array)[] {

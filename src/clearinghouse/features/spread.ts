@@ -25,6 +25,7 @@ export class Spread {
   readonly #seen: Uint32Array;
   readonly #seenBefore: Uint32Array;
   #set = 0;
+  fetched = 0;
 
   constructor(hash: Hash, { counters, bits }: SpreadSize) {
     this.#hash = hash;
@@ -50,14 +51,26 @@ export class Spread {
     return true;
   }
 
-  /** Counts a sender of a thing. */
+  /** Whether to add it would change anything. */
+  isNews(thing: number, sender: number): boolean {
+    return !this.hasAtLeast(thing, mostCounted) && !this.#hasSeen(this.#hash.joined(1, thing, sender));
+  }
+
+  /** Counts a sender of a thing, which is news. */
   add(thing: number, sender: number): void {
     const least = this.count(thing);
-    if (least >= mostCounted || this.#hasSeen(this.#hash.joined(1, thing, sender))) return;
+    this.#see(this.#hash.joined(1, thing, sender));
     for (let probe = 0; probe < probes; probe++) {
       const place = this.#place(thing, probe);
       if (this.#counters[place] === least) this.#counters[place] = least + 1;
     }
+  }
+
+  /** Asks for the counters of all things at once, as `Postings.fetch` does. */
+  fetch(things: readonly number[]): void {
+    let all = 0;
+    for (const thing of things) all ^= this.#counters[this.#place(thing, 0)] ?? 0;
+    this.fetched = all;
   }
 
   /** The state, to be written down and read back into the same places. */
@@ -79,18 +92,24 @@ export class Spread {
   }
 
   #hasSeen(pair: number): boolean {
-    const bit = (pair >>> 0) & (this.#seen.length * 32 - 1);
-    const other = (Math.floor(pair / 0x1_0000_0000) * 0x9e37 + bit) & (this.#seen.length * 32 - 1);
+    const [bit, other] = this.#bitsOf(pair);
     if (hasBit(this.#seenBefore, bit) && hasBit(this.#seenBefore, other)) return true;
-    if (hasBit(this.#seen, bit) && hasBit(this.#seen, other)) return true;
+    return hasBit(this.#seen, bit) && hasBit(this.#seen, other);
+  }
+
+  #see(pair: number): void {
     if (this.#set > fullShare * this.#seen.length * 32) {
       this.#seenBefore.set(this.#seen);
       this.#seen.fill(0);
       this.#set = 0;
     }
-    this.#setBit(bit);
-    this.#setBit(other);
-    return false;
+    for (const bit of this.#bitsOf(pair)) this.#setBit(bit);
+  }
+
+  #bitsOf(pair: number): readonly [number, number] {
+    const mask = this.#seen.length * 32 - 1;
+    const bit = (pair >>> 0) & mask;
+    return [bit, (Math.floor(pair / 0x1_0000_0000) * 0x9e37 + bit) & mask];
   }
 
   #setBit(bit: number): void {

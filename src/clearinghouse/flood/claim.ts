@@ -22,14 +22,12 @@ export interface Claim {
   readonly lastSeen: number;
 }
 
-/** A claim of somebody else, and what it may weigh here. */
+/** A claim of somebody else, and who answers for it. */
 export interface Take {
   readonly claim: Claim;
   /** Who answers for it: a peer by its origin id. What several origins claim through one peer is one account. */
   readonly account: string;
   readonly origin: string;
-  /** 0 to 1. */
-  readonly trust: number;
 }
 
 /** The clearinghouse that floods: what it has to say, and where what others say goes. */

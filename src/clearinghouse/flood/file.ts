@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncFolder, writeSynced } from '../files.ts';
 import type { Note } from './log.ts';
 
 const headOctets = 8;
@@ -80,8 +81,14 @@ export class FloodFile implements AsyncDisposable {
     const octets = Buffer.concat(this.#waiting);
     this.#waiting = [];
     if (octets.length === 0) return;
-    await this.#file?.write(octets);
-    await this.#file?.datasync();
+    try {
+      await this.#file?.writeFile(octets);
+      await this.#file?.datasync();
+    } catch (error) {
+      // A part of it would hide what comes after; what is lost the peers have.
+      await this.#file?.truncate(this.#length);
+      throw error;
+    }
     this.#length += octets.length;
     if (this.#length > leastCompacted && this.#length > 2 * this.#compacted) await this.#compact(all);
   }
@@ -90,11 +97,15 @@ export class FloodFile implements AsyncDisposable {
     const octets = Buffer.concat([...all()].map(encodeNote));
     // What is noted from here on is in it already, or comes after it.
     const temporary = `${this.#path}.new`;
-    const file = await open(temporary, 'w', 0o600);
-    await file.write(octets);
-    await file.datasync();
-    await rename(temporary, this.#path);
-    await syncFolder(dirname(this.#path));
+    await writeSynced(temporary, [octets]);
+    const file = await open(temporary, 'a', 0o600);
+    try {
+      await rename(temporary, this.#path);
+      await syncFolder(dirname(this.#path));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     await this.#file?.close();
     this.#file = file;
     this.#length = octets.length;
@@ -108,14 +119,5 @@ export class FloodFile implements AsyncDisposable {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0);
       throw error;
     }
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

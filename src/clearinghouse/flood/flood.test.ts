@@ -43,6 +43,7 @@ async function node(
     thresholds: defaultThresholds,
     allowed: [],
     networkKey,
+    trusts: new Map(options.peers.map(({ fingerprint }) => [fingerprint, 1])),
   });
   const flood = await openFlood({
     ...common,
@@ -76,10 +77,10 @@ const source = (n: number) => ({ reporter: 'relay', isKnown: true, recipients: [
 test('what one has counted the other knows, over TLS, and still after a restart', async (t) => {
   const [first, second] = [await certificate('first'), await certificate('second')];
   const folders = [await folderOf(t), await folderOf(t)] as const;
-  const caller = { name: 'second', fingerprint: fingerprintOf(second), trust: 1 };
+  const caller = { name: 'second', fingerprint: fingerprintOf(second) };
   await using a = await node(folders[0], first, { peers: [caller] });
   const address = { host: '127.0.0.1', port: a.flood.port };
-  const peers = [{ name: 'first', fingerprint: fingerprintOf(first), trust: 1, address }];
+  const peers = [{ name: 'first', fingerprint: fingerprintOf(first), address }];
   const look = async (of: typeof a) =>
     (await of.clearinghouse.check(message(9999), source(9999), { counts: false })).count;
   for (let n = 0; n < 40; n++) await a.clearinghouse.check(message(n), source(n));
@@ -101,7 +102,7 @@ test('what one has counted the other knows, over TLS, and still after a restart'
 test('who shows another certificate, or none, is refused; so is who has another network key', async (t) => {
   const [first, second, other] = await Promise.all(['first', 'second', 'other'].map(certificate));
   assert.ok(first !== undefined && second !== undefined && other !== undefined);
-  const caller = { name: 'second', fingerprint: fingerprintOf(second), trust: 1 };
+  const caller = { name: 'second', fingerprint: fingerprintOf(second) };
   await using a = await node(await folderOf(t), first, { peers: [caller] });
   const address = { host: '127.0.0.1', port: a.flood.port };
   for (const credentials of [{}, { cert: other.cert, key: other.key }]) {
@@ -113,13 +114,13 @@ test('who shows another certificate, or none, is refused; so is who has another 
     });
   }
   await until(() => a.flood.refused === 2);
-  const peers = [{ name: 'first', fingerprint: fingerprintOf(other), trust: 1, address }];
+  const peers = [{ name: 'first', fingerprint: fingerprintOf(other), address }];
   {
     await using b = await node(await folderOf(t), second, { peers });
     await until(() => b.log.lines.some(({ fields }) => fields.because === 'it has another certificate'));
     assert.deepEqual(b.flood.linked, []);
   }
-  const right = [{ name: 'first', fingerprint: fingerprintOf(first), trust: 1, address }];
+  const right = [{ name: 'first', fingerprint: fingerprintOf(first), address }];
   await using c = await node(await folderOf(t), second, { peers: right, key: Buffer.alloc(16, 7) });
   await until(() => a.flood.counts.faults + c.flood.counts.faults > 0);
   assert.deepEqual([a.flood.linked, c.flood.linked], [[], []]);

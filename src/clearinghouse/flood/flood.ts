@@ -21,8 +21,6 @@ export interface FloodPeerOptions {
   readonly address?: FloodAddress;
   /** SHA-256 of its certificate, hexadecimal. */
   readonly fingerprint: string;
-  /** 0 to 1: what of its claims counts. */
-  readonly trust: number;
 }
 
 /** How a clearinghouse floods. */
@@ -91,8 +89,8 @@ export class Flood implements AsyncDisposable {
     this.#background = new Background(log);
     this.#file = new FloodFile(join(options.folder, 'flood-log'));
     for (const each of options.peers) {
-      const { name, fingerprint, trust } = each;
-      const peer = { name, origin: fingerprint.toLowerCase(), trust };
+      const { name, fingerprint } = each;
+      const peer = { name, origin: fingerprint.toLowerCase() };
       const idle = { delayMs: backOff.leastMs, cancel: () => {}, bannedUntil: 0, caller: undefined };
       this.#peers.set(peer.origin, { options: each, peer, ...idle });
     }

@@ -11,12 +11,11 @@ const at = { cluster: 7, generation: 1 };
 const empty = () => new Uint8Array(256);
 
 function take(account: string, sketch: Uint8Array, more: Partial<Take & Take['claim']> = {}): Take {
-  const { trust = 0.5, origin = account, ...claim } = more;
+  const { origin = account, ...claim } = more;
   const usual = { cluster: 1, generation: 1, core: [], sizes: [], cut: 0, reported: 0, revoked: 0 };
   return {
     account,
     origin,
-    trust,
     claim: { ...usual, firstSeen: now, lastSeen: now, ...claim, sketch },
   };
 }
@@ -38,9 +37,9 @@ test('whatever is claimed, a liar adds at most its trust of what it claims to th
   fc.assert(
     fc.property(claims, sketches, trusts, (others, lie, trust) => {
       const count = (isLying: boolean) => {
-        const foreign = new Foreign(100);
-        for (const [account, sketch] of others) foreign.add(at, take(account, sketch, { trust: 1 }), now);
-        if (isLying) foreign.add(at, take('liar', lie, { trust }), now);
+        const foreign = new Foreign(100, (account) => (account === 'liar' ? trust : 1));
+        for (const [account, sketch] of others) foreign.add(at, take(account, sketch), now);
+        if (isLying) foreign.add(at, take('liar', lie), now);
         return foreign.countOf(at.cluster, at.generation, { sketch: empty, now });
       };
       const added = count(true) - count(false);
@@ -53,10 +52,10 @@ test('whatever is claimed, a liar adds at most its trust of what it claims to th
 test('nobody makes another one count for more than what that one claims by its trust', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(sketches, trusts), { maxLength: 6 }), (all) => {
-      const foreign = new Foreign(100);
+      const foreign = new Foreign(100, (account) => all[Number(account.slice(4))]?.[1] ?? 0);
       let most = 0;
       for (const [n, [sketch, trust]] of all.entries()) {
-        foreign.add(at, take(`peer${n}`, sketch, { trust }), now);
+        foreign.add(at, take(`peer${n}`, sketch), now);
         most += trust * Math.min(2000, estimateOf(sketch));
       }
       const count = foreign.countOf(at.cluster, at.generation, { sketch: empty, now });
@@ -67,10 +66,10 @@ test('nobody makes another one count for more than what that one claims by its t
 });
 
 test('origins behind one peer weigh no more than the peer', () => {
-  const foreign = new Foreign(100);
+  const foreign = new Foreign(100, () => 0.4);
   for (let n = 0; n < 50; n++) {
     const sketch = empty().fill(20, n, n + 5);
-    foreign.add(at, take('liar', sketch, { origin: `o${n}`, reported: 1, cluster: n, trust: 0.4 }), now);
+    foreign.add(at, take('liar', sketch, { origin: `o${n}`, reported: 1, cluster: n }), now);
   }
   const { reported } = foreign.saidOf(at.cluster, at.generation, now);
   assert.ok(Math.abs(reported - 0.4) < 1e-9);
@@ -78,8 +77,8 @@ test('origins behind one peer weigh no more than the peer', () => {
 });
 
 test('what was claimed is forgotten, and is nothing to a cluster that has taken the number', () => {
-  const foreign = new Foreign(100);
-  foreign.add(at, take('b', empty().fill(1), { trust: 1, reported: 1 }), now);
+  const foreign = new Foreign(100, () => 1);
+  foreign.add(at, take('b', empty().fill(1), { reported: 1 }), now);
   const count = (generation: number, when: number) =>
     foreign.countOf(at.cluster, generation, { sketch: empty, now: when });
   assert.ok(count(1, now) > 100);
@@ -91,15 +90,29 @@ test('what was claimed is forgotten, and is nothing to a cluster that has taken 
 });
 
 test('it is saved and restored, and bounded', () => {
-  const foreign = new Foreign(10);
-  for (let n = 0; n < 50; n++)
-    foreign.add({ cluster: n, generation: 1 }, take('b', empty().fill(3), { trust: 1 }), now);
+  const foreign = new Foreign(10, () => 1);
+  for (let n = 0; n < 50; n++) foreign.add({ cluster: n, generation: 1 }, take('b', empty().fill(3)), now);
   const counts = (of: Foreign) =>
     Array.from({ length: 50 }, (_, n) => Math.round(of.countOf(n, 1, { sketch: empty, now })));
   const kept = counts(foreign).filter((count) => count > 0).length;
   assert.ok(kept >= 5 && kept <= 10, `${kept}`);
-  const restored = new Foreign(10);
+  const restored = new Foreign(10, () => 1);
   restored.restore(JSON.parse(JSON.stringify(foreign.save())));
   assert.deepEqual(counts(restored), counts(foreign));
   restored.restore('rubbish');
+});
+
+test('who is no peer any more counts for nothing, and who is trusted less counts for less', () => {
+  let trust = 1;
+  const foreign = new Foreign(10, () => trust);
+  foreign.add(at, take('b', empty().fill(3), { reported: 1 }), now);
+  const seen = () => ({
+    count: Math.round(foreign.countOf(at.cluster, at.generation, { sketch: empty, now })),
+    reported: foreign.saidOf(at.cluster, at.generation, now).reported,
+  });
+  assert.ok(seen().count > 100);
+  trust = 0.2;
+  assert.equal(seen().reported, 0.2);
+  trust = 0;
+  assert.deepEqual(seen(), { count: 0, reported: 0 });
 });

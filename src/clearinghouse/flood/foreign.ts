@@ -6,7 +6,6 @@ import { registers, type Take } from './claim.ts';
 interface Contribution {
   /** The union of what its origins claim. */
   sketch: Uint8Array;
-  trust: number;
   /** When a copy was last seen there. */
   at: number;
   /** By origin and cluster there, for an origin may have two where we have one. */
@@ -26,7 +25,6 @@ const savedShape = z.array(
       z.object({
         account: z.string(),
         sketch: z.string(),
-        trust: z.number(),
         at: z.number(),
         said: z.array(z.tuple([z.string(), z.object({ reported: z.number(), revoked: z.number() })])),
       }),
@@ -40,6 +38,9 @@ const halfLife = { few: day, many: 30 * day, manyFrom: 10, reports: 30 * day } a
 const mostSaid = 16;
 const mostAccounts = 64;
 
+/** What an account counts for now, 0 to 1; nothing once it is no peer any more. */
+export type TrustOf = (account: string) => number;
+
 /** How many recipients one account can add to a cluster, at most, before trust. */
 export const defaultCap = 2000;
 
@@ -50,11 +51,13 @@ export const defaultCap = 2000;
 export class Foreign {
   readonly #most: number;
   readonly #cap: number;
+  readonly #trustOf: TrustOf;
   readonly #clusters = new Map<number, OfCluster>();
   #claims = 0;
 
-  constructor(most: number, cap = defaultCap) {
+  constructor(most: number, trustOf: TrustOf, cap = defaultCap) {
     this.#most = most;
+    this.#trustOf = trustOf;
     this.#cap = cap;
   }
 
@@ -63,7 +66,7 @@ export class Foreign {
     take: Take,
     now: number,
   ): void {
-    const { account, origin, claim, trust } = take;
+    const { account, origin, claim } = take;
     const of = this.#take(cluster, generation);
     const key = `${origin} ${claim.cluster} ${claim.generation}`;
     const before = of.by.get(account);
@@ -76,7 +79,7 @@ export class Foreign {
     said.set(key, { reported: claim.reported, revoked: claim.revoked });
     if (said.size > mostSaid) for (const oldest of said.keys()) if (said.delete(oldest)) break;
     if (before === undefined) this.#claims++;
-    of.by.set(account, { sketch, trust, at: Math.min(now, claim.lastSeen), said });
+    of.by.set(account, { sketch, at: Math.min(now, claim.lastSeen), said });
   }
 
   /**
@@ -94,16 +97,19 @@ export class Foreign {
     let sum = 0;
     let all = { sketch: own.sketch(), count: estimateOf(own.sketch()) };
     const before: (typeof all)[] = [];
-    const byTrust = [...of.by].sort(([a, { trust: x }], [b, { trust: y }]) => y - x || (a < b ? -1 : 1));
-    for (const [, contribution] of byTrust) {
-      const { sketch, trust } = contribution;
+    const byTrust = [...of.by]
+      .map(([account, contribution]) => ({ account, contribution, trust: this.#trustOf(account) }))
+      .sort((a, b) => b.trust - a.trust || (a.account < b.account ? -1 : 1));
+    for (const { contribution, trust } of byTrust) {
+      const { sketch } = contribution;
       before.push(all);
       const together = before.map((known) => estimateOf(unionOf(known.sketch, sketch)) - known.count);
       // Beside a sketch that was made up, one register more can be worth thousands: what is new is new to everybody.
       const added = trust === 1 ? (together.at(-1) ?? 0) : Math.min(...together);
       // Who is trusted like ourselves adds what is new; to bound that by another estimate would add the error of both.
       const claimed = trust === 1 ? this.#cap : Math.min(this.#cap, estimateOf(sketch));
-      sum += Math.min(added, trust * claimed) * fadeOf(contribution, own.now);
+      // An estimate of both together can be smaller than that of one.
+      sum += Math.max(0, Math.min(added, trust * claimed)) * fadeOf(contribution, own.now);
       const union = unionOf(all.sketch, sketch);
       all = { sketch: union, count: estimateOf(union) };
     }
@@ -117,7 +123,8 @@ export class Foreign {
     now: number,
   ): { readonly reported: number; readonly revoked: number } {
     let [reported, revoked] = [0, 0];
-    for (const { said, trust, at } of this.#of(cluster, generation)?.by.values() ?? []) {
+    for (const [account, { said, at }] of this.#of(cluster, generation)?.by ?? []) {
+      const trust = this.#trustOf(account);
       const left = 0.5 ** (Math.max(0, now - at) / halfLife.reports);
       const sums = { reported: 0, revoked: 0 };
       for (const each of said.values()) {

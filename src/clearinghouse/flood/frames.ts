@@ -32,34 +32,36 @@ export function encodeFrame(type: FrameType, body: Buffer = Buffer.alloc(0)): Bu
   return Buffer.concat([head, body]);
 }
 
+const frameHead = 5;
+
 /** Cuts octets into frames. What is kept of one that is not complete is bounded by `mostFrame`. */
 export class FrameReader {
   #pieces: Buffer[] = [];
   #length = 0;
+  /** Octets from which on there is something to read. */
+  #wanted = frameHead;
 
   /** The frames that are complete now; `undefined` at the end where what comes is none. */
   *read(chunk: Buffer): Generator<Frame | undefined> {
     this.#pieces.push(chunk);
     this.#length += chunk.length;
-    while (this.#length >= 5) {
-      const size = this.#peek();
-      if (size < 1 || size > mostFrame) return yield undefined;
-      if (this.#length < 4 + size) return;
-      const all = Buffer.concat(this.#pieces);
-      const rest = all.subarray(4 + size);
-      this.#pieces = [rest];
-      this.#length = rest.length;
-      const type = typeOf(all[4] ?? 0);
+    if (this.#length < this.#wanted) return;
+    let rest = Buffer.concat(this.#pieces);
+    for (this.#wanted = frameHead; rest.length >= this.#wanted; this.#wanted = frameHead) {
+      const end = 4 + rest.readUInt32BE();
+      if (end < frameHead || end > 4 + mostFrame) return yield undefined;
+      if (rest.length < end) {
+        this.#wanted = end;
+        break;
+      }
+      const type = typeOf(rest[4] ?? 0);
       if (type === undefined) return yield undefined;
-      yield { type, body: all.subarray(5, 4 + size) };
+      const body = rest.subarray(frameHead, end);
+      rest = rest.subarray(end);
+      yield { type, body };
     }
-  }
-
-  #peek(): number {
-    const first = this.#pieces[0];
-    if (first !== undefined && first.length >= 4) return first.readUInt32BE();
-    this.#pieces = [Buffer.concat(this.#pieces)];
-    return this.#pieces[0]?.readUInt32BE() ?? 0;
+    this.#pieces = [rest];
+    this.#length = rest.length;
   }
 }
 

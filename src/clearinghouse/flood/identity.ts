@@ -41,7 +41,7 @@ export function readOrigin(certificate: Buffer): Origin | undefined {
     return {
       origin: originOf(x509),
       certificate: x509.raw,
-      hasSigned: (body, signature) => verify(algorithm, body, key, signature),
+      hasSigned: (body, signature) => isSignature(() => verify(algorithm, body, key, signature)),
     };
   } catch {
     return undefined;
@@ -52,7 +52,18 @@ function originOf(x509: X509Certificate): string {
   return x509.fingerprint256.replaceAll(':', '').toLowerCase();
 }
 
-/** Edwards curves hash by themselves. */
-function digestFor(key: KeyObject): string | null {
-  return key.asymmetricKeyType === 'ed25519' || key.asymmetricKeyType === 'ed448' ? null : 'sha256';
+/** A key may be of a kind that signs and forbid this way of it: OpenSSL throws then. */
+function isSignature(verified: () => boolean): boolean {
+  try {
+    return verified();
+  } catch {
+    return false;
+  }
+}
+
+/** Edwards curves hash by themselves. Throws for keys that are not for signing. */
+function digestFor({ asymmetricKeyType: type }: KeyObject): string | null {
+  if (type === 'ed25519' || type === 'ed448') return null;
+  if (type === 'ec' || type === 'rsa') return 'sha256';
+  throw new Error(`a key of type ${type} is not for signing: ed25519, ec or rsa is wanted`);
 }

@@ -17,8 +17,6 @@ export interface FloodPeer {
   readonly name: string;
   /** SHA-256 of its certificate, hexadecimal. */
   readonly origin: string;
-  /** 0 to 1: what of its claims counts. */
-  readonly trust: number;
 }
 
 /** What carries the octets of a link. */
@@ -36,17 +34,17 @@ export interface LinkHost {
   readonly self: string;
   readonly networkKey: Uint8Array;
   readonly log: FloodLog;
-  /** Who an origin is, says the peer. False where it says too much. */
-  introduce(origin: Origin, link: Link): boolean;
+  /** Who an origin is, says the peer. */
+  introduce(origin: Origin, link: Link): void;
   /** Why a record is a fault of the peer, if it is one. */
   take(signed: SignedRecord, link: Link): string | undefined;
   gone(link: Link): void;
 }
 
 export interface LinkLimits {
-  /** Records of one second, and how many at once after a pause. */
-  readonly recordsPerSecond: number;
-  readonly recordsAtOnce: number;
+  /** Frames of one second, and how many at once after a pause. */
+  readonly framesPerSecond: number;
+  readonly framesAtOnce: number;
   readonly octetsPerSecond: number;
   readonly heartbeatMs: number;
   /** Without a frame for so long the peer is gone. */
@@ -54,8 +52,8 @@ export interface LinkLimits {
 }
 
 export const defaultLinkLimits: LinkLimits = {
-  recordsPerSecond: 500,
-  recordsAtOnce: 1000,
+  framesPerSecond: 500,
+  framesAtOnce: 1000,
   octetsPerSecond: 2 * 2 ** 20,
   heartbeatMs: 15_000,
   idleMs: 45_000,
@@ -89,14 +87,14 @@ export class Link {
   readonly #cancels = new Map<'heartbeat' | 'idle' | 'resume', () => void>();
   #state: State = { kind: 'greeting' };
   #isFull = false;
-  #allowed: { at: number; records: number; octets: number };
+  #allowed: { at: number; frames: number; octets: number };
 
   constructor(options: LinkOptions) {
     this.#options = options;
     this.peer = options.peer;
     this.#limits = options.limits ?? defaultLinkLimits;
-    const { recordsAtOnce, octetsPerSecond } = this.#limits;
-    this.#allowed = { at: options.clock.now(), records: recordsAtOnce, octets: 4 * octetsPerSecond };
+    const { framesAtOnce, octetsPerSecond } = this.#limits;
+    this.#allowed = { at: options.clock.now(), frames: framesAtOnce, octets: 4 * octetsPerSecond };
   }
 
   get state(): State {
@@ -106,7 +104,7 @@ export class Link {
   /** Says hello. */
   start(): void {
     const { host, peer } = this.#options;
-    const hello = encodeHello(proofOf(host.networkKey, host.self, peer.origin), host.log.vector());
+    const hello = encodeHello(proofOf(host.networkKey, host.self, peer.origin), host.log.vector(peer.origin));
     this.#write(encodeFrame(frameTypes.hello, hello));
     this.#beat();
     this.#wait();
@@ -117,6 +115,7 @@ export class Link {
     if (this.#state.kind === 'closed') return;
     this.#wait();
     for (const frame of this.#reader.read(chunk)) {
+      this.#spend(0, 1);
       const because = frame === undefined ? 'it sent what is no frame' : this.#frame(frame);
       if (because !== undefined) this.close(because, true);
       if (this.#isClosed()) return;
@@ -156,6 +155,14 @@ export class Link {
     sent.set(origin, Math.max(sequence, sent.get(origin) ?? 0));
   }
 
+  /** We have said less than the peer may think: what a clock that was ahead has said does not count. */
+  rewind(): void {
+    if (this.#state.kind !== 'open') return;
+    const { self, log } = this.#options.host;
+    const { sent } = this.#state;
+    sent.set(self, Math.min(log.highest(self), sent.get(self) ?? 0));
+  }
+
   close(because: string, isFault = false): void {
     if (this.#state.kind === 'closed') return;
     this.#state = { kind: 'closed', because, isFault };
@@ -178,6 +185,7 @@ export class Link {
     const vector = decodeHello(body, proofOf(host.networkKey, peer.origin, host.self));
     if (typeof vector === 'string') return vector;
     this.#state = { kind: 'open', sent: new Map(vector), introduced: new Set() };
+    this.rewind();
     this.pump();
     return undefined;
   }
@@ -185,29 +193,29 @@ export class Link {
   #certificate(body: Buffer): string | undefined {
     const origin = readOrigin(body);
     if (origin === undefined) return 'it sent what is no certificate';
-    return this.#options.host.introduce(origin, this) ? undefined : 'it told of too many origins';
+    this.#options.host.introduce(origin, this);
+    return undefined;
   }
 
   #record(body: Buffer): string | undefined {
     const signed = decodeSigned(body);
     if (signed === undefined) return 'it sent what is no record';
-    this.#spend(0, 1);
     return this.#options.host.take(signed, this);
   }
 
   /** Who sends more than is agreed waits; nothing of it is lost. */
-  #spend(octets: number, records: number): void {
+  #spend(octets: number, frames: number): void {
     const { clock, transport } = this.#options;
-    const { recordsPerSecond, recordsAtOnce, octetsPerSecond } = this.#limits;
+    const { framesPerSecond, framesAtOnce, octetsPerSecond } = this.#limits;
     const now = clock.now();
     const seconds = Math.max(0, now - this.#allowed.at) / 1000;
     this.#allowed = {
       at: now,
-      records: Math.min(recordsAtOnce, this.#allowed.records + seconds * recordsPerSecond) - records,
+      frames: Math.min(framesAtOnce, this.#allowed.frames + seconds * framesPerSecond) - frames,
       octets: Math.min(4 * octetsPerSecond, this.#allowed.octets + seconds * octetsPerSecond) - octets,
     };
     const missing = Math.max(
-      -this.#allowed.records / recordsPerSecond,
+      -this.#allowed.frames / framesPerSecond,
       -this.#allowed.octets / octetsPerSecond,
     );
     if (missing <= 0) return;

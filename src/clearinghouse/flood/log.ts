@@ -23,8 +23,12 @@ interface OfOrigin {
   /** The peer who told of it first; whose share of the places it takes. Undefined for this node and its peers. */
   readonly by: string | undefined;
   highest: number;
+  /** The same of what came from the origin itself: a peer in between may have kept something back. */
+  direct: number;
   /** The latest of each cluster, in the order of their sequence, as a `Map` keeps it. */
   readonly latest: Map<string, Logged>;
+  /** Records up to this one had to make room: they are not taken again. */
+  forgotten: number;
 }
 
 export interface FloodLogSize {
@@ -61,7 +65,7 @@ export class FloodLog {
       const told = [...this.#origins.values()].filter((known) => known.by === by).length;
       if (told >= this.#size.originsPerPeer) return false;
     }
-    this.#origins.set(origin.origin, { origin, by, highest: 0, latest: new Map() });
+    this.#origins.set(origin.origin, { origin, by, highest: 0, direct: 0, latest: new Map(), forgotten: 0 });
     return true;
   }
 
@@ -77,20 +81,39 @@ export class FloodLog {
     return this.#origins.get(origin)?.highest ?? 0;
   }
 
-  vector(): FloodVector {
-    return new Map([...this.#origins].map(([origin, { highest }]) => [origin, highest]));
+  /** What `peer` is told that we have: of its own records those that it has sent itself. */
+  vector(peer: string): FloodVector {
+    return new Map(
+      [...this.#origins].map(([origin, { highest, direct }]) => [origin, origin === peer ? direct : highest]),
+    );
   }
 
-  /** Keeps a record; false for one that is known, or of an origin that is not. */
+  /** Whether it is news: of its cluster nothing as new is known. */
+  isNews({ record: { origin, sequence, claim } }: SignedRecord): boolean {
+    const of = this.#origins.get(origin);
+    if (of === undefined) return false;
+    const known = of.latest.get(clusterOf(claim));
+    return known === undefined ? sequence > of.forgotten : sequence > known.sequence;
+  }
+
+  /** The origin has sent a record of its own. */
+  hasFromItself({ record: { origin, sequence } }: SignedRecord): void {
+    const of = this.#origins.get(origin);
+    if (of !== undefined) of.direct = Math.max(of.direct, sequence);
+  }
+
+  /** Keeps a record; false for one that is no news, or of an origin that is not known. */
   add(signed: SignedRecord): boolean {
+    if (!this.isNews(signed)) return false;
     const { origin, sequence, time, claim } = signed.record;
     const of = this.#origins.get(origin);
-    if (of === undefined || sequence <= of.highest) return false;
-    of.highest = sequence;
-    const cluster = `${claim.cluster} ${claim.generation}`;
+    if (of === undefined) return false;
+    of.highest = Math.max(of.highest, sequence);
+    const cluster = clusterOf(claim);
     if (of.latest.delete(cluster)) this.#records--;
     of.latest.set(cluster, { sequence, time, octets: encodeSigned(signed) });
     this.#records++;
+    if (sequence < of.highest) sortLatest(of);
     if (this.#records > this.#size.records) this.#drop();
     return true;
   }
@@ -102,15 +125,25 @@ export class FloodLog {
     for (const logged of of.latest.values()) if (logged.sequence > sequence) yield logged;
   }
 
-  /** What was made before is forgotten. */
+  /** What was made before is forgotten, and who has said nothing since and is no peer. */
   forget(before: number): void {
-    for (const { latest } of this.#origins.values()) {
-      for (const [cluster, { time }] of latest) {
-        if (time >= before) continue;
-        latest.delete(cluster);
-        this.#records--;
-      }
+    for (const [origin, of] of this.#origins) {
+      for (const [cluster, { time }] of of.latest) if (time < before) this.#remove(of, cluster);
+      if (of.latest.size === 0 && of.by !== undefined && of.highest < before) this.#origins.delete(origin);
     }
+  }
+
+  /**
+   * What an origin has said after a time that cannot have come yet was said by a clock that was wrong, and is
+   * forgotten. False where there is nothing of that kind.
+   */
+  rewind(origin: string, after: number): boolean {
+    const of = this.#origins.get(origin);
+    if (of === undefined || of.highest <= after) return false;
+    for (const [cluster, { sequence }] of of.latest) if (sequence > after) this.#remove(of, cluster);
+    of.highest = Math.max(0, ...[...of.latest.values()].map(({ sequence }) => sequence));
+    of.forgotten = Math.min(of.forgotten, of.highest);
+    return true;
   }
 
   /** Everything, to be written down. */
@@ -121,12 +154,36 @@ export class FloodLog {
     }
   }
 
+  /** The oldest record of the largest origin, of those that came by the peer that has told of most. */
   #drop(): void {
-    const [of] = [...this.#origins.values()].sort((a, b) => b.latest.size - a.latest.size);
-    for (const oldest of of?.latest.keys() ?? []) {
-      of?.latest.delete(oldest);
-      this.#records--;
+    const sizes = new Map<string, number>();
+    const accountOf = ({ origin, by }: OfOrigin) => by ?? origin.origin;
+    for (const of of this.#origins.values())
+      sizes.set(accountOf(of), (sizes.get(accountOf(of)) ?? 0) + of.latest.size);
+    const [largest] = [...sizes].sort(([, a], [, b]) => b - a)[0] ?? [];
+    const [of] = [...this.#origins.values()]
+      .filter((each) => accountOf(each) === largest)
+      .sort((a, b) => b.latest.size - a.latest.size);
+    for (const [cluster, { sequence }] of of?.latest ?? []) {
+      if (of === undefined) return;
+      of.forgotten = Math.max(of.forgotten, sequence);
+      this.#remove(of, cluster);
       return;
     }
   }
+
+  #remove({ latest }: OfOrigin, cluster: string): void {
+    if (latest.delete(cluster)) this.#records--;
+  }
+}
+
+/** What a peer had kept back comes later than what was made after it. */
+function sortLatest({ latest }: OfOrigin): void {
+  const sorted = [...latest].sort(([, a], [, b]) => a.sequence - b.sequence);
+  latest.clear();
+  for (const [cluster, logged] of sorted) latest.set(cluster, logged);
+}
+
+function clusterOf({ cluster, generation }: SignedRecord['record']['claim']): string {
+  return `${cluster} ${generation}`;
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type ManualClock, manualClock } from '../../base/index.ts';
+import { readOrigin } from './identity.ts';
+import { decodeSigned } from './record.ts';
 import { Cable, identity, SimulatedNode } from './testing.ts';
 
 const hour = 3_600_000;
@@ -16,8 +18,7 @@ function copy(campaign: string, n: number): string {
 interface Network {
   readonly clock: ManualClock;
   readonly nodes: readonly SimulatedNode[];
-  /** Joins two nodes, with what each trusts the other. */
-  join(a: number, b: number, trust?: readonly [number, number]): Cable;
+  join(a: number, b: number): Cable;
   /** Time goes by, a second at a time; `each` happens in each. */
   run(seconds: number, each?: (second: number) => void): Promise<void>;
 }
@@ -35,8 +36,7 @@ async function network(
   return {
     clock,
     nodes,
-    join: (a, b, trusts) =>
-      new Cable(clock, at(nodes, a), at(nodes, b), trusts ?? [trust(b, a), trust(a, b)]),
+    join: (a, b) => new Cable(clock, at(nodes, a), at(nodes, b)),
     run: async (seconds, each) => {
       for (let second = 0; second < seconds; second++) {
         each?.(second);
@@ -170,7 +170,6 @@ test('what is forged drops the link, and what was said before still comes from i
   // C gives A a record of B's, with another count.
   const [logged] = [...c.flood.log.after(b.identity.origin, 0)];
   assert.ok(logged !== undefined);
-  const { decodeSigned } = await import('./record.ts');
   const forged = Buffer.from(logged.octets);
   const bodyAt = 3 + forged.readUInt16BE(1);
   forged.writeUIntBE(forged.readUIntBE(bodyAt + 33, 6) + 1, bodyAt + 33, 6);
@@ -228,10 +227,116 @@ test('what comes through a node is bounded by the trust in it', async (t) => {
   const [a, b, c] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   a.start([c.peer(0.5)]);
   join(1, 2);
-  join(0, 2, [0.5, 1]);
+  join(0, 2);
   for (let n = 0; n < 100; n++) b.check(copy('far', n), `b${n}@x.example`);
   await run(30);
   const [near, far] = views([b, a], 'far').map(({ count }) => count);
   say(t, `${near} at its origin, ${far} two links away at half the trust`);
   assert.ok(near !== undefined && far !== undefined && Math.abs(far - near / 2) <= 1);
+});
+
+test('a clock that steps back in the middle of a campaign breaks no link', async () => {
+  const { clock, nodes, join, run } = await network(['a', 'b'], () => 1);
+  const [a, b] = [at(nodes, 0), at(nodes, 1)];
+  join(0, 1);
+  for (let n = 0; n < 10; n++) {
+    a.check(copy('step', n), `s${n}@x.example`);
+    if (n === 1) clock.advance(-3000);
+  }
+  await run(5);
+  assert.equal(b.flood.counts.faults, 0);
+  assert.ok(at(views([b], 'step'), 0).count >= 9);
+});
+
+test('a node whose clock was a year ahead is heard again when it is right', async () => {
+  const { nodes, join, run } = await network(['a', 'b'], () => 1);
+  const [a, b] = [at(nodes, 0), at(nodes, 1)];
+  a.aheadMs = 365 * 24 * hour;
+  for (let n = 0; n < 12; n++) a.check(copy('early', n), `e${n}@x.example`);
+  await run(3);
+  a.aheadMs = 0;
+  for (const isRestarted of [false, true]) {
+    if (isRestarted) {
+      a.kill();
+      a.restore();
+    }
+    const cable = join(0, 1);
+    const campaign = isRestarted ? 'later' : 'late';
+    for (let n = 0; n < 12; n++) a.check(copy(campaign, n), `l${n}@x.example`);
+    await run(5);
+    assert.equal(b.flood.counts.faults, 0);
+    assert.ok(at(views([b], campaign), 0).count >= 11, campaign);
+    cable.cut();
+  }
+});
+
+test('what a peer has signed weighs what it is trusted, whoever brings it', async () => {
+  const { nodes, join, run } = await network(['a', 'b', 'c'], (of) => (of === 1 ? 0.3 : 1));
+  const [a, c] = [at(nodes, 0), at(nodes, 2)];
+  join(0, 1);
+  join(1, 2);
+  for (let n = 0; n < 60; n++) a.check(copy('signed', n), `s${n}@x.example`);
+  await run(10);
+  const [there, here] = views([a, c], 'signed').map(({ count }) => count);
+  assert.equal(here, there);
+});
+
+/** Certificates of nobody, as somebody makes them up. */
+const madeUp = (count: number) =>
+  Promise.all(Array.from({ length: count }, (_, n) => identity(`nobody${n}`)));
+
+test('who tells of too many others, or of times to come, sets nobody against those in between', async () => {
+  const { nodes, join, run } = await network(['a', 'b', 'liar'], () => 1);
+  const [a, b, liar] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
+  join(0, 1);
+  join(1, 2);
+  await run(2);
+  const link = b.flood.links.find(({ peer }) => peer.name === 'liar');
+  assert.ok(link !== undefined);
+  for (const { certificate } of await madeUp(70)) {
+    const origin = readOrigin(certificate);
+    assert.ok(origin !== undefined);
+    b.flood.introduce(origin, link);
+  }
+  b.aheadMs = 595_000;
+  liar.aheadMs = 1_100_000;
+  a.aheadMs = -30_000;
+  for (let n = 0; n < 12; n++) liar.check(copy('future', n), `f${n}@x.example`);
+  for (let n = 0; n < 12; n++) b.check(copy('honest', n), `h${n}@x.example`);
+  await run(5);
+  assert.deepEqual([a.flood.counts.faults, b.flood.counts.faults], [0, 0]);
+  b.aheadMs = 0;
+  for (let n = 0; n < 12; n++) b.check(copy('true', n), `t${n}@x.example`);
+  await run(40);
+  for (const campaign of ['honest', 'true']) assert.ok(at(views([a], campaign), 0).count >= 11, campaign);
+});
+
+test('what a peer has kept back comes from its origin', async () => {
+  const { nodes, join, run } = await network(['x', 'liar', 'v'], () => 1);
+  const [x, liar, v] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
+  join(0, 1);
+  for (const campaign of ['one', 'two', 'three']) {
+    for (let n = 0; n < 12; n++) x.check(copy(campaign, n), `${n}@x.example`);
+    await run(5);
+  }
+  join(1, 2);
+  await run(1);
+  const link = v.flood.links.find(({ peer }) => peer.name === 'liar');
+  const last = [...liar.flood.log.after(x.identity.origin, 0)].at(-1);
+  const signed = last && decodeSigned(last.octets);
+  assert.ok(link !== undefined && signed !== undefined);
+  // V as if it had heard of nothing but the last one.
+  v.kill();
+  v.restore();
+  const origin = readOrigin(x.identity.certificate);
+  assert.ok(origin !== undefined);
+  v.flood.introduce(origin, link);
+  v.flood.take(signed, link);
+  join(0, 2);
+  await run(5);
+  const counts = ['one', 'two', 'three'].map((campaign) => at(views([v], campaign), 0).count);
+  assert.ok(
+    counts.every((count) => count >= 11),
+    `${counts}`,
+  );
 });

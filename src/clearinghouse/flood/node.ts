@@ -10,7 +10,7 @@ export interface FloodCounts {
   /** Records of our own, and of others that were taken. */
   said: number;
   taken: number;
-  /** Known before, of ourselves, or too far away. */
+  /** Known before, of ourselves, of somebody unknown, too far away, or of a clock that is ahead. */
   passedOver: number;
   /** Links that were dropped for what came over them. */
   faults: number;
@@ -35,6 +35,8 @@ const mostHops = 24;
 const aheadMs = 600_000;
 const expiryMs = 31 * 86_400_000;
 const tickMs = 1000;
+/** Records of clocks that are ahead, which wait for their time. */
+const mostEarly = 1000;
 /** Records that are given again after a start: those of the last seconds. */
 const takenAgain = 1000;
 
@@ -50,6 +52,7 @@ export class FloodNode implements LinkHost {
   readonly #peers: ReadonlyMap<string, FloodPeer>;
   readonly #links = new Map<string, Link>();
   #cancel: (() => void) | undefined;
+  #early: readonly { readonly signed: SignedRecord; readonly link: Link }[] = [];
   #isAsking = false;
   #isEnding = false;
 
@@ -87,10 +90,12 @@ export class FloodNode implements LinkHost {
       }
       const signed = decodeSigned(octets);
       if (signed === undefined || !this.log.add(signed)) continue;
+      if (by === signed.record.origin) this.log.hasFromItself(signed);
       const from = by === undefined ? undefined : this.#peers.get(by);
       if (from !== undefined) takes.push(this.takeOf(signed, from));
     }
     if (takes.length > 0) this.#options.source.take(takes.slice(-takenAgain));
+    this.#rewind();
   }
 
   /** Begins to ask the clearinghouse for claims, each second. */
@@ -116,6 +121,7 @@ export class FloodNode implements LinkHost {
       ...(linkLimits !== undefined && { limits: linkLimits }),
     });
     this.#links.set(peer.origin, link);
+    this.#rewind();
     const origin = readOrigin(certificate);
     if (origin !== undefined) this.introduce(origin, link);
     log.info('flood-link', { peer: peer.name });
@@ -123,33 +129,33 @@ export class FloodNode implements LinkHost {
     return link;
   }
 
-  introduce(origin: Origin, link: Link): boolean {
-    if (this.log.originOf(origin.origin) !== undefined) return true;
+  /** Who a peer tells too many of is not known: what they say is passed over, and the peer may not be to blame. */
+  introduce(origin: Origin, link: Link): void {
+    if (this.log.originOf(origin.origin) !== undefined) return;
     const by = this.#peers.has(origin.origin) ? undefined : link.peer.origin;
-    if (!this.log.introduce(origin, by)) return false;
-    this.#options.note?.({
-      kind: 'certificate',
-      octets: origin.certificate,
-      ...(by !== undefined && { by }),
-    });
-    return true;
+    if (!this.log.introduce(origin, by)) return;
+    const octets = origin.certificate;
+    this.#options.note?.({ kind: 'certificate', octets, ...(by !== undefined && { by }) });
   }
 
+  /** Only what the peer itself must have seen to be wrong is its fault; clocks and limits differ from node to node. */
   take(signed: SignedRecord, link: Link): string | undefined {
     const { record, body, signature } = signed;
     const { origin, sequence } = record;
-    const of = this.log.originOf(origin);
-    if (of === undefined) return 'it sent a record of somebody unknown';
     link.has(origin, sequence);
-    if (origin === this.self || sequence <= this.log.highest(origin)) {
+    const of = origin === this.self ? undefined : this.log.originOf(origin);
+    const isFromItself = origin === link.peer.origin;
+    if (of !== undefined && this.#isEarly(signed)) {
+      this.#early = [...this.#early, { signed, link }].slice(-mostEarly);
+      return undefined;
+    }
+    if (of === undefined || !(isFromItself || this.log.isNews(signed)) || !this.#isDue(signed)) {
       this.counts.passedOver++;
       return undefined;
     }
     if (!of.hasSigned(body, signature)) return 'it forged a record';
-    const now = this.#options.clock.now();
-    const isDue = record.time <= now + aheadMs && sequence <= now + aheadMs;
-    if (!isDue) return 'it sent a record of the future';
-    if (signed.hops >= mostHops || record.time < now - expiryMs) {
+    if (isFromItself) this.log.hasFromItself(signed);
+    if (!this.log.isNews(signed)) {
       this.counts.passedOver++;
       return undefined;
     }
@@ -159,11 +165,9 @@ export class FloodNode implements LinkHost {
     return undefined;
   }
 
-  /** What a record weighs that came from a peer. */
+  /** Who answers for a record that came from a peer: its origin, which has signed it, where that is a peer as well. */
   takeOf({ record: { origin, claim } }: SignedRecord, from: FloodPeer): Take {
-    const peer = this.#peers.get(origin);
-    const trust = Math.min(from.trust, peer?.trust ?? 1);
-    return { claim, origin, account: peer === undefined ? from.origin : origin, trust };
+    return { claim, origin, account: this.#peers.has(origin) ? origin : from.origin };
   }
 
   gone(link: Link): void {
@@ -174,6 +178,24 @@ export class FloodNode implements LinkHost {
       this.counts.faults++;
       this.#options.log.warn('flood-link-dropped', { peer: peer.name, because: state.because });
     } else this.#options.log.info('flood-link-closed', { peer: peer.name, because: state.because });
+  }
+
+  /** Of a clock that is ahead, but not by much more than is usual. */
+  #isEarly({ record: { time, sequence } }: SignedRecord): boolean {
+    const ahead = Math.max(time, sequence) - this.#options.clock.now();
+    return ahead > aheadMs && ahead <= 2 * aheadMs;
+  }
+
+  #isDue({ record: { time, sequence }, hops }: SignedRecord): boolean {
+    const now = this.#options.clock.now();
+    const isOfTheFuture = Math.max(time, sequence) > now + aheadMs;
+    return !isOfTheFuture && hops < mostHops && time >= now - expiryMs;
+  }
+
+  /** What we have said by a clock that was far ahead nobody has taken; what we say now would never be news. */
+  #rewind(): void {
+    if (!this.log.rewind(this.self, this.#options.clock.now() + aheadMs)) return;
+    for (const link of this.links) link.rewind();
   }
 
   #keep(signed: SignedRecord, by?: string): void {
@@ -194,6 +216,13 @@ export class FloodNode implements LinkHost {
         });
     }
     this.log.forget(clock.now() - expiryMs);
+    this.#rewind();
+    const early = this.#early;
+    this.#early = [];
+    for (const { signed, link } of early) {
+      const because = link.state.kind === 'open' ? this.take(signed, link) : undefined;
+      if (because !== undefined) link.close(because, true);
+    }
     for (const link of this.links) link.pump();
     if (!this.#isEnding) this.#cancel = clock.after(tickMs, () => this.#tick());
   }
@@ -204,8 +233,10 @@ export class FloodNode implements LinkHost {
     for (const claim of claims) {
       const time = clock.now();
       const sequence = Math.max(time, this.log.highest(this.self) + 1);
-      const seen = { firstSeen: Math.min(claim.firstSeen, time), lastSeen: Math.min(claim.lastSeen, time) };
-      const record = { origin: this.self, sequence, time, claim: { ...claim, ...seen } };
+      // Clocks step back, and what was seen then was seen before it began.
+      const lastSeen = Math.min(claim.lastSeen, time);
+      const firstSeen = Math.min(claim.firstSeen, lastSeen);
+      const record = { origin: this.self, sequence, time, claim: { ...claim, firstSeen, lastSeen } };
       const body = encodeBody(record);
       this.#keep({ record, hops: 0, body, signature: identity.sign(body) });
       this.counts.said++;

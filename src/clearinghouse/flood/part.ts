@@ -2,14 +2,16 @@ import type { Clusters } from '../clusters/clusters.ts';
 import { kinds } from '../clusters/spectrum.ts';
 import type { Entry } from '../journal.ts';
 import type { Reports } from '../reports/reports.ts';
+import { DailyShare } from '../reports/share.ts';
 import { type Claim, mostFeatures, type Take } from './claim.ts';
-import { Foreign } from './foreign.ts';
+import { Foreign, type TrustOf } from './foreign.ts';
 
 export interface FloodPartOptions {
   readonly clusters: Clusters;
   readonly reports: Reports;
   /** How many clusters there can be. */
   readonly capacity: number;
+  readonly trustOf: TrustOf;
 }
 
 /** From how many distinct recipients of our own on a cluster is told of. */
@@ -23,9 +25,8 @@ const saidStep = 0.05;
 const mostClaims = 500;
 /** Claims of others that are kept, for each cluster that there can be. */
 const claimsEach = 2;
-/** Clusters that one account may begin in a day, as a share of all: nobody else's are pushed out. */
-const begunShare = 0.25;
-const day = 86_400_000;
+/** Clusters that one account and all of them may begin in a day, as a share of all: nobody else's are pushed out. */
+const begunShare = { each: 0.25, all: 0.5 } as const;
 
 interface Told {
   readonly generation: number;
@@ -42,12 +43,14 @@ export class FloodPart {
   /** Clusters that have changed since it was last asked. */
   #changed = new Set<number>();
   readonly #told = new Map<number, Told>();
-  readonly #begun = new Map<string, { day: number; count: number }>();
+  readonly #begun: DailyShare;
   #isAsked = false;
 
   constructor(options: FloodPartOptions) {
     this.#options = options;
-    this.#foreign = new Foreign(claimsEach * options.capacity);
+    const { capacity, trustOf } = options;
+    this.#foreign = new Foreign(claimsEach * capacity, trustOf);
+    this.#begun = new DailyShare({ each: begunShare.each * capacity, all: begunShare.all * capacity });
   }
 
   /** A copy of it was counted here, or it was reported here. */
@@ -71,12 +74,13 @@ export class FloodPart {
 
   /** A claim of somebody else as a change that can be written down; undefined for what is left out. */
   entryOf(take: Take, now: number): Entry | undefined {
-    const { clusters } = this.#options;
+    const { clusters, trustOf } = this.#options;
+    if (trustOf(take.account) <= 0) return undefined;
     const { core, sizes } = take.claim;
     const telling = clusters.telling(core);
     if (telling.every((list) => list.length === 0)) return undefined;
     const match = clusters.matchCore(telling, { core, sizes }) ?? clusters.match(telling).match;
-    if (match === undefined && !this.#mayBegin(take.account, now)) return undefined;
+    if (match === undefined && !this.#begun.take(take.account, now)) return undefined;
     return { kind: 'take', now, ref: match?.ref ?? 0, take };
   }
 
@@ -133,15 +137,5 @@ export class FloodPart {
     const isWhole = text.length === sizes[kinds.text];
     const cut = isWhole ? clusters.cutOf(cluster) : (text.at(-1) ?? 0);
     return { cluster, generation, core, sizes, cut, sketch, reported, revoked, firstSeen, lastSeen };
-  }
-
-  #mayBegin(account: string, now: number): boolean {
-    const today = Math.floor(now / day);
-    const begun = this.#begun.get(account) ?? { day: today, count: 0 };
-    if (begun.day !== today) [begun.day, begun.count] = [today, 0];
-    if (begun.count >= begunShare * this.#options.capacity) return false;
-    begun.count++;
-    this.#begun.set(account, begun);
-    return true;
   }
 }

@@ -13,6 +13,7 @@ import {
   mostFrame,
   proofOf,
 } from './frames.ts';
+import { readOrigin } from './identity.ts';
 import { decodeSigned, encodeBody, encodeSigned, type FloodRecord } from './record.ts';
 
 const u48 = fc.integer({ min: 1, max: 2 ** 48 - 1 });
@@ -154,4 +155,17 @@ test('any octets do no harm', () => {
     { numRuns: 300 },
   );
   assert.equal(frameTypes.heartbeat, 4);
+});
+
+/** Of an X25519 key: it agrees on keys and cannot sign. */
+const unsigning =
+  'MIHlMIGMAhRe8VVlbENsjQM8s22gBEUmkdJQRDAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MCAXDTI2MTEyNDE0MzYwMloYDzIxMjYxMDMxMTQzNjAyWjAMMQowCAYDVQQDDAF4MCowBQYDK2VuAyEAUUvHCBbHJep/MGI7bK9P6XH4bM9uEJcEVIa7IriIIkkwCgYIKoZIzj0EAwIDSAAwRQIhANKQwqqRBOwh1WmDdnxL+U1XVRQz3TgdjX33sVE5AvMvAiAcpV0ZH9tagpvfF3MejTphJbbET3VgEmKBiQmFBEjLbQ==';
+
+test('a certificate whose key cannot sign is none of an origin', () => {
+  assert.equal(readOrigin(Buffer.from(unsigning, 'base64')), undefined);
+});
+
+test('many small frames in one piece are read in time that grows with their number', () => {
+  const heartbeats = Buffer.concat(Array.from({ length: 400_000 }, () => encodeFrame(frameTypes.heartbeat)));
+  assert.equal([...new FrameReader().read(heartbeats)].length, 400_000);
 });

@@ -1,5 +1,5 @@
 import { generate } from 'selfsigned';
-import type { Log, ManualClock } from '../../base/index.ts';
+import type { Clock, Log, ManualClock } from '../../base/index.ts';
 import { memoryLog } from '../../base/index.ts';
 import type { Source } from '../ask.ts';
 import { readContent } from '../content/read.ts';
@@ -31,13 +31,17 @@ export interface SimulatedOptions {
   readonly clock: ManualClock;
 }
 
+type TrustedPeer = FloodPeer & { readonly trust: number };
+
 /** A clearinghouse with what it would have on disk, in memory. */
 export class SimulatedNode {
   readonly name: string;
   readonly identity: Identity;
   readonly log = memoryLog();
-  readonly #clock: ManualClock;
-  #peers: readonly FloodPeer[] = [];
+  /** How far its clock is ahead of that of the others, milliseconds. */
+  aheadMs = 0;
+  readonly #clock: Clock;
+  #peers: readonly TrustedPeer[] = [];
   #disk = { journal: Buffer.alloc(0), flood: Buffer.alloc(0) };
   #unsynced: { journal: Buffer[]; flood: Buffer[] } = { journal: [], flood: [] };
   #engine: Engine;
@@ -46,16 +50,16 @@ export class SimulatedNode {
   constructor({ name, identity: own, clock }: SimulatedOptions) {
     this.name = name;
     this.identity = own;
-    this.#clock = clock;
+    this.#clock = { now: () => clock.now() + this.aheadMs, after: (ms, call) => clock.after(ms, call) };
     this.#engine = this.#newEngine();
     this.flood = this.#newFlood();
   }
 
-  peer(trust: number): FloodPeer {
+  peer(trust: number): TrustedPeer {
     return { name: this.name, origin: this.identity.origin, trust };
   }
 
-  start(peers: readonly FloodPeer[]): void {
+  start(peers: readonly TrustedPeer[]): void {
     this.#peers = peers;
     this.flood = this.#newFlood();
     this.flood.start();
@@ -78,7 +82,7 @@ export class SimulatedNode {
 
   restore(): void {
     this.#engine = this.#newEngine();
-    for (const entry of decodeEntries(this.#disk.journal)) this.#engine.apply(entry);
+    for (const { entry } of decodeEntries(this.#disk.journal)) this.#engine.apply(entry);
     this.flood = this.#newFlood();
     this.flood.restore([...decodeNotes(this.#disk.flood)]);
     this.flood.start();
@@ -99,6 +103,7 @@ export class SimulatedNode {
       memory: 16e6,
       thresholds: defaultThresholds,
       isAllowed: () => false,
+      trustOf: (account) => this.#peers.find(({ origin }) => origin === account)?.trust ?? 0,
       note: (entry) => void this.#unsynced.journal.push(encodeEntry(entry)),
     });
   }
@@ -140,13 +145,13 @@ export class Cable {
   #isCut = false;
   octets = 0;
 
-  constructor(clock: ManualClock, a: SimulatedNode, b: SimulatedNode, trust: readonly [number, number]) {
+  constructor(clock: ManualClock, a: SimulatedNode, b: SimulatedNode) {
     this.#clock = clock;
     for (let n = 0; n < 2; n++) this.#ends.push({ link: undefined, isPaused: false, waiting: [] });
     const [first, second] = this.#ends;
     if (first === undefined || second === undefined) return;
-    first.link = a.flood.connect(b.peer(trust[0]), this.end(0), b.identity.certificate);
-    second.link = b.flood.connect(a.peer(trust[1]), this.end(1), a.identity.certificate);
+    first.link = a.flood.connect(b.peer(0), this.end(0), b.identity.certificate);
+    second.link = b.flood.connect(a.peer(0), this.end(1), a.identity.certificate);
   }
 
   /** The transport of one end; what is written to it comes out of the other. */

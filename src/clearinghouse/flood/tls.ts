@@ -23,6 +23,7 @@ export interface Arrival {
 }
 
 const handshakeMs = 10_000;
+const closingMs = 5000;
 const mostConnections = 256;
 
 /**
@@ -108,7 +109,11 @@ export function transportOf(socket: TLSSocket): Transport & { attach(link: Link)
     write: (octets) => socket.write(octets),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    close: () => socket.destroySoon(),
+    close: () => {
+      // What is written may still go out; who does not read it is not waited for.
+      socket.destroySoon();
+      socket.setTimeout(closingMs, () => socket.destroy());
+    },
     attach: (link) => {
       socket.on('data', (chunk: Buffer) => link.receive(chunk));
       socket.on('drain', () => link.drained());

@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import type { Trust } from './trust.ts';
 
+type Side = 'reported' | 'revoked';
+
+/** What one reporter says of a cluster, and what it weighed when it was said. */
+interface Word {
+  readonly side: Side;
+  readonly weight: number;
+  readonly at: number;
+  readonly isKnown: boolean;
+}
+
 /** What was said of one cluster. */
 interface Said {
   generation: number;
@@ -8,9 +18,8 @@ interface Said {
   reported: number;
   revoked: number;
   at: number;
-  /** Who said so, the first ones: each counts once for each side. */
-  readonly reporters: Set<string>;
-  readonly revokers: Set<string>;
+  /** By reporter; each has one word. */
+  readonly words: Map<string, Word>;
 }
 
 export interface Standing {
@@ -18,6 +27,12 @@ export interface Standing {
   readonly revoked: number;
 }
 
+const wordShape = z.object({
+  side: z.enum(['reported', 'revoked']),
+  weight: z.number(),
+  at: z.number(),
+  isKnown: z.boolean(),
+});
 const savedShape = z.object({
   said: z.array(
     z.object({
@@ -26,22 +41,26 @@ const savedShape = z.object({
       reported: z.number(),
       revoked: z.number(),
       at: z.number(),
-      reporters: z.array(z.string()),
-      revokers: z.array(z.string()),
+      words: z.array(z.tuple([z.string(), wordShape])),
     }),
   ),
   trust: z.array(z.tuple([z.string(), z.number()])),
 });
 
 const halfLifeMs = 30 * 86_400_000;
-const mostClusters = 50_000;
-const mostNames = 64;
+const most = { clusters: 50_000, words: 200_000 } as const;
+/** Words about one cluster. Where strangers have filled their places, there are still some for those who are known. */
+const mostOfStrangers = 64;
+const mostOfCluster = 128;
 const none: Standing = { reported: 0, revoked: 0 };
 
 /** Who calls what spam, and who does not. Bounded: the cluster that was spoken of longest ago goes. */
 export class Reports {
   readonly #trust: Trust;
   readonly #said = new Map<number, Said>();
+  #words = 0;
+  /** Words that did not count: too many of one reporter, or too many about one cluster. */
+  passedOver = 0;
 
   constructor(trust: Trust) {
     this.#trust = trust;
@@ -50,13 +69,13 @@ export class Reports {
   of(cluster: number, generation: number, now: number): Standing {
     const said = this.#said.get(cluster);
     if (said === undefined || said.generation !== generation) return none;
-    const left = 0.5 ** (Math.max(0, now - said.at) / halfLifeMs);
+    const left = leftOf(said.at, now);
     return { reported: said.reported * left, revoked: said.revoked * left };
   }
 
-  /** Notes what a reporter says. Who says it twice has said it once. */
+  /** Notes what a reporter says. Who says it twice has said it once; who says the contrary has taken it back. */
   add(
-    side: 'reported' | 'revoked',
+    side: Side,
     { cluster, generation }: { readonly cluster: number; readonly generation: number },
     {
       reporter,
@@ -66,27 +85,27 @@ export class Reports {
   ): void {
     const weight = this.#trust.weigh(reporter, isKnown, now);
     const said = this.#take(cluster, generation, now);
-    const [mine, others] =
-      side === 'reported' ? [said.reporters, said.revokers] : [said.revokers, said.reporters];
-    if (mine.has(reporter) || weight === 0) return;
-    for (const other of mine) this.#trust.confirmed(other, weight);
-    if (mine.size > 0) this.#trust.confirmed(reporter, Math.min(1, said[side]));
-    for (const other of others) if (other !== reporter) this.#trust.contradicted(other, weight);
-    if (mine.size < mostNames) mine.add(reporter);
-    said[side] += weight;
-    // Who takes back what he said has not said it.
-    if (others.delete(reporter)) {
-      const other = side === 'reported' ? 'revoked' : 'reported';
-      said[other] = Math.max(0, said[other] - weight);
+    const before = said.words.get(reporter);
+    if (before?.side === side) return;
+    const isFull = before === undefined && said.words.size >= (isKnown ? mostOfCluster : mostOfStrangers);
+    if (weight === 0 || isFull) {
+      this.passedOver++;
+      return;
     }
+    const word: Word = { side, weight, at: now, isKnown };
+    if (before === undefined) {
+      this.#learn(reporter, word, said);
+      this.#words++;
+    } else said[before.side] = Math.max(0, said[before.side] - before.weight * leftOf(before.at, now));
+    said.words.set(reporter, word);
+    said[side] += weight;
   }
 
   save(): unknown {
-    const said = [...this.#said].map(([cluster, { reporters, revokers, ...rest }]) => ({
+    const said = [...this.#said].map(([cluster, { words, ...rest }]) => ({
       cluster,
       ...rest,
-      reporters: [...reporters],
-      revokers: [...revokers],
+      words: [...words],
     }));
     return { said, trust: this.#trust.save() };
   }
@@ -95,25 +114,50 @@ export class Reports {
     const parsed = savedShape.safeParse(saved).data;
     if (parsed === undefined) return;
     this.#trust.restore(parsed.trust);
-    for (const { cluster, reporters, revokers, ...rest } of parsed.said)
-      this.#said.set(cluster, { ...rest, reporters: new Set(reporters), revokers: new Set(revokers) });
+    for (const { cluster, words, ...rest } of parsed.said) {
+      this.#said.set(cluster, { ...rest, words: new Map(words) });
+      this.#words += words.length;
+    }
+  }
+
+  /**
+   * The first word of a reporter about a cluster moves trust, by what those say whom the operator knows: strangers who
+   * agree with each other prove nothing, however many they are.
+   */
+  #learn(reporter: string, word: Word, { words }: Said): void {
+    for (const [other, { side, weight, isKnown }] of words) {
+      const isSame = side === word.side;
+      if (isKnown && isSame) this.#trust.confirmed(reporter, weight);
+      if (isKnown && !isSame && !word.isKnown) this.#trust.contradicted(reporter, weight);
+      if (!word.isKnown) continue;
+      if (isSame) this.#trust.confirmed(other, word.weight);
+      else this.#trust.contradicted(other, word.weight);
+    }
   }
 
   #take(cluster: number, generation: number, now: number): Said {
     const standing = this.of(cluster, generation, now);
     const before = this.#said.get(cluster);
     const isSame = before?.generation === generation;
-    const said: Said = {
-      generation,
-      ...standing,
-      at: now,
-      reporters: isSame ? before.reporters : new Set(),
-      revokers: isSame ? before.revokers : new Set(),
-    };
+    const words = isSame ? before.words : new Map<string, Word>();
+    if (!isSame) this.#words -= before?.words.size ?? 0;
+    const said: Said = { generation, ...standing, at: now, words };
     this.#said.delete(cluster);
     this.#said.set(cluster, said);
-    if (this.#said.size > mostClusters)
-      for (const oldest of this.#said.keys()) if (this.#said.delete(oldest)) break;
+    this.#bound(cluster);
     return said;
   }
+
+  #bound(latest: number): void {
+    for (const [oldest, { words }] of this.#said) {
+      if ((this.#said.size <= most.clusters && this.#words <= most.words) || oldest === latest) return;
+      this.#said.delete(oldest);
+      this.#words -= words.size;
+    }
+  }
+}
+
+/** What is left of a weight. */
+function leftOf(at: number, now: number): number {
+  return 0.5 ** (Math.max(0, now - at) / halfLifeMs);
 }

@@ -12,8 +12,8 @@ interface Standing {
   minute: number;
 }
 
-/** Reports of one reporter that count in a minute. */
-const perMinute = 60;
+/** Reports of one reporter that count in a minute. Who is known may have a folder full of spam to report. */
+const perMinute = { anonymous: 60, known: 6000 } as const;
 
 /**
  * How much a word of a reporter weighs. Who says what others confirm gains, who is contradicted loses (after Prakash
@@ -31,15 +31,15 @@ export class Trust {
       standing.lately = 0;
     }
     standing.lately++;
-    return standing.lately > perMinute ? 0 : standing.trust;
+    return standing.lately > perMinute[isKnown ? 'known' : 'anonymous'] ? 0 : standing.trust;
   }
 
-  /** Somebody else, who is trusted so much, said the same. */
+  /** Somebody who is known, and trusted so much, said the same. */
   confirmed(reporter: string, by: number): void {
     this.#change(reporter, (trust) => trust + 0.1 * by * (ceiling - trust));
   }
 
-  /** Somebody else, who is trusted so much, said the contrary. */
+  /** Somebody who is known, and trusted so much, said the contrary. */
   contradicted(reporter: string, by: number): void {
     this.#change(reporter, (trust) => trust * (1 - 0.3 * by));
   }

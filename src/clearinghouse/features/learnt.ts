@@ -1,0 +1,86 @@
+import { powerOfTwo } from '../clusters/size.ts';
+import type { Entry } from '../journal.ts';
+import { type FeatureParts, type Features, learnable } from './features.ts';
+import type { Hash } from './hash.ts';
+import { type ImageHash, Pictures } from './image.ts';
+import { Spread } from './spread.ts';
+
+/** Things that are remembered while a message is learnt, so that a word that is there often is looked up once; a power of two. */
+const recentThings = 512;
+
+type Learn = Entry & { readonly kind: 'learn' };
+
+/** What all mail has taught, apart from the clusters: words in use, phrases of everybody, pictures. Fixed memory. */
+export class Learnt {
+  readonly parts: FeatureParts;
+  readonly #pictures: Pictures;
+  readonly #recent = new Float64Array(recentThings);
+
+  /** `memory`: octets, about. */
+  constructor(hash: Hash, memory: number) {
+    const each = powerOfTwo(memory / 3);
+    const size = { counters: each, bits: 4 * each };
+    this.parts = { hash, lexicon: new Spread(hash, size), boilerplate: new Spread(hash, size) };
+    this.#pictures = new Pictures(powerOfTwo(memory / 3 / Pictures.octetsEach));
+  }
+
+  /** The picture that was seen first of those that look like this one; itself where there is none. */
+  pictureOf(image: ImageHash): ImageHash {
+    return this.#pictures.find(image) ?? image;
+  }
+
+  /** Those that were not seen before, as changes that can be written down. */
+  newPictures(images: readonly ImageHash[]): Entry[] {
+    return images
+      .filter((image) => this.#pictures.find(image) === undefined)
+      .map(({ high, low }) => ({ kind: 'picture', high, low }));
+  }
+
+  /** What the words of a message by this sender teach, as a change; undefined for nothing. */
+  fromWords(features: Features, sender: string): Learn | undefined {
+    return this.#learn('words', features.words, sender);
+  }
+
+  /** The same of the features of a good message: where many senders have them, they tell nothing any more. */
+  fromGood(features: Features, sender: string): Learn | undefined {
+    return this.#learn('boilerplate', learnable(features), sender);
+  }
+
+  apply(entry: Entry & { readonly kind: 'learn' | 'picture' }): void {
+    if (entry.kind === 'picture') {
+      this.#pictures.add(entry);
+      return;
+    }
+    const spread = this.#spreadOf(entry.what);
+    for (const thing of entry.things) spread.add(thing, entry.by);
+  }
+
+  arrays(): readonly ArrayBufferView[] {
+    const { lexicon, boilerplate } = this.parts;
+    return [...this.#pictures.arrays(), ...lexicon.arrays(), ...boilerplate.arrays()];
+  }
+
+  /** After the arrays were read back. */
+  restored(): void {
+    this.parts.lexicon.restored();
+    this.parts.boilerplate.restored();
+  }
+
+  #learn(what: Learn['what'], things: readonly number[], sender: string): Learn | undefined {
+    const by = this.parts.hash.text(sender);
+    const spread = this.#spreadOf(what);
+    const news: number[] = [];
+    this.#recent.fill(0);
+    for (const thing of things) {
+      const place = thing & (recentThings - 1);
+      if (this.#recent[place] === thing) continue;
+      this.#recent[place] = thing;
+      if (spread.isNews(thing, by)) news.push(thing);
+    }
+    return news.length === 0 ? undefined : { kind: 'learn', what, by, things: [...new Set(news)] };
+  }
+
+  #spreadOf(what: Learn['what']): Spread {
+    return what === 'words' ? this.parts.lexicon : this.parts.boilerplate;
+  }
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Entry } from './journal.ts';
+import { StateFiles, type Storable } from './state.ts';
+
+const of = '00'.repeat(32);
+
+async function folderOf(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-state-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Counts entries, and has an array that says how many. */
+class Counter implements Storable {
+  readonly array: Uint8Array;
+  readonly seen: Entry[] = [];
+  saved: unknown;
+  constructor(octets = 100) {
+    this.array = new Uint8Array(octets);
+  }
+  arrays() {
+    return [this.array];
+  }
+  save() {
+    return { count: this.seen.length };
+  }
+  restore(saved: unknown) {
+    this.saved = saved;
+  }
+  apply(entry: Entry) {
+    this.seen.push(entry);
+  }
+}
+
+const word = (n: number): Entry => ({
+  ...{ kind: 'word', now: n, side: 'reported', cluster: n, reporter: `reporter${n}`, isKnown: false },
+});
+
+async function written(folder: string, count: number): Promise<void> {
+  const files = new StateFiles(folder, new Counter(), of);
+  await files.open();
+  for (let n = 0; n < count; n++) files.note(word(n));
+  await files.sync();
+}
+
+async function reopened(folder: string, { octets = 100, like = of } = {}) {
+  const counter = new Counter(octets);
+  const restored = await new StateFiles(folder, counter, like).open();
+  return { ...restored, counter };
+}
+
+test('a journal counts up to where it was broken off or damaged, wherever that is', async (t) => {
+  const folder = await folderOf(t);
+  await written(folder, 5);
+  const path = join(folder, 'journal-1');
+  const whole = await readFile(path);
+  const clear = async () => {
+    for (const name of await readdir(folder)) await rm(join(folder, name));
+  };
+  for (let length = 0; length <= whole.length; length++) {
+    await clear();
+    await writeFile(path, whole.subarray(0, length));
+    const { entries, torn, because } = await reopened(folder);
+    assert.equal(because, undefined);
+    assert.ok(entries <= 5 && (entries === 5 ? torn === 0 : torn < 150), `${length}: ${entries}, ${torn}`);
+    assert.equal(entries === 5, length === whole.length);
+  }
+  for (let place = 36; place < whole.length; place++) {
+    await clear();
+    const flipped = Buffer.from(whole);
+    flipped[place] = (flipped[place] ?? 0) ^ 4;
+    await writeFile(path, flipped);
+    const { entries, torn } = await reopened(folder);
+    assert.ok(entries < 5 && torn > 0, `${place}: ${entries}`);
+  }
+});
+
+test('a snapshot that is damaged anywhere, or of something else, is put aside with its journals', async (t) => {
+  const folder = await folderOf(t);
+  {
+    const counter = new Counter();
+    await using files = new StateFiles(folder, counter, of);
+    await files.open();
+    counter.array.fill(7);
+    files.note(word(1));
+  }
+  const path = join(folder, 'snapshot');
+  const whole = await readFile(path);
+  const sound = await reopened(folder);
+  assert.deepEqual([sound.counter.array[50], sound.because], [7, undefined]);
+  const damaged = Array.from({ length: whole.length }, (_, place) => {
+    const flipped = Buffer.from(whole);
+    flipped[place] = (flipped[place] ?? 0) ^ 4;
+    return flipped;
+  });
+  const short = Array.from({ length: whole.length }, (_, length) => whole.subarray(0, length));
+  for (const octets of [...damaged, ...short]) {
+    await writeFile(path, octets);
+    await written(folder, 0);
+    const names = await readdir(folder);
+    assert.ok(names.includes('snapshot.unusable') && !names.includes('snapshot'), `${names}`);
+    const { counter, because } = await reopened(folder);
+    assert.ok(because === undefined && counter.array.every((octet) => octet === 0));
+  }
+  await writeFile(path, whole);
+  assert.match((await reopened(folder, { octets: 200 })).because ?? '', /another key, size or layout/);
+  await writeFile(path, whole);
+  assert.match((await reopened(folder, { like: '11'.repeat(32) })).because ?? '', /another key/);
+});
+
+test('a journal of another key or size is not played', async (t) => {
+  const folder = await folderOf(t);
+  await written(folder, 5);
+  const { entries, because } = await reopened(folder, { like: '11'.repeat(32) });
+  assert.equal(entries, 0);
+  assert.match(because ?? '', /journal-1: it is of another key/);
+  assert.ok((await readdir(folder)).includes('journal-1.unusable'));
+});
+
+/** Runs in a process whose files may have `blocks` × 512 octets, as on a disk that is full then. */
+function withFullDisk(blocks: number, script: string): string {
+  const source = JSON.stringify(new URL('./state.ts', import.meta.url).href);
+  const program = `const { StateFiles } = await import(${source});
+    const said = (error) => console.log('rejected', error.code);
+    const word = (n) => ({ kind: 'word', now: n, side: 'reported', cluster: n, reporter: 'r'.repeat(100), isKnown: false });
+    ${script}`;
+  const ran = spawnSync(
+    'sh',
+    ['-c', `ulimit -f ${blocks}; exec "$0" --input-type=module -e "$1"`, process.execPath, program],
+    { encoding: 'utf8', timeout: 30_000 },
+  );
+  assert.equal(ran.status, 0, ran.stderr);
+  return ran.stdout;
+}
+
+test('a disk that is full in the middle of a journal leaves what was whole, and it is said', async (t) => {
+  const folder = await folderOf(t);
+  const out = withFullDisk(
+    200,
+    `const counter = { arrays: () => [], save: () => ({}), restore() {}, apply() {} };
+    const files = new StateFiles(${JSON.stringify(folder)}, counter, '${of}');
+    await files.open();
+    for (let n = 0; n < 10; n++) files.note(word(n));
+    await files.sync();
+    for (let n = 10; n < 2000; n++) files.note(word(n));
+    await files.sync().catch(said);
+    await files.sync().catch(said);`,
+  );
+  assert.equal(out, 'rejected EFBIG\nrejected EFBIG\n');
+  const { entries, torn } = await reopened(folder);
+  assert.deepEqual([entries, torn], [10, 0]);
+});
+
+test('a disk that is full in the middle of a snapshot leaves the one before and the journals', async (t) => {
+  const folder = await folderOf(t);
+  {
+    const counter = new Counter(5_000_000);
+    await using files = new StateFiles(folder, counter, of);
+    await files.open();
+    counter.array.fill(7);
+    files.note(word(1));
+  }
+  const out = withFullDisk(
+    8000,
+    `const array = new Uint8Array(5_000_000);
+    const counter = { arrays: () => [array], save: () => ({}), restore() {}, apply() {} };
+    const files = new StateFiles(${JSON.stringify(folder)}, counter, '${of}');
+    await files.open();
+    array.fill(9);
+    for (let n = 0; n < 10; n++) files.note(word(n));
+    await files[Symbol.asyncDispose]().catch(said);`,
+  );
+  assert.equal(out, 'rejected EFBIG\n');
+  const { entries, counter, because } = await reopened(folder, { octets: 5_000_000 });
+  assert.deepEqual([entries, counter.array[4_999_999], because], [10, 7, undefined]);
+});
+
+test('a snapshot that cannot be written is tried again later, and nothing is lost meanwhile', async (t) => {
+  const folder = await folderOf(t);
+  const files = new StateFiles(folder, new Counter(), of);
+  await files.open();
+  await mkdir(join(folder, 'snapshot.new'));
+  for (let n = 0; n < 5; n++) files.note(word(n));
+  await assert.rejects(files[Symbol.asyncDispose](), /EISDIR/);
+  await rm(join(folder, 'snapshot.new'), { recursive: true });
+  assert.equal((await reopened(folder)).entries, 5);
+});
