@@ -81,6 +81,7 @@ export class Peers implements AsyncDisposable {
   readonly directory: string;
   readonly #started = new AsyncDisposableStack();
   readonly #logs: (() => Promise<string>)[] = [];
+  readonly #postfixes: Postfix[] = [];
 
   constructor(directory: string) {
     this.directory = directory;
@@ -105,6 +106,7 @@ export class Peers implements AsyncDisposable {
     const directory = await this.folder('postfix');
     const postfix = this.use(await startPostfix({ directory, port: await freePort(), settings, files }));
     this.#logs.push(() => postfix.log());
+    this.#postfixes.push(postfix);
     return postfix;
   }
 
@@ -188,6 +190,13 @@ export class Peers implements AsyncDisposable {
     return texts.map((text) => text.split('\n').slice(-40).join('\n')).join('\n----\n');
   }
 
+  /** What each Postfix has complained of, for the error of a test that failed. */
+  async complaints(): Promise<string> {
+    const texts = await Promise.all(this.#postfixes.map((postfix) => postfix.log()));
+    const lines = texts.join('').split('\n');
+    return lines.filter((line) => /warning|fatal|panic|status=(?!sent)/.test(line)).join('\n');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#started.disposeAsync();
     await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
@@ -226,7 +235,9 @@ export function peerTest(
       await body(peers, context);
     } catch (error) {
       context.diagnostic(await peers.logs());
-      throw error;
+      const complaints = await peers.complaints();
+      if (complaints === '' || !(error instanceof Error)) throw error;
+      throw new Error(`${error.message}; Postfix says: ${complaints}`, { cause: error });
     }
   });
 }
