@@ -7,6 +7,13 @@ export interface ImageHash {
 }
 
 const side = 32;
+/** A picture is looked at in this size to find its border; a multiple of `side`. */
+const canvas = 128;
+/** Of each edge so much may be border. */
+const mostBorder = canvas / 4;
+/** A line is border where so many of its dots are nearly of one grey; noise may change the others. */
+const borderShare = 0.9;
+const borderTolerance = 12;
 /** The lowest frequencies in each direction, without the first, which is brightness. */
 const kept = 8;
 /** Pictures below this are icons and dots that count who reads. */
@@ -22,16 +29,77 @@ const cosines = Float64Array.from({ length: side * side }, (_, at) => {
   return Math.cos((Math.PI * frequency * (2 * place + 1)) / (2 * side));
 });
 
-/** The hashes of the pictures of a message that show something. Those that cannot be read are left out. */
+/**
+ * The hashes of the pictures of a message that show something, each as a whole and without its border, where it has
+ * one. Those that cannot be read are left out.
+ */
 export async function imageHashes({ leaves }: Pick<Content, 'leaves'>): Promise<ImageHash[]> {
   const images = leaves.filter(({ type, octets }) => type.startsWith('image/') && octets.length <= maxOctets);
   const found: ImageHash[] = [];
   for (const { octets } of images.slice(0, maxImages)) {
     const grey = await greyOf(octets);
-    const hash = grey && perceptualHash(grey);
-    if (hash !== undefined) found.push(hash);
+    if (grey === undefined) continue;
+    const whole: Box = { left: 0, top: 0, right: canvas, bottom: canvas };
+    const inner = withoutBorder(grey);
+    const boxes = areaOf(inner) === areaOf(whole) ? [whole] : [whole, inner];
+    for (const box of boxes) {
+      const hash = perceptualHash(shrunk(grey, box));
+      if (hash !== undefined) found.push(hash);
+    }
   }
   return found;
+}
+
+/** In dots of the canvas; right and bottom are the first that are outside. */
+interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+function areaOf({ left, top, right, bottom }: Box): number {
+  return (right - left) * (bottom - top);
+}
+
+/** What is left when each edge has lost the lines that are all of the grey of its outermost one. */
+function withoutBorder(grey: Uint8Array): Box {
+  const row = (y: number) => grey.subarray(y * canvas, (y + 1) * canvas);
+  const column = (x: number) => Uint8Array.from({ length: canvas }, (_, y) => grey[y * canvas + x] ?? 0);
+  const last = canvas - 1;
+  return {
+    left: borderOf(column),
+    top: borderOf(row),
+    right: canvas - borderOf((at) => column(last - at)),
+    bottom: canvas - borderOf((at) => row(last - at)),
+  };
+}
+
+/** How many lines, from the edge on, are border. */
+function borderOf(line: (at: number) => Uint8Array): number {
+  const shade = line(0).slice().sort()[canvas / 2] ?? 0;
+  const isBorder = (dots: Uint8Array) =>
+    dots.filter((dot) => Math.abs(dot - shade) <= borderTolerance).length >= borderShare * canvas;
+  let width = 0;
+  while (width < mostBorder && isBorder(line(width))) width++;
+  return width;
+}
+
+/** A part of the canvas in 32 × 32: the mean of what each dot covers. */
+function shrunk(grey: Uint8Array, { left, top, right, bottom }: Box): Uint8Array {
+  const small = new Uint8Array(side * side);
+  const edge = (from: number, to: number, at: number) => from + Math.floor(((to - from) * at) / side);
+  for (let y = 0; y < side; y++)
+    for (let x = 0; x < side; x++) {
+      let [sum, count] = [0, 0];
+      for (let v = edge(top, bottom, y); v < edge(top, bottom, y + 1); v++)
+        for (let u = edge(left, right, x); u < edge(left, right, x + 1); u++) {
+          sum += grey[v * canvas + u] ?? 0;
+          count++;
+        }
+      small[y * side + x] = Math.round(sum / count);
+    }
+  return small;
 }
 
 /**
@@ -39,7 +107,7 @@ export async function imageHashes({ leaves }: Pick<Content, 'leaves'>): Promise<
  * frequencies is above their median ("pHash", Zauner 2010). Random dots, another size and another compression change a
  * few bits.
  */
-export function perceptualHash(grey: Uint8Array): ImageHash | undefined {
+function perceptualHash(grey: Uint8Array): ImageHash | undefined {
   if (contrastOf(grey) < minContrast) return undefined;
   const rows = new Float64Array(side * (kept + 1));
   for (let y = 0; y < side; y++)
@@ -69,6 +137,7 @@ export function distance(a: ImageHash, b: ImageHash): number {
   return ones(a.high ^ b.high) + ones(a.low ^ b.low);
 }
 
+/** The picture as a whole in the size of the canvas. */
 async function greyOf(octets: Uint8Array): Promise<Uint8Array | undefined> {
   try {
     const { default: sharp } = await import('sharp');
@@ -78,7 +147,7 @@ async function greyOf(octets: Uint8Array): Promise<Uint8Array | undefined> {
     return await image
       .flatten({ background: 'white' })
       .greyscale()
-      .resize(side, side, { fit: 'fill' })
+      .resize(canvas, canvas, { fit: 'fill' })
       .raw()
       .toBuffer();
   } catch {
