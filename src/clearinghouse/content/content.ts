@@ -30,6 +30,8 @@ export interface Content {
   /** Tags with the shape of their classes, in order: `td.a9`. */
   readonly structure: readonly string[];
   readonly leaves: readonly Leaf[];
+  /** Octets of the pictures that its pages have in themselves. */
+  readonly pictures: readonly Uint8Array[];
   /** Registrable domain of From, in lower case. */
   readonly senderDomain?: string;
   /** `List-Id` (RFC 2919), in lower case. */

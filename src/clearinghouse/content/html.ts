@@ -8,9 +8,12 @@ export interface Page {
   /** Targets of links, forms and pictures as they are written. */
   readonly links: readonly { readonly kind: 'link' | 'form' | 'image'; readonly target: string }[];
   readonly structure: readonly string[];
+  /** Pictures that are in the page itself (RFC 2397), in base64. */
+  readonly pictures: readonly string[];
 }
 
-export const pageBounds = { text: 500_000, links: 500, structure: 2000, depth: 300 } as const;
+export const pageBounds = { text: 500_000, links: 500, structure: 2000, depth: 300, pictures: 4 } as const;
+const pictureInPage = /^\s*data:image\/[a-z0-9.+-]{1,40};base64,/i;
 
 /** Elements whose content is no text of the page. */
 const unread = new Set([
@@ -85,13 +88,19 @@ class PageReader {
   readonly #stack: Open[] = [];
   readonly #links: { kind: 'link' | 'form' | 'image'; target: string }[] = [];
   readonly #structure: string[] = [];
+  readonly #pictures: string[] = [];
   readonly #sheet = new StyleSheet();
   readonly #pieces: string[] = [];
   #length = 0;
   #css = '';
 
   page(): Page {
-    return { text: this.#pieces.join(''), links: this.#links, structure: this.#structure };
+    return {
+      text: this.#pieces.join(''),
+      links: this.#links,
+      structure: this.#structure,
+      pictures: this.#pictures,
+    };
   }
 
   open(tag: string, attributes: Readonly<Record<string, string>>): void {
@@ -146,7 +155,13 @@ class PageReader {
       form: attributes.action,
       img: attributes.src,
     }[tag];
-    if (target === undefined || this.#links.length >= pageBounds.links) return;
+    if (target === undefined) return;
+    const picture = tag === 'img' ? pictureInPage.exec(target.slice(0, 100))?.[0] : undefined;
+    if (picture !== undefined) {
+      if (this.#pictures.length < pageBounds.pictures) this.#pictures.push(target.slice(picture.length));
+      return;
+    }
+    if (this.#links.length >= pageBounds.links) return;
     this.#links.push({
       kind: tag === 'form' ? 'form' : tag === 'img' ? 'image' : 'link',
       target: target.slice(0, 2000),

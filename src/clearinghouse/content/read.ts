@@ -3,7 +3,7 @@ import { Actions, registrable } from './actions.ts';
 import type { Content, Leaf, ReadOptions } from './content.ts';
 import { type Page, readPage } from './html.ts';
 import { walkMessage } from './mime.ts';
-import { decodeText, decodeWords } from './transfer.ts';
+import { decodeBase64, decodeText, decodeWords } from './transfer.ts';
 import { plainText } from './unicode.ts';
 import { readWords } from './words.ts';
 
@@ -36,6 +36,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
     actions: actions.list,
     structure: seen.structure,
     leaves,
+    pictures: seen.pictures.map((base64) => decodeBase64(Buffer.from(base64, 'latin1'))),
     ...(sender !== undefined && { senderDomain: sender }),
     ...(listId !== undefined && { listId }),
     isTest: testStrings.some((text) => seen.text.includes(text)),
@@ -51,6 +52,7 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
     ),
   );
   const structure: string[] = [];
+  const pictures: string[] = [];
   let text = '';
   let left = maxTextOctets;
   for (const leaf of leaves) {
@@ -61,9 +63,11 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
     left -= leaf.octets.length;
     const page = leaf.type === 'text/html' || looksLikeHtml(decoded) ? readPage(decoded) : undefined;
     text += `${page?.text ?? decoded}\n`;
-    if (page !== undefined) notePage(page, structure, actions);
+    if (page === undefined) continue;
+    notePage(page, structure, actions);
+    pictures.push(...page.pictures);
   }
-  return { text, structure, isTruncated: left <= 0 };
+  return { text, structure, pictures, isTruncated: left <= 0 };
 }
 
 function notePage({ links, structure: tags }: Page, structure: string[], actions: Actions): void {

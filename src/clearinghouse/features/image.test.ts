@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import type { Leaf } from '../content/content.ts';
+import { readContent } from '../content/read.ts';
 import { distance, type ImageHash, imageHashes, Pictures } from './image.ts';
 
 const [width, height] = [240, 160];
@@ -41,7 +42,7 @@ function withDots(seed: number, share: number) {
 
 const leaf = (octets: Uint8Array): Leaf => ({ type: 'image/png', octets, isAttachment: false });
 const hashesOf = async (image: { toBuffer(): Promise<Buffer> }) =>
-  await imageHashes({ leaves: [leaf(await image.toBuffer())] });
+  await imageHashes({ leaves: [leaf(await image.toBuffer())], pictures: [] });
 const leastDistance = (some: readonly ImageHash[], others: readonly ImageHash[]) =>
   Math.min(...some.flatMap((one) => others.map((other) => distance(one, other))));
 
@@ -64,6 +65,13 @@ for (const [name, disguised] of Object.entries(disguises))
     assert.ok(leastDistance(first, await hashesOf(disguised())) <= near);
   });
 
+test('a picture that is in a page itself is the same one', async () => {
+  const base64 = (await picture(1).jpeg().toBuffer()).toString('base64');
+  const page = `<p>Hi</p><img alt="" src="data:image/jpeg;base64,${base64}">`;
+  const content = readContent(Buffer.from(`Content-Type: text/html\r\n\r\n${page}`));
+  assert.ok(leastDistance(await hashesOf(picture(1).png()), await imageHashes(content)) <= near);
+});
+
 test('other pictures are other ones', async () => {
   const first = await hashesOf(picture(1).png());
   for (let seed = 2; seed < 12; seed++)
@@ -79,7 +87,7 @@ test('dots, icons, one colour and what is no picture have no hash', async () => 
   claimed.writeUInt32BE(60_000, 16);
   claimed.writeUInt32BE(60_000, 20);
   for (const octets of [claimed, whole.subarray(0, 40), Buffer.from('GIF89a'), Buffer.alloc(0)])
-    assert.deepEqual(await imageHashes({ leaves: [leaf(octets)] }), []);
+    assert.deepEqual(await imageHashes({ leaves: [leaf(octets)], pictures: [] }), []);
 });
 
 test('a picture that was seen is found again with eight bits changed, and with more it is not', () => {

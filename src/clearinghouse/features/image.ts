@@ -33,10 +33,14 @@ const cosines = Float64Array.from({ length: side * side }, (_, at) => {
  * The hashes of the pictures of a message that show something, each as a whole and without its border, where it has
  * one. Those that cannot be read are left out.
  */
-export async function imageHashes({ leaves }: Pick<Content, 'leaves'>): Promise<ImageHash[]> {
-  const images = leaves.filter(({ type, octets }) => type.startsWith('image/') && octets.length <= maxOctets);
+export async function imageHashes({
+  leaves,
+  pictures,
+}: Pick<Content, 'leaves' | 'pictures'>): Promise<ImageHash[]> {
+  const attached = leaves.flatMap(({ type, octets }) => (type.startsWith('image/') ? [octets] : []));
+  const images = [...attached, ...pictures].filter(({ length }) => length <= maxOctets);
   const found: ImageHash[] = [];
-  for (const { octets } of images.slice(0, maxImages)) {
+  for (const octets of images.slice(0, maxImages)) {
     const grey = await greyOf(octets);
     if (grey === undefined) continue;
     const whole: Box = { left: 0, top: 0, right: canvas, bottom: canvas };
