@@ -69,3 +69,51 @@ test('a stranger who reports thousands of keys pushes no campaign out', () => {
   const { clusters, most, passedOver } = all.stats();
   assert.ok(clusters < 0.02 * most && passedOver > 5900, `${clusters} of ${most}, ${passedOver}`);
 });
+
+const letterText = Array.from(
+  { length: 12 },
+  (_, n) => `line ${n} of an offer that nobody has asked for at all`,
+);
+const letter = (n: number) => read(`From: a@s${n}.example\r\n\r\n${letterText.join('\r\n')}\r\n${n}\r\n`);
+const known = { reporter: 'pyzor:somebody', isKnown: true, recipients: [] };
+
+test('what was reported by a key counts for the message, once somebody has sent it whole', () => {
+  const journal: Buffer[] = [];
+  const all = engine(journal);
+  const pyzor = letter(0)
+    .keys()
+    .filter(({ scheme }) => scheme === 'pyzor');
+  const { cluster = '' } = all.sayKeys('reported', pyzor, { source: known, now });
+  assert.equal(all.check(letter(0), source(0), { now, counts: false }).isReported, false);
+  for (let n = 0; n < 3; n++) all.check(letter(n), source(n), { now });
+  const seen = (of: Engine) => of.check(letter(1), source(1), { now, counts: false });
+  assert.deepEqual([seen(all).isReported, seen(all).reported], [true, 1]);
+  assert.deepEqual(seen(replayed(journal)), seen(all));
+  // The name that was given before leads to it.
+  assert.equal(all.checkCluster(cluster, now)?.cluster, seen(all).cluster);
+});
+
+test('a key of a host, which other messages have as well, brings no reports with it', () => {
+  const all = engine();
+  const withLink = (n: number) =>
+    read(`From: a@s${n}.example\r\n\r\n${letterText.join('\r\n')}\r\nhttp://www.w3.example.com/\r\n${n}\r\n`);
+  const host = withLink(0)
+    .keys()
+    .filter(({ scheme }) => scheme === 'razor8');
+  assert.ok(host.length > 0);
+  all.sayKeys('revoked', host, { source: known, now });
+  for (let n = 0; n < 3; n++) all.check(withLink(n), source(n), { now });
+  assert.equal(all.check(withLink(1), source(1), { now, counts: false }).revoked, 0);
+});
+
+test('a report of a key that was allowed does not go with it to what was not', () => {
+  const all = engine();
+  const pyzor = letter(0)
+    .keys()
+    .filter(({ scheme }) => scheme === 'pyzor');
+  const { cluster = '' } = all.sayKeys('reported', pyzor, { source: known, now });
+  all.allow(cluster, true, now);
+  for (let n = 0; n < 3; n++) all.check(letter(n), source(n), { now });
+  const { isAllowed, reported } = all.check(letter(1), source(1), { now, counts: false });
+  assert.deepEqual([isAllowed, reported], [false, 0]);
+});

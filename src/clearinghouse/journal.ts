@@ -22,6 +22,8 @@ export type Entry =
       readonly reporter: string;
       readonly isKnown: boolean;
     }
+  /** Two clusters were found to be one; nothing is left of `from`. */
+  | { readonly kind: 'join'; readonly now: number; readonly from: number; readonly to: number }
   | {
       readonly kind: 'allow';
       readonly now: number;
@@ -147,12 +149,15 @@ function decodeCopy(body: Buffer): Entry | undefined {
   };
 }
 
+/** Entries that are written down as they are. */
+const jsonKinds: ReadonlySet<Entry['kind']> = new Set(['word', 'join', 'allow', 'picture']);
+
 function decodeJson(body: Buffer): Entry | undefined {
   try {
     const entry: Entry & { readonly sketch?: string } = JSON.parse(body.subarray(1).toString());
-    if (entry.kind === 'word' || entry.kind === 'allow' || entry.kind === 'picture') return entry;
+    if (entry.kind !== 'take') return jsonKinds.has(entry.kind) ? entry : undefined;
     const sketch = new Uint8Array(Buffer.from(entry.sketch ?? '', 'base64'));
-    if (entry.kind !== 'take' || sketch.length !== registers) return undefined;
+    if (sketch.length !== registers) return undefined;
     const { now, ref, take } = entry;
     return { kind: 'take', now, ref, take: { ...take, claim: { ...take.claim, sketch } } };
   } catch {

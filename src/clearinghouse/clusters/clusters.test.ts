@@ -107,3 +107,53 @@ test('a flood of other mail does not push a campaign out', () => {
   for (let n = 0; n < 20_000; n++) feed(words(`other${n}x`, 40));
   assert.equal(feed(campaign), cluster);
 });
+
+/** A campaign that has two clusters: what copies here have in common, and the same as somebody else has found it. */
+function divided(there: (words: readonly string[]) => readonly string[]) {
+  const { clusters, feed, recipients } = stream();
+  const campaign = words('spam', 80);
+  const now = Date.UTC(2026, 0, 1);
+  let here: number | undefined;
+  for (let n = 0; n < 6; n++) here = feed(campaign);
+  const other = clusters.beginCore(undefined, { core: lists(there(campaign)), cut: 2 ** 48 - 1 }, now);
+  const twin = () => clusters.match(lists(campaign)).twin;
+  return { clusters, feed, recipients, campaign, here: here ?? -1, other, twin, now };
+}
+
+test('two clusters of one campaign are found to be one, and counted as one', () => {
+  const { clusters, feed, recipients, campaign, here, other, twin, now } = divided((all) => all);
+  assert.equal(twin(), other);
+  clusters.join(other, here, now);
+  assert.deepEqual([clusters.current(other), clusters.current(here)], [here, here]);
+  assert.deepEqual([clusters.copiesOf(here), clusters.copiesOf(other)], [8, 0]);
+  assert.equal(twin(), undefined);
+  for (let n = 0; n < 10; n++) assert.equal(feed(campaign), here);
+  assert.ok(Math.abs(recipients(here) - 16) <= 1, `${recipients(here)}`);
+  assert.equal(recipients(other), 0);
+});
+
+test('recipients of both are counted once where they are the same', () => {
+  const { clusters, here, other, recipients, now } = divided((all) => all);
+  const both = Array.from({ length: 40 }, (_, n) => hash.text(`both${n}`));
+  for (const cluster of [here, other])
+    clusters.add(cluster + 1, { lists: lists(words('spam', 80)), recipients: both, now });
+  clusters.join(other, here, now);
+  assert.ok(Math.abs(recipients(here) - 46) <= 4, `${recipients(here)}`);
+});
+
+test('a footer that a campaign has as well is no part of it', () => {
+  const { twin } = divided((all) => all.slice(50));
+  assert.equal(twin(), undefined);
+});
+
+test('a cluster that was joined is free for another one, and what it was joined to is not', () => {
+  const { clusters, feed, here, other, now } = divided((all) => all);
+  clusters.join(other, here, now);
+  const generation = clusters.generationOf(here);
+  for (let n = 0; clusters.generationOf(other) === 1; n++) {
+    assert.ok(n < 2 * size.clusters);
+    for (let copies = 0; copies < 2; copies++) feed(words(`other${n}x`, 20));
+  }
+  assert.equal(clusters.generationOf(here), generation);
+  assert.equal(clusters.current(other), other);
+});

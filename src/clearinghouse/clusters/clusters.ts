@@ -1,7 +1,17 @@
 import { DistinctCounts } from './distinct.ts';
 import { has, type Lists, type Sighting, spreadOf, upTo } from './lists.ts';
-import { type Common, isBetter, type Match, nothing, reasonFor, scoreOf, voteOf } from './match.ts';
+import {
+  type Common,
+  clusterOf,
+  isBetter,
+  type Match,
+  nothing,
+  reasonFor,
+  scoreOf,
+  voteOf,
+} from './match.ts';
 import { Postings, type Ref, ways } from './postings.ts';
+import { Rows } from './rows.ts';
 import { everything, Singles } from './singles.ts';
 import type { ClustersSize } from './size.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
@@ -14,11 +24,12 @@ const textSample = 240;
 const mostWidened = 2.5;
 /** Two cores that have less than this of the smaller one in common are of different mail. */
 const leastOfCores = 0.4;
+/** Clusters are of one campaign when the cores of both have so many features in common, and so much of the larger one. */
+const ofOneCampaign = { features: 12, share: 0.6 } as const;
 /** Candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
 const leastVotes = 1.5;
-const halfLife = { few: 86_400_000, many: 30 * 86_400_000, manyFrom: 10 } as const;
 /** Copies after which the counts of a cluster become half: old habits of a campaign are forgotten. */
 const halvedAt = 4096;
 /** To so many recipients at once a message is a cluster at once. */
@@ -35,22 +46,9 @@ export class Clusters {
   readonly #singles: Singles;
   readonly #spectra: Spectra;
   readonly #recipients: DistinctCounts;
-  readonly #copies: Uint32Array;
-  /** Copies that the counts of the features are of; smaller than `copies` once those were halved. */
-  readonly #counted: Uint32Array;
-  /** Only features of text up to this hash are counted: the same sample of each copy, whatever is added to it. */
-  readonly #cuts: Float64Array;
-  /** The same for comparing; a smaller sample as long as only its features can have repeated. */
-  readonly #compared: Float64Array;
-  /** What share of a copy the core is, on average. */
-  readonly #shares: Float32Array;
-  readonly #firstSeen: Float64Array;
-  readonly #lastSeen: Float64Array;
-  readonly #generation: Uint32Array;
+  readonly #rows: Rows;
   /** Where one feature is. */
   readonly #refs = new Int32Array(ways);
-  #used = 0;
-  #hand = 0;
 
   constructor(size: ClustersSize) {
     this.#size = size;
@@ -58,27 +56,29 @@ export class Clusters {
     this.#singles = new Singles(size.singles);
     this.#spectra = new Spectra(size.clusters);
     this.#recipients = new DistinctCounts(size.clusters);
-    this.#copies = new Uint32Array(size.clusters);
-    this.#counted = new Uint32Array(size.clusters);
-    this.#shares = new Float32Array(size.clusters);
-    this.#cuts = new Float64Array(size.clusters);
-    this.#compared = new Float64Array(size.clusters);
-    this.#firstSeen = new Float64Array(size.clusters);
-    this.#lastSeen = new Float64Array(size.clusters);
-    this.#generation = new Uint32Array(size.clusters);
+    this.#rows = new Rows(size.clusters);
   }
 
   /**
    * What a message is a copy of, if of anything; and those of its features that tell. What is in many places is a
-   * phrase of everybody, or noise out of a small pool.
+   * phrase of everybody, or noise out of a small pool. `twin`: another cluster that it is a copy of, which is of the
+   * same campaign.
    */
   match(
     all: Lists,
     sequence: readonly number[] = [],
-  ): { readonly lists: Lists; readonly match: Match | undefined } {
+  ): { readonly lists: Lists; readonly match: Match | undefined; readonly twin: number | undefined } {
     const votes = new Map<Ref, number>();
     const lists = all.map((list, kind) => this.#vote(list, kind, votes));
-    return { lists, match: this.#best(votes, lists, sequence) };
+    const matches = this.#matches(votes, lists, sequence);
+    let match: Match | undefined;
+    for (const one of matches) if (isBetter(one, match)) match = one;
+    const cluster = clusterOf(match);
+    const twin =
+      cluster === undefined
+        ? undefined
+        : matches.map(clusterOf).find((other) => other !== undefined && this.#areOne(cluster, other));
+    return { lists, match, twin };
   }
 
   /** Each feature votes for what has it, the more the fewer those are. Leaves out those that are everywhere. */
@@ -99,14 +99,50 @@ export class Clusters {
     return telling;
   }
 
-  #best(votes: ReadonlyMap<Ref, number>, lists: Lists, sequence: readonly number[]): Match | undefined {
+  /** What it is a copy of, the candidates with most votes first. */
+  #matches(votes: ReadonlyMap<Ref, number>, lists: Lists, sequence: readonly number[]): Match[] {
     const best = [...votes].filter(([, sum]) => sum >= leastVotes).sort(([, a], [, b]) => b - a);
-    let found: Match | undefined;
-    for (const [ref] of best.slice(0, candidates)) {
-      const match = this.#compare(ref, lists, sequence);
-      if (match !== undefined && isBetter(match, found)) found = match;
-    }
-    return found;
+    return best.slice(0, candidates).flatMap(([ref]) => this.#compare(ref, lists, sequence) ?? []);
+  }
+
+  /** Whether two clusters are of one campaign: neither core is a part of the other only, as a footer would be. */
+  #areOne(one: number, other: number): boolean {
+    if (one === other) return false;
+    // Of text each has a sample; what is above the smaller one cannot be in both.
+    const cut = Math.min(this.cutOf(one), this.cutOf(other));
+    const both = this.#spectra.inBoth(
+      { cluster: one, least: this.#rows.leastCount(one) },
+      { cluster: other, least: this.#rows.leastCount(other) },
+      (feature, kind) => kind !== kinds.structure && (kind !== kinds.text || feature <= cut),
+    );
+    return both.shared >= ofOneCampaign.features && both.shared >= ofOneCampaign.share * both.larger;
+  }
+
+  /** Makes one cluster of two: all that was counted of `from` is counted of `to`, and `current(from)` is `to`. */
+  join(from: number, to: number, now: number): void {
+    const rows = this.#rows;
+    const [least, cut] = [rows.leastCount(from), rows.cuts[to] ?? 0];
+    this.#spectra.visit(from, 1, (feature, kind, copies) => {
+      this.#postings.drop(feature, from + 1);
+      const isCounted = kind !== kinds.text || feature <= cut;
+      const isWanted = copies >= least || this.#spectra.has(to, feature);
+      if (isCounted && isWanted && this.#spectra.add(to, feature, kind, copies))
+        this.#postings.add(feature, to + 1);
+    });
+    const half = (subject: number) => ({ subject, halfLifeMs: rows.halfLifeOf(subject) });
+    this.#recipients.join(half(from), half(to), now);
+    this.#spectra.clear(from);
+    rows.join(from, to);
+  }
+
+  /** The cluster that it has become a part of; itself where it has not. */
+  current(cluster: number): number {
+    return this.#rows.current(cluster);
+  }
+
+  /** Whether nothing is known of it but keys. */
+  isBare(cluster: number): boolean {
+    return this.#spectra.size(cluster) === 0;
   }
 
   /**
@@ -124,17 +160,17 @@ export class Clusters {
   }
 
   recipientsOf(cluster: number, now: number): number {
-    return this.#recipients.count(cluster, now, this.#halfLifeOf(cluster));
+    return this.#recipients.count(cluster, now, this.#rows.halfLifeOf(cluster));
   }
 
   /** What repeats in it; see `Spectra.core`. */
   coreOf(cluster: number, room: number): ReturnType<Spectra['core']> {
-    return this.#spectra.core(cluster, this.#leastCount(cluster), room);
+    return this.#spectra.core(cluster, this.#rows.leastCount(cluster), room);
   }
 
   /** Whom it went to, as a sketch. */
   sketchOf(cluster: number, now: number): Uint8Array {
-    return this.#recipients.sketch(cluster, now, this.#halfLifeOf(cluster));
+    return this.#recipients.sketch(cluster, now, this.#rows.halfLifeOf(cluster));
   }
 
   /**
@@ -154,7 +190,7 @@ export class Clusters {
     );
     let best: Match | undefined;
     for (const ref of found) {
-      const least = this.#leastCount(ref - 1);
+      const least = this.#rows.leastCount(ref - 1);
       const known = this.#spectra.coreBelow(ref - 1, least, bounds);
       const { shared } = this.#spectra.overlap(ref - 1, least, telling);
       const of = (kind: Kind): Common => {
@@ -177,18 +213,18 @@ export class Clusters {
     now: number,
   ): number {
     const cluster = this.#begin(ref, now);
-    this.#cuts[cluster] = Math.max(1, cut);
-    this.#compared[cluster] = Math.max(1, cut);
+    this.#rows.cuts[cluster] = Math.max(1, cut);
+    this.#rows.compared[cluster] = Math.max(1, cut);
     const sighting = { lists: core, recipients: [], now };
-    while ((this.#counted[cluster] ?? 0) < 2) this.#join(cluster, sighting);
+    while ((this.#rows.counted[cluster] ?? 0) < 2) this.#join(cluster, sighting);
     // How much of a copy it is nobody has said.
-    this.#shares[cluster] = 0;
+    this.#rows.shares[cluster] = 0;
     return cluster;
   }
 
   /** Up to which hash of text all of the core is known. */
   cutOf(cluster: number): number {
-    return this.#compared[cluster] ?? 0;
+    return this.#rows.compared[cluster] ?? 0;
   }
 
   /** Those of the features that tell. */
@@ -203,51 +239,40 @@ export class Clusters {
 
   /** Whether a feature repeats in the cluster. */
   hasInCore(cluster: number, feature: number): boolean {
-    return this.#spectra.countOf(cluster, feature) >= this.#leastCount(cluster);
+    return this.#spectra.countOf(cluster, feature) >= this.#rows.leastCount(cluster);
   }
 
   get used(): number {
-    return this.#used;
+    return this.#rows.used;
   }
 
   copiesOf(cluster: number): number {
-    return this.#copies[cluster] ?? 0;
+    return this.#rows.copies[cluster] ?? 0;
   }
 
   seenOf(cluster: number): { readonly first: number; readonly last: number } {
-    return { first: this.#firstSeen[cluster] ?? 0, last: this.#lastSeen[cluster] ?? 0 };
+    return { first: this.#rows.firstSeen[cluster] ?? 0, last: this.#rows.lastSeen[cluster] ?? 0 };
   }
 
   /** Changes when the number of a cluster is given to another one. */
   generationOf(cluster: number): number {
-    return this.#generation[cluster] ?? 0;
+    return this.#rows.generations[cluster] ?? 0;
   }
 
   arrays(): readonly ArrayBufferView[] {
-    const own = [
-      this.#copies,
-      this.#counted,
-      this.#cuts,
-      this.#compared,
-      this.#shares,
-      this.#firstSeen,
-      this.#lastSeen,
-      this.#generation,
-    ];
-    const parts = [this.#postings, this.#singles, this.#spectra, this.#recipients];
-    return [...parts.flatMap((part): readonly ArrayBufferView[] => part.arrays()), ...own];
+    const parts = [this.#postings, this.#singles, this.#spectra, this.#recipients, this.#rows];
+    return parts.flatMap((part): readonly ArrayBufferView[] => part.arrays());
   }
 
   /** Where it goes on. */
   save(): unknown {
-    return [this.#used, this.#hand, this.#singles.next];
+    return [...this.#rows.save(), this.#singles.next];
   }
 
   restore(saved: unknown): void {
     if (!Array.isArray(saved)) return;
-    const [used, hand, next] = saved.map(Number);
-    this.#used = Math.min(used || 0, this.#size.clusters);
-    this.#hand = (hand || 0) % this.#size.clusters;
+    const [used = 0, hand = 0, next = 0] = saved.map(Number);
+    this.#rows.restore([used, hand]);
     this.#singles.next = (next || 0) % this.#size.singles;
   }
 
@@ -255,22 +280,22 @@ export class Clusters {
     const common =
       ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists, sequence);
     // One that began with a single message, as by a report, has no core yet.
-    const isPair = ref < 0 || this.#counted[ref - 1] === 1;
+    const isPair = ref < 0 || this.#rows.counted[ref - 1] === 1;
     const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
     const via = reasonFor(of, isPair);
     return via && { ref, via, score: scoreOf(of) };
   }
 
   #withCluster(cluster: number, lists: Lists, sequence: readonly number[]): Common[] {
-    const least = this.#leastCount(cluster);
+    const least = this.#rows.leastCount(cluster);
     const { core, shared } = this.#spectra.overlap(cluster, least, lists);
-    const usual = this.#shares[cluster] ?? 0;
+    const usual = this.#rows.shares[cluster] ?? 0;
     const spread = () => spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
       shared: shared[kind] ?? 0,
       given: list.length,
-      ...(kind === kinds.text && { usual, spread, given: upTo(list, this.#compared[cluster] ?? 0) }),
+      ...(kind === kinds.text && { usual, spread, given: upTo(list, this.#rows.compared[cluster] ?? 0) }),
     }));
   }
 
@@ -293,16 +318,6 @@ export class Clusters {
     }));
   }
 
-  #halfLifeOf(cluster: number): number {
-    return this.copiesOf(cluster) >= halfLife.manyFrom ? halfLife.many : halfLife.few;
-  }
-
-  /** From how many copies on a feature is one of the core. */
-  #leastCount(cluster: number): number {
-    const counted = this.#counted[cluster] ?? 0;
-    return counted === 1 ? 1 : Math.max(2, Math.ceil(0.25 * counted));
-  }
-
   #keep({ lists, recipients, now }: Sighting): void {
     const place = this.#singles.add(lists, recipients, now);
     this.#singles.visit(place, (feature) => this.#postings.add(feature, -place - 1));
@@ -310,39 +325,35 @@ export class Clusters {
 
   /** A cluster that begins with a message of before, or with nothing. */
   #begin(ref: Ref | undefined, now: number): number {
-    const cluster = this.#allocate(now);
+    const cluster = this.#rows.begin(now);
     this.#spectra.clear(cluster);
     this.#recipients.clear(cluster, now);
-    this.#firstSeen[cluster] = now;
-    this.#generation[cluster] = (this.#generation[cluster] ?? 0) + 1;
-    for (const counts of [this.#copies, this.#counted, this.#cuts, this.#compared, this.#shares])
-      counts[cluster] = 0;
     if (ref === undefined) return cluster;
     const place = -ref - 1;
-    this.#firstSeen[cluster] = this.#singles.seenAt(place);
+    this.#rows.firstSeen[cluster] = this.#singles.seenAt(place);
     this.#singles.visit(place, (feature, kind) => {
       this.#spectra.add(cluster, feature, kind);
       this.#postings.replace(feature, ref, cluster + 1);
     });
     for (const recipient of this.#singles.recipients(place)) this.#recipients.add(cluster, recipient);
-    this.#copies[cluster] = 1;
-    this.#counted[cluster] = 1;
-    this.#compared[cluster] = this.#singles.cutOf(place);
+    this.#rows.copies[cluster] = 1;
+    this.#rows.counted[cluster] = 1;
+    this.#rows.compared[cluster] = this.#singles.cutOf(place);
     this.#singles.drop(place);
     return cluster;
   }
 
   #join(cluster: number, { lists, recipients, now }: Sighting): void {
-    const counted = (this.#counted[cluster] ?? 0) + 1;
-    this.#counted[cluster] = counted;
-    this.#copies[cluster] = (this.#copies[cluster] ?? 0) + 1;
-    this.#lastSeen[cluster] = now;
+    const counted = (this.#rows.counted[cluster] ?? 0) + 1;
+    this.#rows.counted[cluster] = counted;
+    this.#rows.copies[cluster] = (this.#rows.copies[cluster] ?? 0) + 1;
+    this.#rows.lastSeen[cluster] = now;
     this.#noteShare(cluster, lists[kinds.text] ?? [], counted);
-    const texts = upTo(lists[kinds.text] ?? [], this.#cuts[cluster] ?? 0);
+    const texts = upTo(lists[kinds.text] ?? [], this.#rows.cuts[cluster] ?? 0);
     for (const recipient of recipients) this.#recipients.add(cluster, recipient);
     if (counted >= halvedAt) {
       this.#spectra.thin(cluster, 2, true);
-      this.#counted[cluster] = counted >>> 1;
+      this.#rows.counted[cluster] = counted >>> 1;
     }
     // What the cluster has is counted first, so that noise takes no places from it.
     const fresh: (readonly [feature: number, kind: number])[] = [];
@@ -353,7 +364,7 @@ export class Clusters {
       }
     }
     if (counted > 2 && this.#spectra.size(cluster) + fresh.length > this.#spectra.capacity)
-      this.#spectra.thin(cluster, this.#leastCount(cluster) > 4 ? 3 : 2, false);
+      this.#spectra.thin(cluster, this.#rows.leastCount(cluster) > 4 ? 3 : 2, false);
     for (const [feature, kind] of fresh) if (!this.#spectra.add(cluster, feature, kind)) break;
     if (counted === 1) for (const [feature] of fresh) this.#postings.add(feature, cluster + 1);
   }
@@ -363,38 +374,22 @@ export class Clusters {
    * whole it can be larger than that of a single message; it counts when two copies could have repeated.
    */
   #noteShare(cluster: number, text: readonly number[], counted: number): void {
-    const compared = this.#compared[cluster] ?? 0;
-    if ((this.#cuts[cluster] ?? 0) === 0) {
+    const compared = this.#rows.compared[cluster] ?? 0;
+    if ((this.#rows.cuts[cluster] ?? 0) === 0) {
       const wanted = text[textSample - 1] ?? everything;
-      this.#cuts[cluster] = Math.max(
+      this.#rows.cuts[cluster] = Math.max(
         compared,
         Math.min(wanted, compared === 0 ? wanted : mostWidened * compared),
       );
-      if (compared === 0) this.#compared[cluster] = this.#cuts[cluster] ?? 0;
+      if (compared === 0) this.#rows.compared[cluster] = this.#rows.cuts[cluster] ?? 0;
     }
     if (counted === 1) return;
-    const least = counted === 2 ? 1 : this.#leastCount(cluster);
+    const least = counted === 2 ? 1 : this.#rows.leastCount(cluster);
     const given = upTo(text, compared);
     let shared = 0;
     for (let at = 0; at < given; at++) if (this.#spectra.countOf(cluster, text[at] ?? 0) >= least) shared++;
-    const share = this.#shares[cluster] ?? 0;
-    if (given > 0) this.#shares[cluster] = share + (shared / given - share) / (counted - 1);
-    if (counted === 3) this.#compared[cluster] = this.#cuts[cluster] ?? 0;
-  }
-
-  /** A number that is free, or that of a cluster that was not seen for long and is small. */
-  #allocate(now: number): number {
-    if (this.#used < this.#size.clusters) return this.#used++;
-    let victim = this.#hand;
-    let worst = Number.NEGATIVE_INFINITY;
-    for (let step = 0; step < 32; step++) {
-      const cluster = (this.#hand + step) % this.#size.clusters;
-      const age = Math.abs(now - (this.#lastSeen[cluster] ?? 0));
-      const worth = Math.log2(1 + (this.#copies[cluster] ?? 0));
-      const score = age / worth;
-      if (score > worst) [victim, worst] = [cluster, score];
-    }
-    this.#hand = (this.#hand + 32) % this.#size.clusters;
-    return victim;
+    const share = this.#rows.shares[cluster] ?? 0;
+    if (given > 0) this.#rows.shares[cluster] = share + (shared / given - share) / (counted - 1);
+    if (counted === 3) this.#rows.compared[cluster] = this.#rows.cuts[cluster] ?? 0;
   }
 }

@@ -57,6 +57,22 @@ export class DistinctCounts {
     }
   }
 
+  /** All that was counted of one is counted of another; each has its own half-life. */
+  join(
+    from: { readonly subject: number; readonly halfLifeMs: number },
+    to: { readonly subject: number; readonly halfLifeMs: number },
+    at: number,
+  ): void {
+    for (const { subject, halfLifeMs } of [from, to]) this.#turn(subject, at, halfLifeMs);
+    for (const sketch of [this.#now, this.#before])
+      for (let place = 0; place < registers; place++) {
+        const rank = sketch[from.subject * registers + place] ?? 0;
+        const index = to.subject * registers + place;
+        if (rank > (sketch[index] ?? 0)) sketch[index] = rank;
+      }
+    this.clear(from.subject, at);
+  }
+
   /** What is counted of it, for others; what was seen in the generation before is left out once it has faded. */
   sketch(subject: number, at: number, halfLifeMs: number): Uint8Array {
     this.#turn(subject, at, halfLifeMs);

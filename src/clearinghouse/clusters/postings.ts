@@ -6,8 +6,8 @@ export const ways = 8;
 
 /**
  * Which clusters and single messages have a feature, in fixed memory. A bucket has eight places; where they are
- * full, single messages give way first. Nothing is ever removed: whoever reads a reference looks whether the feature
- * is still there.
+ * full, single messages give way first. What has lost a feature is not always removed: whoever reads a reference looks
+ * whether the feature is still there.
  */
 export class Postings {
   readonly #buckets: number;
@@ -77,6 +77,14 @@ export class Postings {
       return;
     }
     this.add(feature, ref);
+  }
+
+  /** `ref` has the feature no more. */
+  drop(feature: number, ref: Ref): void {
+    const from = this.#bucket(feature);
+    const mark = markOf(feature);
+    for (let at = from; at < from + ways; at++)
+      if (this.#places[at] === mark && this.#places[at + ways] === ref) this.#places[at] = 0;
   }
 
   arrays(): readonly Int32Array[] {

@@ -1,4 +1,5 @@
 import { DistinctCounts } from './distinct.ts';
+import { Rows } from './rows.ts';
 import { Singles } from './singles.ts';
 import { Spectra } from './spectrum.ts';
 
@@ -18,7 +19,7 @@ export function sizeFor(octets: number): ClustersSize {
     singles: Math.max(1000, Math.floor((octets * 0.3) / Singles.octetsEach)),
     clusters: Math.max(
       100,
-      Math.floor((octets * 0.35) / (Spectra.octetsEach + DistinctCounts.octetsEach + 64)),
+      Math.floor((octets * 0.35) / (Spectra.octetsEach + DistinctCounts.octetsEach + Rows.octetsEach)),
     ),
   };
 }

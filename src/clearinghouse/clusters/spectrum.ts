@@ -40,8 +40,8 @@ export class Spectra {
     this.#sizes[cluster] = 0;
   }
 
-  /** Counts a feature of a copy. False where there is no place for it. */
-  add(cluster: number, feature: number, kind: number): boolean {
+  /** Counts a feature of a copy, or of several. False where there is no place for it. */
+  add(cluster: number, feature: number, kind: number, copies = 1): boolean {
     const at = this.#find(cluster, feature);
     const count = this.#counts[at] ?? 0;
     if (count === 0) {
@@ -51,8 +51,17 @@ export class Spectra {
       this.#features[at] = feature;
       this.#kinds[at] = kind;
     }
-    if (count < 0xffff) this.#counts[at] = count + 1;
+    this.#counts[at] = Math.min(0xffff, count + copies);
     return true;
+  }
+
+  /** Calls `visit` with each feature that `least` copies have or more. */
+  visit(cluster: number, least: number, visit: (feature: number, kind: number, count: number) => void): void {
+    const from = cluster * slots;
+    for (let at = from; at < from + slots; at++) {
+      const count = this.#counts[at] ?? 0;
+      if (count >= least) visit(this.#features[at] ?? 0, this.#kinds[at] ?? 0, count);
+    }
   }
 
   countOf(cluster: number, feature: number): number {
@@ -90,9 +99,7 @@ export class Spectra {
     room: number,
   ): { readonly core: readonly (readonly number[])[]; readonly sizes: readonly number[] } {
     const all = Array.from({ length: kindCount }, (): number[] => []);
-    const from = cluster * slots;
-    for (let at = from; at < from + slots; at++)
-      if ((this.#counts[at] ?? 0) >= least) all[this.#kinds[at] ?? 0]?.push(this.#features[at] ?? 0);
+    this.visit(cluster, least, (feature, kind) => all[kind]?.push(feature));
     const sizes = all.map(({ length }) => length);
     const byNeed = [...all.keys()].sort((a, b) => (sizes[a] ?? 0) - (sizes[b] ?? 0));
     let left = room;
@@ -107,23 +114,34 @@ export class Spectra {
   /** Of what repeats, how much is below a bound in each kind. */
   coreBelow(cluster: number, least: number, bounds: readonly number[]): Uint16Array {
     const known = new Uint16Array(kindCount);
-    const from = cluster * slots;
-    for (let at = from; at < from + slots; at++) {
-      const kind = this.#kinds[at] ?? 0;
-      if ((this.#counts[at] ?? 0) >= least && (this.#features[at] ?? 0) <= (bounds[kind] ?? 0))
-        known[kind] = (known[kind] ?? 0) + 1;
-    }
+    this.visit(cluster, least, (feature, kind) => {
+      if (feature <= (bounds[kind] ?? 0)) known[kind] = (known[kind] ?? 0) + 1;
+    });
     return known;
+  }
+
+  /** How much of what repeats in two clusters does so in both, and how much there is in the larger one. */
+  inBoth(
+    one: { readonly cluster: number; readonly least: number },
+    other: { readonly cluster: number; readonly least: number },
+    counts: (feature: number, kind: number) => boolean,
+  ): { readonly shared: number; readonly larger: number } {
+    let [sum, sumOther, shared] = [0, 0, 0];
+    this.visit(one.cluster, one.least, (feature, kind) => {
+      if (!counts(feature, kind)) return;
+      sum++;
+      if (this.countOf(other.cluster, feature) >= other.least) shared++;
+    });
+    this.visit(other.cluster, other.least, (feature, kind) => {
+      if (counts(feature, kind)) sumOther++;
+    });
+    return { shared, larger: Math.max(sum, sumOther) };
   }
 
   /** Makes room: features that did not repeat go, all counts of a cluster that is old become half. */
   thin(cluster: number, least: number, isHalved: boolean): void {
-    const from = cluster * slots;
     const kept: { feature: number; count: number; kind: number }[] = [];
-    for (let at = from; at < from + slots; at++) {
-      const count = this.#counts[at] ?? 0;
-      if (count >= least) kept.push({ feature: this.#features[at] ?? 0, count, kind: this.#kinds[at] ?? 0 });
-    }
+    this.visit(cluster, least, (feature, kind, count) => kept.push({ feature, count, kind }));
     this.clear(cluster);
     this.#sizes[cluster] = kept.length;
     for (const { feature, count, kind } of kept) {

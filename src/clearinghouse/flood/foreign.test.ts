@@ -116,3 +116,18 @@ test('who is no peer any more counts for nothing, and who is trusted less counts
   trust = 0;
   assert.deepEqual(seen(), { count: 0, reported: 0 });
 });
+
+test('what is claimed of two clusters that are one counts once', () => {
+  const foreign = new Foreign(100, () => 1);
+  const sketch = empty().fill(1, 0, 100);
+  const other = { cluster: 8, generation: 3 };
+  foreign.add(at, take('b', sketch, { reported: 0.4 }), now);
+  foreign.add(other, take('b', sketch, { cluster: 2, reported: 0.5 }), now);
+  foreign.add(other, take('c', sketch), now);
+  const count = () => foreign.countOf(at.cluster, at.generation, { sketch: empty, now });
+  const before = count();
+  foreign.move(other, at);
+  assert.equal(count(), before);
+  assert.ok(Math.abs(foreign.saidOf(at.cluster, at.generation, now).reported - 0.9) < 1e-9);
+  assert.equal(foreign.countOf(other.cluster, other.generation, { sketch: empty, now }), 0);
+});

@@ -12,6 +12,12 @@ interface Contribution {
   readonly said: Map<string, { readonly reported: number; readonly revoked: number }>;
 }
 
+/** A cluster, and which of those that had its number. */
+interface Place {
+  readonly cluster: number;
+  readonly generation: number;
+}
+
 interface OfCluster {
   readonly generation: number;
   readonly by: Map<string, Contribution>;
@@ -61,11 +67,7 @@ export class Foreign {
     this.#cap = cap;
   }
 
-  add(
-    { cluster, generation }: { readonly cluster: number; readonly generation: number },
-    take: Take,
-    now: number,
-  ): void {
+  add({ cluster, generation }: Place, take: Take, now: number): void {
     const { account, origin, claim } = take;
     const of = this.#take(cluster, generation);
     const key = `${origin} ${claim.cluster} ${claim.generation}`;
@@ -80,6 +82,20 @@ export class Foreign {
     if (said.size > mostSaid) for (const oldest of said.keys()) if (said.delete(oldest)) break;
     if (before === undefined) this.#claims++;
     of.by.set(account, { sketch, at: Math.min(now, claim.lastSeen), said });
+  }
+
+  /** What was claimed of one cluster is claimed of another. */
+  move(from: Place, to: Place): void {
+    const before = this.#of(from.cluster, from.generation);
+    if (before === undefined) return;
+    this.#drop(from.cluster);
+    const of = this.#take(to.cluster, to.generation);
+    for (const [account, contribution] of before.by) {
+      const known = of.by.get(account);
+      if (known === undefined && of.by.size >= mostAccounts) continue;
+      if (known === undefined) this.#claims++;
+      of.by.set(account, known === undefined ? contribution : bothOf(known, contribution));
+    }
   }
 
   /**
@@ -189,6 +205,13 @@ export class Foreign {
 function fadeOf({ sketch, at }: Contribution, now: number): number {
   const time = estimateOf(sketch) >= halfLife.manyFrom ? halfLife.many : halfLife.few;
   return Math.min(1, Math.max(0, 2 - (now - at) / time));
+}
+
+/** What one account claims of two clusters that are one. */
+function bothOf(one: Contribution, other: Contribution): Contribution {
+  const said = [...one.said, ...other.said].slice(0, mostSaid);
+  const at = Math.max(one.at, other.at);
+  return { sketch: unionOf(one.sketch, other.sketch), at, said: new Map(said) };
 }
 
 /** Of the same recipient there is one, wherever it was seen. */

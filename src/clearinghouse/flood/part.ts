@@ -91,6 +91,16 @@ export class FloodPart {
     return cluster;
   }
 
+  /** Two clusters have become one. */
+  joined(from: number, to: number): void {
+    const at = (cluster: number) => ({
+      cluster,
+      generation: this.#options.clusters.generationOf(cluster),
+    });
+    this.#foreign.move(at(from), at(to));
+    this.changed(to);
+  }
+
   /** Distinct recipients that others have seen and we have not. */
   countOf(cluster: number, now: number): number {
     const { clusters } = this.#options;

@@ -94,3 +94,17 @@ test('a share of a day is for each and for all together, and comes again with th
   assert.deepEqual([taken('b'), taken('b'), taken('c')], [true, false, false]);
   assert.equal(taken('a', now + 86_400_000), true);
 });
+
+test('words that are moved to another cluster are words of those who said them, each once', () => {
+  const { reports, say } = opened();
+  say('reported', 1, 'boss', known);
+  say('reported', 1, 'other', known);
+  say('revoked', 2, 'other', known);
+  reports.move({ cluster: 1, generation: 1 }, { cluster: 2, generation: 1 }, now);
+  assert.deepEqual(reports.of(1, 1, now), { reported: 0, revoked: 0 });
+  assert.deepEqual(reports.of(2, 1, now), { reported: 1, revoked: 1 });
+  say('reported', 2, 'boss', known);
+  assert.equal(reports.of(2, 1, now).reported, 1);
+  reports.move({ cluster: 2, generation: 7 }, { cluster: 3, generation: 1 }, now);
+  assert.deepEqual(reports.of(3, 1, now), { reported: 0, revoked: 0 });
+});

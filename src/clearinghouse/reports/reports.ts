@@ -3,6 +3,12 @@ import type { Trust } from './trust.ts';
 
 type Side = 'reported' | 'revoked';
 
+/** A cluster, and which of those that had its number. */
+interface Place {
+  readonly cluster: number;
+  readonly generation: number;
+}
+
 /** What one reporter says of a cluster, and what it weighed when it was said. */
 interface Word {
   readonly side: Side;
@@ -76,7 +82,7 @@ export class Reports {
   /** Notes what a reporter says. Who says it twice has said it once; who says the contrary has taken it back. */
   add(
     side: Side,
-    { cluster, generation }: { readonly cluster: number; readonly generation: number },
+    { cluster, generation }: Place,
     {
       reporter,
       isKnown,
@@ -99,6 +105,21 @@ export class Reports {
     } else said[before.side] = Math.max(0, said[before.side] - before.weight * leftOf(before.at, now));
     said.words.set(reporter, word);
     said[side] += weight;
+  }
+
+  /** What was said of one cluster is said of another; each reporter has one word of it, the one that is there already. */
+  move(from: Place, to: Place, now: number): void {
+    const before = this.#said.get(from.cluster);
+    if (before === undefined || before.generation !== from.generation) return;
+    this.#said.delete(from.cluster);
+    this.#words -= before.words.size;
+    const said = this.#take(to.cluster, to.generation, now);
+    for (const [reporter, word] of before.words) {
+      if (said.words.has(reporter) || said.words.size >= mostOfCluster) continue;
+      said.words.set(reporter, word);
+      said[word.side] += word.weight * leftOf(word.at, now);
+      this.#words++;
+    }
   }
 
   save(): unknown {
