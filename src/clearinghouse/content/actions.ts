@@ -1,8 +1,9 @@
 import { getDomain } from 'tldts';
 import { detached } from './spans.ts';
 
-/** The most that one message has to say of where to go. */
+/** The most that one message has to say of where to go, and links that are looked at. */
 const maxActions = 300;
+const maxLinks = 1000;
 /** RFC 1035 §2.3.4, without the length of the last label. */
 const longestHost = 253;
 const domains = new Map<string, string | undefined>();
@@ -23,6 +24,7 @@ export function registrable(host: string): string | undefined {
 /** Collects what a reader is to act on, each once. */
 export class Actions {
   readonly #found = new Set<string>();
+  #links = 0;
 
   get list(): readonly string[] {
     return [...this.#found];
@@ -34,6 +36,7 @@ export class Actions {
 
   /** A target of a link; the registrable domain, where it has one. */
   link(target: string, kind: 'link' | 'form' | 'image' = 'link'): string | undefined {
+    if (++this.#links > maxLinks) return undefined;
     const text = target.trim();
     if (/^mailto:/i.test(text)) return void this.mail(text.slice(7).split('?')[0] ?? '');
     if (/^tel:/i.test(text)) return void this.phone(text.slice(4));

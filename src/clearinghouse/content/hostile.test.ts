@@ -85,14 +85,37 @@ const hostile: Readonly<Record<string, string>> = {
   ),
   ...Object.fromEntries(
     ['a', '@', 'a@', 'a@b ', '<', '=?', '=?u?q?a', ' ', 'a\r\n '].flatMap((text) =>
-      ['To', 'From', 'Reply-To', 'List-Id', 'Content-Type', 'Content-Type: multipart/mixed; boundary'].map(
-        (name) => [`${name} of ${text}`, `${name}: ${again(text)}x\r\n\r\nx`],
+      [
+        'To',
+        'From',
+        'Reply-To',
+        'List-Id',
+        'Content-Type',
+        'Content-Type: multipart/mixed; boundary',
+      ].flatMap((name) =>
+        ['x', '<', '>'].map((end) => [
+          `${name} of ${text} that ends in ${end}`,
+          `${name}: ${again(text)}${end}\r\n\r\nx`,
+        ]),
       ),
     ),
   ),
   'many boundaries': `${again('Content-Type: multipart')} boundary=\r\n\r\nx`,
   'a boundary of brackets':
     'Content-Type: multipart/mixed; boundary="((([["\r\n\r\n\n--((([[\n\nhello there\n',
+  ...Object.fromEntries(
+    ['\u0301\u0316', '\ufdfa', '\ufdfa ', '\u1f82', '\u1100\u1161', 'a\u0430', '\u6f22'].map((text) => [
+      `a text of ${[...text].map((one) => one.codePointAt(0)?.toString(16)).join(' ')}`,
+      `Content-Type: text/plain; charset=utf-8\r\n\r\na${text.repeat(octets / 2)}x`,
+    ]),
+  ),
+  'a heap of marks in a page': `${page}a${again('&#769;&#790;')}x`,
+  'a boundary that nearly comes again and again': `Content-Type: multipart/mixed; boundary=${'a'.repeat(9800)}\r\n\r\n${again(`--${'a'.repeat(200)}b`)}${again('a')}`,
+  'hosts of Razor': `Content-Type: multipart/mixed; boundary=b\r\n\r\n${Array.from(
+    { length: 16 },
+    (_, part) =>
+      `--b\r\n\r\nhttp://x ${Array.from({ length: 3000 }, (_, n) => `www.${part}.${n}<http://a${part}.${n}`).join(' ')}\r\n`,
+  ).join('')}`,
   'a long boundary': `Content-Type: multipart/mixed; boundary=${again('b')}\r\n\r\n--b`,
   'nested messages': again('Content-Type: message/rfc822\r\n\r\n'),
   'many parts': `Content-Type: multipart/mixed; boundary=b\r\n\r\n${again('--b\r\n\r\n')}`,

@@ -9,8 +9,9 @@ import { readWords } from './words.ts';
 
 /** Of a field of the header so many characters are looked at. */
 const maxField = 4000;
-/** Text that is looked at, in octets of its leaves. */
-const maxTextOctets = 2 * 2 ** 20;
+/** Text that is looked at, in octets of its leaves, and in characters of what is seen of it. */
+const maxTextOctets = 2 ** 20;
+const maxText = 400_000;
 /** Common test strings: the one of SpamAssassin, and ours. */
 const testStrings = [
   'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X',
@@ -23,10 +24,11 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const field = (name: string) => decodeWords(unfold(fields.get(name) ?? '').slice(0, maxField));
   const actions = new Actions();
   const seen = readLeaves(leaves, actions);
+  const text = seen.text.slice(0, maxText);
   const own = ownNames(recipients, field('to'));
-  actions.text(seen.text);
-  const { words, folded } = readWords(seen.text, own, actions);
-  const reply = /<?([^\s<>]+@[^\s<>]+?)>?\s*$/.exec(field('reply-to'))?.[1];
+  actions.text(text);
+  const { words, folded } = readWords(text, own, actions);
+  const reply = lastAddress(field('reply-to'));
   if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
   const sender = senderDomain(field('from'));
   const listId = /<([^<>]+)>/.exec(field('list-id'))?.[1]?.toLowerCase();
@@ -40,7 +42,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
     ...(sender !== undefined && { senderDomain: sender }),
     ...(listId !== undefined && { listId }),
     isTest: testStrings.some((text) => seen.text.includes(text)),
-    isTruncated: isTruncated || seen.isTruncated,
+    isTruncated: isTruncated || seen.isTruncated || text.length < seen.text.length,
   };
 }
 
@@ -68,6 +70,16 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
     pictures.push(...page.pictures);
   }
   return { text, structure, pictures, isTruncated: left <= 0 };
+}
+
+/** What stands around the last `@`. */
+function lastAddress(text: string): string | undefined {
+  const at = text.lastIndexOf('@');
+  const isInside = (place: number) => place >= 0 && place < text.length && !/[\s<>]/.test(text.charAt(place));
+  let [from, to] = [at, at + 1];
+  while (isInside(from - 1)) from--;
+  while (isInside(to)) to++;
+  return at > from && to > at + 1 ? text.slice(from, to) : undefined;
 }
 
 function notePage({ links, structure: tags }: Page, structure: string[], actions: Actions): void {

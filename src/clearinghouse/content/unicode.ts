@@ -9,6 +9,8 @@ const other =
   /\p{Script=Cyrillic}|\p{Script=Greek}|\p{Script=Armenian}|\p{Script=Cherokee}|\p{Script=Coptic}|\p{Script=Lisu}/u;
 const marks = /(?<=\p{Script=Latin})\p{Mn}+/gu;
 const word = /[\p{L}\p{M}\p{N}]+/gu;
+/** More than eight marks on one letter: to put them in order takes time that grows with the square of their number. */
+const heaped = /(\p{M}{8})\p{M}+/gu;
 
 /** What spammers write for letters of ASCII beyond what TS 39 calls confusable: it takes some to be small capitals. */
 const alike =
@@ -34,6 +36,7 @@ const ascii: ReadonlyMap<string, string> = new Map([
 export function plainText(text: string): string {
   if (!notAscii.test(text)) return text.toLowerCase();
   const clean = text
+    .replace(heaped, '$1')
     .normalize('NFKC')
     .replace(unseen, '')
     .normalize('NFD')

@@ -3,6 +3,9 @@ import { trimmedEnd } from './spans.ts';
 import { lettersOf, plainText } from './unicode.ts';
 
 export const maxWords = 20_000;
+/** A longer line is read in pieces, and so many characters are looked at; some become eighteen in one spelling. */
+const mostOfLine = 4000;
+const mostPlain = 500_000;
 
 /** Scripts that are written without spaces. */
 const unspaced =
@@ -28,6 +31,8 @@ export interface Words {
 
 interface Reading {
   readonly found: Words;
+  /** Characters that are still looked at. */
+  left: number;
   readonly actions: Actions;
 }
 
@@ -36,10 +41,12 @@ export function readWords(text: string, own: ReadonlySet<string>, actions: Actio
   const found: Words = { words: [], folded: [] };
   const quoted: string[] = [];
   let hasGreeting = false;
+  const to: Reading = { found, actions, left: mostPlain };
   // Of ASCII it is the same to change the case of all lines at once.
   const isAscii = !notAscii.test(text);
+  const read = (line: string) => (isAscii ? readLine(line, own, to) : readOtherLine(line, own, to));
   for (const line of (isAscii ? text.toLowerCase() : text).split('\n')) {
-    if (found.words.length >= maxWords) break;
+    if (isFull(to)) break;
     if (isQuoted(line)) {
       quoted.push(line.replace(quotation, ''));
       continue;
@@ -48,15 +55,30 @@ export function readWords(text: string, own: ReadonlySet<string>, actions: Actio
       hasGreeting = found.words.length > 10 || greeting.test(line);
       if (greeting.test(line)) continue;
     }
-    readLine(isAscii ? line : plainText(line), own, { found, actions });
+    read(line);
   }
   // What is nothing but a quotation is not one of anything.
   if (found.words.length < leastOwnWords)
     for (const line of quoted) {
-      if (found.words.length >= maxWords) break;
-      readLine(isAscii ? line : plainText(line), own, { found, actions });
+      if (isFull(to)) break;
+      read(line);
     }
   return found;
+}
+
+function isFull({ found, left }: Reading): boolean {
+  return found.words.length >= maxWords || left <= 0;
+}
+
+/** A line that has not been brought to one spelling yet. */
+function readOtherLine(line: string, own: ReadonlySet<string>, to: Reading): void {
+  for (let from = 0; from < line.length && !isFull(to); from += mostOfLine) {
+    const plain = plainText(
+      from === 0 && line.length <= mostOfLine ? line : line.slice(from, from + mostOfLine),
+    );
+    to.left -= plain.length;
+    readLine(plain, own, to);
+  }
 }
 
 /** What `quotation` says, most often by the first character alone. */

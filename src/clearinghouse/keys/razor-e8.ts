@@ -4,6 +4,9 @@ import { hexBase64, sha1 } from './razor-text.ts';
 /** Domains below which everybody may register; elsewhere the list of public suffixes says it. */
 const simple = /(?:^|\.)([^.]+\.(?:com|net|org|info|biz|edu))$/;
 
+/** Hosts of one text; each is a key of its own. */
+const maxHosts = 64;
+
 /**
  * Razor's engine 8, "whiplash": for each host of a link a hash of its domain and of the length of the text in hundreds.
  * The first eight characters are the domain alone. `text` has one character per octet.
@@ -20,7 +23,10 @@ export function hostsOf(text: string): readonly string[] {
     .replace(/&#(\d{2,3});/g, (_, code: string) => String.fromCharCode(Number(code) & 0xff));
   if (!/https?:\/\/?/i.test(plain)) return [];
   const found = new Set<string>();
-  for (const [, host = ''] of plain.matchAll(/\s(www\.[^ /><"\r\n]+)/g)) add(found, host);
+  for (const [, host = ''] of plain.matchAll(/\s(www\.[^ /><"\r\n]+)/g)) {
+    if (found.size >= maxHosts) break;
+    add(found, host);
+  }
   let rest = plain;
   const first =
     /href\s?=\s?"?https?:\/\/?([^>"/?<]*)/i.exec(rest) ?? /https?:\/\/?([^>"/?<\n\r]*)/i.exec(rest);
@@ -30,12 +36,15 @@ export function hostsOf(text: string): readonly string[] {
   }
   // What follows is looked for on the last line only.
   const last = rest.slice(rest.lastIndexOf('\n') + 1);
-  for (const [, host = ''] of last.matchAll(/http:\/\/([^>"/?<\n\r]*)/gi)) add(found, canonical(host));
+  for (const [, host = ''] of last.matchAll(/http:\/\/([^>"/?<\n\r]*)/gi)) {
+    if (found.size >= maxHosts) break;
+    add(found, canonical(host));
+  }
   return [...found];
 }
 
 function add(found: Set<string>, host: string): void {
-  if (host.length > 1 && host.includes('.')) found.add(host);
+  if (found.size < maxHosts && host.length > 1 && host.includes('.')) found.add(host);
 }
 
 /** What follows the last `=` that has something before it. */

@@ -1,3 +1,4 @@
+import { longestBoundary } from '../content/mime.ts';
 import { trimmedEnd, withoutSpans } from '../content/spans.ts';
 import { decodeBase64, decodeQuotedPrintable } from '../content/transfer.ts';
 
@@ -40,7 +41,8 @@ function headerAndBody(text: string): readonly [string, string] {
 function split(part: string, found: string[], depth: number): void {
   const [header, body] = headerAndBody(part);
   const given = boundaryIn(header)?.replace(/^"|"$/g, '').replace(/;$/, '');
-  if (given === undefined || given === '' || depth > maxDepth || found.length > maxParts) {
+  const isUsable = given !== undefined && given !== '' && given.length <= longestBoundary;
+  if (!isUsable || depth > maxDepth || found.length > maxParts) {
     found.push(part);
     return;
   }
