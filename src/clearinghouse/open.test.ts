@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { manualClock, memoryLog, systemClock } from '../base/index.ts';
+import { type Clock, manualClock, memoryLog, systemClock } from '../base/index.ts';
+import { ClearinghouseBusy } from './ask.ts';
 import { defaultThresholds } from './engine-options.ts';
 import { openClearinghouse } from './open.ts';
 
@@ -14,14 +15,14 @@ async function folderOf(t: TestContext): Promise<string> {
 }
 
 /** With a key that is always the same, for a sketch of few recipients is one off under some keys. */
-async function open(folder: string, log = memoryLog()) {
+async function open(folder: string, log = memoryLog(), clock: Clock = systemClock) {
   await writeFile(join(folder, 'key'), 'a key of sixteen', { mode: 0o600 });
   return openClearinghouse({
     folder,
     memory: 32e6,
     thresholds: defaultThresholds,
     allowed: ['lists.example.org'],
-    clock: systemClock,
+    clock,
     log,
   });
 }
@@ -164,4 +165,18 @@ test('a clearinghouse that cannot be opened says so once, and is not begun again
   clock.advance(60_000);
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(log.lines.filter(({ event }) => event === 'clearinghouse-failed').length, 1);
+});
+
+test('a thread that does not come to an end of something is replaced, and who waited is told', async (t) => {
+  const [log, clock] = [memoryLog(), manualClock()];
+  await using clearinghouse = await open(await folderOf(t), log, clock);
+  const waiting = clearinghouse.check(message(0), source(0));
+  // No answer can have come yet.
+  clock.advance(15_000);
+  await assert.rejects(waiting, ClearinghouseBusy);
+  assert.ok(log.lines.some(({ fields }) => fields.because === 'no answer for 15000 ms'));
+  const ready = () => log.lines.filter(({ event }) => event === 'clearinghouse-ready').length;
+  clock.advance(5000);
+  while (ready() < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await clearinghouse.check(message(1), source(1))).count, 1);
 });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Clock, Log } from '../base/index.ts';
+import { Background, type Clock, type Log } from '../base/index.ts';
 import {
   type CheckOptions,
   type Clearinghouse,
@@ -45,6 +45,10 @@ const most = { waiting: 1000, waitingOctets: 64 * 2 ** 20, octets: 8 * 2 ** 20, 
 const syncMs = 1000;
 /** A thread that dies again and again is begun again this much later. */
 const restartMs = 5000;
+/** A thread that has answered nothing for so long is at something that it will not come to the end of. */
+const stuckMs = 15_000;
+/** What is counted is written down at the end within this. */
+const endMs = 30_000;
 const keyOctets = 16;
 
 /** Opens a clearinghouse in a thread of its own. Rejects with the system's errors. */
@@ -72,6 +76,7 @@ interface Waiting {
 export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDisposable {
   readonly #options: ClearinghouseOptions;
   readonly #key: Uint8Array;
+  readonly #background: Background;
   readonly #waiting = new Map<number, Waiting>();
   readonly #asked = new Map<number, (claims: readonly Claim[]) => void>();
   readonly #signers: ReadonlySet<string>;
@@ -84,12 +89,16 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   #waitingOctets = 0;
   /** Claims of others that came while there was no thread. */
   #takes: Take[] = [];
+  /** Answers so far, by which it is told whether the thread comes forward. */
+  #answers = 0;
+  #unwatch: (() => void) | undefined;
   #isEnding = false;
   #ended: (() => void) | undefined;
 
   constructor(options: ClearinghouseOptions, key: Uint8Array) {
     this.#options = options;
     this.#key = key;
+    this.#background = new Background(options.log);
     this.#signers = new Set(options.signers?.domains.map((name) => name.toLowerCase()));
   }
 
@@ -102,6 +111,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     this.#worker = worker;
     const ready = Promise.withResolvers<void>();
     worker.on('message', (answer: Answer) => {
+      this.#answers++;
       if (answer.kind === 'ready') {
         const { entries, torn, because } = answer;
         if (because !== undefined) log.error('clearinghouse-state-unusable', { folder, because });
@@ -181,8 +191,15 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
       this.#ended = resolve;
     });
     worker.postMessage({ kind: 'end' } satisfies Question);
+    const cancel = this.#options.clock.after(endMs, () => {
+      this.#options.log.error('clearinghouse-failed', { because: 'it does not end' });
+      this.#ended?.();
+    });
     await ended;
+    cancel();
+    this.#unwatch?.();
     await worker.terminate();
+    await this.#background.drain();
   }
 
   #ask(
@@ -207,7 +224,21 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     this.#waitingOctets += octets;
     const now = this.#options.clock.now();
     worker.postMessage({ kind: 'ask', id, verb, subject: given, source, check, now } satisfies Question);
+    this.#watch(worker);
     return promise;
+  }
+
+  /** As long as somebody waits it is looked whether there are answers; where there are none the thread is ended. */
+  #watch(worker: Worker): void {
+    if (this.#unwatch !== undefined) return;
+    const before = this.#answers;
+    this.#unwatch = this.#options.clock.after(stuckMs, () => {
+      this.#unwatch = undefined;
+      if (this.#waiting.size === 0 || this.#worker !== worker) return;
+      if (this.#answers !== before) return this.#watch(worker);
+      this.#options.log.error('clearinghouse-failed', { because: `no answer for ${stuckMs} ms` });
+      this.#background.run('clearinghouse-end', worker.terminate());
+    });
   }
 
   #take(answer: Answer): void {

@@ -4,7 +4,7 @@ import type { Verdict } from './ask.ts';
 import { readContent } from './content/read.ts';
 import { Engine } from './engine.ts';
 import type { EngineOptions, Read } from './engine-options.ts';
-import { imageHashes } from './features/image.ts';
+import { hasPictures, imageHashes } from './features/image.ts';
 import { bodyDigest, legacyKeys } from './keys/keys.ts';
 import { StateFiles } from './state.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
@@ -40,11 +40,20 @@ const syncing = setInterval(() => {
     .catch((error: unknown) => port.postMessage({ kind: 'fault', because: String(error) } satisfies Answer));
 }, data.syncMs);
 
+/** Messages with pictures are looked at one after the other: what reads them takes threads that disks wait for, too. */
+let pictures: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const next = pictures.then(work);
+  pictures = next.catch(() => {});
+  return next;
+}
+
 async function readOf(octets: Uint8Array, recipients: readonly string[]): Promise<Read> {
   const content = readContent(octets, { recipients });
   return {
     content,
-    images: await imageHashes(content),
+    images: hasPictures(content) ? await inTurn(() => imageHashes(content)) : [],
     exact: bodyDigest(content.leaves),
     keys: () => legacyKeys(octets, content.leaves),
   };

@@ -86,8 +86,18 @@ test('dots, icons, one colour and what is no picture have no hash', async () => 
   const claimed = Buffer.from(whole);
   claimed.writeUInt32BE(60_000, 16);
   claimed.writeUInt32BE(60_000, 20);
-  for (const octets of [claimed, whole.subarray(0, 40), Buffer.from('GIF89a'), Buffer.alloc(0)])
+  const drawn =
+    '<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200"><circle r="90" cx="99" cy="99"/></svg>';
+  const others = [Buffer.from(drawn), await picture(1).avif().toBuffer(), await picture(1).tiff().toBuffer()];
+  for (const octets of [claimed, ...others, whole.subarray(0, 40), Buffer.from('GIF89a'), Buffer.alloc(0)])
     assert.deepEqual(await imageHashes({ leaves: [leaf(octets)], pictures: [] }), []);
+});
+
+test('pictures of one message are looked at up to a number of pixels', async () => {
+  const large = await picture(1).resize(3900, 3900, { fit: 'fill' }).jpeg().toBuffer();
+  const small = await picture(2).png().toBuffer();
+  const both = { leaves: [leaf(large), leaf(large), leaf(small)], pictures: [] };
+  assert.equal((await imageHashes(both)).length, 2);
 });
 
 test('a picture that was seen is found again with eight bits changed, and with more it is not', () => {

@@ -18,7 +18,9 @@ const borderTolerance = 12;
 const kept = 8;
 /** Pictures below this are icons and dots that count who reads. */
 const minSide = 48;
-const maxPixels = 25_000_000;
+/** Of one picture, and of all those of one message. */
+const maxPixels = 16_000_000;
+const maxSeconds = 1;
 const maxOctets = 8_000_000;
 const maxImages = 4;
 /** A picture of one colour, or nearly, is no picture of anything. */
@@ -28,6 +30,10 @@ const cosines = Float64Array.from({ length: side * side }, (_, at) => {
   const [frequency, place] = [Math.floor(at / side), at % side];
   return Math.cos((Math.PI * frequency * (2 * place + 1)) / (2 * side));
 });
+
+export function hasPictures({ leaves, pictures }: Pick<Content, 'leaves' | 'pictures'>): boolean {
+  return pictures.length > 0 || leaves.some(({ type }) => type.startsWith('image/'));
+}
 
 /**
  * The hashes of the pictures of a message that show something, each as a whole and without its border, where it has
@@ -40,8 +46,10 @@ export async function imageHashes({
   const attached = leaves.flatMap(({ type, octets }) => (type.startsWith('image/') ? [octets] : []));
   const images = [...attached, ...pictures].filter(({ length }) => length <= maxOctets);
   const found: ImageHash[] = [];
-  for (const octets of images.slice(0, maxImages)) {
-    const grey = await greyOf(octets);
+  let left = maxPixels;
+  for (const octets of images.filter(isPicture).slice(0, maxImages)) {
+    const { pixels, grey } = await greyOf(octets, left);
+    left -= pixels;
     if (grey === undefined) continue;
     const whole: Box = { left: 0, top: 0, right: canvas, bottom: canvas };
     const inner = withoutBorder(grey);
@@ -141,21 +149,30 @@ export function distance(a: ImageHash, b: ImageHash): number {
   return ones(a.high ^ b.high) + ones(a.low ^ b.low);
 }
 
-/** The picture as a whole in the size of the canvas. */
-async function greyOf(octets: Uint8Array): Promise<Uint8Array | undefined> {
+/** Formats that mail programs show and that are cheap to read: JPEG, PNG, GIF, WebP. Others are programs, nearly. */
+function isPicture(octets: Uint8Array): boolean {
+  const begin = Buffer.from(octets.subarray(0, 12)).toString('latin1');
+  return /^(?:\xff\xd8\xff|\x89PNG\r\n|GIF8|RIFF[^]{4}WEBP)/.test(begin);
+}
+
+/** The picture as a whole in the size of the canvas, if it has no more pixels than that; and how many it took. */
+async function greyOf(octets: Uint8Array, most: number): Promise<{ pixels: number; grey?: Uint8Array }> {
   try {
     const { default: sharp } = await import('sharp');
     const image = sharp(octets, { limitInputPixels: maxPixels, pages: 1, failOn: 'none' });
     const { width, height } = await image.metadata();
-    if (width < minSide || height < minSide) return undefined;
-    return await image
+    const pixels = width * height;
+    if (width < minSide || height < minSide || pixels > most) return { pixels: 0 };
+    const grey = await image
+      .timeout({ seconds: maxSeconds })
       .flatten({ background: 'white' })
       .greyscale()
       .resize(canvas, canvas, { fit: 'fill' })
       .raw()
       .toBuffer();
+    return { pixels, grey };
   } catch {
-    return undefined;
+    return { pixels: 0 };
   }
 }
 
