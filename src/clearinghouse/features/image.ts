@@ -152,7 +152,7 @@ export function distance(a: ImageHash, b: ImageHash): number {
 /** Formats that mail programs show and that are cheap to read: JPEG, PNG, GIF, WebP. Others are programs, nearly. */
 function isPicture(octets: Uint8Array): boolean {
   const begin = Buffer.from(octets.subarray(0, 12)).toString('latin1');
-  return /^(?:\xff\xd8\xff|\x89PNG\r\n|GIF8|RIFF[^]{4}WEBP)/.test(begin);
+  return /^(?:\xff\xd8\xff|\x89PNG\r\n|GIF8|RIFF[\s\S]{4}WEBP)/.test(begin);
 }
 
 /** The picture as a whole in the size of the canvas, if it has no more pixels than that; and how many it took. */
