@@ -42,6 +42,8 @@ export interface Verdict {
   readonly isReported: boolean;
   /** Reports and revocations are both many: people disagree. */
   readonly isContested: boolean;
+  /** A few words, which people write alike: it takes more of them to be bulk. */
+  readonly isShort: boolean;
   /** An allowlist has it: whatever the counts are, nothing follows from them. */
   readonly isAllowed: boolean;
   /** 0 to 100, that it is unwanted bulk: below 50 it is bulk, above it was reported too. */
@@ -62,6 +64,8 @@ export interface CheckOptions {
   /** Whether this copy is counted. A second look at the same message is not. Default: true. */
   readonly counts?: boolean;
   readonly explains?: boolean;
+  /** From how many recipients on it is bulk to who asks. Default: as configured. */
+  readonly bulk?: number;
 }
 
 /**

@@ -117,3 +117,46 @@ test('a report of a key that was allowed does not go with it to what was not', (
   const { isAllowed, reported } = all.check(letter(1), source(1), { now, counts: false });
   assert.deepEqual([isAllowed, reported], [false, 0]);
 });
+
+test('one stranger alone makes nothing bulk, whatever recipients it names', () => {
+  const all = engine();
+  const stranger = (n: number) => ({
+    reporter: 'http:192.0.2.9',
+    isKnown: false,
+    recipients: Array.from({ length: 50 }, (_, at) => `u${n * 50 + at}@x.example`),
+  });
+  for (let n = 0; n < 20; n++) all.check(letter(n), stranger(n), { now });
+  const { count, isBulk } = all.check(letter(1), source(1), { now, counts: false });
+  assert.ok(!isBulk && count < 10, `${count}`);
+});
+
+test('a second look at the same letter counts nobody anew where nobody says to whom it goes', () => {
+  const all = engine();
+  const nobody = { reporter: 'rspamd-razor:127.0.0.1', isKnown: true, recipients: [] };
+  const sent = (n: number) =>
+    read(`From: a@s.example\r\nMessage-ID: <${n}@s.example>\r\n\r\n${letterText.join('\r\n')}\r\n`);
+  for (let n = 0; n < 3; n++) for (let look = 0; look < 5; look++) all.check(sent(n), nobody, { now });
+  assert.equal(all.check(sent(1), nobody, { now, counts: false }).count, 3);
+});
+
+test('a few words that people write alike are no bulk, with a link they are', () => {
+  const seen = (more: string) => {
+    const all = engine();
+    const note = (n: number) =>
+      read(`From: a@s${n}.example\r\n\r\nThank you very much! Kind regards from all of us here${more}\r\n`);
+    for (let n = 0; n < 40; n++) all.check(note(n), source(n), { now });
+    const { isBulk, isShort } = all.check(note(1), source(1), { now, counts: false });
+    // Who asks with a threshold of his own hears the same of what is short.
+    assert.equal(all.check(note(1), source(1), { now, counts: false, bulk: 5 }).isBulk, isBulk);
+    return [isBulk, isShort];
+  };
+  assert.deepEqual(seen(''), [false, true]);
+  assert.deepEqual(seen('\r\nhttp://offer.shop.example/'), [true, false]);
+});
+
+test('revocations without a report are no dispute', () => {
+  const all = engine();
+  for (let n = 0; n < 3; n++) all.check(letter(n), source(n), { now });
+  const { isContested, revoked } = all.say('revoked', letter(1), { source: known, now });
+  assert.deepEqual([isContested, revoked], [false, 1]);
+});

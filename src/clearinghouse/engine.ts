@@ -15,8 +15,8 @@ import { confidenceOf, testVerdict, unknown, viaOf } from './verdict.ts';
 
 /** Clusters that one stranger and all of them may begin in a day, as a share of all. */
 const begunShare = { each: 0.005, all: 0.1 } as const;
-/** Text of fewer features than this is a note that people write alike. */
-const shortText = 8;
+/** A text of fewer words is a note that people write alike. */
+const shortText = 25;
 
 /**
  * Says what is known of messages, and decides what is counted of them. Everything is synchronous and in fixed memory;
@@ -42,16 +42,16 @@ export class Engine {
   check(
     read: Read,
     source: Source,
-    { now, counts = true, explains = false }: CheckOptions & { readonly now: number },
+    { now, counts = true, explains = false, bulk }: CheckOptions & { readonly now: number },
   ): Verdict {
     if (read.content.isTest) return testVerdict;
-    const { lists, features, match, twin } = this.#matched(read);
+    const { lists, features, match, twin, isShort } = this.#matched(read);
     const cluster = counts
       ? this.#count(this.#copy(match, lists, { read, source, now }), twin, now)
       : clusterOf(match);
     if (counts) this.#learn(read, features, source);
     const isAllowed = this.#options.isAllowed(read.content, source);
-    const verdict = this.#verdict(cluster, { match, lists, now, isAllowed });
+    const verdict = this.#verdict(cluster, { match, lists, now, isAllowed, isShort, bulk });
     return explains && cluster !== undefined
       ? { ...verdict, matched: this.#matchedIn(cluster, read.content, lists) }
       : verdict;
@@ -73,7 +73,7 @@ export class Engine {
     { source, now }: { readonly source: Source; readonly now: number },
   ): Verdict {
     if (read.content.isTest) return testVerdict;
-    const { lists, features, match } = this.#matched(read);
+    const { lists, features, match, isShort } = this.#matched(read);
     const cluster =
       clusterOf(match) ??
       this.#beginFor(source, now, () => this.#copy(match, lists, { read, source, now, begins: true }));
@@ -86,6 +86,7 @@ export class Engine {
       match,
       lists,
       now,
+      isShort,
       isAllowed: this.#options.isAllowed(read.content, source),
     });
   }
@@ -220,7 +221,8 @@ export class Engine {
     const body = exact === undefined ? [] : [this.#counts.keyHash({ scheme: 'exact', value: exact })];
     const { text, sequence, actions, structure, chunks } = features;
     const all = [text, actions, structure, chunks, pictures.sort((a, b) => a - b), body];
-    return { features, ...this.#counts.clusters.match(all, sequence) };
+    const found = this.#counts.clusters.match(all, sequence);
+    return { features, isShort: isNote(content, found.lists), ...found };
   }
 
   #maybe(entry?: Entry): void {
@@ -242,7 +244,8 @@ export class Engine {
   }
 
   #copy(match: Match | undefined, lists: Lists, { read, source, now, begins = false }: Counting): Copy {
-    const recipients = this.#recipients.of(source);
+    const letter = read.exact && read.content.letter && `${read.exact} ${read.content.letter}`;
+    const recipients = this.#recipients.of(source, letter);
     // What nothing is like has no cluster that keys could lead to; those of the same body lead there already.
     const isKnown =
       match === undefined ? recipients.length < bulkAtOnce : match.via === 'exact' && match.ref > 0;
@@ -258,27 +261,20 @@ export class Engine {
     return exact === undefined ? [...keys()] : [...keys(), { scheme: 'exact', value: exact }];
   }
 
-  #verdict(
-    cluster: number | undefined,
-    {
-      match,
-      lists,
-      now,
-      isAllowed: isWanted = false,
-    }: { match?: Match | undefined; lists?: Lists; now: number; isAllowed?: boolean },
-  ): Verdict {
+  #verdict(cluster: number | undefined, known: Known): Verdict {
+    const { match, lists, now, isShort = false, isAllowed: isWanted = false } = known;
     const isAllowed = isWanted || (cluster !== undefined && this.#counts.isAllowed(cluster));
     if (cluster === undefined) return { ...unknown, isAllowed, count: lists === undefined ? 0 : 1 };
-    const { bulk, shortBulk, reported: fromReports, contested } = this.#options.thresholds;
+    const { shortBulk, reported: fromReports, contested } = this.#options.thresholds;
+    const { bulk = this.#options.thresholds.bulk } = known;
     const count = Math.round(
       this.#counts.clusters.recipientsOf(cluster, now) + this.#counts.flood.countOf(cluster, now),
     );
     const own = this.#counts.reports.of(cluster, this.#counts.clusters.generationOf(cluster), now);
     const others = this.#counts.flood.saidOf(cluster, now);
     const said = { reported: own.reported + others.reported, revoked: own.revoked + others.revoked };
-    const isShort = lists !== undefined && isNote(lists);
-    const isBulk = count >= (isShort ? shortBulk : bulk);
-    const isContested = said.revoked > 0 && said.revoked >= contested * said.reported;
+    const isBulk = count >= (isShort ? Math.max(shortBulk, bulk) : bulk);
+    const isContested = said.reported > 0 && said.revoked > 0 && said.revoked >= contested * said.reported;
     const isReported = said.reported >= fromReports && !isContested;
     const { first, last } = this.#counts.clusters.seenOf(cluster);
     return {
@@ -288,6 +284,7 @@ export class Engine {
       isBulk,
       isReported,
       isContested,
+      isShort,
       isAllowed,
       confidence: isAllowed ? 0 : confidenceOf({ count, bulk, isBulk, isReported, reported: said.reported }),
       cluster: this.#counts.nameOf(cluster),
@@ -321,6 +318,16 @@ export class Engine {
   }
 }
 
+/** What a verdict is made of, beside the cluster. */
+interface Known {
+  readonly match?: Match | undefined;
+  readonly lists?: Lists;
+  readonly now: number;
+  readonly isShort?: boolean;
+  readonly bulk?: number | undefined;
+  readonly isAllowed?: boolean;
+}
+
 interface Counting {
   readonly read: Read;
   readonly source: Source;
@@ -341,10 +348,11 @@ function isOfOneMessage({ scheme }: LegacyKey): boolean {
 }
 
 const noLists: Lists = [[], [], [], [], [], []];
-/** A few words and nothing else. */
-function isNote(lists: Lists): boolean {
-  const count = (kind: Kind) => lists[kinds[kind]]?.length ?? 0;
-  return count('text') < shortText && count('chunks') === 0 && count('images') === 0;
+/** A few words and nothing else: no file, no picture, nowhere to go but to who has written it. */
+function isNote({ words, actions, senderDomain = '' }: Content, lists: Lists): boolean {
+  const has = (kind: Kind) => (lists[kinds[kind]]?.length ?? 0) > 0;
+  const isOwn = (action: string) => /^[a-z]+:(?:.*@)?([^/]*)/.exec(action)?.[1] === senderDomain;
+  return words.length < shortText && !has('chunks') && !has('images') && actions.every(isOwn);
 }
 
 /** Whose words they are: who writes under many names of one domain is one. */

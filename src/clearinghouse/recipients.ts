@@ -4,6 +4,8 @@ import type { Hash } from './features/hash.ts';
 
 /** Targets of one report that are counted. */
 const mostTargets = 1000;
+/** Whom nobody knows can make up recipients: of each cluster so many count of one of them, which is less than bulk. */
+const mostOfStranger = 8;
 
 /** Whom a copy goes to, as hashes. */
 export class Recipients {
@@ -16,12 +18,17 @@ export class Recipients {
     this.#hash = hash;
   }
 
-  of({ recipients, targets, reporter }: Source): number[] {
+  /** `letter`: what tells this message from its copies; a second look at it counts nobody anew. */
+  of({ recipients, targets, reporter, isKnown }: Source, letter?: string): number[] {
     const named = recipients.map((recipient) => this.#hash.text(recipient.toLowerCase()));
     const missing = Math.min(mostTargets, (targets ?? 1) - named.length);
-    // Where nobody says who they are, each target of a reporter is one of its own.
+    // Where nobody says who they are, each target of a letter is one of its own.
     for (let n = 0; n < missing; n++)
-      named.push(this.#hash.text(`${reporter} ${this.#salt} ${this.#serial++}`));
-    return named;
+      named.push(
+        this.#hash.text(letter === undefined ? `${this.#salt} ${this.#serial++}` : `${n} ${letter}`),
+      );
+    if (isKnown) return named;
+    const places = named.map((recipient) => this.#hash.text(`${reporter} ${recipient % mostOfStranger}`));
+    return [...new Set(places)];
   }
 }

@@ -20,6 +20,7 @@ export const unknown: Verdict = {
   isBulk: false,
   isReported: false,
   isContested: false,
+  isShort: false,
   isAllowed: false,
   confidence: 0,
   via: 'none',

@@ -62,7 +62,8 @@ export function createBulkCheck(parts: BulkCheckParts): BulkCheck {
       const rule = rules().find((one) => isAbout(one, envelope));
       if (asked === undefined || rule === undefined || isExempt(envelope)) return pass;
       try {
-        const answer = asked.check({ kind: 'message', octets }, sourceOf(envelope));
+        const threshold = rule.bulk === undefined ? {} : { bulk: rule.bulk };
+        const answer = asked.check({ kind: 'message', octets }, sourceOf(envelope), threshold);
         const verdict = await within(answer, clock);
         if (verdict === undefined) skipped('it did not answer in time');
         const judged =
@@ -105,9 +106,8 @@ function judgementOf(
     config,
   }: { readonly rule: BulkRule; readonly envelope: Envelope; readonly config: Config },
 ): BulkJudgement {
-  const { isAllowed, isReported, count, cluster } = verdict;
-  const isBulk = rule.bulk === undefined ? verdict.isBulk : count >= rule.bulk;
-  const header = formatVerdict(verdict, { isBulk, hostname: config.hostname });
+  const { isAllowed, isBulk, isReported, count, cluster } = verdict;
+  const header = formatVerdict(verdict, config.hostname);
   // Somebody who is known by name may send a newsletter; what was reported is none.
   const when = rule.when ?? (envelope.origin.identity === undefined ? 'bulk' : 'reported');
   if (isAllowed || !isBulk || (when === 'reported' && !isReported) || rule.action === 'tag')
@@ -120,8 +120,8 @@ function judgementOf(
 
 /** `X-Posthouse-Bulk`, with the name of who says so first, for a header that came with the message may say anything. */
 export function formatVerdict(
-  { isAllowed, isReported, isContested, count, reported, confidence, cluster, via }: Verdict,
-  { isBulk, hostname }: { readonly isBulk: boolean; readonly hostname: string },
+  { isAllowed, isBulk, isReported, isContested, count, reported, confidence, cluster, via }: Verdict,
+  hostname: string,
 ): string {
   const words = [
     isBulk ? 'bulk' : 'no',

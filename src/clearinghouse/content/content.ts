@@ -36,6 +36,8 @@ export interface Content {
   readonly senderDomain?: string;
   /** `List-Id` (RFC 2919), in lower case. */
   readonly listId?: string;
+  /** Message-ID and To as they are written: what tells a letter from its copies. Absent where there is no Message-ID. */
+  readonly letter?: string;
   /** Whether it has GTUBE or our own test string. */
   readonly isTest: boolean;
   readonly isTruncated: boolean;

@@ -34,6 +34,7 @@ const read: ReadonlySet<string> = new Set([
   'to',
   'reply-to',
   'list-id',
+  'message-id',
   'content-type',
   'content-transfer-encoding',
   'content-disposition',

@@ -41,6 +41,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
     pictures: seen.pictures.map((base64) => decodeBase64(Buffer.from(base64, 'latin1'))),
     ...(sender !== undefined && { senderDomain: sender }),
     ...(listId !== undefined && { listId }),
+    ...(fields.has('message-id') && { letter: `${fields.get('message-id')}\n${fields.get('to') ?? ''}` }),
     isTest: testStrings.some((text) => seen.text.includes(text)),
     isTruncated: isTruncated || seen.isTruncated || text.length < seen.text.length,
   };

@@ -21,6 +21,7 @@ const nothing: Verdict = {
   isBulk: false,
   isReported: false,
   isContested: false,
+  isShort: false,
   isAllowed: false,
   confidence: 0,
   via: 'none',

@@ -54,7 +54,7 @@ test('each has one word about a cluster, also when many have spoken', () => {
   const { reports, say } = opened();
   for (let n = 0; n < 64; n++) say('reported', 1, `stranger${n}`);
   for (let n = 0; n < 50; n++) say('reported', 1, 'insistent');
-  assert.ok(Math.abs(reports.of(1, 1, now).reported - 6.4) < 1e-9);
+  assert.equal(reports.of(1, 1, now).reported, 0.5, 'all of them together decide nothing');
   assert.equal(reports.passedOver, 50);
   say('revoked', 1, 'boss', known);
   assert.equal(reports.of(1, 1, now).revoked, 1, 'who is known still has a place');
@@ -107,4 +107,23 @@ test('words that are moved to another cluster are words of those who said them, 
   assert.equal(reports.of(2, 1, now).reported, 1);
   reports.move({ cluster: 2, generation: 7 }, { cluster: 3, generation: 1 }, now);
   assert.deepEqual(reports.of(3, 1, now), { reported: 0, revoked: 0 });
+});
+
+test('strangers, however many, do not contest what somebody known has reported', () => {
+  const { reports, say } = opened();
+  for (let n = 0; n < 30; n++) say('revoked', 1, `stranger${n}`);
+  assert.equal(reports.of(1, 1, now).revoked, 0.5);
+  say('reported', 1, 'boss', known);
+  assert.deepEqual(reports.of(1, 1, now), { reported: 1, revoked: 0 });
+  say('revoked', 1, 'other', known);
+  assert.equal(reports.of(1, 1, now).revoked, 1);
+});
+
+test('strangers whom somebody known has confirmed again and again count for what they have gained', () => {
+  const { reports, say } = opened();
+  for (let cluster = 10; cluster < 40; cluster++)
+    for (const reporter of ['boss', 'right', 'careful'])
+      say('reported', cluster, reporter, reporter === 'boss' ? known : {});
+  for (const reporter of ['right', 'careful']) say('reported', 1, reporter, { now: now + minute });
+  assert.ok(reports.of(1, 1, now + minute).reported > 1);
 });

@@ -23,6 +23,9 @@ interface Said {
   /** Weights at `at`; they halve in thirty days. */
   reported: number;
   revoked: number;
+  /** The same of those who are not proven. */
+  looseReported: number;
+  looseRevoked: number;
   at: number;
   /** By reporter; each has one word. */
   readonly words: Map<string, Word>;
@@ -46,6 +49,8 @@ const savedShape = z.object({
       generation: z.number(),
       reported: z.number(),
       revoked: z.number(),
+      looseReported: z.number(),
+      looseRevoked: z.number(),
       at: z.number(),
       words: z.array(z.tuple([z.string(), wordShape])),
     }),
@@ -59,6 +64,10 @@ const most = { clusters: 50_000, words: 200_000 } as const;
 const mostOfStrangers = 64;
 const mostOfCluster = 128;
 const none: Standing = { reported: 0, revoked: 0 };
+/** Whom nobody knows and nobody has confirmed much; anybody can be many of those. */
+const leastProven = 0.3;
+/** What all of them together weigh on each side at most: too little to decide anything. */
+const mostLoose = 0.5;
 
 /** Who calls what spam, and who does not. Bounded: the cluster that was spoken of longest ago goes. */
 export class Reports {
@@ -76,7 +85,13 @@ export class Reports {
     const said = this.#said.get(cluster);
     if (said === undefined || said.generation !== generation) return none;
     const left = leftOf(said.at, now);
-    return { reported: said.reported * left, revoked: said.revoked * left };
+    const loose = (weight: number) => Math.min(mostLoose, weight * left);
+    // They do not contest what somebody has reported who is proven: a spammer could take back all that is said of him.
+    const revoked = said.reported > 0 ? 0 : loose(said.looseRevoked);
+    return {
+      reported: said.reported * left + loose(said.looseReported),
+      revoked: said.revoked * left + revoked,
+    };
   }
 
   /** Notes what a reporter says. Who says it twice has said it once; who says the contrary has taken it back. */
@@ -102,9 +117,9 @@ export class Reports {
     if (before === undefined) {
       this.#learn(reporter, word, said);
       this.#words++;
-    } else said[before.side] = Math.max(0, said[before.side] - before.weight * leftOf(before.at, now));
+    } else weigh(said, before, -leftOf(before.at, now));
     said.words.set(reporter, word);
-    said[side] += weight;
+    weigh(said, word, 1);
   }
 
   /** What was said of one cluster is said of another; each reporter has one word of it, the one that is there already. */
@@ -117,7 +132,7 @@ export class Reports {
     for (const [reporter, word] of before.words) {
       if (said.words.has(reporter) || said.words.size >= mostOfCluster) continue;
       said.words.set(reporter, word);
-      said[word.side] += word.weight * leftOf(word.at, now);
+      weigh(said, word, leftOf(word.at, now));
       this.#words++;
     }
   }
@@ -157,12 +172,19 @@ export class Reports {
   }
 
   #take(cluster: number, generation: number, now: number): Said {
-    const standing = this.of(cluster, generation, now);
     const before = this.#said.get(cluster);
     const isSame = before?.generation === generation;
-    const words = isSame ? before.words : new Map<string, Word>();
     if (!isSame) this.#words -= before?.words.size ?? 0;
-    const said: Said = { generation, ...standing, at: now, words };
+    const left = isSame ? leftOf(before.at, now) : 0;
+    const said: Said = {
+      generation,
+      reported: (before?.reported ?? 0) * left,
+      revoked: (before?.revoked ?? 0) * left,
+      looseReported: (before?.looseReported ?? 0) * left,
+      looseRevoked: (before?.looseRevoked ?? 0) * left,
+      at: now,
+      words: isSame ? before.words : new Map<string, Word>(),
+    };
     this.#said.delete(cluster);
     this.#said.set(cluster, said);
     this.#bound(cluster);
@@ -176,6 +198,14 @@ export class Reports {
       this.#words -= words.size;
     }
   }
+}
+
+/** Adds a word to what is said, or takes so much of it away. */
+function weigh(said: Said, { side, weight, isKnown }: Word, share: number): void {
+  const isProven = isKnown || weight >= leastProven;
+  const loose = side === 'reported' ? 'looseReported' : 'looseRevoked';
+  const sum = isProven ? side : loose;
+  said[sum] = Math.max(0, said[sum] + share * weight);
 }
 
 /** What is left of a weight. */
