@@ -51,7 +51,7 @@ export type ClearinghouseStatus = z.infer<typeof clearinghouseStatusShape>;
 
 /** About a cluster by its name, else about the message that follows. */
 export const bulkQuestionShape = z.strictObject({
-  verb: z.enum(['check', 'report', 'revoke', 'allow', 'disallow']),
+  verb: z.enum(['check', 'report', 'revoke', 'allow', 'disallow', 'learn']),
   cluster: z.string().max(64).exactOptional(),
 });
 export type BulkQuestion = z.infer<typeof bulkQuestionShape>;

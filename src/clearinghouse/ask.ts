@@ -80,8 +80,11 @@ export interface Clearinghouse {
   revoke(subject: Subject, source: Source): Promise<Verdict>;
 }
 
-/** What is done with a subject. `allow` and `disallow` are an operator's word: nothing follows from its counts. */
-export type Verb = 'check' | 'report' | 'revoke' | 'allow' | 'disallow';
+/**
+ * What is done with a subject. `allow` and `disallow` are an operator's word: nothing follows from its counts. `learn`
+ * is of good mail, what many senders of which have in common tells nothing any more.
+ */
+export type Verb = 'check' | 'report' | 'revoke' | 'allow' | 'disallow' | 'learn';
 
 /** How much there is. */
 export interface Stats {

@@ -152,6 +152,12 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return this.#ask(isAllowed ? 'allow' : 'disallow', { subject, source, check: {} });
   }
 
+  /** It is good mail, says the operator. What is known of it. */
+  learn(subject: Subject & { readonly kind: 'message' }): Promise<Verdict> {
+    const source = { reporter: 'operator', isKnown: true, recipients: [] };
+    return this.#ask('learn', { subject, source, check: {} });
+  }
+
   stats(): Promise<Stats> {
     const worker = this.#worker;
     if (worker === undefined || this.#isEnding)

@@ -67,18 +67,19 @@ async function answer({ verb, subject, source, check, now }: Asked): Promise<Ver
   if (subject.kind === 'keys') {
     if (verb === 'report' || verb === 'revoke') return engine.sayKeys(side, subject.keys, { source, now });
     const known = engine.checkKeys(subject.keys, now);
-    return verb === 'check' ? known : allow(known.cluster, verb, now);
+    return verb === 'check' || verb === 'learn' ? known : allow(known.cluster, verb, now);
   }
   if (subject.kind === 'cluster') {
-    if (verb === 'check') return engine.checkCluster(subject.cluster, now);
+    if (verb === 'check' || verb === 'learn') return engine.checkCluster(subject.cluster, now);
     if (verb === 'allow' || verb === 'disallow') return allow(subject.cluster, verb, now);
     return engine.sayCluster(side, subject.cluster, { source, now });
   }
   const read = await readOf(subject.octets, source.recipients);
   if (verb === 'check') return engine.check(read, source, { ...check, now });
   if (verb === 'report' || verb === 'revoke') return engine.say(side, read, { source, now });
+  if (verb === 'learn') engine.learn(read, source);
   const known = engine.check(read, source, { counts: false, now });
-  return allow(known.cluster, verb, now);
+  return verb === 'learn' ? known : allow(known.cluster, verb, now);
 }
 
 function allow(cluster: string | undefined, verb: 'allow' | 'disallow', now: number): Verdict | undefined {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fakeIo, fakeRelay, run } from './testing.ts';
@@ -46,6 +46,9 @@ test('what is not there is said: a file, a cluster, a clearinghouse', async (t) 
   const missing = await run(['clearinghouse', 'report', join(data, 'nothing.eml'), '--data', data]);
   assert.equal(missing.code, 66);
   assert.match(missing.err, /cannot read/);
+  const folder = await run(['clearinghouse', 'check', data, '--data', data]);
+  assert.equal(folder.code, 66);
+  assert.match(folder.err, /it is a folder/);
   const unknown = await run(['clearinghouse', 'disallow', 'zz-1', '--data', data]);
   assert.match(unknown.err, /nothing like it is known/);
   assert.notEqual(unknown.code, 0);
@@ -72,4 +75,33 @@ test('status shows the doors and the peers', async (t) => {
   assert.match(out, /^pyzor +127\.0\.0\.1:24441 +7 +2 +1$/m);
   const json = await run(['clearinghouse', 'status', '--json', '--data', data]);
   assert.deepEqual(JSON.parse(json.out).doors, [door]);
+});
+
+test('learn reads messages, mailboxes and folders, each message once', async (t) => {
+  const read: string[] = [];
+  const { data } = await fakeRelay(t, {
+    async clearinghouseAsk({ verb }, octets) {
+      let text = '';
+      for await (const piece of octets) text += Buffer.from(piece).toString();
+      read.push(`${verb} ${text}`);
+      return verdict;
+    },
+  });
+  const folder = join(data, 'good');
+  await mkdir(join(folder, 'cur'), { recursive: true });
+  await writeFile(join(folder, 'cur', '1'), 'Subject: a\n\none\n');
+  await writeFile(join(folder, 'empty'), '');
+  await writeFile(
+    join(folder, 'mbox'),
+    'From x Thu Jan  1\nSubject: b\n\ntwo\nFrom here\n\nFrom y Thu Jan  1\nSubject: c\n\nthree\n',
+  );
+  const done = await run(['clearinghouse', 'learn', folder, '--data', data]);
+  assert.deepEqual([done.code, done.out], [0, '3 messages read\n']);
+  assert.deepEqual(read, [
+    'learn Subject: a\n\none\n',
+    'learn Subject: b\n\ntwo\nFrom here\n\n',
+    'learn Subject: c\n\nthree\n',
+  ]);
+  assert.equal((await run(['clearinghouse', 'learn', join(folder, 'nothing'), '--data', data])).code, 66);
+  assert.equal((await run(['clearinghouse', 'learn', '--data', data])).code, 64);
 });

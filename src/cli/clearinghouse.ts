@@ -53,7 +53,9 @@ async function printStatus(status: ClearinghouseStatus, io: Io): Promise<void> {
     await table.row([name, address, String(requests), String(refused), String(faults)]);
 }
 
-const summaries: Readonly<Record<BulkQuestion['verb'], string>> = {
+type Verb = Exclude<BulkQuestion['verb'], 'learn'>;
+
+const summaries: Readonly<Record<Verb, string>> = {
   check: 'What is known of a message, and why; nothing is counted.',
   report: 'Say that a message is spam.',
   revoke: 'Say that it is not.',
@@ -62,7 +64,7 @@ const summaries: Readonly<Record<BulkQuestion['verb'], string>> = {
 };
 
 /** `posthouse clearinghouse check`, `report`, `revoke`, `allow` and `disallow`. */
-export function clearinghouseAsk(verb: BulkQuestion['verb']): Command {
+export function clearinghouseAsk(verb: Verb): Command {
   const command: Command = {
     name: `clearinghouse ${verb}`,
     synopsis: '[FILE|CLUSTER|-]',
@@ -96,6 +98,10 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 async function fileOf(path: string): Promise<AsyncIterable<Uint8Array>> {
   try {
     const file = await open(path);
+    if ((await file.stat()).isDirectory()) {
+      await file.close();
+      throw new Error('it is a folder');
+    }
     return file.createReadStream();
   } catch (error) {
     throw new CliError(

@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'clearinghouse report': async () => (await import('./clearinghouse.ts')).clearinghouseAsk('report'),
   'clearinghouse revoke': async () => (await import('./clearinghouse.ts')).clearinghouseAsk('revoke'),
   'clearinghouse allow': async () => (await import('./clearinghouse.ts')).clearinghouseAsk('allow'),
+  'clearinghouse learn': async () => (await import('./clearinghouse-learn.ts')).clearinghouseLearn,
   'clearinghouse disallow': async () => (await import('./clearinghouse.ts')).clearinghouseAsk('disallow'),
   'trap list': async () => (await import('./trap.ts')).trapList,
   'trap show': async () => (await import('./trap.ts')).trapShow,

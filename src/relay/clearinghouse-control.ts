@@ -34,6 +34,10 @@ export function createClearinghouseControl(
           case 'report':
           case 'revoke':
             return clearinghouse[verb](subject, operator);
+          case 'learn':
+            if (subject.kind !== 'message')
+              throw new ControlError('bad-request', 'nothing but a message can be learnt');
+            return clearinghouse.learn(subject);
           case 'allow':
           case 'disallow':
             return clearinghouse.allow(subject, verb === 'allow');
