@@ -1,6 +1,7 @@
 import { unfold } from '../../mail/index.ts';
 import { Actions, registrable } from './actions.ts';
 import type { Content, Leaf, ReadOptions } from './content.ts';
+import { withoutFooter } from './footer.ts';
 import { type Page, readPage } from './html.ts';
 import { walkMessage } from './mime.ts';
 import { decodeBase64, decodeText, decodeWords } from './transfer.ts';
@@ -24,14 +25,18 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const field = (name: string) => decodeWords(unfold(fields.get(name) ?? '').slice(0, maxField));
   const actions = new Actions();
   const seen = readLeaves(leaves, actions);
-  const text = seen.text.slice(0, maxText);
+  const whole = seen.text.slice(0, maxText);
   const own = ownNames(recipients, field('to'));
-  actions.text(text);
-  const { words, folded } = readWords(text, own, actions);
-  const reply = lastAddress(field('reply-to'));
-  if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
   const sender = senderDomain(field('from'));
   const listId = /<([^<>]+)>/.exec(field('list-id'))?.[1]?.toLowerCase();
+  const reply = lastAddress(field('reply-to'));
+  if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
+  const text = withoutFooter(
+    whole,
+    domainsOf([sender, listId, reply, lastAddress(field('to')), ...recipients]),
+  );
+  actions.text(text);
+  const { words, folded } = readWords(text, own, actions);
   return {
     words,
     folded,
@@ -43,7 +48,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
     ...(listId !== undefined && { listId }),
     ...(fields.has('message-id') && { letter: `${fields.get('message-id')}\n${fields.get('to') ?? ''}` }),
     isTest: testStrings.some((text) => seen.text.includes(text)),
-    isTruncated: isTruncated || seen.isTruncated || text.length < seen.text.length,
+    isTruncated: isTruncated || seen.isTruncated || whole.length < seen.text.length,
   };
 }
 
@@ -71,6 +76,12 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
     pictures.push(...page.pictures);
   }
   return { text, structure, pictures, isTruncated: left <= 0 };
+}
+
+/** The registrable domains of addresses and hosts. */
+function domainsOf(addresses: readonly (string | undefined)[]): ReadonlySet<string> {
+  const hosts = addresses.slice(0, 50).map((address = '') => address.slice(address.lastIndexOf('@') + 1));
+  return new Set(hosts.flatMap((host) => registrable(host) ?? []));
 }
 
 /** What stands around the last `@`. */
