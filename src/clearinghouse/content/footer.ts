@@ -5,8 +5,8 @@ const rule = /^(?:-- ?|[_=*~-]{10,})\r?$/;
 /** Lines at the end of a text in which such a line is looked for, and words that may be behind it. */
 const mostLines = 30;
 const mostWords = 80;
-/** Without so many words before it, it is the text. */
-const leastBefore = 20;
+/** Without so many words before it, it is the text; where it does not say whose it is, without as many as it has. */
+const leastBefore = { named: 3, unnamed: 20 } as const;
 const target = /https?:\/\/([^\s/:<>"']+)|www\.[^\s/:<>"']+|@([\w.-]+)/gi;
 
 /**
@@ -34,13 +34,16 @@ function beginOfLastLines(text: string): number {
 
 function isFooter(before: string, behind: string, own: ReadonlySet<string>): boolean {
   const words = wordsOf(behind, mostWords + 1);
-  if (words > mostWords || wordsOf(before, Math.max(leastBefore, words)) < Math.max(leastBefore, words))
-    return false;
+  if (words > mostWords) return false;
+  let isNamed = false;
   for (const [whole, linked, mailed] of behind.matchAll(target)) {
     const domain = registrable(linked ?? mailed ?? whole);
-    if (domain !== undefined && !own.has(domain)) return false;
+    if (domain === undefined) continue;
+    if (!own.has(domain)) return false;
+    isNamed = true;
   }
-  return true;
+  const least = isNamed ? leastBefore.named : Math.max(leastBefore.unnamed, words);
+  return wordsOf(before, least) >= least;
 }
 
 /** How many words there are, counted up to `most`. */
