@@ -4,6 +4,8 @@ export interface LegacyKey {
   readonly scheme: 'razor4' | 'razor8' | 'pyzor' | 'fuzzy' | 'exact';
   /** As it goes over the wire: base 64 of Razor, hexadecimal digits elsewhere. */
   readonly value: string;
+  /** Of a message that is there as a whole: the host that a key of `razor8` is of. */
+  readonly host?: string;
 }
 
 /** What is asked about: a message as it came; keys alone, where that is all that a client sends; a cluster. */

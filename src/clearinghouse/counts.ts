@@ -2,6 +2,8 @@ import type { LegacyKey } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
 import { Clusters } from './clusters/clusters.ts';
 import { powerOfTwo, sizeFor } from './clusters/size.ts';
+import { registrable } from './content/actions.ts';
+import { actionFeature } from './features/features.ts';
 import { Hash } from './features/hash.ts';
 import { Learnt } from './features/learnt.ts';
 import type { TrustOf } from './flood/foreign.ts';
@@ -19,6 +21,9 @@ export interface CountsOptions {
   /** Told of each change, so that it can be written down. */
   readonly note: (entry: Entry) => void;
 }
+
+/** A link that so much mail has, or more of it, is of nobody: who sends a signature of it hears nothing. */
+const mostPlacesOfHost = 3;
 
 type Of<K extends Entry['kind']> = Entry & { readonly kind: K };
 
@@ -102,14 +107,22 @@ export class Counts {
     return this.#allowed.size;
   }
 
-  /** The cluster that a key leads to. */
+  /** The cluster that a key leads to; none for the key of a host that is in much other mail. */
   keyed(key: LegacyKey): number | undefined {
-    const cluster = this.#aliases.find(this.keyHash(key), (at) => this.clusters.generationOf(at));
-    return cluster === undefined ? undefined : this.clusters.current(cluster);
+    const alias = this.#aliases.find(this.keyHash(key), (at) => this.clusters.generationOf(at));
+    if (alias === undefined || this.#isCommon(alias.feature)) return undefined;
+    return this.clusters.current(alias.cluster);
   }
 
   keyHash({ scheme, value }: LegacyKey): number {
     return this.hash.text(`${scheme} ${value}`);
+  }
+
+  /** Keys as a change that is written down has them. */
+  keysOf(keys: readonly LegacyKey[]): Pick<Of<'copy'>, 'keys' | 'keyFeatures'> {
+    const featureOf = ({ host }: LegacyKey) =>
+      host === undefined ? 0 : actionFeature(`domain:${registrable(host) ?? host}`, this.hash);
+    return { keys: keys.map((key) => this.keyHash(key)), keyFeatures: keys.map(featureOf) };
   }
 
   /** Everything that is in flat memory, to be written down as it is, and read back into the same places. */
@@ -140,12 +153,20 @@ export class Counts {
     this.learnt.restored();
   }
 
-  #copy({ ref, begins, lists, recipients, keys, now }: Of<'copy'>): number | undefined {
+  #copy({ ref, begins, lists, recipients, keys, keyFeatures, now }: Of<'copy'>): number | undefined {
     const cluster = this.clusters.add(ref === 0 ? undefined : ref, { lists, recipients, now }, begins);
     if (cluster === undefined) return undefined;
     this.flood.changed(cluster);
     const generation = this.clusters.generationOf(cluster);
-    for (const key of keys) this.#aliases.set(key, cluster, generation);
+    for (const [at, key] of keys.entries()) {
+      const feature = keyFeatures[at] ?? 0;
+      // What was said of a key alone is about the message that has it.
+      const isOther = (other: number, otherGeneration: number) =>
+        this.clusters.generationOf(other) === otherGeneration &&
+        this.clusters.current(other) !== cluster &&
+        !this.clusters.isBare(other);
+      this.#aliases.set(key, { cluster, feature, generation }, isOther);
+    }
     return cluster;
   }
 
@@ -166,6 +187,10 @@ export class Counts {
     if (isAllowed) this.#allowed.add(this.nameOf(cluster));
     else this.#allowed.delete(this.nameOf(cluster));
     return cluster;
+  }
+
+  #isCommon(feature: number): boolean {
+    return feature !== 0 && this.clusters.placesOf(feature) > mostPlacesOfHost;
   }
 
   #at(cluster: number) {

@@ -160,3 +160,48 @@ test('revocations without a report are no dispute', () => {
   const { isContested, revoked } = all.say('revoked', letter(1), { source: known, now });
   assert.deepEqual([isContested, revoked], [false, 1]);
 });
+
+/** Text of sixty words that no other one has. */
+const textOf = (name: string) =>
+  Array.from({ length: 60 }, (_, n) => `${name}${n}${n % 10 === 9 ? '\r\n' : ' '}`).join('');
+
+test('the signature of a host that much mail has leads nowhere', () => {
+  const all = engine();
+  const link = '\r\nhttp://www.search.example.com/\r\n';
+  const spam = (n: number) => read(`From: a@s${n}.example\r\n\r\n${letterText.join('\r\n')}${link}${n}\r\n`);
+  for (let n = 0; n < 15; n++) all.check(spam(n), source(n), { now });
+  const host = spam(1)
+    .keys()
+    .filter(({ scheme }) => scheme === 'razor8');
+  assert.ok(all.checkKeys(host, now).isBulk);
+  for (let n = 0; n < 4; n++) {
+    const other = read(`From: b@t${n}.example\r\n\r\n${textOf(`letter${n}x`)}${link}`);
+    all.check(other, source(100 + n), { now });
+  }
+  assert.equal(all.checkKeys(host, now).count, 0);
+});
+
+test('a signature that two campaigns have leads nowhere', () => {
+  const all = engine();
+  const shared =
+    '--b\r\nContent-Type: text/plain\r\n\r\nThis part is the same in both and long enough for a key.\r\n--b--\r\n';
+  const of = (text: string, n: number) =>
+    read(
+      `From: a@s${n}.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n${text}\r\n${n}\r\n${shared}`,
+    );
+  const [first, second] = [textOf('offer'), textOf('school')];
+  for (let n = 0; n < 12; n++) all.check(of(first, n), source(n), { now });
+  const common = of(first, 1)
+    .keys()
+    .filter(
+      ({ scheme, value }) =>
+        scheme === 'razor4' &&
+        of(second, 2)
+          .keys()
+          .some((key) => key.value === value),
+    );
+  assert.equal(common.length, 1);
+  assert.ok(all.checkKeys(common, now).isBulk);
+  for (let n = 0; n < 3; n++) all.check(of(second, n), source(50 + n), { now });
+  assert.equal(all.checkKeys(common, now).count, 0);
+});

@@ -140,9 +140,8 @@ export class Engine {
       known ??
       this.#beginFor(source, now, () => {
         const recipients = this.#recipients.of(source);
-        const hashes = keys.map((key) => this.#counts.keyHash(key));
         const begins = { kind: 'copy', begins: true, ref: 0, lists: noLists } as const;
-        return { entry: { ...begins, recipients, keys: hashes, now }, keys: [] };
+        return { entry: { ...begins, recipients, ...this.#counts.keysOf(keys), now }, keys: [] };
       });
     if (cluster === undefined) return unknown;
     this.#counts.do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
@@ -250,9 +249,16 @@ export class Engine {
     const isKnown =
       match === undefined ? recipients.length < bulkAtOnce : match.via === 'exact' && match.ref > 0;
     const keys = begins || !isKnown ? this.#keysOf(read) : [];
-    const hashes = keys.map((key) => this.#counts.keyHash(key));
     return {
-      entry: { kind: 'copy', begins, ref: match?.ref ?? 0, lists, recipients, keys: hashes, now },
+      entry: {
+        kind: 'copy',
+        begins,
+        ref: match?.ref ?? 0,
+        lists,
+        recipients,
+        ...this.#counts.keysOf(keys),
+        now,
+      },
       keys,
     };
   }

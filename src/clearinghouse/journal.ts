@@ -12,7 +12,9 @@ export type Entry =
       readonly begins: boolean;
       readonly lists: readonly (readonly number[])[];
       readonly recipients: readonly number[];
+      /** Keys of others that lead to it, each with the feature that has to be rare for that, or 0. */
       readonly keys: readonly number[];
+      readonly keyFeatures: readonly number[];
     }
   | {
       readonly kind: 'word';
@@ -109,8 +111,9 @@ function encodeCopy({
   lists,
   recipients,
   keys,
+  keyFeatures,
 }: Entry & { readonly kind: 'copy' }): Buffer {
-  const all = [...lists, recipients, keys];
+  const all = [...lists, recipients, keys, keyFeatures];
   const numbers = all.reduce((sum, list) => sum + list.length, 0);
   const octets = Buffer.alloc(15 + 2 * all.length + 8 * numbers);
   octets.write('C', 0, 'latin1');
@@ -134,9 +137,10 @@ function decodeCopy(body: Buffer): Entry | undefined {
       return body.readDoubleLE(at - 8);
     }),
   );
+  const keyFeatures = all.pop();
   const keys = all.pop();
   const recipients = all.pop();
-  if (keys === undefined || recipients === undefined) return undefined;
+  if (keyFeatures === undefined || keys === undefined || recipients === undefined) return undefined;
   const begins = body[1] === 1;
   return {
     kind: 'copy',
@@ -146,6 +150,7 @@ function decodeCopy(body: Buffer): Entry | undefined {
     lists: all,
     recipients,
     keys,
+    keyFeatures,
   };
 }
 

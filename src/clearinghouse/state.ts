@@ -31,7 +31,7 @@ interface Head {
   readonly saved: unknown;
 }
 
-const magic = { snapshot: 'PHC2', journal: 'PHJ2' } as const;
+const magic = { snapshot: 'PHC3', journal: 'PHJ3' } as const;
 /** Magic, length and CRC-32 of what follows, which is JSON. */
 const headOctets = 12;
 /** Then a snapshot is written, so that a start has not much to play. */

@@ -1,15 +1,27 @@
 /** Places that one key may be in. */
 const ways = 4;
 
+/** In the place of a cluster: several have the key, so it tells nothing. */
+const several = -1;
+
+/** Where a key leads. */
+export interface Alias {
+  readonly cluster: number;
+  /** A feature that has to be rare for the key to tell anything, such as the host of a link; 0 for none. */
+  readonly feature: number;
+}
+
 /**
  * From the keys of others (Razor, Pyzor, whole bodies) to clusters, in fixed memory: the oldest of a bucket goes. A
- * cluster whose number was given to another one is not found by the keys of before.
+ * cluster whose number was given to another one is not found by the keys of before, and what several clusters have
+ * leads nowhere.
  */
 export class Aliases {
   readonly #buckets: number;
   readonly #keys: Float64Array;
   readonly #clusters: Int32Array;
   readonly #generations: Uint32Array;
+  readonly #features: Float64Array;
   #turn = 0;
 
   /** `places` is a power of two. */
@@ -18,11 +30,17 @@ export class Aliases {
     this.#keys = new Float64Array(places);
     this.#clusters = new Int32Array(places);
     this.#generations = new Uint32Array(places);
+    this.#features = new Float64Array(places);
   }
 
-  static readonly octetsEach = 16;
+  static readonly octetsEach = 24;
 
-  set(key: number, cluster: number, generation: number): void {
+  /** `isOther` says of a cluster that had the key before whether it is there still and another one. */
+  set(
+    key: number,
+    { cluster, feature, generation }: Alias & { readonly generation: number },
+    isOther: (cluster: number, generation: number) => boolean,
+  ): void {
     const from = this.#bucket(key);
     let place = from + (this.#turn++ & (ways - 1));
     for (let at = from; at < from + ways; at++) {
@@ -31,24 +49,32 @@ export class Aliases {
         break;
       }
     }
+    const before = this.#clusters[place] ?? 0;
+    const isKnown = this.#keys[place] === key;
+    if (isKnown && (before === several || isOther(before, this.#generations[place] ?? 0))) {
+      this.#clusters[place] = several;
+      return;
+    }
     this.#keys[place] = key;
     this.#clusters[place] = cluster;
     this.#generations[place] = generation;
+    this.#features[place] = feature;
   }
 
-  /** The cluster of a key, if it is still what it was. */
-  find(key: number, generationOf: (cluster: number) => number): number | undefined {
+  /** Where a key leads, if that is still what it was. */
+  find(key: number, generationOf: (cluster: number) => number): Alias | undefined {
     const from = this.#bucket(key);
     for (let at = from; at < from + ways; at++) {
       if (this.#keys[at] !== key) continue;
       const cluster = this.#clusters[at] ?? 0;
-      return generationOf(cluster) === this.#generations[at] ? cluster : undefined;
+      if (cluster === several || generationOf(cluster) !== this.#generations[at]) return undefined;
+      return { cluster, feature: this.#features[at] ?? 0 };
     }
     return undefined;
   }
 
   arrays(): readonly (Float64Array | Int32Array | Uint32Array)[] {
-    return [this.#keys, this.#clusters, this.#generations];
+    return [this.#keys, this.#clusters, this.#generations, this.#features];
   }
 
   #bucket(key: number): number {

@@ -227,6 +227,11 @@ export class Clusters {
     return this.#rows.compared[cluster] ?? 0;
   }
 
+  /** In how many places a feature is, clusters and single messages together; eight at most. */
+  placesOf(feature: number): number {
+    return this.#postings.find(feature, this.#refs);
+  }
+
   /** Those of the features that tell. */
   telling(lists: Lists): Lists {
     return lists.map((list) => list.filter((one) => this.#postings.find(one, this.#refs) <= mostPlaces));

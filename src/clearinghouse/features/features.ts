@@ -47,7 +47,7 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
   const isRare = (feature: number) => !boilerplate.hasAtLeast(feature, boilerplateSenders);
   const words = content.words.map((word) => hash.text(word));
   const sequence = shingles(wordsInUse(content, words, parts).hashes, hash);
-  const actions = content.actions.map((action) => hash.joined(kinds.action, hash.text(action)));
+  const actions = content.actions.map((action) => actionFeature(action, hash));
   const text = smallest(sequence, maxText);
   boilerplate.fetch(text);
   return {
@@ -61,6 +61,11 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
       maxOthers,
     ),
   };
+}
+
+/** The feature of what a reader is to act on. */
+export function actionFeature(action: string, hash: Hash): number {
+  return hash.joined(kinds.action, hash.text(action));
 }
 
 /** Text is read, and pictures are looked at: their octets say nothing, for each copy is compressed anew. */

@@ -11,7 +11,7 @@ test('the parts of the signatures are those of razor-agents', () => {
   assert.equal(hexBase64(sha1('abc')), 'WZnHxi4GGGXVx0ro4aA0Y5OwsZsA');
   const next = drand48(7542);
   assert.deepEqual([next(), next()], [0.7618399919747425, 0.7711833062089397]);
-  assert.deepEqual(razor8('see http://example.com/x now'), ['A1X0JdhQ1qEA']);
+  assert.deepEqual(razor8('see http://example.com/x now'), [{ host: 'example.com', value: 'A1X0JdhQ1qEA' }]);
 });
 
 test('an empty body has no key', () => {

@@ -7,6 +7,7 @@ import { razor4 } from './razor-e4.ts';
 import { razor8 } from './razor-e8.ts';
 import { razorParts } from './razor-parts.ts';
 
+const footer = /^\s*(?:-- ?|[_=*~-]{10,})\r?\n/;
 /** Keys of one message at most. */
 const maxKeys = 64;
 
@@ -21,9 +22,10 @@ export function legacyKeys(
   const keys: LegacyKey[] = [];
   const pyzor = pyzorDigest(leaves);
   if (pyzor !== emptyPyzor) keys.push({ scheme: 'pyzor', value: pyzor });
-  for (const { text, page } of razorParts(octets)) {
-    keys.push({ scheme: 'razor4', value: razor4(text) });
-    for (const value of razor8(page)) keys.push({ scheme: 'razor8', value });
+  for (const [part, { text, page }] of razorParts(octets).entries()) {
+    // A footer that a list adds as a part of its own is under all that is written to it.
+    if (part === 0 || !footer.test(text)) keys.push({ scheme: 'razor4', value: razor4(text) });
+    for (const one of razor8(page)) keys.push({ scheme: 'razor8', ...one });
   }
   return keys.slice(0, maxKeys);
 }

@@ -11,9 +11,9 @@ const maxHosts = 64;
  * Razor's engine 8, "whiplash": for each host of a link a hash of its domain and of the length of the text in hundreds.
  * The first eight characters are the domain alone. `text` has one character per octet.
  */
-export function razor8(text: string): readonly string[] {
+export function razor8(text: string): readonly { readonly host: string; readonly value: string }[] {
   const length = sha1(String(text.length - (text.length % 100))).slice(0, 4);
-  return hostsOf(text).map((host) => hexBase64(sha1(host).slice(0, 12) + length));
+  return hostsOf(text).map((host) => ({ host, value: hexBase64(sha1(host).slice(0, 12) + length) }));
 }
 
 /** The hosts of links, in the spelling of engine 8, each once. */
