@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -78,6 +78,25 @@ test('a journal counts up to where it was broken off or damaged, wherever that i
     const { entries, torn } = await reopened(folder);
     assert.ok(entries < 5 && torn > 0, `${place}: ${entries}`);
   }
+});
+
+test('what was written behind a journal that is damaged is put aside, and what comes after a crash is not', async (t) => {
+  const folder = await folderOf(t);
+  await written(folder, 5);
+  await appendFile(join(folder, 'journal-1'), 'broken off');
+  await written(folder, 3);
+  await written(folder, 2);
+  assert.equal((await reopened(folder)).entries, 10);
+  const path = join(folder, 'journal-1');
+  const octets = await readFile(path);
+  octets[octets.length - 20] = (octets[octets.length - 20] ?? 0) ^ 1;
+  await writeFile(path, octets);
+  const { entries, torn, because, counter } = await reopened(folder);
+  assert.deepEqual([entries, torn > 0], [4, true]);
+  assert.match(because ?? '', /^journal-2, journal-3.*: what is before it is damaged$/);
+  assert.ok((await readdir(folder)).includes('journal-2.unusable'));
+  assert.equal(counter.seen.length, 4);
+  assert.equal((await reopened(folder)).entries, 4);
 });
 
 test('a snapshot that is damaged anywhere, or of something else, is put aside with its journals', async (t) => {

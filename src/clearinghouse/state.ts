@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { piecesOf, syncFolder, writeSynced } from './files.ts';
@@ -82,28 +82,46 @@ export class StateFiles implements AsyncDisposable {
     });
     const serials = (await this.#journals()).filter((serial) => serial >= from);
     let [entries, torn] = [0, 0];
-    for (const serial of serials) {
-      const octets = await readFile(this.#path(serial));
-      const head = octets.subarray(0, this.#journalHead().length);
-      // Broken off before it began.
-      if (this.#journalHead().subarray(0, head.length).equals(head)) {
-        let read = head.length;
-        for (const { entry, end } of decodeEntries(octets.subarray(head.length))) {
-          this.#storable.apply(entry);
-          entries++;
-          read = head.length + end;
-        }
-        torn += octets.length - read;
-        this.#written += read;
-      } else {
+    for (const [at, serial] of serials.entries()) {
+      const played = await this.#play(serial);
+      if (played === undefined) {
         because.push(`${nameOf(serial)}: it is of another key, size or layout`);
         await this.#putAside(nameOf(serial));
+        continue;
       }
+      entries += played.entries;
+      torn += played.torn;
+      const behind = serials.slice(at + 1).map(nameOf);
+      if (played.torn === 0 || behind.length === 0) continue;
+      // They go on with what is missing here.
+      because.push(`${behind.join(', ')}: what is before it is damaged`);
+      await this.#putAside(...behind);
+      break;
     }
     this.#serial = Math.max(from, ...serials, 0) + 1;
     this.#journal = await this.#openJournal(this.#serial);
     this.#length = this.#journalHead().length;
     return { entries, torn, ...(because.length > 0 && { because: because.join('; ') }) };
+  }
+
+  /** Makes the changes of a journal, up to its end or to where it is damaged; undefined where it is of something else. */
+  async #play(serial: number): Promise<{ readonly entries: number; readonly torn: number } | undefined> {
+    const octets = await readFile(this.#path(serial));
+    const head = octets.subarray(0, this.#journalHead().length);
+    // Broken off before it began.
+    if (!this.#journalHead().subarray(0, head.length).equals(head)) return undefined;
+    let entries = 0;
+    let read = head.length;
+    for (const { entry, end } of decodeEntries(octets.subarray(head.length))) {
+      this.#storable.apply(entry);
+      entries++;
+      read = head.length + end;
+    }
+    this.#written += read;
+    const torn = octets.length - read;
+    // So that what is written from now on is not taken for what comes behind damage.
+    if (torn > 0) await truncate(this.#path(serial), read);
+    return { entries, torn };
   }
 
   /** Notes a change; it is on disk with the next `sync`. */
