@@ -1,5 +1,6 @@
 import { canonicalIp } from '../../base/index.ts';
 import { ClearinghouseBusy, type Source, type Verdict } from '../ask.ts';
+import { trimmedEnd } from '../content/spans.ts';
 import type { Door, DoorOptions, Visitor } from './door.ts';
 import { maxCount } from './rspamd.ts';
 import { openMessageDoor } from './tcp.ts';
@@ -30,7 +31,7 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
   const next = (): string | undefined => {
     const end = octets.indexOf(10, at);
     if (end < 0 || end > maxHeadOctets) return undefined;
-    const line = octets.toString('latin1', at, end).replace(/\r+$/, '');
+    const line = trimmedEnd(octets.toString('latin1', at, end), '\r');
     at = end + 1;
     return line;
   };
@@ -135,11 +136,16 @@ function checksumTable(verdict: Verdict): string {
 }
 
 /** The message with the header below its others; headers of that name that came with it go. */
-function bodyWith(message: Buffer, header: string): Buffer {
+export function bodyWith(message: Buffer, header: string): Buffer {
   const text = message.toString('latin1');
   const end = /\r?\n\r?\n/.exec(text);
   const [head, rest] = end === null ? [text, ''] : [text.slice(0, end.index), text.slice(end.index)];
   const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
-  const kept = head.replace(/^X-DCC-[^\n]*-Metrics:[^\n]*\n(?:[ \t][^\n]*\n)*/gim, '');
-  return Buffer.from(`${kept}${lineEnd}${header}${rest}`, 'latin1');
+  let isForged = false;
+  const kept = head.split('\n').filter((line) => {
+    isForged = /^X-DCC-[^\s:]*-Metrics:/i.test(line) || (isForged && /^[ \t]/.test(line));
+    return !isForged;
+  });
+  const fields = trimmedEnd(kept.join('\n'), '\r\n');
+  return Buffer.from(`${fields}${fields === '' ? '' : lineEnd}${header}${rest}`, 'latin1');
 }

@@ -201,7 +201,8 @@ export class DoorConnection {
       pieces.push(piece);
       length += piece.length;
     }
-    const all = Buffer.concat(pieces);
+    // A copy for each line of a piece would be time that grows with the square of their number.
+    const all = pieces.length === 1 ? this.#rest : Buffer.concat(pieces);
     const to = length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length;
     this.#rest = all.subarray(to);
     return all.subarray(0, to);
