@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { canonicalIp } from '../../base/index.ts';
-import { type Door, type DoorCounts, type DoorOptions, Rates, type Visitor, visitorOf } from './door.ts';
+import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
+import { Gate, Room } from './gate.ts';
 
 /** A conversation over a connection; the connection ends when it settles. */
 export type Converse = (connection: DoorConnection, visitor: Visitor) => Promise<void>;
@@ -26,30 +26,28 @@ export function openMessageDoor(
   });
 }
 
-/** Messages of the largest size that a door holds at once. */
-const messagesHeld = 16;
-
 class TcpDoor implements Door {
   readonly name: string;
-  readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
   readonly #options: DoorOptions;
   readonly #converse: Converse;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #perClient = new Map<string, number>();
-  readonly #rates: Rates;
-  readonly #shared: Shared;
+  readonly #gate: Gate;
+  readonly #room: Room;
 
   constructor(options: DoorOptions, converse: Converse) {
     this.name = options.name;
     this.#options = options;
     this.#converse = converse;
-    this.#rates = new Rates(options.clock, options.limits.requestsPerMinute);
-    const mostHeld = messagesHeld * options.limits.octets;
-    this.#shared = { counts: this.counts, held: 0, mostHeld };
+    this.#gate = new Gate(options);
+    this.#room = new Room(options.limits);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     );
+  }
+
+  get counts(): DoorCounts {
+    return this.#gate.counts;
   }
 
   get port(): number {
@@ -85,40 +83,29 @@ class TcpDoor implements Door {
   }
 
   #accept(socket: Socket): void {
-    const isLocal = 'path' in this.#options.at;
-    const visitor = isLocal
-      ? { address: 'local', isKnown: true }
-      : visitorOf(canonicalIp(socket.remoteAddress ?? ''), this.#options.access);
     socket.on('error', () => socket.destroy());
-    const { connections, connectionsPerClient } = this.#options.limits;
-    const count = this.#perClient.get(visitor?.address ?? '') ?? 0;
-    if (
-      visitor === undefined ||
-      this.#sockets.size >= connections ||
-      count >= connectionsPerClient ||
-      !this.#rates.admits(visitor.address)
-    ) {
-      this.counts.refused++;
+    const gate = this.#gate;
+    const visitor = gate.enter(socket.remoteAddress);
+    if (visitor === undefined) {
       socket.destroy();
       return;
     }
     this.#sockets.add(socket);
-    this.#perClient.set(visitor.address, count + 1);
     socket.once('close', () => {
       this.#sockets.delete(socket);
-      const left = (this.#perClient.get(visitor.address) ?? 1) - 1;
-      if (left > 0) this.#perClient.set(visitor.address, left);
-      else this.#perClient.delete(visitor.address);
+      gate.leave(visitor);
     });
-    void this.#serve(socket, visitor);
+    if (gate.admits(visitor)) void this.#serve(socket, visitor);
+    else socket.destroy();
   }
 
   async #serve(socket: Socket, visitor: Visitor): Promise<void> {
     const { limits, clock, log } = this.#options;
-    this.counts.requests++;
     socket.setTimeout(limits.idleMs, () => socket.destroy());
     const cancel = clock.after(limits.totalMs, () => socket.destroy());
-    const connection = new DoorConnection(socket, this.#shared, () => this.#rates.admits(visitor.address));
+    const holds = this.#room.part();
+    const admits = () => this.#gate.admits(visitor);
+    const connection = new DoorConnection(socket, { holds, admits, counts: this.counts });
     try {
       await this.#converse(connection, visitor);
       if (!socket.destroyed) socket.end();
@@ -130,49 +117,39 @@ class TcpDoor implements Door {
       socket.destroy();
     } finally {
       cancel();
-      connection.holds(0);
+      holds(0);
     }
   }
 }
 
-/** What all connections of a door share. */
-interface Shared {
+/** What a connection has of its door. */
+interface DoorSide {
+  /** Notes how many octets it holds; false where all connections together hold too much. */
+  readonly holds: (octets: number) => boolean;
+  /** Counts a request; false when it is one too many. */
+  readonly admits: () => boolean;
   readonly counts: DoorCounts;
-  /** Octets that they hold of what is not complete yet or not answered, and how many those may be. */
-  held: number;
-  readonly mostHeld: number;
 }
 
 /** A visitor's connection, to be read as it is asked for. */
 export class DoorConnection {
   readonly #socket: Socket;
-  readonly #shared: Shared;
-  #held = 0;
-  readonly #admits: () => boolean;
+  readonly #door: DoorSide;
   #rest: Buffer = Buffer.alloc(0);
   #isOver = false;
 
-  constructor(socket: Socket, shared: Shared, admits: () => boolean) {
+  constructor(socket: Socket, door: DoorSide) {
     this.#socket = socket;
-    this.#shared = shared;
-    this.#admits = admits;
+    this.#door = door;
   }
 
   /** Another request of the same connection; false when it is one too many. */
   nextRequest(): boolean {
-    this.#shared.counts.requests++;
-    return this.#admits();
+    return this.#door.admits();
   }
 
   fault(): void {
-    this.#shared.counts.faults++;
-  }
-
-  /** Notes how much it holds; false where all connections together hold too much. */
-  holds(octets: number): boolean {
-    this.#shared.held += octets - this.#held;
-    this.#held = octets;
-    return this.#shared.held <= this.#shared.mostHeld;
+    this.#door.counts.faults++;
   }
 
   /** Everything up to the end of what the visitor says; undefined for more than the bound, or when it was cut off. */
@@ -181,7 +158,7 @@ export class DoorConnection {
     let length = this.#rest.length;
     for (let piece = await this.#read(); piece !== undefined; piece = await this.#read()) {
       length += piece.length;
-      if (length > maxOctets || !this.holds(length)) return undefined;
+      if (length > maxOctets || !this.#door.holds(length)) return undefined;
       pieces.push(piece);
     }
     this.#rest = Buffer.alloc(0);
@@ -196,7 +173,7 @@ export class DoorConnection {
     let recent = this.#rest;
     for (let at = recent.indexOf(end, 0, 'latin1'); at < 0; at = recent.indexOf(end, 0, 'latin1')) {
       const piece = length > maxOctets ? undefined : await this.#read();
-      if (piece === undefined || !this.holds(length + piece.length)) return undefined;
+      if (piece === undefined || !this.#door.holds(length + piece.length)) return undefined;
       recent = Buffer.concat([recent.subarray(Math.max(0, recent.length - end.length + 1)), piece]);
       pieces.push(piece);
       length += piece.length;
