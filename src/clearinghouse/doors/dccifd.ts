@@ -10,14 +10,17 @@ export interface DccRequest {
   readonly options: ReadonlySet<string>;
   readonly client?: string;
   readonly sender: string;
-  /** One answer for each; none is a question only. */
+  /** A thousand at most. */
   readonly recipients: readonly string[];
+  /** Lines of recipients, with one answer for each; none is a question only. */
+  readonly answers: number;
   readonly message: Buffer;
 }
 
 const known = new Set(
   'header cksums body spam query log grey-off no-grey grey-query no-reject rcvd-nxt rcvd-next'.split(' '),
 );
+/** Recipients that are counted; each is answered all the same. */
 const maxRecipients = 1000;
 const maxHeadOctets = 256 * 1024;
 
@@ -35,12 +38,13 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
     at = end + 1;
     return line;
   };
-  for (let line = next(); lines.length < 4 + maxRecipients; line = next()) {
+  let answers = 0;
+  for (let line = next(); ; line = next()) {
     if (line === undefined) return undefined;
     if (lines.length >= 4 && line === '') break;
-    lines.push(line);
+    if (lines.length >= 4) answers++;
+    if (lines.length < 4 + maxRecipients) lines.push(line);
   }
-  if (lines.length >= 4 + maxRecipients) return undefined;
   const [optionLine = '', clientLine = '', , sender = '', ...recipients] = lines;
   const options = new Set(
     optionLine
@@ -54,6 +58,7 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
     options,
     sender,
     recipients: recipients.map((recipient) => recipient.split('\r')[0] ?? ''),
+    answers,
     message: octets.subarray(at),
     ...(client !== undefined && client !== '0.0.0.0' && { client }),
   };
@@ -68,7 +73,7 @@ export function openDccifd(options: DoorOptions, brand = 'posthouse'): Promise<D
       return answerOf(request, await verdictOf(request, options, visitor), brand);
     } catch (error) {
       if (!(error instanceof ClearinghouseBusy)) throw error;
-      return `T\n${'T'.repeat(request.recipients.length)}\n\n`;
+      return `T\n${'T'.repeat(request.answers)}\n\n`;
     }
   });
 }
@@ -94,14 +99,14 @@ function verdictOf(
 }
 
 function answerOf(
-  { options, recipients, message }: DccRequest,
+  { options, answers, message }: DccRequest,
   verdict: Verdict,
   brand: string,
 ): string | Buffer {
   const isRejected = verdict.isBulk && verdict.isReported && !verdict.isAllowed && !options.has('no-reject');
   // Rejecting is for the client to decide, by the counts: dccifd does it where it was told to, and nobody told us.
   const action = isRejected && options.has('body') ? 'R' : 'A';
-  const head = `${action}\n${action.repeat(recipients.length)}\n`;
+  const head = `${action}\n${action.repeat(answers)}\n`;
   const header = metricsHeader(verdict, brand);
   if (options.has('body')) return Buffer.concat([Buffer.from(head), bodyWith(message, header)]);
   if (options.has('cksums')) return `${head}${header}\n${checksumTable(verdict)}\n`;
