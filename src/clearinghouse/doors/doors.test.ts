@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { link, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { IpSet, parseCidr } from '../../base/index.ts';
+import { IpSet, manualClock, memoryLog, parseCidr } from '../../base/index.ts';
 import { defaultDoorLimits } from './door.ts';
 import { openRspamdPyzor, openRspamdRazor } from './rspamd.ts';
 import { bench, dial, letter, spam, whole } from './testing.ts';
@@ -55,4 +58,49 @@ test('visitors who send and never end hold no more than a door has room for', as
   for (const socket of sockets.splice(0)) socket.destroy();
   const deadline = Date.now() + 10_000;
   while ((await whole(door.port, letter)) === '') assert.ok(Date.now() < deadline);
+});
+
+test('a visitor has the time that it is waited for, and none of ours is taken from it', async (t) => {
+  const limits = { ...defaultDoorLimits, idleMs: 100 };
+  const { door, state } = await bench(t, (options) => openRspamdRazor({ ...options, limits }));
+  state.delayMs = 400;
+  assert.equal(await whole(door.port, letter), 'ham');
+  const idle = await dial(door.port);
+  idle.resume();
+  idle.write('x');
+  await Promise.race([once(idle, 'end'), once(idle, 'close')]);
+  idle.destroy();
+});
+
+test('a unix socket takes the place of one that nobody answers at, and of nothing else', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-door-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'socket');
+  const open = () => bench(t, openRspamdRazor, { at: { path } });
+  await writeFile(path, 'a file of somebody');
+  await assert.rejects(open, /is not a socket/);
+  assert.equal(await readFile(path, 'utf8'), 'a file of somebody');
+  await rm(path);
+  await open();
+  await assert.rejects(open, /another program listens/);
+  const left = join(folder, 'left');
+  const server = createServer().listen(left);
+  await once(server, 'listening');
+  await link(left, path.replace('socket', 'stale'));
+  await new Promise((resolve) => server.close(resolve));
+  const { door } = await bench(t, openRspamdRazor, { at: { path: join(folder, 'stale') } });
+  assert.equal(door.address, join(folder, 'stale'));
+});
+
+test('a door whose clearinghouse fails says so once a minute', async (t) => {
+  const log = memoryLog();
+  const clock = manualClock();
+  const { door, state } = await bench(t, openRspamdRazor, { log, clock });
+  state.verdict = new Error('the disk is full');
+  const complaints = () => log.lines.filter(({ event }) => event === 'door-failed').length;
+  for (let n = 0; n < 5; n++) await whole(door.port, letter).catch(() => '');
+  assert.equal(complaints(), 1);
+  clock.advance(60_000);
+  await whole(door.port, letter).catch(() => '');
+  assert.equal(complaints(), 2);
 });

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClearinghouseBusy, type Source, type Subject, UnknownCluster, type Verdict } from '../ask.ts';
+import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate, Room } from './gate.ts';
 
@@ -118,12 +119,13 @@ class Unread extends Error {
   }
 }
 
-function answerErrors(server: FastifyInstance, counts: DoorCounts, { name, log }: HttpDoorOptions): void {
+function answerErrors(server: FastifyInstance, counts: DoorCounts, options: HttpDoorOptions): void {
+  const complain = complaintsOf(options);
   server.setErrorHandler(
     (error: { readonly statusCode?: number; readonly message: string }, request, reply) => {
       const { statusCode = 500, message } = error;
       const isOurs = statusCode >= 500 && !(error instanceof Unread);
-      if (isOurs) log.error('door-failed', { door: name, client: request.ip, because: message });
+      if (isOurs) complain(request.ip, message);
       else counts.faults++;
       if (error instanceof Unread) reply.header('connection', 'close');
       if (statusCode === 503) reply.header('retry-after', '5');

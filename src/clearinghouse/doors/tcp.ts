@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate, Room } from './gate.ts';
+import { removeStale } from './unix-socket.ts';
 
 /** A conversation over a connection; the connection ends when it settles. */
 export type Converse = (connection: DoorConnection, visitor: Visitor) => Promise<void>;
@@ -34,6 +35,7 @@ class TcpDoor implements Door {
   readonly #sockets = new Set<Socket>();
   readonly #gate: Gate;
   readonly #room: Room;
+  readonly #complain: (client: string, because: unknown) => void;
 
   constructor(options: DoorOptions, converse: Converse) {
     this.name = options.name;
@@ -41,6 +43,7 @@ class TcpDoor implements Door {
     this.#converse = converse;
     this.#gate = new Gate(options);
     this.#room = new Room(options.limits);
+    this.#complain = complaintsOf(options);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     );
@@ -63,7 +66,7 @@ class TcpDoor implements Door {
 
   async listen(): Promise<void> {
     const { at, log } = this.#options;
-    if ('path' in at) await rm(at.path, { force: true });
+    if ('path' in at) await removeStale(at.path);
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(at, () => {
@@ -100,12 +103,17 @@ class TcpDoor implements Door {
   }
 
   async #serve(socket: Socket, visitor: Visitor): Promise<void> {
-    const { limits, clock, log } = this.#options;
-    socket.setTimeout(limits.idleMs, () => socket.destroy());
+    const { limits, clock } = this.#options;
+    socket.on('timeout', () => socket.destroy());
     const cancel = clock.after(limits.totalMs, () => socket.destroy());
     const holds = this.#room.part();
     const admits = () => this.#gate.admits(visitor);
-    const connection = new DoorConnection(socket, { holds, admits, counts: this.counts });
+    const connection = new DoorConnection(socket, {
+      holds,
+      admits,
+      counts: this.counts,
+      idleMs: limits.idleMs,
+    });
     try {
       await this.#converse(connection, visitor);
       if (!socket.destroyed) socket.end();
@@ -113,7 +121,7 @@ class TcpDoor implements Door {
       socket.resume();
       clock.after(5000, () => socket.destroy());
     } catch (error) {
-      log.warn('door-failed', { door: this.name, client: visitor.address, because: String(error) });
+      this.#complain(visitor.address, error);
       socket.destroy();
     } finally {
       cancel();
@@ -129,6 +137,8 @@ interface DoorSide {
   /** Counts a request; false when it is one too many. */
   readonly admits: () => boolean;
   readonly counts: DoorCounts;
+  /** How long it waits for the visitor. */
+  readonly idleMs: number;
 }
 
 /** A visitor's connection, to be read as it is asked for. */
@@ -200,8 +210,10 @@ export class DoorConnection {
     const socket = this.#socket;
     if (socket.destroyed || socket.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text))
       return Promise.resolve();
+    socket.setTimeout(this.#door.idleMs);
     return new Promise((resolve) => {
       const done = () => {
+        socket.setTimeout(0);
         socket.off('drain', done);
         socket.off('close', done);
         resolve();
@@ -213,6 +225,7 @@ export class DoorConnection {
 
   #read(): Promise<Buffer | undefined> {
     const socket = this.#socket;
+    socket.setTimeout(this.#door.idleMs);
     return new Promise((resolve) => {
       const events = ['readable', 'end', 'close', 'error'] as const;
       const look = () => {
@@ -220,6 +233,8 @@ export class DoorConnection {
         this.#isOver ||= socket.readableEnded || socket.destroyed;
         if (!Buffer.isBuffer(octets) && !this.#isOver) return;
         for (const event of events) socket.off(event, look);
+        // What comes now is our time, not the visitor's.
+        socket.setTimeout(0);
         resolve(Buffer.isBuffer(octets) ? octets : undefined);
       };
       for (const event of events) socket.on(event, look);

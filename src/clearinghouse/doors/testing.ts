@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { IpSet, memoryLog, parseCidr, systemClock } from '../../base/index.ts';
 import type { Clearinghouse, Source, Subject, Verdict } from '../ask.ts';
 import { type Door, type DoorOptions, defaultDoorLimits } from './door.ts';
@@ -42,8 +43,9 @@ export async function bench(
   over: Partial<DoorOptions> = {},
 ) {
   const asked: Asked[] = [];
-  const state = { verdict: nothing as Verdict | Error };
+  const state = { verdict: nothing as Verdict | Error, delayMs: 0 };
   const answer = async () => {
+    if (state.delayMs > 0) await setTimeout(state.delayMs);
     if (state.verdict instanceof Error) throw state.verdict;
     return state.verdict;
   };

@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate } from './gate.ts';
 
@@ -16,6 +17,7 @@ export async function openUdpDoor(
   const socket = createSocket(at.host.includes(':') ? 'udp6' : 'udp4');
   const gate = new Gate(options);
   const door = new UdpDoor(socket, { name, host: at.host, counts: gate.counts });
+  const complain = complaintsOf(options);
   let pending = 0;
   const serve = async (datagram: Buffer, from: RemoteInfo, visitor: Visitor) => {
     pending++;
@@ -24,7 +26,7 @@ export async function openUdpDoor(
       if (reply === undefined) door.counts.faults++;
       else socket.send(reply, from.port, from.address);
     } catch (error) {
-      options.log.warn('door-failed', { door: name, client: from.address, because: String(error) });
+      complain(from.address, error);
     } finally {
       pending--;
     }
