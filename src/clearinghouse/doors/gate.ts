@@ -1,5 +1,6 @@
 import { canonicalIp } from '../../base/index.ts';
-import { type DoorCounts, type DoorOptions, Rates, type Visitor, visitorOf } from './door.ts';
+import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './door.ts';
+import { Rates } from './rates.ts';
 
 /** Lets visitors in by the access list and the limits of a door, and counts what happened. */
 export class Gate {
@@ -11,7 +12,7 @@ export class Gate {
 
   constructor(options: DoorOptions) {
     this.#options = options;
-    this.#rates = new Rates(options.clock, options.limits.requestsPerMinute);
+    this.#rates = new Rates(options.clock);
   }
 
   /** A connection comes; undefined for one that may not, or is one too many. It is inside until it leaves. */
@@ -46,7 +47,7 @@ export class Gate {
 
   /** Counts a request; false when it is one too many. */
   admits({ address }: Visitor): boolean {
-    const isAdmitted = this.#rates.admits(address);
+    const isAdmitted = this.#rates.admits(address, this.#options.limits.requestsPerMinute);
     if (isAdmitted) this.counts.requests++;
     else this.counts.refused++;
     return isAdmitted;
