@@ -117,3 +117,18 @@ test('a line that comes octet by octet is read as it is', async (t) => {
   assert.match(String(answer), /err=|res=/);
   socket.destroy();
 });
+
+test('Razor: a batch of nothing is answered', async (t) => {
+  const { door } = await bench(t, (options) =>
+    openRazor({ ...options, accounts: new RazorAccounts(), publicName: 'x.y:1' }),
+  );
+  const replies = await razorSession(
+    door.port,
+    '-\r\n.\r\n',
+    '-.\r\n',
+    '-a=c&e=?&s=?\r\n.\r\n',
+    '-a=c\r\n.\r\na=c\r\n',
+  );
+  assert.deepEqual(replies.slice(1, 4), ['err=202\r\n', 'err=202\r\n', 'err=202\r\n']);
+  assert.match(replies[4] ?? '', /^err=202\r\n/);
+});

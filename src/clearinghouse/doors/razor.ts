@@ -23,6 +23,8 @@ const maxLine = 64 * 1024;
 const maxReply = 1024;
 const maxQueries = 50;
 const maxMessage = 2 * 2 ** 20;
+/** A client waits for an answer to whatever it says. */
+const noQuery: readonly string[] = ['err=202'];
 
 /** Opens the door that clients of Razor come to; one server has all roles (protocol version 3). */
 export function openRazor(options: RazorOptions): Promise<Door> {
@@ -69,6 +71,13 @@ class RazorSession {
   }
 
   async #batch(): Promise<readonly string[] | 'end'> {
+    const first = await this.#connection.peekUntil('\n', maxLine);
+    if (first === undefined) return 'end';
+    // The end of a batch that has not begun: its line end is not to be seen.
+    if (trimmedEnd(first.toString('latin1'), '\r\n') === '-.') {
+      await this.#connection.until('\n', maxLine);
+      return noQuery;
+    }
     const octets = await this.#connection.until('\r\n.\r\n', maxMessage);
     if (octets === undefined) return 'end';
     const text = octets.toString('latin1').slice(1);
@@ -76,7 +85,7 @@ class RazorSession {
     const queries = parseBatch(text, maxQueries);
     const replies: string[] = [];
     for (const query of queries) replies.push(await this.#answer(query));
-    return replies;
+    return replies.length === 0 ? noQuery : replies;
   }
 
   #state(what: string | undefined): readonly string[] {

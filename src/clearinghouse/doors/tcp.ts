@@ -177,6 +177,13 @@ export class DoorConnection {
 
   /** Up to and with the first `end`; undefined at the end, or beyond the bound. */
   async until(end: string, maxOctets: number): Promise<Buffer | undefined> {
+    const found = await this.peekUntil(end, maxOctets);
+    if (found !== undefined) this.#rest = this.#rest.subarray(found.length);
+    return found;
+  }
+
+  /** The same, but it stays there. */
+  async peekUntil(end: string, maxOctets: number): Promise<Buffer | undefined> {
     const pieces = [this.#rest];
     let length = this.#rest.length;
     // Where the end may be: in what came last, or begun in what came before it.
@@ -189,10 +196,8 @@ export class DoorConnection {
       length += piece.length;
     }
     // A copy for each line of a piece would be time that grows with the square of their number.
-    const all = pieces.length === 1 ? this.#rest : Buffer.concat(pieces);
-    const to = length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length;
-    this.#rest = all.subarray(to);
-    return all.subarray(0, to);
+    if (pieces.length > 1) this.#rest = Buffer.concat(pieces);
+    return this.#rest.subarray(0, length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length);
   }
 
   /** The next octet, which stays there; undefined at the end. */
