@@ -1,11 +1,12 @@
 /** Fuzz targets of this folder: every reader of what others send. Each takes any octets and throws out of its bounds. */
 import assert from 'node:assert/strict';
 import { readContent } from './content/read.ts';
-import { parseDccRequest } from './doors/dccifd.ts';
+import { bodyWith, parseDccRequest } from './doors/dccifd.ts';
 import { FuzzyCipher } from './doors/fuzzy-cipher.ts';
 import { FuzzyTable } from './doors/fuzzy-table.ts';
 import { parseFuzzyCommand } from './doors/fuzzy-wire.ts';
 import { parseRequest } from './doors/pyzor.ts';
+import { wholeMessage } from './doors/razor-message.ts';
 import { parseBatch, parseSis } from './doors/razor-wire.ts';
 import { decodeNotes } from './flood/file.ts';
 import { decodeHello, FrameReader } from './flood/frames.ts';
@@ -62,7 +63,9 @@ function checkDoors(input: Uint8Array): void {
   parseDccRequest(octets);
   parseRequest(octets);
   parseSis(octets.toString('latin1'));
-  assert.ok(parseBatch(octets.toString('latin1')).length <= input.length + 1);
+  assert.ok(parseBatch(octets.toString('latin1'), 50).length <= 50);
+  wholeMessage(octets);
+  bodyWith(octets, 'X-DCC-x-Metrics: x');
   for (const { end } of decodeEntries(octets)) assert.ok(end <= octets.length);
 }
 

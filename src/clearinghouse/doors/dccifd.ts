@@ -1,5 +1,6 @@
 import { canonicalIp } from '../../base/index.ts';
 import { ClearinghouseBusy, type Source, type Verdict } from '../ask.ts';
+import { trimmedEnd } from '../content/spans.ts';
 import type { Door, DoorOptions, Visitor } from './door.ts';
 import { maxCount } from './rspamd.ts';
 import { openMessageDoor } from './tcp.ts';
@@ -9,14 +10,17 @@ export interface DccRequest {
   readonly options: ReadonlySet<string>;
   readonly client?: string;
   readonly sender: string;
-  /** One answer for each; none is a question only. */
+  /** A thousand at most. */
   readonly recipients: readonly string[];
+  /** Lines of recipients, with one answer for each; none is a question only. */
+  readonly answers: number;
   readonly message: Buffer;
 }
 
 const known = new Set(
   'header cksums body spam query log grey-off no-grey grey-query no-reject rcvd-nxt rcvd-next'.split(' '),
 );
+/** Recipients that are counted; each is answered all the same. */
 const maxRecipients = 1000;
 const maxHeadOctets = 256 * 1024;
 
@@ -30,16 +34,17 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
   const next = (): string | undefined => {
     const end = octets.indexOf(10, at);
     if (end < 0 || end > maxHeadOctets) return undefined;
-    const line = octets.toString('latin1', at, end).replace(/\r+$/, '');
+    const line = trimmedEnd(octets.toString('latin1', at, end), '\r');
     at = end + 1;
     return line;
   };
-  for (let line = next(); lines.length < 4 + maxRecipients; line = next()) {
+  let answers = 0;
+  for (let line = next(); ; line = next()) {
     if (line === undefined) return undefined;
     if (lines.length >= 4 && line === '') break;
-    lines.push(line);
+    if (lines.length >= 4) answers++;
+    if (lines.length < 4 + maxRecipients) lines.push(line);
   }
-  if (lines.length >= 4 + maxRecipients) return undefined;
   const [optionLine = '', clientLine = '', , sender = '', ...recipients] = lines;
   const options = new Set(
     optionLine
@@ -53,6 +58,7 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
     options,
     sender,
     recipients: recipients.map((recipient) => recipient.split('\r')[0] ?? ''),
+    answers,
     message: octets.subarray(at),
     ...(client !== undefined && client !== '0.0.0.0' && { client }),
   };
@@ -67,7 +73,7 @@ export function openDccifd(options: DoorOptions, brand = 'posthouse'): Promise<D
       return answerOf(request, await verdictOf(request, options, visitor), brand);
     } catch (error) {
       if (!(error instanceof ClearinghouseBusy)) throw error;
-      return `T\n${'T'.repeat(request.recipients.length)}\n\n`;
+      return `T\n${'T'.repeat(request.answers)}\n\n`;
     }
   });
 }
@@ -93,14 +99,14 @@ function verdictOf(
 }
 
 function answerOf(
-  { options, recipients, message }: DccRequest,
+  { options, answers, message }: DccRequest,
   verdict: Verdict,
   brand: string,
 ): string | Buffer {
   const isRejected = verdict.isBulk && verdict.isReported && !verdict.isAllowed && !options.has('no-reject');
   // Rejecting is for the client to decide, by the counts: dccifd does it where it was told to, and nobody told us.
   const action = isRejected && options.has('body') ? 'R' : 'A';
-  const head = `${action}\n${action.repeat(recipients.length)}\n`;
+  const head = `${action}\n${action.repeat(answers)}\n`;
   const header = metricsHeader(verdict, brand);
   if (options.has('body')) return Buffer.concat([Buffer.from(head), bodyWith(message, header)]);
   if (options.has('cksums')) return `${head}${header}\n${checksumTable(verdict)}\n`;
@@ -135,11 +141,16 @@ function checksumTable(verdict: Verdict): string {
 }
 
 /** The message with the header below its others; headers of that name that came with it go. */
-function bodyWith(message: Buffer, header: string): Buffer {
+export function bodyWith(message: Buffer, header: string): Buffer {
   const text = message.toString('latin1');
   const end = /\r?\n\r?\n/.exec(text);
   const [head, rest] = end === null ? [text, ''] : [text.slice(0, end.index), text.slice(end.index)];
   const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
-  const kept = head.replace(/^X-DCC-[^\n]*-Metrics:[^\n]*\n(?:[ \t][^\n]*\n)*/gim, '');
-  return Buffer.from(`${kept}${lineEnd}${header}${rest}`, 'latin1');
+  let isForged = false;
+  const kept = head.split('\n').filter((line) => {
+    isForged = /^X-DCC-[^\s:]*-Metrics:/i.test(line) || (isForged && /^[ \t]/.test(line));
+    return !isForged;
+  });
+  const fields = trimmedEnd(kept.join('\n'), '\r\n');
+  return Buffer.from(`${fields}${fields === '' ? '' : lineEnd}${header}${rest}`, 'latin1');
 }

@@ -65,35 +65,6 @@ export interface Visitor {
   readonly isKnown: boolean;
 }
 
-const windowMs = 60_000;
-const maxAddresses = 20_000;
-
-/** Requests by address, minute by minute. */
-export class Rates {
-  readonly #clock: Clock;
-  readonly #perMinute: number;
-  readonly #counts = new Map<string, number>();
-  #begunAt: number;
-
-  constructor(clock: Clock, perMinute: number) {
-    this.#clock = clock;
-    this.#perMinute = perMinute;
-    this.#begunAt = clock.now();
-  }
-
-  /** Counts a request; false when it is one too many. */
-  admits(address: string): boolean {
-    const now = this.#clock.now();
-    if (now - this.#begunAt >= windowMs || this.#counts.size > maxAddresses) {
-      this.#counts.clear();
-      this.#begunAt = now;
-    }
-    const count = (this.#counts.get(address) ?? 0) + 1;
-    this.#counts.set(address, count);
-    return count <= this.#perMinute;
-  }
-}
-
 /** Who the visitor is, or undefined for one that may not come. */
 export function visitorOf(address: string | undefined, { allowed, known }: Access): Visitor | undefined {
   if (address === undefined || !allowed.has(address)) return undefined;

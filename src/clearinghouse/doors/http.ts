@@ -1,7 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Socket } from 'node:net';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClearinghouseBusy, type Source, type Subject, UnknownCluster, type Verdict } from '../ask.ts';
-import { type Door, type DoorCounts, type DoorOptions, Rates, visitorOf } from './door.ts';
+import { complaintsOf } from './complaint.ts';
+import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
+import { Gate, Room } from './gate.ts';
 
 export interface HttpDoorOptions extends DoorOptions {
   /** What callers have to know (RFC 6750). */
@@ -19,56 +22,120 @@ type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
  * with the system's error.
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
-  const { name, at, limits, log } = options;
+  const { name, at, limits } = options;
   if ('path' in at) throw new Error('HTTP comes to an address');
   const { fastify } = await import('fastify');
-  const counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
-  const rates = new Rates(options.clock, limits.requestsPerMinute);
   const server = fastify({
     bodyLimit: limits.octets,
     requestTimeout: limits.totalMs,
     keepAliveTimeout: limits.idleMs,
     forceCloseConnections: true,
   });
-  server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
-  server.addHook('onRequest', async (request, reply) => {
-    counts.requests++;
-    const visitor = visitorOf(request.ip, options.access);
-    if (
-      visitor !== undefined &&
-      isAllowed(request.headers.authorization, options.token) &&
-      rates.admits(request.ip)
-    )
-      return;
-    counts.refused++;
-    await reply
-      .code(401)
-      .header('www-authenticate', 'Bearer')
-      .send({ error: 'the token is missing or wrong' });
-  });
+  const gate = new Gate(options);
+  const visitors = letIn(server, gate, options);
+  const visitorAt = ({ socket, ip }: FastifyRequest) =>
+    visitors.get(socket) ?? { address: ip, isKnown: false };
+  readBodies(server, options);
   for (const verb of verbs)
-    server.post(`/${verb}`, (request, reply) => answer({ verb, options, counts, request, reply }));
-  server.setErrorHandler(
-    (error: { readonly statusCode?: number; readonly message: string }, request, reply) => {
-      const { statusCode = 500 } = error;
-      if (statusCode >= 500)
-        log.error('door-failed', { door: name, client: request.ip, because: error.message });
-      else counts.faults++;
-      void reply
-        .code(statusCode)
-        .send({ error: statusCode >= 500 ? 'it cannot be done now' : error.message });
-    },
-  );
+    server.post(`/${verb}`, (request, reply) =>
+      answer({ verb, options, counts: gate.counts, request, reply, visitor: visitorAt(request) }),
+    );
+  answerErrors(server, gate.counts, options);
   const url = new URL(await server.listen(at));
   const port = Number(url.port);
   return {
     name,
-    counts,
+    counts: gate.counts,
     port,
     address: at.host.includes(':') ? `[${at.host}]:${port}` : `${at.host}:${port}`,
     [Symbol.asyncDispose]: () => server.close(),
   };
+}
+
+/** Asks who comes before anything is read, and for the token once a request is one that may come. */
+function letIn(
+  server: FastifyInstance,
+  gate: Gate,
+  { token }: HttpDoorOptions,
+): { get(socket: Socket): Visitor | undefined } {
+  const visitors = new WeakMap<Socket, Visitor>();
+  server.server.prependListener('connection', (socket) => {
+    const visitor = gate.enter(socket.remoteAddress);
+    if (visitor === undefined) {
+      socket.destroy();
+      return;
+    }
+    visitors.set(socket, visitor);
+    socket.once('close', () => gate.leave(visitor));
+  });
+  server.addHook('onRequest', async (request, reply) => {
+    const visitor = visitors.get(request.socket);
+    // Whoever tries tokens uses up the requests of its address.
+    if (visitor === undefined || !gate.admits(visitor)) {
+      const late = reply.code(429).header('retry-after', '60');
+      return late.send({ error: 'too many requests from this address' });
+    }
+    if (isAllowed(request.headers.authorization, token)) return;
+    gate.counts.refused++;
+    const closed = reply.code(401).header('www-authenticate', 'Bearer');
+    return closed.send({ error: 'the token is missing or wrong' });
+  });
+  return visitors;
+}
+
+/** Reads what is sent while there is room for it; it takes its room until it is answered. */
+function readBodies(server: FastifyInstance, { limits }: HttpDoorOptions): void {
+  const room = new Room(limits);
+  const holders = new WeakMap<FastifyRequest, (octets: number) => boolean>();
+  server.addHook('onRequest', async (request, reply) => {
+    const holds = room.part();
+    holders.set(request, holds);
+    reply.raw.once('close', () => holds(0));
+  });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', async (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
+    if (Number(request.headers['content-length'] ?? 0) > limits.octets) throw new Unread(413);
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for await (const piece of payload) {
+      length += piece.length;
+      if (length > limits.octets) throw new Unread(413);
+      if (holders.get(request)?.(length) !== true) throw new Unread(503);
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces);
+  });
+}
+
+const whyUnread = { 413: 'the message is too long', 503: 'too many messages at once' } as const;
+
+/** A body that is not read to its end. */
+class Unread extends Error {
+  readonly statusCode: keyof typeof whyUnread;
+
+  constructor(statusCode: keyof typeof whyUnread) {
+    super(whyUnread[statusCode]);
+    this.statusCode = statusCode;
+  }
+}
+
+function answerErrors(server: FastifyInstance, counts: DoorCounts, options: HttpDoorOptions): void {
+  const complain = complaintsOf(options);
+  server.setErrorHandler(
+    (error: { readonly statusCode?: number; readonly message: string }, request, reply) => {
+      const { statusCode = 500, message } = error;
+      const isOurs = statusCode >= 500 && !(error instanceof Unread);
+      if (isOurs) complain(request.ip, message);
+      else counts.faults++;
+      if (error instanceof Unread) reply.header('connection', 'close');
+      if (statusCode === 503) reply.header('retry-after', '5');
+      return reply.code(statusCode).send({ error: isOurs ? 'it cannot be done now' : message });
+    },
+  );
+  // What is no HTTP does not come as far as a request.
+  server.server.on('clientError', ({ code = '' }: NodeJS.ErrnoException) => {
+    if (code.startsWith('HPE_')) counts.faults++;
+  });
 }
 
 async function answer({
@@ -77,8 +144,10 @@ async function answer({
   counts,
   request,
   reply,
+  visitor,
 }: {
   readonly verb: Verb;
+  readonly visitor: Visitor;
   readonly options: HttpDoorOptions;
   readonly counts: DoorCounts;
   readonly request: FastifyRequest;
@@ -96,7 +165,7 @@ async function answer({
     const verdict = await ask(
       verb,
       cluster === undefined ? { kind: 'message', octets } : { kind: 'cluster', cluster },
-      { options, query, address: request.ip },
+      { options, query, visitor },
     );
     return publicVerdict(verdict);
   } catch (error) {
@@ -112,15 +181,15 @@ function ask(
   {
     options,
     query,
-    address,
-  }: { readonly options: HttpDoorOptions; readonly query: Query; readonly address: string },
+    visitor: { address, isKnown },
+  }: { readonly options: HttpDoorOptions; readonly query: Query; readonly visitor: Visitor },
 ): Promise<Verdict> {
-  const { clearinghouse, name, access } = options;
+  const { clearinghouse, name } = options;
   const text = (key: string) => [query[key] ?? []].flat()[0];
   const [sender, client, reporter] = [text('sender'), text('client'), text('reporter')];
   const source: Source = {
     reporter: reporter === undefined ? `${name}:${address}` : `${name}:${reporter.slice(0, 100)}`,
-    isKnown: access.known.has(address),
+    isKnown,
     recipients: [query.recipient ?? []].flat().slice(0, 1000),
     ...(sender !== undefined && { sender }),
     ...(client !== undefined && { client }),

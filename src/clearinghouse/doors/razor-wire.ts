@@ -1,11 +1,16 @@
 /** Razor's lines: `key=value&key=value`, values percent-encoded; a batch begins with `-` and ends with a dot. */
+import { trimmedEnd } from '../content/spans.ts';
 
 export type Sis = ReadonlyMap<string, string>;
 
-/** One line. What is no pair is passed over. */
+/** What of one line is looked at; clients send eight pairs, and no more than a few hundred characters. */
+const [maxFields, maxCharacters] = [32, 4096] as const;
+const batchEnd = '\r\n.\r\n';
+
+/** One line. What is no pair, or one of too many, is passed over. */
 export function parseSis(line: string): Sis {
   const fields = new Map<string, string>();
-  for (const pair of line.replace(/[\r\n]+$/, '').split('&')) {
+  for (const pair of trimmedEnd(line.slice(0, maxCharacters), '\r\n').split('&', maxFields)) {
     const at = pair.indexOf('=');
     if (at > 0) fields.set(pair.slice(0, at), percentDecoded(pair.slice(at + 1)));
   }
@@ -19,17 +24,21 @@ export function formatSis(fields: Readonly<Record<string, string | number>>): st
     .join('&');
 }
 
-/** The queries of a batch, without its first character and its last line; templates with `?` are filled in. */
-export function parseBatch(text: string): readonly Sis[] {
-  const lines = text
-    .replace(/\r\n\.\r\n$/, '')
-    .split(/\r?\n/)
-    .filter((line) => line !== '');
+/**
+ * The queries of a batch, so many at most, without its first character; templates with `?` are filled in.
+ */
+export function parseBatch(text: string, most: number): readonly Sis[] {
+  const all = text.endsWith(batchEnd) ? text.slice(0, -batchEnd.length) : text;
+  const lines = all.split(/\r?\n/).filter((line) => line !== '');
   const [template = ''] = lines;
-  if (!/=\?(?:&|$)/.test(template)) return lines.map(parseSis);
-  return lines.slice(1).map((line) => {
-    const values = line.split(',');
-    return parseSis(template.replace(/=\?(?=&|$)/g, () => `=${values.shift() ?? ''}`));
+  if (!/=\?(?:&|$)/.test(template)) return lines.slice(0, most).map(parseSis);
+  const pairs = template.slice(0, maxCharacters).split('&', maxFields);
+  return lines.slice(1, 1 + most).map((line) => {
+    const values = line.split(',', maxFields).values();
+    const filled = pairs.map((pair) =>
+      pair.endsWith('=?') ? `${pair.slice(0, -1)}${values.next().value ?? ''}` : pair,
+    );
+    return parseSis(filled.join('&'));
   });
 }
 

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { ClearinghouseBusy, type LegacyKey, type Source, type Verdict } from '../ask.ts';
+import { trimmedEnd } from '../content/spans.ts';
 import type { Door, DoorOptions, Visitor } from './door.ts';
 import type { RazorAccounts } from './razor-accounts.ts';
+import { wholeMessage } from './razor-message.ts';
 import { formatReplies, formatSis, parseBatch, parseSis, type Sis } from './razor-wire.ts';
 import { type DoorConnection, openTcpDoor } from './tcp.ts';
 
@@ -21,6 +23,8 @@ const maxLine = 64 * 1024;
 const maxReply = 1024;
 const maxQueries = 50;
 const maxMessage = 2 * 2 ** 20;
+/** A client waits for an answer to whatever it says. */
+const noQuery: readonly string[] = ['err=202'];
 
 /** Opens the door that clients of Razor come to; one server has all roles (protocol version 3). */
 export function openRazor(options: RazorOptions): Promise<Door> {
@@ -57,7 +61,7 @@ class RazorSession {
   async #line(): Promise<readonly string[] | 'end'> {
     const line = await this.#connection.until('\n', maxLine);
     if (line === undefined) return 'end';
-    const text = line.toString('latin1').replace(/[\r\n]+$/, '');
+    const text = trimmedEnd(line.toString('latin1'), '\r\n');
     // Who the client is, unasked: nobody answers that.
     if (text === '' || /^cn=/.test(text)) return [];
     const query = parseSis(text);
@@ -67,14 +71,21 @@ class RazorSession {
   }
 
   async #batch(): Promise<readonly string[] | 'end'> {
+    const first = await this.#connection.peekUntil('\n', maxLine);
+    if (first === undefined) return 'end';
+    // The end of a batch that has not begun: its line end is not to be seen.
+    if (trimmedEnd(first.toString('latin1'), '\r\n') === '-.') {
+      await this.#connection.until('\n', maxLine);
+      return noQuery;
+    }
     const octets = await this.#connection.until('\r\n.\r\n', maxMessage);
     if (octets === undefined) return 'end';
     const text = octets.toString('latin1').slice(1);
     if (/^a=r&message=\*\r?\n/.test(text)) return [await this.#upload(text)];
-    const queries = parseBatch(text).slice(0, maxQueries);
+    const queries = parseBatch(text, maxQueries);
     const replies: string[] = [];
     for (const query of queries) replies.push(await this.#answer(query));
-    return replies;
+    return replies.length === 0 ? noQuery : replies;
   }
 
   #state(what: string | undefined): readonly string[] {
@@ -212,27 +223,4 @@ function keyOf(query: Sis): LegacyKey | undefined {
 function replyOf({ confidence, count, isBulk, isReported, isContested, isAllowed }: Verdict): string {
   if (isAllowed || (!isBulk && !isReported) || count === 0) return 'p=0';
   return `cf=${confidence}&ct=${isContested ? 1 : 0}&p=1`;
-}
-
-/** The parts that a report has, each with a header of the agent, as one message again. */
-function wholeMessage(octets: Buffer): Buffer {
-  const text = octets.toString('latin1');
-  const at = text.indexOf('\r\nX-Razor2-Agent:');
-  if (at < 0) return octets;
-  const parts = text.slice(at + 2).split(/\r\n(?=X-Razor2-Agent:)/);
-  const header = text.slice(0, at).replace(/\n+$/, '');
-  const isMultipart = /^content-type:\s*multipart/im.test(header);
-  if (!isMultipart) {
-    const [only = ''] = parts;
-    return Buffer.from(`${header}\n${only.slice(only.indexOf('\n\n') + 1)}`, 'latin1');
-  }
-  const boundary = 'razor-report-boundary';
-  const kept = header.replace(/^content-type:[^\n]*(?:\n[ \t][^\n]*)*\n?/gim, '').replace(/\n+$/, '');
-  const inner = parts
-    .map((part) => `--${boundary}\n${part.replace(/^X-Razor2-Agent:[^\n]*\n/, '')}\n`)
-    .join('');
-  return Buffer.from(
-    `${kept}\nContent-Type: multipart/mixed; boundary="${boundary}"\n\n${inner}--${boundary}--\n`,
-    'latin1',
-  );
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Verdict } from '../ask.ts';
+import { complaintsOf } from './complaint.ts';
 import type { Door, DoorOptions, Visitor } from './door.ts';
 import { FuzzyCipher } from './fuzzy-cipher.ts';
 import { FuzzyTable } from './fuzzy-table.ts';
@@ -55,12 +56,14 @@ export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> 
 class FuzzyStorage implements AsyncDisposable {
   readonly #options: FuzzyDoorOptions;
   readonly #table: FuzzyTable;
+  readonly #complain: (client: string, because: unknown) => void;
   #isChanged = false;
   #stop: () => void = () => {};
   #saving: Promise<void> = Promise.resolve();
 
   constructor(options: FuzzyDoorOptions) {
     this.#options = options;
+    this.#complain = complaintsOf(options);
     this.#table = new FuzzyTable(options.capacity ?? defaultCapacity, expirySeconds);
   }
 
@@ -134,7 +137,7 @@ class FuzzyStorage implements AsyncDisposable {
     try {
       return await clearinghouse[verb](subject, { reporter: `${name}:${address}`, isKnown, recipients: [] });
     } catch (error) {
-      this.#options.log.warn('door-failed', { door: name, client: address, because: String(error) });
+      this.#complain(address, error);
       return undefined;
     }
   }

@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { canonicalIp } from '../../base/index.ts';
-import { type Door, type DoorCounts, type DoorOptions, Rates, type Visitor, visitorOf } from './door.ts';
+import { complaintsOf } from './complaint.ts';
+import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
+import { Gate, Room } from './gate.ts';
+import { removeStale } from './unix-socket.ts';
 
 /** A conversation over a connection; the connection ends when it settles. */
 export type Converse = (connection: DoorConnection, visitor: Visitor) => Promise<void>;
@@ -26,30 +27,30 @@ export function openMessageDoor(
   });
 }
 
-/** Messages of the largest size that a door holds at once. */
-const messagesHeld = 16;
-
 class TcpDoor implements Door {
   readonly name: string;
-  readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
   readonly #options: DoorOptions;
   readonly #converse: Converse;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #perClient = new Map<string, number>();
-  readonly #rates: Rates;
-  readonly #shared: Shared;
+  readonly #gate: Gate;
+  readonly #room: Room;
+  readonly #complain: (client: string, because: unknown) => void;
 
   constructor(options: DoorOptions, converse: Converse) {
     this.name = options.name;
     this.#options = options;
     this.#converse = converse;
-    this.#rates = new Rates(options.clock, options.limits.requestsPerMinute);
-    const mostHeld = messagesHeld * options.limits.octets;
-    this.#shared = { counts: this.counts, held: 0, mostHeld };
+    this.#gate = new Gate(options);
+    this.#room = new Room(options.limits);
+    this.#complain = complaintsOf(options);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     );
+  }
+
+  get counts(): DoorCounts {
+    return this.#gate.counts;
   }
 
   get port(): number {
@@ -65,7 +66,7 @@ class TcpDoor implements Door {
 
   async listen(): Promise<void> {
     const { at, log } = this.#options;
-    if ('path' in at) await rm(at.path, { force: true });
+    if ('path' in at) await removeStale(at.path);
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(at, () => {
@@ -85,40 +86,34 @@ class TcpDoor implements Door {
   }
 
   #accept(socket: Socket): void {
-    const isLocal = 'path' in this.#options.at;
-    const visitor = isLocal
-      ? { address: 'local', isKnown: true }
-      : visitorOf(canonicalIp(socket.remoteAddress ?? ''), this.#options.access);
     socket.on('error', () => socket.destroy());
-    const { connections, connectionsPerClient } = this.#options.limits;
-    const count = this.#perClient.get(visitor?.address ?? '') ?? 0;
-    if (
-      visitor === undefined ||
-      this.#sockets.size >= connections ||
-      count >= connectionsPerClient ||
-      !this.#rates.admits(visitor.address)
-    ) {
-      this.counts.refused++;
+    const gate = this.#gate;
+    const visitor = gate.enter(socket.remoteAddress);
+    if (visitor === undefined) {
       socket.destroy();
       return;
     }
     this.#sockets.add(socket);
-    this.#perClient.set(visitor.address, count + 1);
     socket.once('close', () => {
       this.#sockets.delete(socket);
-      const left = (this.#perClient.get(visitor.address) ?? 1) - 1;
-      if (left > 0) this.#perClient.set(visitor.address, left);
-      else this.#perClient.delete(visitor.address);
+      gate.leave(visitor);
     });
-    void this.#serve(socket, visitor);
+    if (gate.admits(visitor)) void this.#serve(socket, visitor);
+    else socket.destroy();
   }
 
   async #serve(socket: Socket, visitor: Visitor): Promise<void> {
-    const { limits, clock, log } = this.#options;
-    this.counts.requests++;
-    socket.setTimeout(limits.idleMs, () => socket.destroy());
+    const { limits, clock } = this.#options;
+    socket.on('timeout', () => socket.destroy());
     const cancel = clock.after(limits.totalMs, () => socket.destroy());
-    const connection = new DoorConnection(socket, this.#shared, () => this.#rates.admits(visitor.address));
+    const holds = this.#room.part();
+    const admits = () => this.#gate.admits(visitor);
+    const connection = new DoorConnection(socket, {
+      holds,
+      admits,
+      counts: this.counts,
+      idleMs: limits.idleMs,
+    });
     try {
       await this.#converse(connection, visitor);
       if (!socket.destroyed) socket.end();
@@ -126,53 +121,45 @@ class TcpDoor implements Door {
       socket.resume();
       clock.after(5000, () => socket.destroy());
     } catch (error) {
-      log.warn('door-failed', { door: this.name, client: visitor.address, because: String(error) });
+      this.#complain(visitor.address, error);
       socket.destroy();
     } finally {
       cancel();
-      connection.holds(0);
+      holds(0);
     }
   }
 }
 
-/** What all connections of a door share. */
-interface Shared {
+/** What a connection has of its door. */
+interface DoorSide {
+  /** Notes how many octets it holds; false where all connections together hold too much. */
+  readonly holds: (octets: number) => boolean;
+  /** Counts a request; false when it is one too many. */
+  readonly admits: () => boolean;
   readonly counts: DoorCounts;
-  /** Octets that they hold of what is not complete yet or not answered, and how many those may be. */
-  held: number;
-  readonly mostHeld: number;
+  /** How long it waits for the visitor. */
+  readonly idleMs: number;
 }
 
 /** A visitor's connection, to be read as it is asked for. */
 export class DoorConnection {
   readonly #socket: Socket;
-  readonly #shared: Shared;
-  #held = 0;
-  readonly #admits: () => boolean;
+  readonly #door: DoorSide;
   #rest: Buffer = Buffer.alloc(0);
   #isOver = false;
 
-  constructor(socket: Socket, shared: Shared, admits: () => boolean) {
+  constructor(socket: Socket, door: DoorSide) {
     this.#socket = socket;
-    this.#shared = shared;
-    this.#admits = admits;
+    this.#door = door;
   }
 
   /** Another request of the same connection; false when it is one too many. */
   nextRequest(): boolean {
-    this.#shared.counts.requests++;
-    return this.#admits();
+    return this.#door.admits();
   }
 
   fault(): void {
-    this.#shared.counts.faults++;
-  }
-
-  /** Notes how much it holds; false where all connections together hold too much. */
-  holds(octets: number): boolean {
-    this.#shared.held += octets - this.#held;
-    this.#held = octets;
-    return this.#shared.held <= this.#shared.mostHeld;
+    this.#door.counts.faults++;
   }
 
   /** Everything up to the end of what the visitor says; undefined for more than the bound, or when it was cut off. */
@@ -181,7 +168,7 @@ export class DoorConnection {
     let length = this.#rest.length;
     for (let piece = await this.#read(); piece !== undefined; piece = await this.#read()) {
       length += piece.length;
-      if (length > maxOctets || !this.holds(length)) return undefined;
+      if (length > maxOctets || !this.#door.holds(length)) return undefined;
       pieces.push(piece);
     }
     this.#rest = Buffer.alloc(0);
@@ -190,21 +177,27 @@ export class DoorConnection {
 
   /** Up to and with the first `end`; undefined at the end, or beyond the bound. */
   async until(end: string, maxOctets: number): Promise<Buffer | undefined> {
+    const found = await this.peekUntil(end, maxOctets);
+    if (found !== undefined) this.#rest = this.#rest.subarray(found.length);
+    return found;
+  }
+
+  /** The same, but it stays there. */
+  async peekUntil(end: string, maxOctets: number): Promise<Buffer | undefined> {
     const pieces = [this.#rest];
     let length = this.#rest.length;
     // Where the end may be: in what came last, or begun in what came before it.
     let recent = this.#rest;
     for (let at = recent.indexOf(end, 0, 'latin1'); at < 0; at = recent.indexOf(end, 0, 'latin1')) {
       const piece = length > maxOctets ? undefined : await this.#read();
-      if (piece === undefined || !this.holds(length + piece.length)) return undefined;
+      if (piece === undefined || !this.#door.holds(length + piece.length)) return undefined;
       recent = Buffer.concat([recent.subarray(Math.max(0, recent.length - end.length + 1)), piece]);
       pieces.push(piece);
       length += piece.length;
     }
-    const all = Buffer.concat(pieces);
-    const to = length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length;
-    this.#rest = all.subarray(to);
-    return all.subarray(0, to);
+    // A copy for each line of a piece would be time that grows with the square of their number.
+    if (pieces.length > 1) this.#rest = Buffer.concat(pieces);
+    return this.#rest.subarray(0, length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length);
   }
 
   /** The next octet, which stays there; undefined at the end. */
@@ -222,8 +215,10 @@ export class DoorConnection {
     const socket = this.#socket;
     if (socket.destroyed || socket.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text))
       return Promise.resolve();
+    socket.setTimeout(this.#door.idleMs);
     return new Promise((resolve) => {
       const done = () => {
+        socket.setTimeout(0);
         socket.off('drain', done);
         socket.off('close', done);
         resolve();
@@ -235,6 +230,7 @@ export class DoorConnection {
 
   #read(): Promise<Buffer | undefined> {
     const socket = this.#socket;
+    socket.setTimeout(this.#door.idleMs);
     return new Promise((resolve) => {
       const events = ['readable', 'end', 'close', 'error'] as const;
       const look = () => {
@@ -242,6 +238,8 @@ export class DoorConnection {
         this.#isOver ||= socket.readableEnded || socket.destroyed;
         if (!Buffer.isBuffer(octets) && !this.#isOver) return;
         for (const event of events) socket.off(event, look);
+        // What comes now is our time, not the visitor's.
+        socket.setTimeout(0);
         resolve(Buffer.isBuffer(octets) ? octets : undefined);
       };
       for (const event of events) socket.on(event, look);

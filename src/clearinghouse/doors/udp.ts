@@ -1,7 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { canonicalIp } from '../../base/index.ts';
-import { type Door, type DoorCounts, type DoorOptions, Rates, type Visitor, visitorOf } from './door.ts';
+import { complaintsOf } from './complaint.ts';
+import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
+import { Gate } from './gate.ts';
 
 /** Datagrams that are being answered at once; more are dropped, as the network would. */
 const maxPending = 1000;
@@ -14,8 +15,9 @@ export async function openUdpDoor(
   const { at, name } = options;
   if ('path' in at) throw new Error('datagrams come to an address');
   const socket = createSocket(at.host.includes(':') ? 'udp6' : 'udp4');
-  const door = new UdpDoor(name, socket, at.host);
-  const rates = new Rates(options.clock, options.limits.requestsPerMinute);
+  const gate = new Gate(options);
+  const door = new UdpDoor(socket, { name, host: at.host, counts: gate.counts });
+  const complain = complaintsOf(options);
   let pending = 0;
   const serve = async (datagram: Buffer, from: RemoteInfo, visitor: Visitor) => {
     pending++;
@@ -24,19 +26,16 @@ export async function openUdpDoor(
       if (reply === undefined) door.counts.faults++;
       else socket.send(reply, from.port, from.address);
     } catch (error) {
-      options.log.warn('door-failed', { door: name, client: from.address, because: String(error) });
+      complain(from.address, error);
     } finally {
       pending--;
     }
   };
   socket.on('message', (datagram, from) => {
-    const visitor = visitorOf(canonicalIp(from.address), options.access);
-    if (visitor === undefined || pending >= maxPending || !rates.admits(visitor.address)) {
-      door.counts.refused++;
-      return;
-    }
-    door.counts.requests++;
-    void serve(datagram, from, visitor);
+    const visitor = gate.visitorOf(from.address);
+    if (visitor === undefined) return;
+    if (pending >= maxPending) door.counts.refused++;
+    else if (gate.admits(visitor)) void serve(datagram, from, visitor);
   });
   socket.bind({ address: at.host, port: at.port });
   await once(socket, 'listening');
@@ -46,12 +45,16 @@ export async function openUdpDoor(
 
 class UdpDoor implements Door {
   readonly name: string;
-  readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
+  readonly counts: DoorCounts;
   readonly #socket: Socket;
   readonly #host: string;
 
-  constructor(name: string, socket: Socket, host: string) {
+  constructor(
+    socket: Socket,
+    { name, host, counts }: { readonly name: string; readonly host: string; readonly counts: DoorCounts },
+  ) {
     this.name = name;
+    this.counts = counts;
     this.#socket = socket;
     this.#host = host;
   }

@@ -1,0 +1,78 @@
+import { canonicalIp } from '../../base/index.ts';
+import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './door.ts';
+import { Rates } from './rates.ts';
+
+/** Lets visitors in by the access list and the limits of a door, and counts what happened. */
+export class Gate {
+  readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
+  readonly #options: DoorOptions;
+  readonly #rates: Rates;
+  readonly #inside = new Map<string, number>();
+  #connections = 0;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+    this.#rates = new Rates(options.clock);
+  }
+
+  /** A connection comes; undefined for one that may not, or is one too many. It is inside until it leaves. */
+  enter(address: string | undefined): Visitor | undefined {
+    const visitor = this.visitorOf(address);
+    if (visitor === undefined) return undefined;
+    const { connections, connectionsPerClient } = this.#options.limits;
+    const count = this.#inside.get(visitor.address) ?? 0;
+    if (this.#connections >= connections || count >= connectionsPerClient) {
+      this.counts.refused++;
+      return undefined;
+    }
+    this.#connections++;
+    this.#inside.set(visitor.address, count + 1);
+    return visitor;
+  }
+
+  leave({ address }: Visitor): void {
+    this.#connections--;
+    const left = (this.#inside.get(address) ?? 1) - 1;
+    if (left > 0) this.#inside.set(address, left);
+    else this.#inside.delete(address);
+  }
+
+  /** Who it is: by address, or somebody on this machine; undefined, and counted, for one that may not come. */
+  visitorOf(address: string | undefined): Visitor | undefined {
+    if ('path' in this.#options.at) return { address: 'local', isKnown: true };
+    const visitor = visitorOf(canonicalIp(address ?? ''), this.#options.access);
+    if (visitor === undefined) this.counts.refused++;
+    return visitor;
+  }
+
+  /** Counts a request; false when it is one too many. */
+  admits({ address }: Visitor): boolean {
+    const isAdmitted = this.#rates.admits(address, this.#options.limits.requestsPerMinute);
+    if (isAdmitted) this.counts.requests++;
+    else this.counts.refused++;
+    return isAdmitted;
+  }
+}
+
+/** Messages of the largest size that a door holds at once. */
+const messagesHeld = 16;
+
+/** Octets that all visitors of a door hold together, of what is not complete yet or not answered. */
+export class Room {
+  readonly #most: number;
+  #held = 0;
+
+  constructor({ octets }: DoorOptions['limits']) {
+    this.#most = messagesHeld * octets;
+  }
+
+  /** One visitor's part: it says how much that is by now; false where all together is too much. */
+  part(): (octets: number) => boolean {
+    let own = 0;
+    return (octets) => {
+      this.#held += octets - own;
+      own = octets;
+      return this.#held <= this.#most;
+    };
+  }
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../../base/index.ts';
+
+const maxAddresses = 20_000;
+/** Where one has to give way, the one that came least often of so many. */
+const compared = 8;
+
+/** What is counted by address, window by window, in bounded memory. */
+export class Rates {
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #most: number;
+  readonly #counts = new Map<string, number>();
+  #begunAt: number;
+
+  constructor(clock: Clock, windowMs = 60_000, most = maxAddresses) {
+    this.#clock = clock;
+    this.#windowMs = windowMs;
+    this.#most = most;
+    this.#begunAt = clock.now();
+  }
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  /** Counts one more of an address; false when it is more than so many in the window. */
+  admits(address: string, limit: number): boolean {
+    const now = this.#clock.now();
+    if (now - this.#begunAt >= this.#windowMs || now < this.#begunAt) {
+      this.#counts.clear();
+      this.#begunAt = now;
+    }
+    const known = this.#counts.get(address);
+    if (known === undefined && this.#counts.size >= this.#most) this.#makeRoom();
+    const count = (known ?? 0) + 1;
+    this.#counts.set(address, count);
+    return count <= limit;
+  }
+
+  /**
+   * The oldest few are looked at, the least of them is forgotten and the others wait for their next turn: forged
+   * addresses, of which each comes once, push each other out and nobody who comes often.
+   */
+  #makeRoom(): void {
+    const oldest: [string, number][] = [];
+    for (const entry of this.#counts) {
+      oldest.push(entry);
+      if (oldest.length === compared) break;
+    }
+    const [least, ...others] = oldest.sort(([, a], [, b]) => a - b);
+    if (least !== undefined) this.#counts.delete(least[0]);
+    for (const [address, count] of others) {
+      this.#counts.delete(address);
+      this.#counts.set(address, count);
+    }
+  }
+}
