@@ -178,3 +178,13 @@ test('a text that is nothing but what would be a footer is read', () => {
   const { words } = readContent(Buffer.from('From: a@b.example\n\n-- \nall that there is\n'));
   assert.deepEqual(words, ['all', 'that', 'there', 'is']);
 });
+
+test('a notification is no copy of the message that it returns', () => {
+  const report =
+    'Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n' +
+    '--b\n\nyour letter was not delivered\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n' +
+    '--b\nContent-Type: message/rfc822\n\nSubject: x\n\nbuy cheap watches\n--b--\n';
+  assert.deepEqual(readContent(Buffer.from(report)).words, ['your', 'letter', 'was', 'not', 'delivered']);
+  const forwarded = readContent(Buffer.from(report.replace('multipart/report', 'multipart/mixed')));
+  assert.ok(forwarded.words.includes('watches'));
+});

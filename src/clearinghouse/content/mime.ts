@@ -57,6 +57,8 @@ interface Place {
   readonly alternative?: number;
   /** Of parts that do not say: `message/rfc822` in a digest. */
   readonly type?: string;
+  /** In a notification or a complaint (RFC 6522), which is no copy of the message that it is about. */
+  readonly isReport?: boolean;
 }
 
 function walkPart(octets: Uint8Array, walking: Walking, place: Place): Fields {
@@ -75,6 +77,7 @@ function walkPart(octets: Uint8Array, walking: Walking, place: Place): Fields {
     walkMultipart(body, walking, { boundary, type, place });
     return header;
   }
+  if (place.isReport === true && returned.has(type)) return header;
   const encoding = unfolded(header, 'content-transfer-encoding').trim().toLowerCase();
   if (type === 'message/rfc822' && !isEncoded(encoding)) {
     walkPart(body, walking, { depth: place.depth + 1 });
@@ -84,6 +87,12 @@ function walkPart(octets: Uint8Array, walking: Walking, place: Place): Fields {
   return header;
 }
 
+const returned = new Set([
+  'message/rfc822',
+  'message/global',
+  'text/rfc822-headers',
+  'message/global-headers',
+]);
 /** RFC 2046 §5.1.1 allows 70; to search for a long one takes as long as it is, at each place that begins like it. */
 export const longestBoundary = 200;
 /** Characters of a field that are looked at. */
@@ -100,6 +109,7 @@ function walkMultipart(
     depth: place.depth + 1,
     ...(alternative !== undefined && { alternative }),
     ...(type === 'multipart/digest' && { type: 'message/rfc822' }),
+    ...(type === 'multipart/report' && { isReport: true }),
   };
   for (const part of partsOf(body, boundary)) {
     walkPart(part, walking, inner);
