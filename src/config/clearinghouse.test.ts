@@ -66,3 +66,33 @@ test('flooding: what cannot be is said', async () => {
     assert.match(result.problems.map(formatProblem).join('\n'), wanted);
   }
 });
+
+test('rules name listeners by name or by role, and one that there is not is said', () => {
+  const loaded = (listeners: string) =>
+    loadConfig(
+      `listeners:
+  - { role: mx, address: "127.0.0.1:2525" }
+  - { role: mx, name: second, address: "127.0.0.1:2526" }
+clearinghouse: { relay: [{ listeners: ${listeners}, action: tag }] }
+`,
+      {
+        file: '/p.yaml',
+        env: {
+          hostname: 'box.example',
+          read: () => {
+            throw new Error('there is no such file');
+          },
+        },
+      },
+    );
+  const names = (listeners: string) => {
+    const result = loaded(listeners);
+    assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+    return result.config.clearinghouse?.relay[0]?.listeners;
+  };
+  assert.deepEqual(names('mx'), ['mx 127.0.0.1:2525', 'second']);
+  assert.deepEqual(names('[second]'), ['second']);
+  const wrong = loaded('[secnd]');
+  assert.ok(!wrong.ok);
+  assert.match(wrong.problems.map(formatProblem).join('\n'), /there is no listener "secnd"/);
+});

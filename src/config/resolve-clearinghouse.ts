@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import type { BulkRule, ClearinghouseConfig, DoorConfig, FloodConfig } from './config.ts';
+import type { BulkRule, ClearinghouseConfig, Config, DoorConfig, FloodConfig } from './config.ts';
 import type { KeyPath } from './problem.ts';
 import type { Parsed } from './schema.ts';
 
@@ -26,7 +26,7 @@ const minTokenLength = 16;
 
 export function clearinghouseOf(
   parsed: Parsed['clearinghouse'],
-  data: string,
+  { data, listeners }: Pick<Config, 'data' | 'listeners'>,
   source: Source,
 ): ClearinghouseConfig | undefined {
   if (parsed === undefined) return undefined;
@@ -38,24 +38,34 @@ export function clearinghouseOf(
     bulk,
     shortBulk,
     allow,
-    relay: relay.map(ruleOf),
+    relay: relay.map((rule, i) => ruleOf(rule, ['clearinghouse', 'relay', i], { listeners, source })),
     ...(flooding !== undefined && { flood: flooding }),
     doors: doors.map((door, i) => doorOf(door, ['clearinghouse', 'doors', i], source)),
   };
 }
 
-function ruleOf({
-  identities,
-  bulk,
-  when,
-  ...rule
-}: NonNullable<Parsed['clearinghouse']>['relay'][number]): BulkRule {
+/** A listener is named by its name, or with all others of its role. */
+function ruleOf(
+  { identities, bulk, when, ...rule }: NonNullable<Parsed['clearinghouse']>['relay'][number],
+  path: KeyPath,
+  { listeners, source }: { readonly listeners: Config['listeners']; readonly source: Source },
+): BulkRule {
   return {
     ...rule,
+    listeners: rule.listeners.flatMap((wanted) => {
+      const found = listeners.filter(({ name, role }) => name === wanted || role === wanted);
+      if (found.length === 0)
+        source.find([...path, 'listeners'], `there is no listener "${wanted}"`, hintOf(listeners));
+      return found.map(({ name }) => name);
+    }),
     identities: identities.map((name) => name.toLowerCase()),
     ...(bulk !== undefined && { bulk }),
     ...(when !== undefined && { when }),
   };
+}
+
+function hintOf(listeners: Config['listeners']): string {
+  return `there are ${listeners.map(({ name }) => `"${name}"`).join(', ')}`;
 }
 
 function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {

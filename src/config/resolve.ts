@@ -85,18 +85,19 @@ export function resolveConfig(
   const hostname = parsed.hostname ?? machineName(resolver);
   const data = resolver.path(parsed.data);
   const tls = parsed.tls && readTls(parsed.tls, resolver);
+  const listeners = listenersOf(parsed);
   const config: Config = {
     file: resolvePath(file),
     hostname,
     ...defined('user', parsed.user),
     postmaster: parsed.postmaster ?? postmasterOf(hostname),
     data,
-    listeners: listenersOf(parsed),
+    listeners,
     xclientFrom: parsed.xclientFrom,
     ...defined('tls', tls),
     ...defined('users', usersOf(parsed.users, resolver)),
     pop3: pop3Of(parsed, resolver),
-    ...defined('clearinghouse', clearinghouseOf(parsed.clearinghouse, data, resolver)),
+    ...defined('clearinghouse', clearinghouseOf(parsed.clearinghouse, { data, listeners }, resolver)),
     domains: parsed.domains.map((domain, i) => domainOf(domain, ['domains', i], resolver)),
     relay: relayOf(parsed.relay, resolver),
     routes: parsed.routes.map((route, i) => routeOf(route, ['routes', i], resolver)),

@@ -69,7 +69,9 @@ const rule = z.strictObject({
     .describe(
       'Mail that is accepted on one of these grounds; `open` is that of an open relay. Default: all.',
     ),
-  listeners: listOf(text()).prefault([]).describe('Mail of these listeners, by name. Default: all.'),
+  listeners: listOf(text())
+    .prefault([])
+    .describe('Mail of these listeners, by name or by role. Default: all.'),
   identities: listOf(text()).prefault([]).describe('Mail of these users. Default: all.'),
   bulk: count(2, 1_000_000)
     .optional()
