@@ -12,12 +12,12 @@ export const transparent: Color = { r: 0, g: 0, b: 0, a: 0 };
 export const linkBlue: Color = { r: 0, g: 0, b: 238, a: 1 };
 
 /** What Outlook writes, and what it looks like. */
-const ofSystem: Readonly<Record<string, string>> = {
-  window: 'white',
-  canvas: 'white',
-  windowtext: 'black',
-  canvastext: 'black',
-};
+const ofSystem: ReadonlyMap<string, string> = new Map([
+  ['window', 'white'],
+  ['canvas', 'white'],
+  ['windowtext', 'black'],
+  ['canvastext', 'black'],
+]);
 /** No colour is written longer. */
 const mostColor = 100;
 const mostCached = 5000;
@@ -30,7 +30,7 @@ export function readColor(text: string): Color | undefined {
   if (known !== undefined || cache.has(text)) return known;
   // The second time this does nothing.
   extend([names]);
-  const named = colord(ofSystem[text] ?? (/^(?:[0-9a-f]{3}){1,2}$/.test(text) ? `#${text}` : text));
+  const named = colord(ofSystem.get(text) ?? (/^(?:[0-9a-f]{3}){1,2}$/.test(text) ? `#${text}` : text));
   const color = named.isValid() ? named.rgba : undefined;
   if (cache.size >= mostCached) cache.clear();
   cache.set(detached(text), color);
@@ -46,7 +46,7 @@ export function legacyColor(text: string): Color | undefined {
   const own = name.startsWith('#') ? name.slice(1) : name;
   if (/^[0-9a-f]{6}$/.test(own)) return ofNumber(Number.parseInt(own, 16));
   const digits = own.replace(/[^0-9a-f]/g, '0');
-  const length = Math.ceil(digits.length / 3);
+  const length = Math.max(1, Math.ceil(digits.length / 3));
   const part = (at: number) =>
     digits
       .slice(at * length, (at + 1) * length)

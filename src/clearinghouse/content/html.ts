@@ -1,7 +1,7 @@
 import { parsePage } from './nesting.ts';
 import type { Element } from './selector.ts';
 import { displayOf, goneSight, pageSight, type Sight, sightOf } from './sight.ts';
-import { StyleSheet } from './style.ts';
+import { mostClasses, StyleSheet } from './style.ts';
 
 /** What a reader sees of a page, and where it leads. */
 export interface Page {
@@ -14,7 +14,14 @@ export interface Page {
   readonly pictures: readonly string[];
 }
 
-export const pageBounds = { text: 500_000, links: 500, structure: 2000, pictures: 4 } as const;
+export const pageBounds = {
+  text: 500_000,
+  links: 500,
+  structure: 2000,
+  pictures: 4,
+  /** Longer pages are not read again for a sheet that comes after what it means. */
+  again: 300_000,
+} as const;
 const pictureInPage = /^\s*data:image\/[a-z0-9.+-]{1,40};base64,/i;
 
 /** Elements whose content is no text of the page. */
@@ -33,24 +40,37 @@ interface Open extends Element {
 
 /** Reads a page as tolerantly as a mail program, and leaves out what it would not show. */
 export function readPage(html: string): Page {
-  const reader = new PageReader();
+  const reader = new PageReader(new StyleSheet());
   parsePage(html, reader);
-  return reader.page();
+  if (!reader.hasLateSheet || html.length > pageBounds.again) return reader.page();
+  // What a sheet says holds for the whole page, also for what stands before it.
+  const again = new PageReader(reader.sheet.again(), 'all sheets are known');
+  parsePage(html, again);
+  return again.page();
 }
 
 class PageReader {
+  readonly sheet: StyleSheet;
+  /** Whether a sheet came after something that it may mean. */
+  hasLateSheet = false;
+  readonly #readsSheets: boolean;
   readonly #stack: Open[] = [];
   readonly #links: { kind: 'link' | 'form' | 'image'; target: string }[] = [];
   readonly #structure: string[] = [];
   readonly #pictures: string[] = [];
-  readonly #sheet = new StyleSheet();
   readonly #pieces: string[] = [];
   #sight = pageSight;
   #length = 0;
   #endsInBreak = true;
   #css: string | undefined;
+  #hasContent = false;
   /** A link without letters of its own leads somewhere when there is something to see in it. */
   #unseenLink: string | undefined;
+
+  constructor(sheet: StyleSheet, sheets?: 'all sheets are known') {
+    this.sheet = sheet;
+    this.#readsSheets = sheets === undefined;
+  }
 
   page(): Page {
     return {
@@ -65,13 +85,15 @@ class PageReader {
     const around = this.#sight;
     const element: Open = { tag, attributes, sight: around, isBlock: false };
     this.#stack.push(element);
+    // A sheet counts wherever it stands.
+    if (tag === 'style' && this.#readsSheets && isCss(attributes.type)) this.#css = '';
     if (around.isGone) return;
     if (unread.has(tag)) {
-      if (tag === 'style' && isCss(attributes.type)) this.#css = '';
       element.sight = this.#sight = goneSight;
       return;
     }
-    const look = this.#sheet.lookOf(this.#stack);
+    const look = this.sheet.lookOf(this.#stack);
+    if (!plain.has(tag)) this.#hasContent = true;
     const display = displayOf(tag, attributes, look);
     element.sight = this.#sight = sightOf(around, tag, attributes, look, display);
     element.isBlock = display === 'block' || display === 'table';
@@ -92,12 +114,18 @@ class PageReader {
     const element = this.#stack.pop();
     if (element === undefined) return;
     if (this.#css !== undefined) {
-      this.#sheet.read(this.#css, element.attributes.media);
+      this.#readSheet(this.#css, element.attributes.media);
       this.#css = undefined;
     }
     if (element.tag === 'a') this.#unseenLink = undefined;
     if (element.isBlock) this.#break();
     this.#sight = this.#stack.at(-1)?.sight ?? pageSight;
+  }
+
+  #readSheet(css: string, media: string | undefined): void {
+    const known = this.sheet.size;
+    this.sheet.read(css, media);
+    if (this.sheet.size > known && this.#hasContent) this.hasLateSheet = true;
   }
 
   #note(tag: string, attributes: Attributes): void {
@@ -142,5 +170,5 @@ function isCss(type: string | undefined): boolean {
 /** The shape of a class, for its name may be new in each copy: letters and figures alike. */
 function skeleton(classes: string | undefined): string {
   if (classes === undefined || classes === '') return '';
-  return `.${classes.split(/\s+/).length}`;
+  return `.${classes.split(/\s+/, mostClasses).length}`;
 }

@@ -26,6 +26,8 @@ export interface Selector {
   readonly specificity: number;
 }
 
+/** Of a list of words so many characters are looked at. */
+const mostWords = 2000;
 /** Longer selectors match nothing. */
 const most = { length: 300, compounds: 8 } as const;
 const name = String.raw`(?:[\w-]|[^\x00-\x7f])+`;
@@ -111,7 +113,7 @@ function matchesFrom(
   const element = path[depth];
   if (compound === undefined) return true;
   if (element === undefined || budget.left <= 0) return false;
-  budget.left -= 1 + ((element.attributes.class?.length ?? 0) >>> 5);
+  budget.left -= 1 + (Math.min(element.attributes.class?.length ?? 0, mostWords) >>> 5);
   if (!isMeant(element, compound)) return false;
   const next = compounds[at + 1];
   if (next === undefined) return true;
@@ -159,8 +161,9 @@ function isTrue({ operator, value }: AttributeTest, own: string | undefined): bo
 }
 
 /** Whether a word is in a list of words, without making the list. */
-function hasWord(words: string | undefined, word: string): boolean {
-  if (words === undefined || word === '') return false;
+function hasWord(list: string | undefined, word: string): boolean {
+  if (list === undefined || word === '') return false;
+  const words = list.length > mostWords ? list.slice(0, mostWords) : list;
   if (words === word) return true;
   for (let at = words.indexOf(word); at >= 0; at = words.indexOf(word, at + word.length)) {
     const [before, after] = [words.charCodeAt(at - 1), words.charCodeAt(at + word.length)];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readPage } from './html.ts';
+import { pageBounds, readPage } from './html.ts';
 import { sheetBounds } from './style.ts';
 
 const isSeen = (sheet: string, body: string) =>
@@ -171,4 +171,37 @@ test('when so many styles were read no further ones say anything', () => {
     '</b>',
   );
   assert.equal(isSeen('', `${styles}<p style="display:none;top:-1px">word`), true);
+});
+
+test('a sheet holds for what stands before it', () => {
+  const late = `<p class=x>word</p><p class=y style="display:none">more</p><style>.x${none}.y{display:block!important}</style>`;
+  assert.equal(readPage(late).text, 'more\n');
+  const early = `<style>p${none}</style><p>word</p><style>p{display:block}</style>`;
+  assert.equal(readPage(early).text, 'word\n');
+  assert.equal(readPage(`<div hidden><style>.x${none}</style></div><p class=x>word</p>`).text, '');
+  assert.deepEqual(readPage(`<a href=x class=x>word</a><style>.x${none}</style>`).links, []);
+  assert.equal(readPage(`${late}<!--${'x'.repeat(pageBounds.again)}-->`).text, 'word\n');
+});
+
+test('a newsletter as MJML writes it is seen, but for its preheader', () => {
+  const { text, links } =
+    readPage(`<!doctype html><html><head><title>x</title><!--[if mso]><style>p{display:none}</style><![endif]-->
+    <style type="text/css">#outlook a{padding:0}body{margin:0}table,td{border-collapse:collapse}p{display:block;margin:13px 0}</style>
+    <style type="text/css">@media only screen and (min-width:480px){.mj-column-per-100{width:100%!important;max-width:100%}}</style>
+    <style type="text/css">@media only screen and (max-width:479px){td.full,p{display:none!important}}</style></head>
+    <body style="word-spacing:normal;background-color:#222">
+    <div style="display:none;font-size:1px;color:#ffffff;line-height:1px;max-height:0px;max-width:0px;opacity:0;overflow:hidden">before</div>
+    <div style="background-color:#222"><!--[if mso | IE]><table><tr><td>outlook<![endif]-->
+    <div style="margin:0px auto;max-width:600px"><table style="width:100%"><tbody><tr>
+    <td class="full" style="direction:ltr;font-size:0px;padding:20px 0;text-align:center">
+    <div class="mj-column-per-100" style="font-size:0px;text-align:left;display:inline-block;width:100%">
+    <table width="100%"><tbody><tr><td align="left" style="font-size:0px;padding:10px 25px;word-break:break-word">
+    <div style="font-family:Arial;font-size:20px;line-height:1;color:#F45E43"><p>word</p></div></td></tr>
+    <tr><td style="font-size:0px"><a href="https://x.example/"><img src="https://x.example/a.png" style="font-size:13px"></a>
+    </td></tr></tbody></table></div></td></tr></tbody></table></div></div></body></html>`);
+  assert.equal(text.trim(), 'word');
+  assert.deepEqual(
+    links.map(({ target }) => target),
+    ['https://x.example/', 'https://x.example/a.png'],
+  );
 });

@@ -15,7 +15,7 @@ interface Rule {
 export const sheetBounds = { length: 200_000, rules: 2000, comparisons: 300_000, styles: 500_000 } as const;
 
 /** Of one element so many classes are looked at. */
-const mostClasses = 50;
+export const mostClasses = 50;
 /** How wide the window is in which a mail is read, in pixels. */
 const viewport = 1280;
 
@@ -26,8 +26,8 @@ export class StyleSheet {
   readonly #byClass = new Map<string, Rule[]>();
   readonly #byTag = new Map<string, Rule[]>();
   readonly #byAll: Rule[] = [];
-  readonly #budget: Budget = { left: sheetBounds.comparisons };
-  readonly #styles: StyleBudget = { left: sheetBounds.styles };
+  #budget: Budget = { left: sheetBounds.comparisons };
+  #styles: StyleBudget = { left: sheetBounds.styles };
   #read = 0;
   #kept = 0;
 
@@ -62,6 +62,18 @@ export class StyleSheet {
       else if (tag !== undefined) add(this.#byTag, tag, rule);
       else this.#byAll.push(rule);
     }
+  }
+
+  /** How many rules there are that may decide something. */
+  get size(): number {
+    return this.#kept;
+  }
+
+  /** The same rules for a new reading of the page. */
+  again(): this {
+    this.#budget = { left: sheetBounds.comparisons };
+    this.#styles = { left: sheetBounds.styles };
+    return this;
   }
 
   /** What is said of the last one of these elements, which are within each other. */
