@@ -31,6 +31,9 @@ const unread = new Set(
 /** Layout only: everybody has them. */
 const plain = new Set(['html', 'body', 'br', 'head', 'meta', 'title', 'style', 'script']);
 
+/** What a page has before its content. */
+const beforeBody = new Set('html head meta link base title style script'.split(' '));
+
 type Attributes = Readonly<Record<string, string>>;
 
 interface Open extends Element {
@@ -93,7 +96,7 @@ class PageReader {
       return;
     }
     const look = this.sheet.lookOf(this.#stack);
-    if (!plain.has(tag)) this.#hasContent = true;
+    if (!this.#hasContent && !beforeBody.has(tag)) this.#hasContent = true;
     const display = displayOf(tag, attributes, look);
     element.sight = this.#sight = sightOf(around, tag, attributes, look, display);
     element.isBlock = display === 'block' || display === 'table';
@@ -131,7 +134,7 @@ class PageReader {
   #note(tag: string, attributes: Attributes): void {
     if (tag === 'input' && attributes.type?.trim().toLowerCase() === 'hidden') return;
     const { isSeen } = this.#sight;
-    if (isSeen && !plain.has(tag) && this.#structure.length < pageBounds.structure)
+    if (isSeen && this.#structure.length < pageBounds.structure && !plain.has(tag))
       this.#structure.push(`${tag}${skeleton(attributes.class)}`);
     if (tag === 'img') this.#notePicture(attributes.src);
     else if (tag === 'form') this.#noteLink('form', attributes.action);

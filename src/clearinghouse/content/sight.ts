@@ -49,12 +49,14 @@ const leastOffset = 100;
 
 type Attributes = Readonly<Record<string, string>>;
 
-const blocks: ReadonlySet<string> = new Set(
-  'p div br hr ul ol dl dt dd li h1 h2 h3 h4 h5 h6 blockquote pre center form section article header footer address body html'.split(
-    ' ',
-  ),
-);
 const tables: ReadonlySet<string> = new Set('table tr td th tbody thead tfoot'.split(' '));
+/** What is not in a line by itself. */
+const displays: ReadonlyMap<string, Display> = new Map([
+  ...'p div br hr ul ol dl dt dd li h1 h2 h3 h4 h5 h6 blockquote pre center form section article header footer address body html'
+    .split(' ')
+    .map((tag) => [tag, 'block'] as const),
+  ...[...tables].map((tag) => [tag, 'table'] as const),
+]);
 /** Sizes of the elements that have one of their own, in sizes of what is around. */
 const sizes: ReadonlyMap<string, number> = new Map([
   ['small', 5 / 6],
@@ -74,8 +76,7 @@ const sizesOfFont = [10, 10, 13, 16, 18, 24, 32, 48] as const;
 export function displayOf(tag: string, attributes: Attributes, look: Look | undefined): Display {
   if (look?.display !== undefined) return look.display;
   if (attributes.hidden !== undefined) return 'none';
-  if (blocks.has(tag)) return 'block';
-  return tables.has(tag) ? 'table' : 'inline';
+  return displays.get(tag) ?? 'inline';
 }
 
 /** What is seen of an element within what is around it. What changes nothing is the same. */
@@ -210,7 +211,7 @@ function backgroundOf(
   attributes: Attributes,
   look: Look | undefined,
 ): Color | undefined {
-  const hasOwn = tag === 'body' || tables.has(tag);
+  const hasOwn = tables.has(tag) || tag === 'body';
   if (look?.hasPicture ?? (hasOwn && (attributes.background ?? '') !== '')) return undefined;
   const own = look?.background ?? (hasOwn ? readAttribute(attributes.bgcolor) : undefined);
   if (own === undefined) return around.background;

@@ -176,6 +176,7 @@ test('when so many styles were read no further ones say anything', () => {
 test('a sheet holds for what stands before it', () => {
   const late = `<p class=x>word</p><p class=y style="display:none">more</p><style>.x${none}.y{display:block!important}</style>`;
   assert.equal(readPage(late).text, 'more\n');
+  assert.equal(readPage(`<body>word<style>body${none}</style>`).text, '');
   const early = `<style>p${none}</style><p>word</p><style>p{display:block}</style>`;
   assert.equal(readPage(early).text, 'word\n');
   assert.equal(readPage(`<div hidden><style>.x${none}</style></div><p class=x>word</p>`).text, '');
