@@ -1,5 +1,7 @@
-import { Parser } from 'htmlparser2';
-import { isSameColor, type Look, lookOf, merged, StyleSheet } from './style.ts';
+import { parsePage } from './nesting.ts';
+import type { Element } from './selector.ts';
+import { displayOf, goneSight, pageSight, type Sight, sightOf } from './sight.ts';
+import { mostClasses, StyleSheet } from './style.ts';
 
 /** What a reader sees of a page, and where it leads. */
 export interface Page {
@@ -12,87 +14,66 @@ export interface Page {
   readonly pictures: readonly string[];
 }
 
-export const pageBounds = { text: 500_000, links: 500, structure: 2000, depth: 300, pictures: 4 } as const;
+export const pageBounds = {
+  text: 500_000,
+  links: 500,
+  structure: 2000,
+  pictures: 4,
+  /** Longer pages are not read again for a sheet that comes after what it means. */
+  again: 300_000,
+} as const;
 const pictureInPage = /^\s*data:image\/[a-z0-9.+-]{1,40};base64,/i;
 
 /** Elements whose content is no text of the page. */
-const unread = new Set([
-  'script',
-  'style',
-  'head',
-  'title',
-  'noscript',
-  'template',
-  'object',
-  'svg',
-  'math',
-  'select',
-  'textarea',
-]);
-const blocks = new Set(
-  'p div br hr table tr td th li ul ol dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre center form section article header footer address body html'.split(
-    ' ',
-  ),
+const unread = new Set(
+  'script style title template svg math select textarea iframe noembed noframes'.split(' '),
 );
-const empty = new Set('area base br col embed hr img input link meta param source track wbr'.split(' '));
 /** Layout only: everybody has them. */
 const plain = new Set(['html', 'body', 'br', 'head', 'meta', 'title', 'style', 'script']);
 
-interface Open {
-  readonly tag: string;
-  readonly isUnseen: boolean;
-  readonly background: string;
-  readonly color: string | undefined;
-}
+/** What a page has before its content. */
+const beforeBody = new Set('html head meta link base title style script'.split(' '));
 
-/** What goes to the parser at once. */
-const pieceLength = 16_384;
-/** Elements that are open in the parser: each one more costs it as much as there are. */
-const maxOpen = 1000;
+type Attributes = Readonly<Record<string, string>>;
+
+interface Open extends Element {
+  sight: Sight;
+  isBlock: boolean;
+}
 
 /** Reads a page as tolerantly as a mail program, and leaves out what it would not show. */
 export function readPage(html: string): Page {
-  const reader = new PageReader();
-  let open = 0;
-  const begin = () =>
-    new Parser(
-      {
-        onopentag: (tag, attributes) => {
-          open++;
-          reader.open(tag, attributes);
-        },
-        ontext: (text) => reader.text(text),
-        onclosetag: (tag) => {
-          open--;
-          reader.close(tag);
-        },
-      },
-      { decodeEntities: true, lowerCaseTags: true, recognizeSelfClosing: false },
-    );
-  let parser = begin();
-  for (let at = 0; at < html.length; ) {
-    const cut = at + pieceLength >= html.length ? html.length : html.lastIndexOf('<', at + pieceLength);
-    const end = cut > at ? cut : at + pieceLength;
-    parser.write(html.slice(at, end));
-    at = end;
-    if (open <= maxOpen) continue;
-    // A page of nothing but beginnings; what comes is read by a parser that has forgotten them.
-    parser = begin();
-    open = 0;
-  }
-  parser.end();
-  return reader.page();
+  const reader = new PageReader(new StyleSheet());
+  parsePage(html, reader);
+  if (!reader.hasLateSheet || html.length > pageBounds.again) return reader.page();
+  // What a sheet says holds for the whole page, also for what stands before it.
+  const again = new PageReader(reader.sheet.again(), 'all sheets are known');
+  parsePage(html, again);
+  return again.page();
 }
 
 class PageReader {
+  readonly sheet: StyleSheet;
+  /** Whether a sheet came after something that it may mean. */
+  hasLateSheet = false;
+  readonly #readsSheets: boolean;
   readonly #stack: Open[] = [];
   readonly #links: { kind: 'link' | 'form' | 'image'; target: string }[] = [];
   readonly #structure: string[] = [];
   readonly #pictures: string[] = [];
-  readonly #sheet = new StyleSheet();
   readonly #pieces: string[] = [];
+  #sight = pageSight;
   #length = 0;
-  #css = '';
+  #endsInBreak = true;
+  #css: string | undefined;
+  #hasContent = false;
+  /** A link without letters of its own leads somewhere when there is something to see in it. */
+  #unseenLink: string | undefined;
+
+  constructor(sheet: StyleSheet, sheets?: 'all sheets are known') {
+    this.sheet = sheet;
+    this.#readsSheets = sheets === undefined;
+  }
 
   page(): Page {
     return {
@@ -103,86 +84,94 @@ class PageReader {
     };
   }
 
-  open(tag: string, attributes: Readonly<Record<string, string>>): void {
-    const above = this.#stack.at(-1);
-    if (blocks.has(tag) && above?.isUnseen !== true) this.#break();
-    const look = this.#lookOf(tag, attributes);
-    const background = backgroundOf(look, attributes) ?? above?.background ?? 'white';
-    const color = look?.color ?? attributes.color ?? attributes.text ?? above?.color;
-    const isUnseen =
-      above?.isUnseen === true ||
-      unread.has(tag) ||
-      attributes.hidden !== undefined ||
-      look?.isHidden === true ||
-      // What is as above is seen as above.
-      ((color !== above?.color || background !== above?.background) && isSameColor(color, background));
-    if (!isUnseen) this.#note(tag, attributes);
-    if (empty.has(tag) || this.#stack.length >= pageBounds.depth) return;
-    this.#stack.push({ tag, isUnseen, background, color });
+  open(tag: string, attributes: Attributes): void {
+    const around = this.#sight;
+    const element: Open = { tag, attributes, sight: around, isBlock: false };
+    this.#stack.push(element);
+    // A sheet counts wherever it stands.
+    if (tag === 'style' && this.#readsSheets && isCss(attributes.type)) this.#css = '';
+    if (around.isGone) return;
+    if (unread.has(tag)) {
+      element.sight = this.#sight = goneSight;
+      return;
+    }
+    const look = this.sheet.lookOf(this.#stack);
+    if (!this.#hasContent && !beforeBody.has(tag)) this.#hasContent = true;
+    const display = displayOf(tag, attributes, look);
+    element.sight = this.#sight = sightOf(around, tag, attributes, look, display);
+    element.isBlock = display === 'block' || display === 'table';
+    if (element.isBlock) this.#break();
+    if (this.#sight.isShown) this.#note(tag, attributes);
   }
 
   text(text: string): void {
-    const above = this.#stack.at(-1);
-    if (above?.tag === 'style') this.#css += text;
-    if (above?.isUnseen === true || this.#length > pageBounds.text || text === '') return;
+    if (this.#css !== undefined) this.#css += text;
+    if (!this.#sight.isSeen || this.#length > pageBounds.text || text === '') return;
+    if (this.#unseenLink !== undefined) this.#noteUnseenLink();
     this.#pieces.push(text);
     this.#length += text.length;
+    this.#endsInBreak = text.endsWith('\n');
   }
 
-  close(tag: string): void {
-    const at = this.#stack.findLastIndex((open) => open.tag === tag);
-    if (at < 0) return;
-    const isUnseen = this.#stack[at]?.isUnseen === true;
-    if (tag === 'style') {
-      this.#sheet.read(this.#css);
-      this.#css = '';
+  close(): void {
+    const element = this.#stack.pop();
+    if (element === undefined) return;
+    if (this.#css !== undefined) {
+      this.#readSheet(this.#css, element.attributes.media);
+      this.#css = undefined;
     }
-    this.#stack.length = at;
-    if (blocks.has(tag) && !isUnseen) this.#break();
+    if (element.tag === 'a') this.#unseenLink = undefined;
+    if (element.isBlock) this.#break();
+    this.#sight = this.#stack.at(-1)?.sight ?? pageSight;
   }
 
-  #lookOf(tag: string, { style, id, class: classes }: Readonly<Record<string, string>>): Look | undefined {
-    const own = style === undefined ? undefined : lookOf(style);
-    return this.#sheet.isEmpty ? own : merged(this.#sheet.of(tag, id, classes), own);
+  #readSheet(css: string, media: string | undefined): void {
+    const known = this.sheet.size;
+    this.sheet.read(css, media);
+    if (this.sheet.size > known && this.#hasContent) this.hasLateSheet = true;
   }
 
-  #note(tag: string, attributes: Readonly<Record<string, string>>): void {
-    if (!plain.has(tag) && this.#structure.length < pageBounds.structure)
+  #note(tag: string, attributes: Attributes): void {
+    if (tag === 'input' && attributes.type?.trim().toLowerCase() === 'hidden') return;
+    const { isSeen } = this.#sight;
+    if (isSeen && this.#structure.length < pageBounds.structure && !plain.has(tag))
       this.#structure.push(`${tag}${skeleton(attributes.class)}`);
-    const target = {
-      a: attributes.href,
-      area: attributes.href,
-      form: attributes.action,
-      img: attributes.src,
-    }[tag];
-    if (target === undefined) return;
-    const picture = tag === 'img' ? pictureInPage.exec(target.slice(0, 100))?.[0] : undefined;
-    if (picture !== undefined) {
-      if (this.#pictures.length < pageBounds.pictures) this.#pictures.push(target.slice(picture.length));
-      return;
-    }
-    if (this.#links.length >= pageBounds.links) return;
-    this.#links.push({
-      kind: tag === 'form' ? 'form' : tag === 'img' ? 'image' : 'link',
-      target: target.slice(0, 2000),
-    });
+    if (tag === 'img') this.#notePicture(attributes.src);
+    else if (tag === 'form') this.#noteLink('form', attributes.action);
+    else if (tag === 'area' || (tag === 'a' && isSeen)) this.#noteLink('link', attributes.href);
+    else if (tag === 'a') this.#unseenLink = attributes.href;
+  }
+
+  #notePicture(target: string | undefined): void {
+    if (this.#unseenLink !== undefined) this.#noteUnseenLink();
+    const inPage = target === undefined ? undefined : pictureInPage.exec(target.slice(0, 100))?.[0];
+    if (target === undefined || inPage === undefined) this.#noteLink('image', target);
+    else if (this.#pictures.length < pageBounds.pictures) this.#pictures.push(target.slice(inPage.length));
+  }
+
+  #noteUnseenLink(): void {
+    this.#noteLink('link', this.#unseenLink);
+    this.#unseenLink = undefined;
+  }
+
+  #noteLink(kind: 'link' | 'form' | 'image', target: string | undefined): void {
+    if (target === undefined || this.#links.length >= pageBounds.links) return;
+    this.#links.push({ kind, target: target.slice(0, 2000) });
   }
 
   #break(): void {
-    const last = this.#pieces.at(-1);
-    if (last !== undefined && !last.endsWith('\n')) this.#pieces.push('\n');
+    if (this.#endsInBreak) return;
+    this.#pieces.push('\n');
+    this.#endsInBreak = true;
   }
 }
 
-function backgroundOf(
-  look: Look | undefined,
-  attributes: Readonly<Record<string, string>>,
-): string | undefined {
-  return look?.background ?? attributes.bgcolor;
+function isCss(type: string | undefined): boolean {
+  return type === undefined || type === '' || type.trim().toLowerCase() === 'text/css';
 }
 
 /** The shape of a class, for its name may be new in each copy: letters and figures alike. */
 function skeleton(classes: string | undefined): string {
   if (classes === undefined || classes === '') return '';
-  return `.${classes.split(/\s+/).length}`;
+  return `.${classes.split(/\s+/, mostClasses).length}`;
 }

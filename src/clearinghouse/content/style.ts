@@ -1,135 +1,149 @@
-import { detached, withoutSpans } from './spans.ts';
+import { blocksOf, divided, plainCss } from './declarations.ts';
+import { type Look, readStyle, type Style, type StyleBudget } from './look.ts';
+import { type Budget, type Element, matches, readSelector, type Selector } from './selector.ts';
 
-/** What of a style decides whether something is seen. */
-export interface Look {
-  readonly isHidden: boolean;
-  readonly color?: string;
-  readonly background?: string;
+interface Rule {
+  readonly selector: Selector;
+  readonly style: Style;
+  readonly order: number;
 }
 
-/** Declarations by which something is there and not seen. */
-const hiding: readonly RegExp[] = [
-  /(?:^|;)display:none/,
-  /(?:^|;)visibility:(?:hidden|collapse)/,
-  /(?:^|;)opacity:0?(?:\.0\d*)?(?:;|$|!)/,
-  /(?:^|;)font(?:-size)?:(?:[^;]*\s)?(?:0|1|0?\.\d+)(?:px|pt|em|rem|%)?(?:;|$|!|\/|\s)/,
-  /(?:^|;)(?:max-)?(?:height|width):0(?:px|pt|em|%)?(?:;|$|!)/,
-  /(?:^|;)line-height:0(?:px|pt|em|%)?(?:;|$|!)/,
-  /(?:^|;)mso-hide:all/,
-  /(?:^|;)(?:text-indent|left|right|top|margin-left):-\d{3,}/,
-  /(?:^|;)(?:clip:rect\(0|clip-path:inset\((?:50|100)%)/,
-  /(?:^|;)color:transparent/,
-];
+/**
+ * Of a sheet so many characters are looked at, of all sheets of a page so many rules, and so many comparisons find whom
+ * they mean. Of styles that were not read before so many characters are read; further ones say nothing.
+ */
+export const sheetBounds = { length: 200_000, rules: 2000, comparisons: 300_000, styles: 500_000 } as const;
 
-/** Of a selector so many characters are looked at, the last ones. */
-const mostSelector = 200;
-/** Longer styles are read anew each time. */
-const mostCached = 500;
-const cache = new Map<string, Look>();
+/** Of one element so many classes are looked at. */
+export const mostClasses = 50;
+/** How wide the window is in which a mail is read, in pixels. */
+const viewport = 1280;
 
-/** Reads the declarations of a style. */
-export function lookOf(style: string): Look {
-  if (style.length > mostCached) return readLook(style);
-  const known = cache.get(style);
-  if (known !== undefined) return known;
-  const own = detached(style);
-  const look = readLook(own);
-  if (cache.size > 5000) cache.clear();
-  cache.set(own, look);
-  return look;
-}
-
-function readLook(style: string): Look {
-  const text = withoutSpans(style.toLowerCase(), '/*', '*/')
-    .replace(/\s+/g, ' ')
-    .replace(/ ?([:;,(]) ?/g, '$1')
-    .trim();
-  const color = /(?:^|;)color:([^;!]+)/.exec(text)?.[1];
-  const background = /(?:^|;)background(?:-color)?:([^;!]+)/.exec(text)?.[1];
-  return {
-    isHidden: hiding.some((pattern) => pattern.test(text)),
-    ...(color !== undefined && { color }),
-    ...(background !== undefined && { background }),
-  };
-}
-
-const names: Readonly<Record<string, string>> = {
-  white: 'ffffff',
-  black: '000000',
-  red: 'ff0000',
-  blue: '0000ff',
-  green: '008000',
-  yellow: 'ffff00',
-  gray: '808080',
-  grey: '808080',
-  silver: 'c0c0c0',
-  snow: 'fffafa',
-  ivory: 'fffff0',
-  whitesmoke: 'f5f5f5',
-  ghostwhite: 'f8f8ff',
-};
-
-/** Whether text of this colour is seen on that background. Colours that cannot be read are different. */
-export function isSameColor(color: string | undefined, background: string): boolean {
-  const [front, back] = [rgb(color), rgb(background)];
-  if (front === undefined || back === undefined) return false;
-  return front.every((value, at) => Math.abs(value - (back[at] ?? 0)) <= 12);
-}
-
-function rgb(color: string | undefined): readonly number[] | undefined {
-  const text = color?.trim().toLowerCase() ?? '';
-  const hex = /^#?([0-9a-f]{6}|[0-9a-f]{3})\b/.exec(names[text] ?? text)?.[1];
-  if (hex !== undefined) {
-    const full = hex.length === 3 ? [...hex].map((digit) => digit + digit).join('') : hex;
-    return [0, 2, 4].map((at) => Number.parseInt(full.slice(at, at + 2), 16));
-  }
-  const parts = /^rgba?\((\d{1,3})[, ]+(\d{1,3})[, ]+(\d{1,3})/.exec(text);
-  return parts === null ? undefined : [1, 2, 3].map((at) => Number(parts[at]));
-}
-
-/** The rules of `<style>` that hide something or colour it, by the last part of their selectors: `.x`, `#y`, `p`. */
+/** What `<style>` and own styles say of whether elements of a page are seen (CSS Cascade §6). */
 export class StyleSheet {
-  readonly #looks = new Map<string, Look>();
+  /** By what the last part of the selector asks for: the rarest first. */
+  readonly #byId = new Map<string, Rule[]>();
+  readonly #byClass = new Map<string, Rule[]>();
+  readonly #byTag = new Map<string, Rule[]>();
+  readonly #byAll: Rule[] = [];
+  #budget: Budget = { left: sheetBounds.comparisons };
+  #styles: StyleBudget = { left: sheetBounds.styles };
+  #read = 0;
+  #kept = 0;
 
-  /** Reads a sheet, as far as it is simple; rules for print and for small screens do not count. */
-  read(css: string): void {
-    const text = withoutSpans(css.slice(0, 200_000), '/*', '*/')
-      .replace(/<!--|-->/g, '')
-      .replace(/@media[^{@]*\{(?:[^{}@]*\{[^{}]*\})*[^{}@]*\}/g, '');
-    for (const rule of text.split('}').slice(0, -1)) {
-      const [selectors, body] = rule.split('{').slice(-2);
-      if (selectors === undefined || body === undefined) continue;
-      if (this.#looks.size > 2000) return;
-      const look = lookOf(body);
-      if (!look.isHidden && look.color === undefined && look.background === undefined) continue;
-      for (const selector of selectors.split(',')) {
-        const simple = /^(?:.*[\s>])?([a-z0-9]*[.#][\w-]+|[a-z0-9]+)$/i.exec(
-          selector.trim().slice(-mostSelector),
-        )?.[1];
-        if (simple !== undefined) this.#add(simple.replace(/^[a-z0-9]+(?=[.#])/i, '').toLowerCase(), look);
-      }
+  /** Reads a sheet for a window of this kind; what it says for print and for small screens does not count. */
+  read(css: string, media = ''): void {
+    if (isForScreen(media))
+      this.#blocks(plainCss(css.slice(0, sheetBounds.length)).replace(/<!--|-->/g, ''), 0);
+  }
+
+  #blocks(css: string, depth: number): void {
+    for (const { head, body } of blocksOf(css)) {
+      if (this.#read >= sheetBounds.rules) return;
+      this.#read++;
+      if (!head.startsWith('@')) this.#rule(head, body);
+      else if (depth < 4 && /^@media\b/i.test(head) && isForScreen(head.slice('@media'.length)))
+        this.#blocks(body, depth + 1);
     }
   }
 
-  get isEmpty(): boolean {
-    return this.#looks.size === 0;
+  #rule(selectors: string, body: string): void {
+    const style = readStyle(body, this.#styles);
+    if (style === undefined) return;
+    for (const text of divided(selectors, ',')) {
+      if (this.#kept >= sheetBounds.rules) return;
+      const selector = readSelector(text.trim());
+      if (selector === undefined) continue;
+      const rule = { selector, style, order: this.#kept++ };
+      const { id, classes, tag } = selector.compounds[0] ?? {};
+      const own = classes?.[0];
+      if (id !== undefined) add(this.#byId, id, rule);
+      else if (own !== undefined) add(this.#byClass, own, rule);
+      else if (tag !== undefined) add(this.#byTag, tag, rule);
+      else this.#byAll.push(rule);
+    }
   }
 
-  /** What the rules say of an element. */
-  of(tag: string, id: string | undefined, classes: string | undefined): Look | undefined {
-    let found = this.#looks.get(tag);
-    for (const name of classes?.toLowerCase().split(/\s+/) ?? [])
-      found = merged(found, this.#looks.get(`.${name}`));
-    return id === undefined ? found : merged(found, this.#looks.get(`#${id.toLowerCase()}`));
+  /** How many rules there are that may decide something. */
+  get size(): number {
+    return this.#kept;
   }
 
-  #add(selector: string, look: Look): void {
-    const both = merged(this.#looks.get(selector), look);
-    if (both !== undefined) this.#looks.set(selector, both);
+  /** The same rules for a new reading of the page. */
+  again(): this {
+    this.#budget = { left: sheetBounds.comparisons };
+    this.#styles = { left: sheetBounds.styles };
+    return this;
+  }
+
+  /** What is said of the last one of these elements, which are within each other. */
+  lookOf(path: readonly Element[]): Look | undefined {
+    const element = path.at(-1);
+    const text = element?.attributes.style;
+    const own = text === undefined ? undefined : readStyle(text, this.#styles);
+    if (element === undefined || this.#kept === 0 || this.#budget.left <= 0) return plainLook(own);
+    const found = this.#rulesFor(element, path);
+    return found.length === 0 ? plainLook(own) : cascaded(found, own);
+  }
+
+  #rulesFor({ tag, attributes: { id, class: classes } }: Element, path: readonly Element[]): readonly Rule[] {
+    const found: Rule[] = [];
+    this.#find(path, this.#byAll, found);
+    this.#find(path, this.#byTag.get(tag), found);
+    if (this.#byClass.size > 0 && classes !== undefined)
+      for (const name of new Set(classes.split(/\s+/, mostClasses)))
+        this.#find(path, this.#byClass.get(name), found);
+    if (id !== undefined) this.#find(path, this.#byId.get(id), found);
+    if (found.length > 1)
+      found.sort(
+        (one, other) => one.selector.specificity - other.selector.specificity || one.order - other.order,
+      );
+    return found;
+  }
+
+  #find(path: readonly Element[], rules: readonly Rule[] | undefined, found: Rule[]): void {
+    if (rules === undefined) return;
+    for (const rule of rules) if (matches(rule.selector, path, this.#budget)) found.push(rule);
   }
 }
 
-export function merged(one: Look | undefined, other: Look | undefined): Look | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return { ...one, ...other, isHidden: one.isHidden || other.isHidden };
+function add(index: Map<string, Rule[]>, key: string, rule: Rule): void {
+  const rules = index.get(key);
+  if (rules === undefined) index.set(key, [rule]);
+  else rules.push(rule);
+}
+
+/** What a style says when there is no rule. */
+function plainLook(style: Style | undefined): Look | undefined {
+  if (style === undefined || style.important === undefined) return style?.normal;
+  return { ...style.normal, ...style.important };
+}
+
+/** What is important in a sheet is above an own style, but for what is important there. */
+function cascaded(rules: readonly Rule[], own: Style | undefined): Look {
+  const [first] = rules;
+  if (first !== undefined && rules.length === 1 && own === undefined && first.style.important === undefined)
+    return first.style.normal;
+  const look = {};
+  for (const { style } of rules) Object.assign(look, style.normal);
+  if (own !== undefined) Object.assign(look, own.normal);
+  for (const { style } of rules) if (style.important !== undefined) Object.assign(look, style.important);
+  return own?.important === undefined ? look : Object.assign(look, own.important);
+}
+
+/** Whether one of these media is a window of a usual size. */
+function isForScreen(media: string): boolean {
+  const queries = media.slice(0, 1000).trim().toLowerCase();
+  return queries === '' || queries.split(',').some((query) => isQueryForScreen(query.trim()));
+}
+
+function isQueryForScreen(query: string): boolean {
+  const [, kind = 'all', features = query] = /^(?:only\s+)?([a-z]+)(?:\s+and\s+(.*))?$/.exec(query) ?? [];
+  if (kind !== 'all' && kind !== 'screen') return false;
+  if (features === query && !query.startsWith('(')) return /^(?:only\s+)?(?:all|screen)$/.test(query);
+  return features.split(/\s+and\s+/).every((feature) => {
+    const [, bound, width] = /^\(\s*(min|max)-(?:device-)?width\s*:\s*([\d.]+)px\s*\)$/.exec(feature) ?? [];
+    if (width === undefined) return false;
+    return bound === 'min' ? Number(width) <= viewport : Number(width) >= viewport;
+  });
 }

@@ -1,0 +1,102 @@
+import type { Color } from './color.ts';
+import { divided, plainCss } from './declarations.ts';
+import type { FontSize } from './length.ts';
+import { properties } from './properties.ts';
+import { detached } from './spans.ts';
+
+/** How an element takes its place: in a line, as a box of its own, as part of a table, or not at all. */
+export type Display = 'none' | 'inline' | 'inline-block' | 'block' | 'table';
+
+/** What declarations say of whether something is seen. Lengths are in pixels; without a bound they are infinite. */
+export interface Look {
+  readonly display?: Display;
+  readonly visibility?: 'visible' | 'hidden' | 'inherit';
+  readonly opacity?: number;
+  readonly fontSize?: FontSize;
+  readonly color?: Color | 'inherit' | 'unknown';
+  readonly background?: Color | 'unknown';
+  /** Whether a picture lies over the background. */
+  readonly hasPicture?: boolean;
+  readonly isClipping?: boolean;
+  readonly position?: 'static' | 'relative' | 'absolute';
+  readonly isFloating?: boolean;
+  readonly height?: number;
+  readonly maxHeight?: number;
+  readonly minHeight?: number;
+  readonly width?: number;
+  readonly maxWidth?: number;
+  readonly minWidth?: number;
+  /** What is clipped is still seen in these. */
+  readonly paddingRight?: number;
+  readonly paddingBottom?: number;
+  readonly left?: number;
+  readonly right?: number;
+  readonly top?: number;
+  readonly bottom?: number;
+  readonly marginLeft?: number;
+  readonly marginTop?: number;
+  readonly indent?: number;
+  /** Scaled to nothing, or moved out of the page. */
+  readonly isTransformedAway?: boolean;
+  readonly isClippedAway?: boolean;
+  readonly isClipPathAway?: boolean;
+  /** By what only Outlook knows. */
+  readonly isHiddenByOutlook?: boolean;
+  readonly isContentHidden?: boolean;
+}
+
+/** What a style says, and what it says with `!important`. */
+export interface Style {
+  readonly normal: Look;
+  readonly important: Look | undefined;
+}
+
+/** Of one style so many declarations are read, and of a value so many characters. */
+const most = { declarations: 500, value: 1000 } as const;
+/** Longer styles are read anew each time. */
+const mostCached = 500;
+const cache = new Map<string, Style | undefined>();
+
+/** How many more characters of styles are read that were not read before; what then comes says nothing. */
+export interface StyleBudget {
+  left: number;
+}
+
+/** Reads the declarations of a style; nothing when none of them matters. */
+export function readStyle(text: string, budget: StyleBudget): Style | undefined {
+  const known = cache.get(text);
+  if (known !== undefined || cache.has(text)) return known;
+  if (budget.left <= 0) return undefined;
+  // One more is not for nothing, however short it is.
+  budget.left -= 50 + text.length;
+  if (text.length > mostCached) return parseStyle(text);
+  const style = parseStyle(text);
+  if (cache.size >= 5000) cache.clear();
+  cache.set(detached(text), style);
+  return style;
+}
+
+function parseStyle(text: string): Style | undefined {
+  let normal: Look | undefined;
+  let important: Look | undefined;
+  const declarations = divided(plainCss(text).toLowerCase(), ';');
+  const count = Math.min(declarations.length, most.declarations);
+  for (let at = 0; at < count; at++) {
+    const declaration = declarations[at] ?? '';
+    const colon = declaration.indexOf(':');
+    const read = colon < 0 ? undefined : properties.get(declaration.slice(0, colon).trim());
+    if (read === undefined) continue;
+    const value = declaration.slice(colon + 1).trim();
+    const mark = value.endsWith('important') ? value.lastIndexOf('!') : -1;
+    const look = read(
+      value
+        .slice(0, Math.min(mark < 0 ? value.length : mark, most.value))
+        .replace(/\s+/g, ' ')
+        .trimEnd(),
+    );
+    if (look === undefined) continue;
+    if (mark < 0) normal = normal === undefined ? look : { ...normal, ...look };
+    else important = important === undefined ? look : { ...important, ...look };
+  }
+  return normal === undefined && important === undefined ? undefined : { normal: normal ?? {}, important };
+}
