@@ -66,3 +66,27 @@ test('flooding: what cannot be is said', async () => {
     assert.match(result.problems.map(formatProblem).join('\n'), wanted);
   }
 });
+
+test('a door has the limits that it is given, and defaults', () => {
+  const doors = [
+    '{ protocol: razor }',
+    '{ protocol: pyzor, limits: { connections: 7, perClient: 2, requestsPerMinute: 9 } }',
+  ];
+  const load = (of: readonly string[]) =>
+    loadConfig(`clearinghouse: { doors: [${of.join(', ')}] }`, {
+      file: '/p.yaml',
+      env: { hostname: 'box.example', read: () => '' },
+    });
+  const result = load(doors);
+  assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+  assert.deepEqual(
+    result.config.clearinghouse?.doors.map(({ limits }) => limits),
+    [
+      { connections: 500, perClient: 100 },
+      { connections: 7, perClient: 2, requestsPerMinute: 9 },
+    ],
+  );
+  const wrong = load(['{ protocol: pyzor, limits: { perClient: 0 } }']);
+  assert.ok(!wrong.ok);
+  assert.match(wrong.problems.map(formatProblem).join('\n'), /0 is not between 1/);
+});

@@ -47,6 +47,12 @@ export interface DoorConfig {
   readonly at: SocketAddress | { readonly path: string };
   readonly allow: readonly Cidr[];
   readonly known: readonly Cidr[];
+  readonly limits: {
+    readonly connections: number;
+    readonly perClient: number;
+    /** For everybody; absent for the defaults, by who comes. */
+    readonly requestsPerMinute?: number;
+  };
   readonly accounts: ReadonlyMap<string, string>;
   readonly publicName?: string;
   readonly token?: string;

@@ -59,7 +59,8 @@ function ruleOf({
 }
 
 function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
-  const { protocol, address, socket, allow, known, accounts, publicName, token, secret } = door;
+  const { protocol, address, socket, allow, known, limits, accounts, publicName, token, secret } = door;
+  const { connections, perClient, requestsPerMinute } = limits;
   if (address !== undefined && socket !== undefined)
     source.find([...path, 'socket'], 'there is an address already', 'use one of them');
   if (socket !== undefined && (protocol === 'pyzor' || protocol === 'rspamd-fuzzy' || protocol === 'http'))
@@ -76,6 +77,7 @@ function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
     at,
     allow,
     known,
+    limits: { connections, perClient, ...(requestsPerMinute !== undefined && { requestsPerMinute }) },
     accounts: accountsOf(accounts, [...path, 'accounts'], source),
     ...(publicName !== undefined && { publicName }),
     ...(secret !== undefined && { secret: fuzzyKeyOf(secret.file, [...path, 'secret', 'file'], source) }),

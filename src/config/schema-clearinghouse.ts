@@ -15,6 +15,18 @@ import {
 
 const everybody = { means: 'anybody could ask and report', hint: 'list the networks of your filters' };
 
+const limits = z
+  .strictObject({
+    connections: count(1, 100_000).prefault(500).describe('Connections at once.'),
+    perClient: count(1, 100_000).prefault(100).describe('Connections of one address at once.'),
+    requestsPerMinute: count(1, 100_000_000)
+      .optional()
+      .describe(
+        'Requests of one address in a minute; a filter asks once for each message of its whole site. Default: 6000, and 60000 for this machine and for `known` networks.',
+      ),
+  })
+  .prefault({});
+
 const door = z.strictObject({
   protocol: choice([
     'razor',
@@ -37,6 +49,7 @@ const door = z.strictObject({
   known: listOf(network(everybody))
     .prefault([])
     .describe('Whose reports count as those of somebody known; others begin with little trust.'),
+  limits: limits.describe('What visitors may use; what is beyond is refused. Over UDP requests alone count.'),
   accounts: path()
     .optional()
     .describe('`pyzor`: a file of `user : key` lines, who may whitelist. Default: nobody.'),

@@ -127,12 +127,18 @@ export class RelayClearinghouse implements AsyncDisposable {
 }
 
 function doorOptions(
-  { protocol, at, allow, known }: DoorConfig,
+  { protocol, at, allow, known, limits: { connections, perClient, requestsPerMinute } }: DoorConfig,
   clearinghouse: OpenClearinghouse,
   parts: { readonly clock: Clock; readonly log: Log },
 ): DoorOptions {
   const access = { allowed: new IpSet(allow), known: new IpSet(known) };
-  return { name: protocol, at, clearinghouse, access, limits: defaultDoorLimits, ...parts };
+  const limits = {
+    ...defaultDoorLimits,
+    connections,
+    connectionsPerClient: perClient,
+    ...(requestsPerMinute !== undefined && { requestsPerMinute, knownPerMinute: requestsPerMinute }),
+  };
+  return { name: protocol, at, clearinghouse, access, limits, ...parts };
 }
 
 function openDoor(
