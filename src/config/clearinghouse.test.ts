@@ -90,3 +90,21 @@ test('a door has the limits that it is given, and defaults', () => {
   assert.ok(!wrong.ok);
   assert.match(wrong.problems.map(formatProblem).join('\n'), /0 is not between 1/);
 });
+
+test('the flags of a fuzzy storage are of spam, but for those that are said to be of ham', () => {
+  const load = (flags: string) =>
+    loadConfig(`clearinghouse: { doors: [{ protocol: rspamd-fuzzy${flags} }] }`, {
+      file: '/p.yaml',
+      env: { hostname: 'box.example', read: () => '' },
+    });
+  for (const [text, expected] of [
+    ['', { spam: 1, ham: [] }],
+    [', flags: { spam: 11, ham: [12, 13] }', { spam: 11, ham: [12, 13] }],
+  ] as const) {
+    const result = load(text);
+    assert.deepEqual(result.ok && result.config.clearinghouse?.doors[0]?.flags, expected);
+  }
+  const wrong = load(', flags: { ham: 1 }');
+  assert.ok(!wrong.ok);
+  assert.match(wrong.problems.map(formatProblem).join('\n'), /that is the list of spam/);
+});

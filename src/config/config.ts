@@ -56,6 +56,8 @@ export interface DoorConfig {
   readonly accounts: ReadonlyMap<string, string>;
   readonly publicName?: string;
   readonly token?: string;
+  /** Numbers of rspamd's lists. */
+  readonly flags: { readonly spam: number; readonly ham: readonly number[] };
   /** The text of a key. */
   readonly secret?: string;
 }

@@ -59,7 +59,8 @@ function ruleOf({
 }
 
 function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
-  const { protocol, address, socket, allow, known, limits, accounts, publicName, token, secret } = door;
+  const { protocol, address, socket, allow, known, limits, accounts, publicName, token, secret, flags } =
+    door;
   const { connections, perClient, requestsPerMinute } = limits;
   if (address !== undefined && socket !== undefined)
     source.find([...path, 'socket'], 'there is an address already', 'use one of them');
@@ -67,6 +68,7 @@ function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
     source.find([...path, 'socket'], `${protocol} comes to an address`);
   if (protocol === 'http' && token === undefined)
     source.find([...path, 'token'], 'is missing', 'token: { file: … }');
+  if (flags.ham.includes(flags.spam)) source.find([...path, 'flags', 'ham'], 'that is the list of spam');
   const host = address?.host ?? '127.0.0.1';
   const at =
     socket === undefined
@@ -77,6 +79,7 @@ function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
     at,
     allow,
     known,
+    flags,
     limits: { connections, perClient, ...(requestsPerMinute !== undefined && { requestsPerMinute }) },
     accounts: accountsOf(accounts, [...path, 'accounts'], source),
     ...(publicName !== undefined && { publicName }),

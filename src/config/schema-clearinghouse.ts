@@ -68,6 +68,17 @@ const door = z.strictObject({
     .describe(
       '`rspamd-fuzzy`: the key of the storage; then every request has to be encrypted. Default: none is.',
     ),
+  flags: z
+    .strictObject({
+      spam: count(1, 255)
+        .prefault(1)
+        .describe('The list that is answered for what others have reported, or is bulk.'),
+      ham: listOf(count(1, 255))
+        .prefault([])
+        .describe('Lists of what is good: who writes there revokes. Every other list is of spam.'),
+    })
+    .prefault({})
+    .describe('`rspamd-fuzzy`: what the flags of its rules are, by number.'),
   token: z
     .strictObject({
       file: path().describe('A file that holds the token and nothing else; 16 characters or more.'),

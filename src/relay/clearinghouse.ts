@@ -150,7 +150,7 @@ function doorOptions(
 }
 
 function openDoor(
-  { protocol, accounts, publicName, token = '', secret, at }: DoorConfig,
+  { protocol, accounts, publicName, token = '', secret, flags, at }: DoorConfig,
   options: DoorOptions,
   { folder, accounts: registered }: { readonly folder: string; readonly accounts: RazorAccounts },
 ): Promise<Door> {
@@ -172,6 +172,7 @@ function openDoor(
       return openRspamdFuzzy({
         ...options,
         file: `${folder}/fuzzy-storage-${'port' in at ? at.port : 0}`,
+        flags: { spam: flags.spam, ham: new Set(flags.ham) },
         ...(key !== undefined && { secret: key }),
       });
     }
