@@ -12,7 +12,7 @@ const maxField = 4000;
 /** Text that is looked at, in octets of its leaves. */
 const maxTextOctets = 2 * 2 ** 20;
 /** Common test strings: the one of SpamAssassin, and ours. */
-const testStrings = [
+export const testStrings = [
   'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X',
   'XJS*POSTHOUSE*BULK*TEST*STRING*C.34X',
 ];
