@@ -96,3 +96,45 @@ clearinghouse: { relay: [{ listeners: ${listeners}, action: tag }] }
   assert.ok(!wrong.ok);
   assert.match(wrong.problems.map(formatProblem).join('\n'), /there is no listener "secnd"/);
 });
+
+test('a door has the limits that it is given, and defaults', () => {
+  const doors = [
+    '{ protocol: razor }',
+    '{ protocol: pyzor, limits: { connections: 7, perClient: 2, requestsPerMinute: 9 } }',
+  ];
+  const load = (of: readonly string[]) =>
+    loadConfig(`clearinghouse: { doors: [${of.join(', ')}] }`, {
+      file: '/p.yaml',
+      env: { hostname: 'box.example', read: () => '' },
+    });
+  const result = load(doors);
+  assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+  assert.deepEqual(
+    result.config.clearinghouse?.doors.map(({ limits }) => limits),
+    [
+      { connections: 500, perClient: 100 },
+      { connections: 7, perClient: 2, requestsPerMinute: 9 },
+    ],
+  );
+  const wrong = load(['{ protocol: pyzor, limits: { perClient: 0 } }']);
+  assert.ok(!wrong.ok);
+  assert.match(wrong.problems.map(formatProblem).join('\n'), /0 is not between 1/);
+});
+
+test('the flags of a fuzzy storage are of spam, but for those that are said to be of ham', () => {
+  const load = (flags: string) =>
+    loadConfig(`clearinghouse: { doors: [{ protocol: rspamd-fuzzy${flags} }] }`, {
+      file: '/p.yaml',
+      env: { hostname: 'box.example', read: () => '' },
+    });
+  for (const [text, expected] of [
+    ['', { spam: 1, ham: [] }],
+    [', flags: { spam: 11, ham: [12, 13] }', { spam: 11, ham: [12, 13] }],
+  ] as const) {
+    const result = load(text);
+    assert.deepEqual(result.ok && result.config.clearinghouse?.doors[0]?.flags, expected);
+  }
+  const wrong = load(', flags: { ham: 1 }');
+  assert.ok(!wrong.ok);
+  assert.match(wrong.problems.map(formatProblem).join('\n'), /that is the list of spam/);
+});

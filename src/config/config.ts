@@ -47,9 +47,17 @@ export interface DoorConfig {
   readonly at: SocketAddress | { readonly path: string };
   readonly allow: readonly Cidr[];
   readonly known: readonly Cidr[];
+  readonly limits: {
+    readonly connections: number;
+    readonly perClient: number;
+    /** For everybody; absent for the defaults, by who comes. */
+    readonly requestsPerMinute?: number;
+  };
   readonly accounts: ReadonlyMap<string, string>;
   readonly publicName?: string;
   readonly token?: string;
+  /** Numbers of rspamd's lists. */
+  readonly flags: { readonly spam: number; readonly ham: readonly number[] };
   /** The text of a key. */
   readonly secret?: string;
 }

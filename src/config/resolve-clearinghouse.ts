@@ -69,13 +69,16 @@ function hintOf(listeners: Config['listeners']): string {
 }
 
 function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
-  const { protocol, address, socket, allow, known, accounts, publicName, token, secret } = door;
+  const { protocol, address, socket, allow, known, limits, accounts, publicName, token, secret, flags } =
+    door;
+  const { connections, perClient, requestsPerMinute } = limits;
   if (address !== undefined && socket !== undefined)
     source.find([...path, 'socket'], 'there is an address already', 'use one of them');
   if (socket !== undefined && (protocol === 'pyzor' || protocol === 'rspamd-fuzzy' || protocol === 'http'))
     source.find([...path, 'socket'], `${protocol} comes to an address`);
   if (protocol === 'http' && token === undefined)
     source.find([...path, 'token'], 'is missing', 'token: { file: … }');
+  if (flags.ham.includes(flags.spam)) source.find([...path, 'flags', 'ham'], 'that is the list of spam');
   const host = address?.host ?? '127.0.0.1';
   const at =
     socket === undefined
@@ -86,6 +89,8 @@ function doorOf(door: ParsedDoor, path: KeyPath, source: Source): DoorConfig {
     at,
     allow,
     known,
+    flags,
+    limits: { connections, perClient, ...(requestsPerMinute !== undefined && { requestsPerMinute }) },
     accounts: accountsOf(accounts, [...path, 'accounts'], source),
     ...(publicName !== undefined && { publicName }),
     ...(secret !== undefined && { secret: fuzzyKeyOf(secret.file, [...path, 'secret', 'file'], source) }),

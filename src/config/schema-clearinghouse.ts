@@ -15,6 +15,18 @@ import {
 
 const everybody = { means: 'anybody could ask and report', hint: 'list the networks of your filters' };
 
+const limits = z
+  .strictObject({
+    connections: count(1, 100_000).prefault(500).describe('Connections at once.'),
+    perClient: count(1, 100_000).prefault(100).describe('Connections of one address at once.'),
+    requestsPerMinute: count(1, 100_000_000)
+      .optional()
+      .describe(
+        'Requests of one address in a minute; a filter asks once for each message of its whole site. Default: 6000, and 60000 for this machine and for `known` networks.',
+      ),
+  })
+  .prefault({});
+
 const door = z.strictObject({
   protocol: choice([
     'razor',
@@ -37,6 +49,7 @@ const door = z.strictObject({
   known: listOf(network(everybody))
     .prefault([])
     .describe('Whose reports count as those of somebody known; others begin with little trust.'),
+  limits: limits.describe('What visitors may use; what is beyond is refused. Over UDP requests alone count.'),
   accounts: path()
     .optional()
     .describe('`pyzor`: a file of `user : key` lines, who may whitelist. Default: nobody.'),
@@ -55,6 +68,17 @@ const door = z.strictObject({
     .describe(
       '`rspamd-fuzzy`: the key of the storage; then every request has to be encrypted. Default: none is.',
     ),
+  flags: z
+    .strictObject({
+      spam: count(1, 255)
+        .prefault(1)
+        .describe('The list that is answered for what others have reported, or is bulk.'),
+      ham: listOf(count(1, 255))
+        .prefault([])
+        .describe('Lists of what is good: who writes there revokes. Every other list is of spam.'),
+    })
+    .prefault({})
+    .describe('`rspamd-fuzzy`: what the flags of its rules are, by number.'),
   token: z
     .strictObject({
       file: path().describe('A file that holds the token and nothing else; 16 characters or more.'),

@@ -35,6 +35,7 @@ export class RelayClearinghouse implements AsyncDisposable {
   readonly clearinghouse: OpenClearinghouse;
   readonly #doors: readonly Door[];
   readonly #flood: Flood | undefined;
+  readonly #accounts: RazorAccounts;
   /** Names of the peers. */
   readonly #peers: readonly string[];
 
@@ -43,9 +44,11 @@ export class RelayClearinghouse implements AsyncDisposable {
     {
       doors,
       flood,
+      accounts,
       peers,
     }: {
       readonly doors: readonly Door[];
+      readonly accounts: RazorAccounts;
       readonly flood: Flood | undefined;
       readonly peers: readonly string[];
     },
@@ -53,6 +56,7 @@ export class RelayClearinghouse implements AsyncDisposable {
     this.clearinghouse = clearinghouse;
     this.#doors = doors;
     this.#flood = flood;
+    this.#accounts = accounts;
     this.#peers = peers;
   }
 
@@ -89,15 +93,18 @@ export class RelayClearinghouse implements AsyncDisposable {
     );
     const flood =
       flooding && opened.use(await openFlood({ ...flooding, folder, source: clearinghouse, clock, log }));
+    // One for all doors: they write the same file.
+    const accounts = opened.use(new RazorAccounts({ path: `${folder}/razor-accounts`, clock, log }));
     const open: Door[] = [];
     for (const door of doors) {
       const options = doorOptions(door, clearinghouse, { clock, log });
-      open.push(opened.use(await openDoor(door, options, folder)));
+      open.push(opened.use(await openDoor(door, options, { folder, accounts })));
     }
     opened.move();
     return new RelayClearinghouse(clearinghouse, {
       doors: open,
       flood,
+      accounts,
       peers: flooding?.peers.map(({ name }) => name) ?? [],
     });
   }
@@ -121,29 +128,35 @@ export class RelayClearinghouse implements AsyncDisposable {
   /** Closes the doors first, so that what was answered is counted. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#doors.map((door) => door[Symbol.asyncDispose]()));
+    await this.#accounts[Symbol.asyncDispose]();
     await this.#flood?.[Symbol.asyncDispose]();
     await this.clearinghouse[Symbol.asyncDispose]();
   }
 }
 
 function doorOptions(
-  { protocol, at, allow, known }: DoorConfig,
+  { protocol, at, allow, known, limits: { connections, perClient, requestsPerMinute } }: DoorConfig,
   clearinghouse: OpenClearinghouse,
   parts: { readonly clock: Clock; readonly log: Log },
 ): DoorOptions {
   const access = { allowed: new IpSet(allow), known: new IpSet(known) };
-  return { name: protocol, at, clearinghouse, access, limits: defaultDoorLimits, ...parts };
+  const limits = {
+    ...defaultDoorLimits,
+    connections,
+    connectionsPerClient: perClient,
+    ...(requestsPerMinute !== undefined && { requestsPerMinute, knownPerMinute: requestsPerMinute }),
+  };
+  return { name: protocol, at, clearinghouse, access, limits, ...parts };
 }
 
 function openDoor(
-  { protocol, accounts, publicName, token = '', secret, at }: DoorConfig,
+  { protocol, accounts, publicName, token = '', secret, flags, at }: DoorConfig,
   options: DoorOptions,
-  folder: string,
+  { folder, accounts: registered }: { readonly folder: string; readonly accounts: RazorAccounts },
 ): Promise<Door> {
   switch (protocol) {
     case 'razor': {
       const own = 'path' in at ? at.path : `${at.host}:${at.port}`;
-      const registered = new RazorAccounts(`${folder}/razor-accounts`);
       return openRazor({ ...options, accounts: registered, publicName: publicName ?? own });
     }
     case 'pyzor':
@@ -159,6 +172,7 @@ function openDoor(
       return openRspamdFuzzy({
         ...options,
         file: `${folder}/fuzzy-storage-${'port' in at ? at.port : 0}`,
+        flags: { spam: flags.spam, ham: new Set(flags.ham) },
         ...(key !== undefined && { secret: key }),
       });
     }

@@ -14,7 +14,7 @@ const maxField = 4000;
 const maxTextOctets = 2 ** 20;
 const maxText = 400_000;
 /** Common test strings: the one of SpamAssassin, and ours. */
-const testStrings = [
+export const testStrings = [
   'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X',
   'XJS*POSTHOUSE*BULK*TEST*STRING*C.34X',
 ];

@@ -7,6 +7,8 @@ export interface DoorLimits {
   readonly connectionsPerClient: number;
   /** Requests of one address in a minute. */
   readonly requestsPerMinute: number;
+  /** The same of this machine and of networks that are known: the filter of a whole site may be one address. */
+  readonly knownPerMinute: number;
   /** Of one message. */
   readonly octets: number;
   readonly idleMs: number;
@@ -17,6 +19,7 @@ export const defaultDoorLimits: DoorLimits = {
   connections: 500,
   connectionsPerClient: 100,
   requestsPerMinute: 6000,
+  knownPerMinute: 60_000,
   octets: 16 * 2 ** 20,
   idleMs: 30_000,
   totalMs: 120_000,

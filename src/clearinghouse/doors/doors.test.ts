@@ -30,7 +30,7 @@ test('whoever is not on the list, or comes too often, or sends too much, is not 
   });
   assert.equal(await whole(closed.port, letter).catch(() => ''), '');
   assert.equal(closed.counts.refused, 1);
-  const limits = { ...defaultDoorLimits, requestsPerMinute: 2, octets: 1000 };
+  const limits = { ...defaultDoorLimits, knownPerMinute: 2, octets: 1000 };
   const { door, asked: served } = await bench(t, openRspamdRazor, { limits });
   assert.equal(await whole(door.port, 'x'.repeat(5000)).catch(() => ''), '');
   assert.equal(await whole(door.port, letter), 'ham');

@@ -15,7 +15,7 @@ import { defaultDoorLimits } from './door.ts';
 import { FuzzyCipher, formatFuzzyKey, parseFuzzyKey } from './fuzzy-cipher.ts';
 import { FuzzyTable } from './fuzzy-table.ts';
 import { type FuzzyCommand, formatFuzzyReply, parseFuzzyCommand } from './fuzzy-wire.ts';
-import { openRspamdFuzzy } from './rspamd-fuzzy.ts';
+import { type FuzzyFlags, openRspamdFuzzy } from './rspamd-fuzzy.ts';
 
 const verbs = ['check', 'write', 'delete', 'stat', 'ping'] as const;
 
@@ -224,14 +224,20 @@ async function ask(port: number, datagram: Buffer, patienceMs = 400): Promise<Bu
 
 async function open(
   t: TestContext,
-  { file = '', known = ['127.0.0.0/8'], secret }: { file?: string; known?: string[]; secret?: Buffer } = {},
+  {
+    file = '',
+    known = ['127.0.0.0/8'],
+    secret,
+    flags,
+  }: { file?: string; known?: string[]; secret?: Buffer; flags?: FuzzyFlags } = {},
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-fuzzy-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const said: string[] = [];
+  const state: { verdict: Verdict } = { verdict: unknown };
   const answer = async (verb: string, keys: unknown): Promise<Verdict> => {
     said.push(`${verb} ${JSON.stringify(keys).slice(0, 60)}`);
-    return unknown;
+    return state.verdict;
   };
   const clearinghouse: Clearinghouse = {
     check: (subject) => answer('check', subject),
@@ -251,8 +257,9 @@ async function open(
     log,
     file: path,
     ...(secret !== undefined && { secret }),
+    ...(flags !== undefined && { flags }),
   });
-  return { door, said, log, path };
+  return { door, said, log, path, state };
 }
 
 test('written, found, counted, deleted, and there after a restart', async (t) => {
@@ -302,5 +309,29 @@ test('a storage with a key answers nothing that is not encrypted', async (t) => 
   );
   const reply = await ask(door.port, datagram);
   assert.equal(opened(reply ?? Buffer.alloc(0)).readInt32LE(0), 42);
+  await door[Symbol.asyncDispose]();
+});
+
+test('what is put on a list of ham is a revocation, and is found there', async (t) => {
+  const { door, said, state } = await open(t, { flags: { spam: 7, ham: new Set([2]) } });
+  await ask(door.port, commandOf({ verb: 'write', flag: 2 }));
+  assert.equal((await ask(door.port, commandOf({ verb: 'check' })))?.readUInt32LE(4), 2);
+  assert.equal((await ask(door.port, commandOf({ verb: 'delete', flag: 2 })))?.readFloatLE(12), 1);
+  await ask(door.port, commandOf({ verb: 'write', flag: 3 }));
+  assert.equal((await ask(door.port, commandOf({ verb: 'check' })))?.readUInt32LE(4), 3);
+  assert.deepEqual(
+    said.map((line) => line.split(' ')[0]),
+    ['revoke', 'report'],
+  );
+  const other = commandOf({ verb: 'check', digest: digestOf(9) });
+  for (const [verdict, flag] of [
+    [{ ...unknown, isReported: true, reported: 3 }, 7],
+    [{ ...unknown, isBulk: true, count: 40 }, 7],
+    [{ ...unknown, isBulk: true, isAllowed: true }, 0],
+    [unknown, 0],
+  ] as const) {
+    state.verdict = verdict;
+    assert.equal((await ask(door.port, other))?.readUInt32LE(4), flag, JSON.stringify(verdict));
+  }
   await door[Symbol.asyncDispose]();
 });

@@ -1,4 +1,4 @@
-import { canonicalIp } from '../../base/index.ts';
+import { canonicalIp, isLoopback } from '../../base/index.ts';
 import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './door.ts';
 import { Rates } from './rates.ts';
 
@@ -46,8 +46,10 @@ export class Gate {
   }
 
   /** Counts a request; false when it is one too many. */
-  admits({ address }: Visitor): boolean {
-    const isAdmitted = this.#rates.admits(address, this.#options.limits.requestsPerMinute);
+  admits({ address, isKnown }: Visitor): boolean {
+    const { requestsPerMinute, knownPerMinute } = this.#options.limits;
+    const limit = isKnown || isLoopback(address) ? knownPerMinute : requestsPerMinute;
+    const isAdmitted = this.#rates.admits(address, limit);
     if (isAdmitted) this.counts.requests++;
     else this.counts.refused++;
     return isAdmitted;

@@ -45,7 +45,7 @@ const head = (length: number, more = '') =>
   `POST /check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n${more}Content-Length: ${length}\r\n\r\n`;
 
 test('HTTP: wrong tokens use up the requests of an address, and one too many is told so', async (t) => {
-  const limits = { ...defaultDoorLimits, requestsPerMinute: 2 };
+  const limits = { ...defaultDoorLimits, knownPerMinute: 2 };
   const { door, asked } = await bench(t, (options) => openHttpDoor({ ...options, limits, token }));
   const ask = async (authorization: string) =>
     (

@@ -1,46 +1,92 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Clock, type Log, systemClock } from '../../base/index.ts';
+import { syncFolder, writeSynced } from '../files.ts';
 import { hexBase64 } from '../keys/razor-text.ts';
+import { Rates } from './rates.ts';
+
+export interface RazorAccountsOptions {
+  /** Without one they are forgotten at the end. */
+  readonly path?: string;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Accounts that there can be. */
+  readonly most?: number;
+}
 
 const maxAccounts = 100_000;
+/** New accounts of one address. */
+const most = { inMinute: 5, inDay: 50 } as const;
+const dayMs = 86_400_000;
+/** After so many days an account whose password nobody has proved may give its place. */
+const unprovedDays = 90;
+/** Accounts are written together, this long after the first of them; where that fails, again after the other. */
+const [writeMs, againMs] = [1000, 60_000] as const;
 const form = /^[\w.@+-]{1,64}$/;
+
+interface Account {
+  readonly password: string;
+  /** The day it was made, since 1970; absent once somebody has proved the password. */
+  readonly unprovedSince?: number;
+}
 
 /**
  * Who registered with Razor. The protocol's proof needs the password itself, so it is kept as it is: the file is for
  * nobody else, and these passwords are good for reporting only.
+ *
+ * An account is good before it is written down, a second later and together with others: a crash in between loses it,
+ * and clients then register again by themselves. Disposal writes what is left.
  */
-export class RazorAccounts {
-  readonly #path: string | undefined;
-  readonly #passwords = new Map<string, string>();
-  #writing: Promise<unknown> = Promise.resolve();
+export class RazorAccounts implements AsyncDisposable {
+  readonly #options: RazorAccountsOptions;
+  readonly #clock: Clock;
+  readonly #accounts = new Map<string, Account>();
+  readonly #inMinute: Rates;
+  readonly #inDay: Rates;
+  #isChanged = false;
+  #cancel: (() => void) | undefined;
+  #writing: Promise<void> = Promise.resolve();
 
-  /** Without a path they are forgotten at the end. Throws for a file that is there and is none of accounts. */
-  constructor(path?: string) {
-    this.#path = path;
+  /** Throws the system's error for a file that cannot be read. */
+  constructor(options: RazorAccountsOptions = {}) {
+    this.#options = options;
+    const { path, clock = systemClock } = options;
+    this.#clock = clock;
+    this.#inMinute = new Rates(clock);
+    this.#inDay = new Rates(clock, dayMs);
     const text = path === undefined ? undefined : readIfThere(path);
     for (const line of text?.split('\n') ?? []) {
-      const [user = '', password = ''] = line.split(':');
-      if (form.test(user) && password !== '') this.#passwords.set(user, password);
+      const [user = '', password = '', day = ''] = line.split(':');
+      if (!form.test(user) || password === '') continue;
+      this.#accounts.set(user, { password, ...(/^\d{1,7}$/.test(day) && { unprovedSince: Number(day) }) });
     }
   }
 
-  /** A new account, with what was not given made up; undefined where the name is taken, odd, or there are too many. */
-  async register(
-    user?: string,
-    password?: string,
-  ): Promise<{ readonly user: string; readonly password: string } | undefined> {
+  /**
+   * A new account, with what was not given made up; undefined where the name is taken, odd, or there are too many, of
+   * that address or at all.
+   */
+  register(
+    address: string,
+    { user, password }: { readonly user?: string | undefined; readonly password?: string | undefined },
+  ): { readonly user: string; readonly password: string } | undefined {
     const name = user ?? `user${randomBytes(6).toString('hex')}`;
     const secret = password ?? randomBytes(9).toString('hex');
     if (!form.test(name) || !/^[\x21-\x39\x3b-\x7e]{1,64}$/.test(secret)) return undefined;
-    if (this.#passwords.has(name) || this.#passwords.size >= maxAccounts) return undefined;
-    this.#passwords.set(name, secret);
-    await this.#write();
+    if (this.#accounts.has(name)) return undefined;
+    if (!this.#inMinute.admits(address, most.inMinute) || !this.#inDay.admits(address, most.inDay))
+      return undefined;
+    const today = Math.floor(this.#clock.now() / dayMs);
+    if (!this.#hasRoom(today)) return undefined;
+    this.#accounts.set(name, { password: secret, unprovedSince: today });
+    this.#changed();
     return { user: name, password: secret };
   }
 
   has(user: string): boolean {
-    return this.#passwords.has(user);
+    return this.#accounts.has(user);
   }
 
   /** Whether the answer to a challenge proves the password. */
@@ -48,23 +94,64 @@ export class RazorAccounts {
     user: string,
     { challenge, answer }: { readonly challenge: string; readonly answer: string },
   ): boolean {
-    const password = this.#passwords.get(user);
-    if (password === undefined) return false;
+    const account = this.#accounts.get(user);
+    if (account === undefined) return false;
+    const { password } = account;
     const wanted = Buffer.from(razorProof(password, challenge));
     const given = Buffer.from(answer);
-    return given.length === wanted.length && timingSafeEqual(given, wanted);
+    const isProved = given.length === wanted.length && timingSafeEqual(given, wanted);
+    if (isProved && account.unprovedSince !== undefined) {
+      this.#accounts.set(user, { password });
+      this.#changed();
+    }
+    return isProved;
   }
 
-  async #write(): Promise<void> {
-    const path = this.#path;
-    if (path === undefined) return;
-    const next = this.#writing.then(async () => {
-      const text = [...this.#passwords].map(([user, password]) => `${user}:${password}\n`).join('');
-      await writeFile(`${path}.new`, text, { mode: 0o600 });
-      await rename(`${path}.new`, path);
+  /** Writes what is not written yet. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#cancel?.();
+    await this.#writing;
+    await this.#write();
+    this.#cancel?.();
+  }
+
+  /** Where it is full, the oldest account that nobody came back to gives its place. */
+  #hasRoom(today: number): boolean {
+    if (this.#accounts.size < (this.#options.most ?? maxAccounts)) return true;
+    for (const [user, { unprovedSince = today }] of this.#accounts)
+      if (today - unprovedSince >= unprovedDays) return this.#accounts.delete(user);
+    return false;
+  }
+
+  #changed(): void {
+    this.#isChanged = true;
+    this.#writeAfter(writeMs);
+  }
+
+  #writeAfter(delayMs: number): void {
+    this.#cancel ??= this.#clock.after(delayMs, () => {
+      this.#cancel = undefined;
+      this.#writing = this.#writing.then(() => this.#write());
     });
-    this.#writing = next.catch(() => {});
-    await next;
+  }
+
+  /** In the place of what was there, or not at all. */
+  async #write(): Promise<void> {
+    const { path, log } = this.#options;
+    if (path === undefined || !this.#isChanged) return;
+    this.#isChanged = false;
+    const lines = [...this.#accounts].map(([user, { password, unprovedSince }]) =>
+      unprovedSince === undefined ? `${user}:${password}\n` : `${user}:${password}:${unprovedSince}\n`,
+    );
+    try {
+      await writeSynced(`${path}.new`, [Buffer.from(lines.join(''))]);
+      await rename(`${path}.new`, path);
+      await syncFolder(dirname(path));
+    } catch (error) {
+      this.#isChanged = true;
+      log?.error('razor-accounts-unwritable', { path, because: String(error) });
+      this.#writeAfter(againMs);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { defaultDoorLimits } from './door.ts';
 import { openRazor } from './razor.ts';
 import { RazorAccounts, razorProof } from './razor-accounts.ts';
 import { bench, dial, spam } from './testing.ts';
@@ -131,4 +132,18 @@ test('Razor: a batch of nothing is answered', async (t) => {
   );
   assert.deepEqual(replies.slice(1, 4), ['err=202\r\n', 'err=202\r\n', 'err=202\r\n']);
   assert.match(replies[4] ?? '', /^err=202\r\n/);
+});
+
+test('Razor: a command is one request, and one too many ends the connection', async (t) => {
+  const { door } = await bench(t, (options) =>
+    openRazor({
+      ...options,
+      limits: { ...defaultDoorLimits, knownPerMinute: 3 },
+      accounts: new RazorAccounts(),
+      publicName: 'x.y:1',
+    }),
+  );
+  const replies = await razorSession(door.port, 'a=c\r\n', 'a=c\r\n', 'a=c\r\n', 'a=c\r\n');
+  assert.deepEqual(replies.slice(1), ['err=202\r\n', 'err=202\r\n', 'err=202\r\n', 'closed']);
+  assert.deepEqual(door.counts, { requests: 3, refused: 1, faults: 0 });
 });

@@ -121,7 +121,7 @@ class RazorSession {
         case 'revoke':
           return await this.#revoke(query);
         case 'reg':
-          return await this.#register(query);
+          return this.#register(query);
         case 'ai':
           return this.#begin(query);
         case 'auth':
@@ -167,11 +167,11 @@ class RazorSession {
     }
   }
 
-  async #register(query: Sis): Promise<string> {
+  #register(query: Sis): string {
     const { accounts } = this.#options;
     const user = query.get('user');
     if (user !== undefined && accounts.has(user)) return 'err=210';
-    const made = await accounts.register(user, query.get('pass'));
+    const made = accounts.register(this.#visitor.address, { user, password: query.get('pass') });
     return made === undefined ? 'err=211' : formatSis({ pass: made.password, res: 1, user: made.user });
   }
 

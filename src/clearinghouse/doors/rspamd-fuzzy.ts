@@ -13,10 +13,21 @@ export interface FuzzyDoorOptions extends DoorOptions {
   readonly secret?: Uint8Array;
   /** Where it is kept over a restart. */
   readonly file: string;
+  /** What the numbers of rspamd's lists mean. Default: all of them are of spam. */
+  readonly flags?: FuzzyFlags;
   /** Digests at most; a power of two. Some 480 octets each. */
   readonly capacity?: number;
 }
 
+/** What numbered lists are. */
+export interface FuzzyFlags {
+  /** The list that is answered where the clearinghouse knows a digest and the storage does not. */
+  readonly spam: number;
+  /** Lists of what is good; every other one is of spam. */
+  readonly ham: ReadonlySet<number>;
+}
+
+const allSpam: FuzzyFlags = { spam: 1, ham: new Set() };
 const defaultCapacity = 65_536;
 const expirySeconds = 90 * 86_400;
 const saveMs = 60_000;
@@ -109,21 +120,29 @@ class FuzzyStorage implements AsyncDisposable {
     const found = this.#table.find(command, now);
     if (found !== undefined) return found;
     const verdict = await this.#ask('check', command, visitor);
-    if (verdict === undefined || verdict.isAllowed || !verdict.isReported) return miss;
+    if (verdict === undefined || verdict.isAllowed || !(verdict.isReported || verdict.isBulk)) return miss;
     return {
       value: Math.max(1, Math.round(verdict.reported)),
-      flag: 1,
+      flag: (this.#options.flags ?? allSpam).spam,
       probability: 1,
       digest: command.digest,
     };
   }
 
   async #tell(command: FuzzyCommand, visitor: Visitor): Promise<FuzzyReply> {
-    const isReport = command.verb === 'write' && command.value > 0;
-    const verdict = await this.#ask(isReport ? 'report' : 'revoke', command, visitor);
-    return verdict === undefined
-      ? { ...miss, value: overloaded }
-      : { ...miss, flag: command.flag, probability: 1 };
+    const done = { ...miss, flag: command.flag, probability: 1 };
+    const verb = this.#wordOf(command);
+    if (verb === undefined) return done;
+    const verdict = await this.#ask(verb, command, visitor);
+    return verdict === undefined ? { ...miss, value: overloaded } : done;
+  }
+
+  /** Who puts something on a list of what is good revokes it; who takes it from there has not called it spam. */
+  #wordOf({ verb, value, flag }: FuzzyCommand): 'report' | 'revoke' | undefined {
+    const isAdded = verb === 'write' && value > 0;
+    const { ham } = this.#options.flags ?? allSpam;
+    if (ham.has(flag)) return isAdded ? 'revoke' : undefined;
+    return isAdded ? 'report' : 'revoke';
   }
 
   /** Undefined where the clearinghouse has no time. */

@@ -147,15 +147,18 @@ export class DoorConnection {
   readonly #door: DoorSide;
   #rest: Buffer = Buffer.alloc(0);
   #isOver = false;
+  #hasAsked = false;
 
   constructor(socket: Socket, door: DoorSide) {
     this.#socket = socket;
     this.#door = door;
   }
 
-  /** Another request of the same connection; false when it is one too many. */
+  /** Another request of the same connection; false when it is one too many. The first was counted when it came. */
   nextRequest(): boolean {
-    return this.#door.admits();
+    const isFirst = !this.#hasAsked;
+    this.#hasAsked = true;
+    return isFirst || this.#door.admits();
   }
 
   fault(): void {
