@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { type Clock, manualClock, memoryLog, systemClock } from '../base/index.ts';
 import { ClearinghouseBusy } from './ask.ts';
 import { defaultThresholds } from './engine-options.ts';
+import { legacyKeys } from './keys/keys.ts';
 import { openClearinghouse } from './open.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
@@ -73,12 +74,17 @@ test('GTUBE and our own test string are a fixed hit', async (t) => {
     const octets = Buffer.from(`Subject: test\r\n\r\n${text}\r\n`);
     const verdict = await clearinghouse.check({ kind: 'message', octets }, source(1));
     assert.deepEqual([verdict.via, verdict.confidence, verdict.isBulk], ['test', 100, true]);
+    const parts = `Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n${text}\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>hello\r\n--b--\r\n`;
+    const unseen = await clearinghouse.check({ kind: 'message', octets: Buffer.from(parts) }, source(1));
+    assert.equal(unseen.via, 'test');
+    const keys = legacyKeys(octets).filter(({ scheme }) => scheme === 'razor4');
+    for (const verb of ['check', 'report', 'revoke'] as const)
+      assert.equal((await clearinghouse[verb]({ kind: 'keys', keys }, source(1))).via, 'test');
   }
 });
 
 test('who sends a key alone hears of the cluster of the whole message', async (t) => {
   await using clearinghouse = await open(await folderOf(t));
-  const { legacyKeys } = await import('./keys/keys.ts');
   for (let n = 0; n < 12; n++) await clearinghouse.check(message(n), source(n));
   const keys = legacyKeys(message(3).octets).filter(({ scheme }) => scheme === 'pyzor');
   const verdict = await clearinghouse.check({ kind: 'keys', keys }, source(99));

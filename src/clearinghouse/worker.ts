@@ -7,6 +7,8 @@ import type { EngineOptions, Read } from './engine-options.ts';
 import { hasPictures, imageHashes } from './features/image.ts';
 import { bodyDigest, legacyKeys } from './keys/keys.ts';
 import { StateFiles } from './state.ts';
+import { TestKeys, testKeysIn } from './test-keys.ts';
+import { testVerdict } from './verdict.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
 /** The thread that reads messages and counts copies, so that no session waits for it. */
@@ -29,6 +31,7 @@ const options: EngineOptions = {
   note: (entry) => files.note(entry),
 };
 const engine = new Engine(options);
+const testKeys = new TestKeys();
 const countsOf = createHash('sha256').update(data.key).update(`${data.memory}`).digest('hex');
 const files = new StateFiles(data.folder, engine, countsOf);
 const restored = await files.open();
@@ -65,6 +68,7 @@ type Asked = Question & { readonly kind: 'ask' };
 async function answer({ verb, subject, source, check, now }: Asked): Promise<Verdict | undefined> {
   const side = verb === 'report' ? 'reported' : 'revoked';
   if (subject.kind === 'keys') {
+    if (verb !== 'allow' && verb !== 'disallow' && testKeys.isTest(subject.keys)) return testVerdict;
     if (verb === 'report' || verb === 'revoke') return engine.sayKeys(side, subject.keys, { source, now });
     const known = engine.checkKeys(subject.keys, now);
     return verb === 'check' || verb === 'learn' ? known : allow(known.cluster, verb, now);
@@ -75,6 +79,7 @@ async function answer({ verb, subject, source, check, now }: Asked): Promise<Ver
     return engine.sayCluster(side, subject.cluster, { source, now });
   }
   const read = await readOf(subject.octets, source.recipients);
+  if (read.content.isTest) testKeys.add(testKeysIn(subject.octets));
   if (verb === 'check') return engine.check(read, source, { ...check, now });
   if (verb === 'report' || verb === 'revoke') return engine.say(side, read, { source, now });
   if (verb === 'learn') engine.learn(read, source);

@@ -47,7 +47,9 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
     ...(sender !== undefined && { senderDomain: sender }),
     ...(listId !== undefined && { listId }),
     ...(fields.has('message-id') && { letter: `${fields.get('message-id')}\n${fields.get('to') ?? ''}` }),
-    isTest: testStrings.some((text) => seen.text.includes(text)),
+    isTest: testStrings.some(
+      (text) => seen.text.includes(text) || leaves.some((leaf) => hasText(leaf, text)),
+    ),
     isTruncated: isTruncated || seen.isTruncated || whole.length < seen.text.length,
   };
 }
@@ -82,6 +84,12 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
 function domainsOf(addresses: readonly (string | undefined)[]): ReadonlySet<string> {
   const hosts = addresses.slice(0, 50).map((address = '') => address.slice(address.lastIndexOf('@') + 1));
   return new Set(hosts.flatMap((host) => registrable(host) ?? []));
+}
+
+/** Also where a reader does not see it: in the other form of what he sees, or in a file. */
+function hasText({ type, octets }: Leaf, text: string): boolean {
+  if (!type.startsWith('text/')) return false;
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).includes(text);
 }
 
 /** What stands around the last `@`. */
