@@ -23,6 +23,7 @@ import { type Copy, classNames, generateClass, type Plan } from './generate.ts';
 import { hamShares, pairShares } from './pairs.ts';
 import { peers, type ReadText, readable } from './peers/index.ts';
 import { openDetector as openPosthouse, readText as readAsPosthouse } from './posthouse.ts';
+import { pyzorPerSecond } from './pyzor-speed.ts';
 import { type Recognition, recognise } from './recognition.ts';
 import { corpusInFileOrder, largeMessages, measureMemory, measureSpeed } from './speed.ts';
 
@@ -189,6 +190,11 @@ async function speed(bench: Bench): Promise<number> {
     if (!isMissed) continue;
     missed++;
     console.log(`MISSED (at least ${leastPerSecond}/s in file order, p99 under ${mostP99Ms} ms at 100 KB)`);
+  }
+  const perSecond = pyzorPerSecond(corpus);
+  if (perSecond !== undefined) {
+    bench.record('speed-peer', { peer: 'pyzor', perSecond });
+    console.log(`\nbeside it Pyzor's own client, its digest alone, one process: ${perSecond}/s`);
   }
   return missed;
 }

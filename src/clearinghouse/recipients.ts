@@ -4,8 +4,8 @@ import type { Hash } from './features/hash.ts';
 
 /** Targets of one report that are counted. */
 const mostTargets = 1000;
-/** Whom nobody knows can make up recipients: of each cluster so many count of one of them, which is less than bulk. */
-const mostOfStranger = 8;
+/** Whom nobody knows can make up recipients: of each cluster so many count of one of them. */
+const mostOfStranger = 500;
 
 /** Whom a copy goes to, as hashes. */
 export class Recipients {
