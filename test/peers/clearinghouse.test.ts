@@ -88,7 +88,7 @@ peerTest('pyzor reports, checks and hears of what others saw whole', ['pyzor'], 
   await writeFile(accounts, `anna : ${key}\n`);
   const posthouse = await clearinghouse(peers, [
     { protocol: 'pyzor', address: '127.0.0.1:0', accounts },
-    { protocol: 'dccifd', address: '127.0.0.1:0' },
+    { protocol: 'dccifd', address: '127.0.0.1:0', known: '127.0.0.1' },
   ]);
   const port = posthouse.port('pyzor');
   const home = await peers.folder('pyzor');
@@ -116,7 +116,7 @@ peerTest('pyzor reports, checks and hears of what others saw whole', ['pyzor'], 
 
 peerTest('counts are there after kill -9, but for the last second', [], async (peers) => {
   const data = await peers.folder('data');
-  const door = { protocol: 'dccifd', address: '127.0.0.1:0' };
+  const door = { protocol: 'dccifd', address: '127.0.0.1:0', known: '127.0.0.1' };
   const first = await clearinghouse(peers, [door], data);
   const text = campaign(6);
   for (let n = 0; n < 15; n++) await dcc(first.port('dccifd'), copy(text, n), n);
