@@ -6,7 +6,7 @@ const rule = /^(?:-- ?|[_=*~-]{10,})\r?$/;
 const mostLines = 30;
 const mostWords = 80;
 /** Without so many words before it, it is the text; where it does not say whose it is, without as many as it has. */
-const leastBefore = { named: 3, unnamed: 20 } as const;
+const leastBefore = { named: 1, unnamed: 20 } as const;
 const target = /https?:\/\/([^\s/:<>"']+)|www\.[^\s/:<>"']+|@([\w.-]+)/gi;
 
 /**
