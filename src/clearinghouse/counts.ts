@@ -160,12 +160,13 @@ export class Counts {
     const generation = this.clusters.generationOf(cluster);
     for (const [at, key] of keys.entries()) {
       const feature = keyFeatures[at] ?? 0;
-      // What was said of a key alone is about the message that has it.
-      const isOther = (other: number, otherGeneration: number) =>
-        this.clusters.generationOf(other) === otherGeneration &&
-        this.clusters.current(other) !== cluster &&
-        !this.clusters.isBare(other);
-      this.#aliases.set(key, { cluster, feature, generation }, isOther);
+      // Of several campaigns that have it the largest is the one that is asked about most.
+      const isStronger = (other: number, otherGeneration: number) => {
+        const current = this.clusters.current(other);
+        const isThere = this.clusters.generationOf(other) === otherGeneration && current !== cluster;
+        return isThere && this.clusters.copiesOf(current) > this.clusters.copiesOf(cluster);
+      };
+      this.#aliases.set(key, { cluster, feature, generation }, isStronger);
     }
     return cluster;
   }

@@ -185,7 +185,10 @@ export class Engine {
   #joined(cluster: number, other: number | undefined, now: number): number {
     const { clusters } = this.#counts;
     if (other === undefined || other === cluster) return cluster;
-    if (this.#counts.isAllowed(cluster) !== this.#counts.isAllowed(other)) return cluster;
+    const isAllowed = this.#counts.isAllowed(other);
+    // What an operator has allowed by a key is the message that has it.
+    if (clusters.isBare(other) && isAllowed) this.#counts.do({ kind: 'allow', cluster, isAllowed, now });
+    if (this.#counts.isAllowed(cluster) !== isAllowed) return cluster;
     const isPart = clusters.isBare(other) || clusters.copiesOf(other) <= clusters.copiesOf(cluster);
     const [from, to] = isPart ? [other, cluster] : [cluster, other];
     return this.#counts.do({ kind: 'join', from, to, now }) ?? cluster;
@@ -244,7 +247,9 @@ export class Engine {
 
   #copy(match: Match | undefined, lists: Lists, { read, source, now, begins = false }: Counting): Copy {
     const letter = read.exact && read.content.letter && `${read.exact} ${read.content.letter}`;
-    const recipients = this.#recipients.of(source, letter);
+    const all = this.#recipients.of(source, letter);
+    // A message to many is a cluster at once, but not on the word of somebody whom nobody knows.
+    const recipients = match === undefined && !source.isKnown ? all.slice(0, bulkAtOnce - 1) : all;
     // What nothing is like has no cluster that keys could lead to; those of the same body lead there already.
     const isKnown =
       match === undefined ? recipients.length < bulkAtOnce : match.via === 'exact' && match.ref > 0;
@@ -354,11 +359,10 @@ function isOfOneMessage({ scheme }: LegacyKey): boolean {
 }
 
 const noLists: Lists = [[], [], [], [], [], []];
-/** A few words and nothing else: no file, no picture, nowhere to go but to who has written it. */
-function isNote({ words, actions, senderDomain = '' }: Content, lists: Lists): boolean {
+/** A few words and nothing else: no file, no picture, nowhere to go. */
+function isNote({ words, actions }: Content, lists: Lists): boolean {
   const has = (kind: Kind) => (lists[kinds[kind]]?.length ?? 0) > 0;
-  const isOwn = (action: string) => /^[a-z]+:(?:.*@)?([^/]*)/.exec(action)?.[1] === senderDomain;
-  return words.length < shortText && !has('chunks') && !has('images') && actions.every(isOwn);
+  return words.length < shortText && !has('chunks') && !has('images') && actions.length === 0;
 }
 
 /** Whose words they are: who writes under many names of one domain is one. */

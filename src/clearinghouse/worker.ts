@@ -7,7 +7,7 @@ import type { EngineOptions, Read } from './engine-options.ts';
 import { hasPictures, imageHashes } from './features/image.ts';
 import { bodyDigest, legacyKeys } from './keys/keys.ts';
 import { StateFiles } from './state.ts';
-import { TestKeys, testKeysIn } from './test-keys.ts';
+import { TestKeys } from './test-keys.ts';
 import { testVerdict } from './verdict.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
@@ -79,7 +79,6 @@ async function answer({ verb, subject, source, check, now }: Asked): Promise<Ver
     return engine.sayCluster(side, subject.cluster, { source, now });
   }
   const read = await readOf(subject.octets, source.recipients);
-  if (read.content.isTest) testKeys.add(testKeysIn(subject.octets));
   if (verb === 'check') return engine.check(read, source, { ...check, now });
   if (verb === 'report' || verb === 'revoke') return engine.say(side, read, { source, now });
   if (verb === 'learn') engine.learn(read, source);

@@ -53,14 +53,18 @@ function* inMbox(octets: Buffer): Generator<Uint8Array> {
   for (let at = 0; at < octets.length; ) {
     const begin = octets.indexOf(10, at) + 1;
     if (begin === 0) return;
-    const next = ['\n\nFrom ', '\r\n\r\nFrom ']
-      .map((mark) => ({ found: octets.indexOf(mark, begin - 1), length: mark.length }))
-      .filter(({ found }) => found >= 0)
-      .sort((a, b) => a.found - b.found)[0];
-    const end = next === undefined ? octets.length : next.found + next.length - 5;
+    let end = octets.indexOf('\nFrom ', begin) + 1;
+    while (end > 0 && !isBehindEmptyLine(octets, end)) end = octets.indexOf('\nFrom ', end) + 1;
+    if (end === 0) end = octets.length;
     if (end > begin) yield octets.subarray(begin, end);
     at = end;
   }
+}
+
+/** Whether the line that begins here has an empty one before it. */
+function isBehindEmptyLine(octets: Buffer, at: number): boolean {
+  const before = octets[at - 2] === 13 ? at - 2 : at - 1;
+  return octets[before - 1] === 10;
 }
 
 async function* once(octets: Uint8Array): AsyncGenerator<Uint8Array> {

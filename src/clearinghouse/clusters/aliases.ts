@@ -1,9 +1,6 @@
 /** Places that one key may be in. */
 const ways = 4;
 
-/** In the place of a cluster: several have the key, so it tells nothing. */
-const several = -1;
-
 /** Where a key leads. */
 export interface Alias {
   readonly cluster: number;
@@ -13,8 +10,7 @@ export interface Alias {
 
 /**
  * From the keys of others (Razor, Pyzor, whole bodies) to clusters, in fixed memory: the oldest of a bucket goes. A
- * cluster whose number was given to another one is not found by the keys of before, and what several clusters have
- * leads nowhere.
+ * cluster whose number was given to another one is not found by the keys of before.
  */
 export class Aliases {
   readonly #buckets: number;
@@ -35,11 +31,11 @@ export class Aliases {
 
   static readonly octetsEach = 24;
 
-  /** `isOther` says of a cluster that had the key before whether it is there still and another one. */
+  /** `isStronger` says of a cluster that had the key before whether it keeps it. */
   set(
     key: number,
     { cluster, feature, generation }: Alias & { readonly generation: number },
-    isOther: (cluster: number, generation: number) => boolean,
+    isStronger: (cluster: number, generation: number) => boolean,
   ): void {
     const from = this.#bucket(key);
     let place = from + (this.#turn++ & (ways - 1));
@@ -49,12 +45,8 @@ export class Aliases {
         break;
       }
     }
-    const before = this.#clusters[place] ?? 0;
     const isKnown = this.#keys[place] === key;
-    if (isKnown && (before === several || isOther(before, this.#generations[place] ?? 0))) {
-      this.#clusters[place] = several;
-      return;
-    }
+    if (isKnown && isStronger(this.#clusters[place] ?? 0, this.#generations[place] ?? 0)) return;
     this.#keys[place] = key;
     this.#clusters[place] = cluster;
     this.#generations[place] = generation;
@@ -67,7 +59,7 @@ export class Aliases {
     for (let at = from; at < from + ways; at++) {
       if (this.#keys[at] !== key) continue;
       const cluster = this.#clusters[at] ?? 0;
-      if (cluster === several || generationOf(cluster) !== this.#generations[at]) return undefined;
+      if (generationOf(cluster) !== this.#generations[at]) return undefined;
       return { cluster, feature: this.#features[at] ?? 0 };
     }
     return undefined;

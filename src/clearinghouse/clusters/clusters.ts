@@ -349,6 +349,8 @@ export class Clusters {
   }
 
   #join(cluster: number, { lists, recipients, now }: Sighting): void {
+    // By what it was before this copy, as whoever has looked since then has seen it.
+    this.#recipients.turn(cluster, now, this.#rows.halfLifeOf(cluster));
     const counted = (this.#rows.counted[cluster] ?? 0) + 1;
     this.#rows.counted[cluster] = counted;
     this.#rows.copies[cluster] = (this.#rows.copies[cluster] ?? 0) + 1;

@@ -39,7 +39,7 @@ export class DistinctCounts {
 
   /** How many there are, `halfLifeMs` being the time in which those of before are forgotten. */
   count(subject: number, at: number, halfLifeMs: number): number {
-    this.#turn(subject, at, halfLifeMs);
+    this.turn(subject, at, halfLifeMs);
     const from = subject * registers;
     const recent = estimate(this.#now, from);
     const elapsed = Math.min(1, Math.max(0, (at - (this.#begunAt[subject] ?? 0)) / halfLifeMs));
@@ -63,7 +63,7 @@ export class DistinctCounts {
     to: { readonly subject: number; readonly halfLifeMs: number },
     at: number,
   ): void {
-    for (const { subject, halfLifeMs } of [from, to]) this.#turn(subject, at, halfLifeMs);
+    for (const { subject, halfLifeMs } of [from, to]) this.turn(subject, at, halfLifeMs);
     for (const sketch of [this.#now, this.#before])
       for (let place = 0; place < registers; place++) {
         const rank = sketch[from.subject * registers + place] ?? 0;
@@ -75,7 +75,7 @@ export class DistinctCounts {
 
   /** What is counted of it, for others; what was seen in the generation before is left out once it has faded. */
   sketch(subject: number, at: number, halfLifeMs: number): Uint8Array {
-    this.#turn(subject, at, halfLifeMs);
+    this.turn(subject, at, halfLifeMs);
     const from = subject * registers;
     const sketch = this.#now.slice(from, from + registers);
     if (at - (this.#begunAt[subject] ?? 0) > halfLifeMs / 2) return sketch;
@@ -86,19 +86,23 @@ export class DistinctCounts {
     return [this.#now, this.#before, this.#begunAt];
   }
 
-  /** A new generation begins when the time of the one under way is over. */
-  #turn(subject: number, at: number, halfLifeMs: number): void {
+  /**
+   * A new generation begins when the time of the one under way is over. Before recipients are added it has to be called
+   * at their time. It may be called at any time between: that changes nothing, so what is played again comes to the same.
+   */
+  turn(subject: number, at: number, halfLifeMs: number): void {
     const begun = this.#begunAt[subject] ?? 0;
     // By a clock that was ahead; from now on it fades as it should.
     if (begun > at) this.#begunAt[subject] = at;
     if (at - begun < halfLifeMs) return;
     const from = subject * registers;
-    const isNext = at - begun < 2 * halfLifeMs;
+    const generations = Math.floor((at - begun) / halfLifeMs);
+    const isNext = generations === 1;
     for (let place = from; place < from + registers; place++) {
       this.#before[place] = isNext ? (this.#now[place] ?? 0) : 0;
       this.#now[place] = 0;
     }
-    this.#begunAt[subject] = isNext ? begun + halfLifeMs : at;
+    this.#begunAt[subject] = begun + generations * halfLifeMs;
   }
 }
 

@@ -155,20 +155,17 @@ test('a hundred thousand parts, deep nesting and bombs cost little', () => {
 const sentence =
   'this is what somebody has to say to the others about the matter that was raised yesterday evening ';
 const footers: Readonly<Record<string, readonly [text: string, isLeftOut: boolean]>> = {
-  'a signature': ['-- \nAnna Abel\nHead of Things\nwww.office.example\nanna@office.example\n', true],
-  'the footer of a list': [
-    `${'_'.repeat(47)}\nlinux mailing list\nlinux@lists.example.org\nhttp://lists.example.org/listinfo/linux\n`,
-    true,
-  ],
-  'a signature that leads elsewhere': ['-- \nBuy at http://shop.example.com today\n', false],
+  'a signature': ['-- \nAnna Abel\nHead of Things\nanna@office.example\n', true],
+  'a signature with a link': ['-- \nAnna Abel\nhttp://www.office.example/\n', false],
+  'a signature with a domain to write down': ['-- \nAnna Abel\nbuy at cheap-pills.com now\n', false],
+  'a signature with a number to call': ['-- \nAnna Abel\ncall +1 800 555 0123 now\n', false],
   'an address elsewhere': [`${'-'.repeat(20)}\nwrite to boss@gmail.example now\n`, false],
-  'a long text': [`-- \n${sentence.repeat(8)}\n`, false],
+  'a long text': [`-- \n${sentence.repeat(3)}\n`, false],
 };
 
 for (const [name, [footer, isLeftOut]] of Object.entries(footers))
   test(`${name} under a letter is ${isLeftOut ? 'left out' : 'read'}`, () => {
-    const header =
-      'From: Anna <anna@office.example>\nList-Id: <linux.lists.example.org>\nTo: b@there.example\n\n';
+    const header = 'From: Anna <anna@office.example>\nTo: b@there.example\n\n';
     const { words } = readContent(Buffer.from(`${header}${sentence.repeat(2)}\n${footer}`));
     const alone = readContent(Buffer.from(`${header}${sentence.repeat(2)}\n`)).words;
     assert.equal(words.length === alone.length, isLeftOut, words.join(' '));

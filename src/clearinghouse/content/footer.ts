@@ -1,22 +1,23 @@
-import { registrable } from './actions.ts';
+import { Actions, registrable } from './actions.ts';
 
-/** A line before a signature (RFC 3676 §4.3) or before the footer of a mailing list. */
+/** A line before a signature (RFC 3676 §4.3), or what stands for it under the mail of a list. */
 const rule = /^(?:-- ?|[_=*~-]{10,})\r?$/;
 /** Lines at the end of a text in which such a line is looked for, and words that may be behind it. */
-const mostLines = 30;
-const mostWords = 80;
-/** Without so many words before it, it is the text; where it does not say whose it is, without as many as it has. */
-const leastBefore = { named: 1, unnamed: 20 } as const;
-const target = /https?:\/\/([^\s/:<>"']+)|www\.[^\s/:<>"']+|@([\w.-]+)/gi;
+const mostLines = 20;
+const mostWords = 30;
+/** Without so many words before it, it is the text. */
+const leastBefore = 20;
+const address = /@([\w.-]+)/g;
+/** What a reader could write into his browser. */
+const bareDomain = /(?<![@\w.-])(?:[\w-]+\.)+[a-z]{2,24}(?![\w@])/i;
 
 /**
- * A text without the signature and the footer that it ends in: whoever writes to a list, or writes often, has the same
- * one under letters that are no copies. It is left out only where it is short, the smaller part, and leads nowhere but
- * to those of whom the mail is (`own`, registrable domains): what is advertised is not there.
+ * A text without the signature that it ends in: whoever writes often has the same one under letters that are no copies.
+ * It is left out only where it is short, the smaller part, and leads nowhere: no link, no number, no account, no address
+ * but those of `own` domains. Else a spammer would put what he wants to be read behind such a line.
  */
 export function withoutFooter(text: string, own: ReadonlySet<string>): string {
-  const from = beginOfLastLines(text.trimEnd());
-  for (let at = from; at < text.length; ) {
+  for (let at = beginOfLastLines(text.trimEnd()); at < text.length; ) {
     const end = text.indexOf('\n', at);
     if (end < 0) return text;
     if (rule.test(text.slice(at, end)) && isFooter(text.slice(0, at), text.slice(end), own))
@@ -34,16 +35,13 @@ function beginOfLastLines(text: string): number {
 
 function isFooter(before: string, behind: string, own: ReadonlySet<string>): boolean {
   const words = wordsOf(behind, mostWords + 1);
-  if (words > mostWords) return false;
-  let isNamed = false;
-  for (const [whole, linked, mailed] of behind.matchAll(target)) {
-    const domain = registrable(linked ?? mailed ?? whole);
-    if (domain === undefined) continue;
-    if (!own.has(domain)) return false;
-    isNamed = true;
-  }
-  const least = isNamed ? leastBefore.named : Math.max(leastBefore.unnamed, words);
-  return wordsOf(before, least) >= least;
+  const least = Math.max(leastBefore, words);
+  if (words > mostWords || wordsOf(before, least) < least) return false;
+  const actions = new Actions();
+  actions.text(behind);
+  if (actions.list.length > 0 || behind.includes('://') || bareDomain.test(behind.replace(address, '')))
+    return false;
+  return [...behind.matchAll(address)].every(([, host = '']) => own.has(registrable(host) ?? host));
 }
 
 /** How many words there are, counted up to `most`. */

@@ -31,10 +31,8 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const listId = /<([^<>]+)>/.exec(field('list-id'))?.[1]?.toLowerCase();
   const reply = lastAddress(field('reply-to'));
   if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
-  const text = withoutFooter(
-    whole,
-    domainsOf([sender, listId, reply, lastAddress(field('to')), ...recipients]),
-  );
+  // What a page links to may be anywhere in it.
+  const text = actions.list.length > 0 ? whole : withoutFooter(whole, domainsOf([sender]));
   actions.text(text);
   const { words, folded } = readWords(text, own, actions);
   return {

@@ -17,7 +17,7 @@ const borderTolerance = 12;
 /** The lowest frequencies in each direction, without the first, which is brightness. */
 const kept = 8;
 /** Pictures below this are icons, emblems of firms and dots that count who reads. */
-const minSide = 80;
+const minSide = 100;
 /** Of one picture, and of all those of one message. */
 const maxPixels = 16_000_000;
 const maxSeconds = 1;

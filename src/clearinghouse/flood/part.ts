@@ -126,7 +126,7 @@ export class FloodPart {
     const count = clusters.recipientsOf(cluster, now);
     // What was seen once is nobody's business but ours, to however many it went.
     if (Math.round(count) < leastRecipients || clusters.copiesOf(cluster) < 2) return 'never';
-    const { reported, revoked } = reports.of(cluster, generation, now);
+    const { reported, revoked } = reports.provenOf(cluster, generation, now);
     const told = this.#told.get(cluster);
     if (told?.generation === generation) {
       const isSaid =

@@ -94,6 +94,14 @@ export class Reports {
     };
   }
 
+  /** The same of those alone who are known or have gained trust: what others may be told. */
+  provenOf(cluster: number, generation: number, now: number): Standing {
+    const said = this.#said.get(cluster);
+    if (said === undefined || said.generation !== generation) return none;
+    const left = leftOf(said.at, now);
+    return { reported: said.reported * left, revoked: said.revoked * left };
+  }
+
   /** Notes what a reporter says. Who says it twice has said it once; who says the contrary has taken it back. */
   add(
     side: Side,
@@ -130,7 +138,8 @@ export class Reports {
     this.#words -= before.words.size;
     const said = this.#take(to.cluster, to.generation, now);
     for (const [reporter, word] of before.words) {
-      if (said.words.has(reporter) || said.words.size >= mostOfCluster) continue;
+      const most = word.isKnown ? mostOfCluster : mostOfStrangers;
+      if (said.words.has(reporter) || said.words.size >= most) continue;
       said.words.set(reporter, word);
       weigh(said, word, leftOf(word.at, now));
       this.#words++;
