@@ -7,7 +7,7 @@ export { Background } from './background.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
 export { DueHeap } from './due-heap.ts';
 export { Fifo } from './fifo.ts';
-export { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from './ip.ts';
+export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from './ip.ts';
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
 export { harmlessText } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';

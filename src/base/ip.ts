@@ -112,3 +112,15 @@ const special = new IpSet(
 export function isPrivate(address: string): boolean {
   return special.has(address);
 }
+
+/** A canonical IPv4 address as it is; of an IPv6 address its /64. */
+export function blockOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const gap = tail === undefined ? 0 : 8 - front.length - back.length;
+  const groups = [...front, ...new Array<string>(Math.max(0, gap)).fill('0'), ...back];
+  const block = groups.slice(0, 4).join(':');
+  return `${canonicalIp(`${block}::`) ?? block}/64`;
+}

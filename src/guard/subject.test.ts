@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { blockOf } from '../base/index.ts';
 import { parseSubject, subjectOf } from './index.ts';
 import { KnownRecipients } from './known-recipients.ts';
-import { blockOf } from './subject.ts';
 
 test('an IPv6 client is its /64, whatever the rest of its address', () => {
   const table = [

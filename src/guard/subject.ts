@@ -1,4 +1,4 @@
-import { canonicalIp } from '../base/index.ts';
+import { blockOf, canonicalIp } from '../base/index.ts';
 import type { Origin } from '../mail/index.ts';
 
 /**
@@ -49,16 +49,4 @@ export function parseSubject(text: string): SubjectKey | undefined {
   if (kind === 'identity') return `identity:${name}`;
   if (ip === undefined) return undefined;
   return kind === 'network' ? `network:${blockOf(ip)}` : `address:${blockOf(ip)}`;
-}
-
-/** A canonical IPv4 address as it is; of an IPv6 address its /64. */
-export function blockOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const gap = tail === undefined ? 0 : 8 - front.length - back.length;
-  const groups = [...front, ...new Array<string>(Math.max(0, gap)).fill('0'), ...back];
-  const block = groups.slice(0, 4).join(':');
-  return `${canonicalIp(`${block}::`) ?? block}/64`;
 }

@@ -1,8 +1,11 @@
-import { canonicalIp, isLoopback } from '../../base/index.ts';
+import { blockOf, canonicalIp, isLoopback } from '../../base/index.ts';
 import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './door.ts';
 import { Rates } from './rates.ts';
 
-/** Lets visitors in by the access list and the limits of a door, and counts what happened. */
+/**
+ * Lets visitors in by the access list and the limits of a door, and counts what happened. Of IPv6 a /64 is one visitor:
+ * whoever has one has all of its addresses.
+ */
 export class Gate {
   readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
   readonly #options: DoorOptions;
@@ -20,21 +23,23 @@ export class Gate {
     const visitor = this.visitorOf(address);
     if (visitor === undefined) return undefined;
     const { connections, connectionsPerClient } = this.#options.limits;
-    const count = this.#inside.get(visitor.address) ?? 0;
+    const block = blockOf(visitor.address);
+    const count = this.#inside.get(block) ?? 0;
     if (this.#connections >= connections || count >= connectionsPerClient) {
       this.counts.refused++;
       return undefined;
     }
     this.#connections++;
-    this.#inside.set(visitor.address, count + 1);
+    this.#inside.set(block, count + 1);
     return visitor;
   }
 
   leave({ address }: Visitor): void {
     this.#connections--;
-    const left = (this.#inside.get(address) ?? 1) - 1;
-    if (left > 0) this.#inside.set(address, left);
-    else this.#inside.delete(address);
+    const block = blockOf(address);
+    const left = (this.#inside.get(block) ?? 1) - 1;
+    if (left > 0) this.#inside.set(block, left);
+    else this.#inside.delete(block);
   }
 
   /** Who it is: by address, or somebody on this machine; undefined, and counted, for one that may not come. */
@@ -49,7 +54,7 @@ export class Gate {
   admits({ address, isKnown }: Visitor): boolean {
     const { requestsPerMinute, knownPerMinute } = this.#options.limits;
     const limit = isKnown || isLoopback(address) ? knownPerMinute : requestsPerMinute;
-    const isAdmitted = this.#rates.admits(address, limit);
+    const isAdmitted = this.#rates.admits(blockOf(address), limit);
     if (isAdmitted) this.counts.requests++;
     else this.counts.refused++;
     return isAdmitted;

@@ -24,6 +24,11 @@ test('one address makes five accounts a minute and fifty a day, and others are n
   const accounts = new RazorAccounts({ clock });
   assert.equal(registered(accounts, '192.0.2.1', 1000).length, 5);
   assert.equal(registered(accounts, '192.0.2.2', 1).length, 1);
+  const network = Array.from(
+    { length: 50 },
+    (_, n) => registered(accounts, `2001:db8:1:2::${n + 1}`, 1).length,
+  );
+  assert.equal(network.filter((made) => made > 0).length, 5, 'a /64 is one address');
   let count = 5;
   for (let minute = 0; minute < 100; minute++) {
     clock.advance(60_000);

@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Clock, type Log, systemClock } from '../../base/index.ts';
+import { blockOf, type Clock, type Log, systemClock } from '../../base/index.ts';
 import { syncFolder, writeSynced } from '../files.ts';
 import { hexBase64 } from '../keys/razor-text.ts';
 import { Rates } from './rates.ts';
@@ -76,7 +76,8 @@ export class RazorAccounts implements AsyncDisposable {
     const secret = password ?? randomBytes(9).toString('hex');
     if (!form.test(name) || !/^[\x21-\x39\x3b-\x7e]{1,64}$/.test(secret)) return undefined;
     if (this.#accounts.has(name)) return undefined;
-    if (!this.#inMinute.admits(address, most.inMinute) || !this.#inDay.admits(address, most.inDay))
+    const block = blockOf(address);
+    if (!this.#inMinute.admits(block, most.inMinute) || !this.#inDay.admits(block, most.inDay))
       return undefined;
     const today = Math.floor(this.#clock.now() / dayMs);
     if (!this.#hasRoom(today)) return undefined;
