@@ -74,10 +74,9 @@ export class Clusters {
     let match: Match | undefined;
     for (const one of matches) if (isBetter(one, match)) match = one;
     const cluster = clusterOf(match);
-    const twin =
-      cluster === undefined
-        ? undefined
-        : matches.map(clusterOf).find((other) => other !== undefined && this.#areOne(cluster, other));
+    const isTwin = (other?: number) =>
+      cluster !== undefined && other !== undefined && this.#areOne(cluster, other);
+    const twin = matches.map(clusterOf).find(isTwin);
     return { lists, match, twin };
   }
 
@@ -275,8 +274,7 @@ export class Clusters {
   }
 
   restore(saved: unknown): void {
-    if (!Array.isArray(saved)) return;
-    const [used = 0, hand = 0, next = 0] = saved.map(Number);
+    const [used = 0, hand = 0, next = 0] = Array.isArray(saved) ? saved.map(Number) : [];
     this.#rows.restore([used, hand]);
     this.#singles.next = (next || 0) % this.#size.singles;
   }
