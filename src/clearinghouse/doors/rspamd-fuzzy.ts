@@ -30,7 +30,8 @@ export interface FuzzyFlags {
 const allSpam: FuzzyFlags = { spam: 1, ham: new Set() };
 const defaultCapacity = 65_536;
 const expirySeconds = 90 * 86_400;
-const saveMs = 60_000;
+/** It is written as a whole, so not at each change. */
+const saveMs = 10_000;
 /** What rspamd takes for a refusal, and for trouble. */
 const [forbidden, overloaded] = [403, 503] as const;
 const miss: FuzzyReply = { value: 0, flag: 0, probability: 0 };
@@ -41,7 +42,8 @@ const miss: FuzzyReply = { value: 0, flag: 0, probability: 0 };
  * Rejects with the system's error.
  */
 export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> {
-  const storage = new FuzzyStorage(options);
+  await using opening = new AsyncDisposableStack();
+  const storage = opening.use(new FuzzyStorage(options));
   await storage.open();
   const cipher = options.secret && new FuzzyCipher(options.secret);
   const door = await openUdpDoor(options, async (datagram, visitor) => {
@@ -52,6 +54,7 @@ export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> 
     const reply = formatFuzzyReply(command, await storage.answer(command, visitor));
     return opened === undefined ? reply : opened.seal(reply);
   });
+  const ends = opening.move();
   return {
     name: door.name,
     counts: door.counts,
@@ -59,7 +62,7 @@ export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> 
     port: door.port,
     async [Symbol.asyncDispose]() {
       await door[Symbol.asyncDispose]();
-      await storage[Symbol.asyncDispose]();
+      await ends.disposeAsync();
     },
   };
 }
