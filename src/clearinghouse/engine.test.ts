@@ -143,7 +143,9 @@ test('a few words that people write alike are no bulk, with a link they are', ()
   const seen = (more: string) => {
     const all = engine();
     const note = (n: number) =>
-      read(`From: a@s${n}.example\r\n\r\nThank you very much! Kind regards from all of us here${more}\r\n`);
+      read(
+        `From: a@s${n}.example\r\nReply-To: b@s.example\r\n\r\nThank you very much! Kind regards from all of us here${more}\r\n`,
+      );
     for (let n = 0; n < 40; n++) all.check(note(n), source(n), { now });
     const { isBulk, isShort } = all.check(note(1), source(1), { now, counts: false });
     // Who asks with a threshold of his own hears the same of what is short.

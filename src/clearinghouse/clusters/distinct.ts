@@ -48,15 +48,6 @@ export class DistinctCounts {
     return recent + (1 - elapsed) * Math.max(0, all - recent);
   }
 
-  /** Takes over what another sketch has counted; each register by its maximum. */
-  merge(subject: number, sketch: Uint8Array): void {
-    const from = subject * registers;
-    for (let at = 0; at < registers; at++) {
-      const value = sketch[at] ?? 0;
-      if (value > (this.#now[from + at] ?? 0)) this.#now[from + at] = value;
-    }
-  }
-
   /** All that was counted of one is counted of another; each has its own half-life. */
   join(
     from: { readonly subject: number; readonly halfLifeMs: number },

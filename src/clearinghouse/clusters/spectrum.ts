@@ -156,10 +156,6 @@ export class Spectra {
     return this.#sizes[cluster] ?? 0;
   }
 
-  isFull(cluster: number): boolean {
-    return this.size(cluster) >= most;
-  }
-
   arrays(): readonly (Float64Array | Uint16Array | Uint8Array)[] {
     return [this.#features, this.#counts, this.#kinds, this.#sizes];
   }

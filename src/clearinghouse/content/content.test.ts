@@ -165,7 +165,7 @@ const footers: Readonly<Record<string, readonly [text: string, isLeftOut: boolea
 
 for (const [name, [footer, isLeftOut]] of Object.entries(footers))
   test(`${name} under a letter is ${isLeftOut ? 'left out' : 'read'}`, () => {
-    const header = 'From: Anna <anna@office.example>\nTo: b@there.example\n\n';
+    const header = 'From: Anna <anna@office.example>\nReply-To: anna@office.example\nTo: b@there.example\n\n';
     const { words } = readContent(Buffer.from(`${header}${sentence.repeat(2)}\n${footer}`));
     const alone = readContent(Buffer.from(`${header}${sentence.repeat(2)}\n`)).words;
     assert.equal(words.length === alone.length, isLeftOut, words.join(' '));

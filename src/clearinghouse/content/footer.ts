@@ -14,9 +14,9 @@ const bareDomain = /(?<![@\w.-])(?:[\w-]+\.)+[a-z]{2,24}(?![\w@])/i;
 /**
  * A text without the signature that it ends in: whoever writes often has the same one under letters that are no copies.
  * It is left out only where it is short, the smaller part, and leads nowhere: no link, no number, no account, no address
- * but those of `own` domains. Else a spammer would put what he wants to be read behind such a line.
+ * but those of the sender's own domain (registrable). Else a spammer would put what he wants to be read behind such a line.
  */
-export function withoutFooter(text: string, own: ReadonlySet<string>): string {
+export function withoutFooter(text: string, own: string | undefined): string {
   for (let at = beginOfLastLines(text.trimEnd()); at < text.length; ) {
     const end = text.indexOf('\n', at);
     if (end < 0) return text;
@@ -33,7 +33,7 @@ function beginOfLastLines(text: string): number {
   return at + 1;
 }
 
-function isFooter(before: string, behind: string, own: ReadonlySet<string>): boolean {
+function isFooter(before: string, behind: string, own: string | undefined): boolean {
   const words = wordsOf(behind, mostWords + 1);
   const least = Math.max(leastBefore, words);
   if (words > mostWords || wordsOf(before, least) < least) return false;
@@ -41,7 +41,7 @@ function isFooter(before: string, behind: string, own: ReadonlySet<string>): boo
   actions.text(behind);
   if (actions.list.length > 0 || behind.includes('://') || bareDomain.test(behind.replace(address, '')))
     return false;
-  return [...behind.matchAll(address)].every(([, host = '']) => own.has(registrable(host) ?? host));
+  return [...behind.matchAll(address)].every(([, host = '']) => registrable(host) === own);
 }
 
 /** How many words there are, counted up to `most`. */

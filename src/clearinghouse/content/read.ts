@@ -29,10 +29,10 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const own = ownNames(recipients, field('to'));
   const sender = senderDomain(field('from'));
   const listId = /<([^<>]+)>/.exec(field('list-id'))?.[1]?.toLowerCase();
+  // What a page links to may be anywhere in it.
+  const text = actions.list.length > 0 ? whole : withoutFooter(whole, sender);
   const reply = lastAddress(field('reply-to'));
   if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
-  // What a page links to may be anywhere in it.
-  const text = actions.list.length > 0 ? whole : withoutFooter(whole, domainsOf([sender]));
   actions.text(text);
   const { words, folded } = readWords(text, own, actions);
   return {
@@ -76,12 +76,6 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
     pictures.push(...page.pictures);
   }
   return { text, structure, pictures, isTruncated: left <= 0 };
-}
-
-/** The registrable domains of addresses and hosts. */
-function domainsOf(addresses: readonly (string | undefined)[]): ReadonlySet<string> {
-  const hosts = addresses.slice(0, 50).map((address = '') => address.slice(address.lastIndexOf('@') + 1));
-  return new Set(hosts.flatMap((host) => registrable(host) ?? []));
 }
 
 /** Also where a reader does not see it: in the other form of what he sees, or in a file. */

@@ -6,21 +6,10 @@ import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { IpSet, memoryLog, parseCidr, systemClock } from '../../base/index.ts';
 import type { Clearinghouse, Source, Subject, Verdict } from '../ask.ts';
+import { unknown } from '../verdict.ts';
 import { type Door, type DoorOptions, defaultDoorLimits } from './door.ts';
 
-export const nothing: Verdict = {
-  count: 0,
-  exact: 0,
-  reported: 0,
-  revoked: 0,
-  isBulk: false,
-  isReported: false,
-  isContested: false,
-  isShort: false,
-  isAllowed: false,
-  confidence: 0,
-  via: 'none',
-};
+export const nothing: Verdict = unknown;
 export const spam: Verdict = {
   ...nothing,
   count: 40,
