@@ -1,4 +1,5 @@
 /** The product as the bench asks it: the engine itself, in this thread, with the defaults of the configuration. */
+import { wordsInOrder } from '../../src/clearinghouse/content/content.ts';
 import { readContent } from '../../src/clearinghouse/content/read.ts';
 import { Engine } from '../../src/clearinghouse/engine.ts';
 import { defaultThresholds, type Read } from '../../src/clearinghouse/engine-options.ts';
@@ -44,5 +45,5 @@ export function openDetector(): Detector {
 
 /** What the peers' sketches of text are given, so that they are not judged by how they read HTML. */
 export function readText(octets: Uint8Array): string {
-  return readContent(octets).words.join(' ');
+  return wordsInOrder(readContent(octets)).join(' ');
 }

@@ -360,10 +360,10 @@ function isOfOneMessage({ scheme }: LegacyKey): boolean {
 
 const noLists: Lists = [[], [], [], [], [], []];
 /** A few words and nothing else: no file, no picture, nowhere to go. */
-function isNote({ words, actions }: Content, lists: Lists): boolean {
+function isNote({ order, actions }: Content, lists: Lists): boolean {
   const has = (kind: Kind) => (lists[kinds[kind]]?.length ?? 0) > 0;
   const leads = actions.some((action) => !action.startsWith('reply:'));
-  return words.length < shortText && !has('chunks') && !has('images') && !leads;
+  return order.length < shortText && !has('chunks') && !has('images') && !leads;
 }
 
 /** Whose words they are: who writes under many names of one domain is one. */

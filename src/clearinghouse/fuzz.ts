@@ -37,11 +37,16 @@ const openings: readonly string[] = [
 
 function checkContent(input: Uint8Array): void {
   const opening = openings[(input[0] ?? 0) % openings.length] ?? '';
-  const { words, folded, leaves, actions } = readContent(Buffer.concat([Buffer.from(opening), input]), {
-    recipients: ['anna@x.example'],
-  });
+  const { words, folded, order, leaves, actions } = readContent(
+    Buffer.concat([Buffer.from(opening), input]),
+    {
+      recipients: ['anna@x.example'],
+    },
+  );
   assert.equal(words.length, folded.length);
-  assert.ok(words.length <= 20_000 && leaves.length <= 1000 && actions.length <= 400);
+  assert.deepEqual(new Set(order), new Set(words.keys()));
+  assert.equal(new Set(words).size, words.length);
+  assert.ok(order.length <= 20_000 && leaves.length <= 1000 && actions.length <= 400);
 }
 
 const fuzzyCipher = new FuzzyCipher(Buffer.alloc(32, 7));

@@ -14,9 +14,9 @@ export interface Sighting {
 /** In how many sixteenths of a sequence there is one of these. */
 export function spreadOf(isWanted: (feature: number) => boolean, sequence: readonly number[]): number {
   let found = 0;
-  for (const [at, feature] of sequence.entries()) {
+  for (let at = 0; at < sequence.length; at++) {
     const place = 1 << Math.floor((16 * at) / sequence.length);
-    if ((found & place) === 0 && isWanted(feature)) found |= place;
+    if ((found & place) === 0 && isWanted(sequence[at] ?? 0)) found |= place;
   }
   let count = 0;
   for (let left = found; left !== 0; left &= left - 1) count++;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { wordsInOrder } from './content.ts';
 import { readContent } from './read.ts';
+import { nameBounds } from './vocabulary.ts';
 
 const plain = (body: string, header = '') =>
   Buffer.from(
@@ -8,7 +10,7 @@ const plain = (body: string, header = '') =>
   );
 const html = (body: string) =>
   Buffer.from(`From: a@b.example\r\nContent-Type: text/html; charset=utf-8\r\n\r\n${body}\r\n`);
-const words = (octets: Uint8Array) => readContent(octets).words.join(' ');
+const words = (octets: Uint8Array) => wordsInOrder(readContent(octets)).join(' ');
 
 test('a text is its words, in one spelling', () => {
   assert.equal(words(plain('Buy CHEAP pills, now!  2 for 1.')), 'buy cheap pills now for');
@@ -35,9 +37,25 @@ test('what is the recipient’s own, a greeting and what is quoted are left out'
     'To: Anna Smith <anna.smith@x.example>\r\n',
   );
   assert.equal(
-    readContent(octets, { recipients: ['anna.smith@x.example'] }).words.join(' '),
+    wordsInOrder(readContent(octets, { recipients: ['anna.smith@x.example'] })).join(' '),
     'this is for here and is what we all have to say',
   );
+});
+
+test('a long line of a quotation is read to its end', () => {
+  const content = readContent(plain(`> ${'word '.repeat(798)}http://evilexample.com/x end`));
+  assert.deepEqual(content.actions, ['domain:evilexample.com', 'path:evilexample.com/x']);
+  assert.equal(wordsInOrder(content).at(-1), 'end');
+});
+
+test('names are left out up to a bound, and no link is taken for a name', () => {
+  const body = Array.from({ length: 12_000 }, (_, n) => `n${n}x`).join(' ');
+  const many = Array.from({ length: 12_000 }, (_, n) => `n${n}x`).join('.');
+  const to = 'To: url:shop.example@x.example\r\n';
+  const octets = plain(`${body} see http://shop.example/`, to);
+  const { words } = readContent(octets, { recipients: [`${many}@x.example`] });
+  assert.equal(words[0], `n${nameBounds.count - 1}x`);
+  assert.equal(words.at(-1), 'url:shop.example');
 });
 
 test('what is nothing but a quotation is read', () => {
@@ -147,7 +165,7 @@ test('a hundred thousand parts, deep nesting and bombs cost little', () => {
     const octets = Buffer.from(text);
     const begun = performance.now();
     const content = readContent(octets);
-    assert.ok(content.words.length <= 20_000 && content.leaves.length <= 1000);
+    assert.ok(content.order.length <= 20_000 && content.leaves.length <= 1000);
     assert.ok(performance.now() - begun < 3000, `${text.slice(0, 50)}: ${performance.now() - begun} ms`);
   }
 });
@@ -166,8 +184,8 @@ const footers: Readonly<Record<string, readonly [text: string, isLeftOut: boolea
 for (const [name, [footer, isLeftOut]] of Object.entries(footers))
   test(`${name} under a letter is ${isLeftOut ? 'left out' : 'read'}`, () => {
     const header = 'From: Anna <anna@office.example>\nReply-To: anna@office.example\nTo: b@there.example\n\n';
-    const { words } = readContent(Buffer.from(`${header}${sentence.repeat(2)}\n${footer}`));
-    const alone = readContent(Buffer.from(`${header}${sentence.repeat(2)}\n`)).words;
+    const words = wordsInOrder(readContent(Buffer.from(`${header}${sentence.repeat(2)}\n${footer}`)));
+    const alone = wordsInOrder(readContent(Buffer.from(`${header}${sentence.repeat(2)}\n`)));
     assert.equal(words.length === alone.length, isLeftOut, words.join(' '));
   });
 

@@ -18,13 +18,15 @@ export interface Leaf {
  */
 export interface Content {
   /**
-   * Words in the order in which they are seen: lower case, confusables and spacing undone; a URL is
-   * `url:example.org` (registrable domain), scripts without spaces come as pairs of characters. Numbers, addresses of
-   * mail, the recipient's own names and a line of greeting are left out.
+   * Words, each once, as they are first seen: lower case, confusables and spacing undone; a URL is `url:example.org`
+   * (registrable domain), scripts without spaces come as pairs of characters. Numbers, addresses of mail, the recipient's
+   * own names and a line of greeting are left out.
    */
   readonly words: readonly string[];
   /** For each word its form with figures read as letters (`v1agra` → `viagra`); the same string where that changes nothing. */
   readonly folded: readonly string[];
+  /** The text: for each of its places, the number of the word there. */
+  readonly order: readonly number[];
   /** What a reader is to act on: `domain:example.org`, `path:example.org/a/#`, `tel:…`, `mail:…`, `wallet:…`, `iban:…`, `form:example.org`, `reply:…`. */
   readonly actions: readonly string[];
   /** Tags with the shape of their classes, in order: `td.a9`. */
@@ -41,6 +43,11 @@ export interface Content {
   /** Whether it has GTUBE or our own test string. */
   readonly isTest: boolean;
   readonly isTruncated: boolean;
+}
+
+/** The text word by word. */
+export function wordsInOrder({ words, order }: Pick<Content, 'words' | 'order'>): string[] {
+  return order.map((number) => words[number] ?? '');
 }
 
 /** What is known beside the octets. */

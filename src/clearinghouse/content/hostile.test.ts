@@ -109,6 +109,15 @@ const hostile: Readonly<Record<string, string>> = {
       `Content-Type: text/plain; charset=utf-8\r\n\r\na${text.repeat(octets / 2)}x`,
     ]),
   ),
+  ...Object.fromEntries(
+    ['@', 'a@b.c', 'www.', '://', '\u00e9', '\u0130', '> ', "a'", 'v i a g ', 'a b c d@', ''].map((line) => [
+      `lines of ${line}`,
+      `Content-Type: text/plain; charset=utf-8\r\n\r\n${again(`${line}\n`)}`,
+    ]),
+  ),
+  'new words with an address each': `x: y\n\n${Array.from({ length: 40_000 }, (_, n) => `w${n.toString(36)},@`).join('\n')}`,
+  'a long line of new words with an address at its end': `x: y\n\n${Array.from({ length: 60_000 }, (_, n) => n.toString(36)).join('-')}@`,
+  'addresses behind all words that are read': `x: y\n\n${'w '.repeat(20_001)}${' x@y'.repeat(70_000)}`,
   'a heap of marks in a page': `${page}a${again('&#769;&#790;')}x`,
   'a boundary that nearly comes again and again': `Content-Type: multipart/mixed; boundary=${'a'.repeat(9800)}\r\n\r\n${again(`--${'a'.repeat(200)}b`)}${again('a')}`,
   'hosts of Razor': `Content-Type: multipart/mixed; boundary=b\r\n\r\n${Array.from(

@@ -34,10 +34,11 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const reply = lastAddress(field('reply-to'));
   if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
   actions.text(text);
-  const { words, folded } = readWords(text, own, actions);
+  const { words, folded, order } = readWords(text, own, actions);
   return {
     words,
     folded,
+    order,
     actions: actions.list,
     structure: seen.structure,
     leaves,

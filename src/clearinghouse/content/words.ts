@@ -1,9 +1,9 @@
 import type { Actions } from './actions.ts';
 import { trimmedEnd } from './spans.ts';
 import { lettersOf, plainText } from './unicode.ts';
+import { Codes, noCharacters, type Place, Vocabulary, type Words, withCharacter } from './vocabulary.ts';
 
-export const maxWords = 20_000;
-/** A longer line is read in pieces, and so many characters are looked at; some become eighteen in one spelling. */
+/** Of what is not ASCII a longer line is read in pieces, and so many characters are looked at; some become eighteen in one spelling. */
 const mostOfLine = 4000;
 const mostPlain = 500_000;
 
@@ -23,100 +23,128 @@ const hasSign = /[@$!|]/;
 const number = /^\p{N}+$/u;
 const notAscii = /[^\0-\x7f]/;
 
-/** Words of a text in one spelling. */
-export interface Words {
-  readonly words: string[];
-  readonly folded: string[];
-}
-
 interface Reading {
-  readonly found: Words;
-  /** Characters that are still looked at. */
+  readonly found: Vocabulary;
+  /** Characters of lines that are not ASCII that are still looked at. */
   left: number;
   readonly actions: Actions;
 }
 
+/** A line of a text in one spelling (see `plainText`), with the codes of the characters of that text. */
+interface Line {
+  readonly text: string;
+  readonly codes: Uint16Array;
+  readonly from: number;
+  readonly to: number;
+  readonly isAscii: boolean;
+}
+
 /** Reads text as it is seen. `own` are names of those to whom it goes: they are not part of what copies share. */
 export function readWords(text: string, own: ReadonlySet<string>, actions: Actions): Words {
-  const found: Words = { words: [], folded: [] };
+  const found = new Vocabulary(own);
   const quoted: string[] = [];
   let hasGreeting = false;
   const to: Reading = { found, actions, left: mostPlain };
-  // Of ASCII it is the same to change the case of all lines at once.
-  const isAscii = !notAscii.test(text);
-  const read = (line: string) => (isAscii ? readLine(line, own, to) : readOtherLine(line, own, to));
-  for (const line of (isAscii ? text.toLowerCase() : text).split('\n')) {
-    if (isFull(to)) break;
-    if (isQuoted(line)) {
-      quoted.push(line.replace(quotation, ''));
-      continue;
+  // For lines of ASCII it is the same to change the case of all at once, where each character stays in its place.
+  const lower = text.toLowerCase();
+  const codes = textCodes.of(lower);
+  const keepsPlaces = lower.length === text.length;
+  let notAsciiFrom = keepsPlaces ? -1 : 0;
+  for (let from = 0, end = 0; from <= text.length && !isFull(to); from = end + 1) {
+    end = text.indexOf('\n', from);
+    if (end < 0) end = text.length;
+    const first = text.charCodeAt(from) | 0x20;
+    if (!isLetter(first)) {
+      const line = text.slice(from, end);
+      if (quotation.test(line)) {
+        quoted.push(line.replace(quotation, ''));
+        continue;
+      }
     }
-    if (!hasGreeting && line.trim() !== '') {
-      hasGreeting = found.words.length > 10 || greeting.test(line);
-      if (greeting.test(line)) continue;
+    if (!hasGreeting) {
+      const line = text.slice(from, end);
+      const isGreeting = greeting.test(line);
+      hasGreeting = isGreeting || (found.order.length > 10 && line.trim() !== '');
+      if (isGreeting) continue;
     }
-    read(line);
+    if (keepsPlaces && notAsciiFrom < from) notAsciiFrom = nextNotAscii(text, from);
+    if (end <= notAsciiFrom) readLine({ text: lower, codes, from, to: end, isAscii: true }, to);
+    else readOtherLine(text.slice(from, end), to);
   }
   // What is nothing but a quotation is not one of anything.
-  if (found.words.length < leastOwnWords)
+  if (found.order.length < leastOwnWords)
     for (const line of quoted) {
       if (isFull(to)) break;
-      read(line);
+      if (notAscii.test(line)) readOtherLine(line, to);
+      else readLine(lineOf(line.toLowerCase()), to);
     }
-  return found;
+  const { words, folded, order } = found;
+  return { words, folded, order };
 }
 
 function isFull({ found, left }: Reading): boolean {
-  return found.words.length >= maxWords || left <= 0;
+  return found.isFull || left <= 0;
 }
 
 /** A line that has not been brought to one spelling yet. */
-function readOtherLine(line: string, own: ReadonlySet<string>, to: Reading): void {
+function readOtherLine(line: string, to: Reading): void {
   for (let from = 0; from < line.length && !isFull(to); from += mostOfLine) {
     const plain = plainText(
       from === 0 && line.length <= mostOfLine ? line : line.slice(from, from + mostOfLine),
     );
     to.left -= plain.length;
-    readLine(plain, own, to);
+    readLine(lineOf(plain), to);
   }
 }
 
-/** What `quotation` says, most often by the first character alone. */
-function isQuoted(line: string): boolean {
-  const first = line.charCodeAt(0) | 0x20;
-  return !isLetter(first) && quotation.test(line);
+/** The place of the next character that is not ASCII, or the end. */
+function nextNotAscii(text: string, from: number): number {
+  anyNotAscii.lastIndex = from;
+  return anyNotAscii.exec(text)?.index ?? text.length;
 }
 
-/** `plain` is a line in one spelling; see `plainText`. */
-function readLine(plain: string, own: ReadonlySet<string>, to: Reading): void {
-  const joined = hasSingles(plain)
-    ? plain.replace(spaced, (letters) => letters.replace(/[ .*_-]/g, ''))
-    : plain;
-  // No word has a blank in it, and nearly all of them need no expression to be found.
-  for (let begin = 0; begin < joined.length && to.found.words.length < maxWords; ) {
-    const count = to.found.words.length;
-    const end = readSimple(joined, begin, own, to.found);
-    if (end >= 0) {
-      begin = end;
-      continue;
-    }
-    to.found.words.length = count;
-    to.found.folded.length = count;
-    const blank = joined.indexOf(' ', begin);
-    const next = blank < 0 ? joined.length : blank + 1;
-    readTokens(joined.slice(begin, next), own, to);
-    begin = next;
+const anyNotAscii = new RegExp(notAscii, 'g');
+
+const textCodes = new Codes();
+const lineCodes = new Codes();
+
+function lineOf(plain: string): Line {
+  return {
+    text: plain,
+    codes: lineCodes.of(plain),
+    from: 0,
+    to: plain.length,
+    isAscii: !notAscii.test(plain),
+  };
+}
+
+function readLine(line: Line, to: Reading): void {
+  if (!hasSingles(line)) readPieces(line, to);
+  else {
+    const plain = line.text.slice(line.from, line.to);
+    readPieces(lineOf(plain.replace(spaced, (letters) => letters.replace(/[ .*_-]/g, ''))), to);
   }
 }
 
-function readTokens(piece: string, own: ReadonlySet<string>, to: Reading): void {
+/** No word has a blank in it, and nearly all of them need no expression to be found. */
+function readPieces(line: Line, to: Reading): void {
+  for (let begin = readSimple(line, line.from, to.found); begin < line.to && !to.found.isFull; ) {
+    // To ask the text for it would look beyond the line, in each line anew.
+    let next = begin;
+    while (next < line.to && line.codes[next] !== 32) next++;
+    readTokens(line.text.slice(begin, next), to);
+    begin = readSimple(line, next + 1, to.found);
+  }
+}
+
+function readTokens(piece: string, to: Reading): void {
   for (const [text] of piece.matchAll(token)) {
-    if (to.found.words.length >= maxWords) return;
+    if (to.found.isFull) return;
     if (text.includes('://') || text.startsWith('www.')) {
       const domain = to.actions.link(text.replace(/[).,;:!?]+$/, ''));
-      if (domain !== undefined) push(to.found, `url:${domain}`);
+      if (domain !== undefined) to.found.add(`url:${domain}`, lettersOf);
     } else if (isAddress(text)) to.actions.mail(text);
-    else readWord(text, own, to.found);
+    else readWord(text, to.found);
   }
 }
 
@@ -126,22 +154,27 @@ function isAddress(text: string): boolean {
   return at >= 0 && text.includes('.', at);
 }
 
-/** Whether there may be single letters in a row. */
-function hasSingles(line: string): boolean {
-  let isAfterSingle = false;
-  let length = 0;
-  for (let at = 0; at < line.length; at++) {
-    const code = line.charCodeAt(at);
-    if (code > 127) return true;
-    if (isLetter(code)) {
-      length++;
-      continue;
-    }
-    if (length === 1 && isAfterSingle) return true;
-    if (length > 0) isAfterSingle = length === 1;
-    length = 0;
+/**
+ * Whether there may be single letters in a row. Those that `spaced` finds take seven characters or more, so it is
+ * enough to look at each fourth one: a single letter, or what is between two of them. Characters beyond the line may make
+ * it say yes; then the expression tells.
+ */
+function hasSingles({ codes, from, to, isAscii }: Line): boolean {
+  if (!isAscii) return true;
+  for (let at = from; at < to; at += 4) {
+    const isLetterHere = isLetter(codes[at] ?? 0);
+    if (isLetterHere === isLetter(codes[at + 1] ?? 0)) continue;
+    const isBeside = isLetterHere
+      ? isSingle(codes, at) && (isSingle(codes, at - 2) || isSingle(codes, at + 2))
+      : isSingle(codes, at - 1) && isSingle(codes, at + 1);
+    if (isBeside) return true;
   }
-  return length === 1 && isAfterSingle;
+  return false;
+}
+
+/** Whether there is a letter by itself. */
+function isSingle(codes: Uint16Array, at: number): boolean {
+  return isLetter(codes[at] ?? 0) && !isLetter(codes[at - 1] ?? 0) && !isLetter(codes[at + 1] ?? 0);
 }
 
 /** What a character of ASCII is to a word. */
@@ -160,37 +193,63 @@ const classes = Uint8Array.from({ length: 128 }, (_, code) => {
 const ofWord = letter | figure | sign;
 
 /**
- * What the expression of `token` finds from `from` on up to the next blank, where that is nothing but ASCII, and neither
- * an address nor a link: the place after the blank. Else -1, and what was found so far does not count.
+ * Finds what the expression of `token` would from `from` on, up to the first piece between blanks that may hold anything
+ * but words of ASCII: the place where that begins, or the end of the line.
  */
-function readSimple(line: string, from: number, own: ReadonlySet<string>, found: Words): number {
+function readSimple({ text, codes, to }: Line, from: number, found: Vocabulary): number {
+  let piece = from;
+  let [places, words] = [found.order.length, found.words.length];
   let begin = from;
   let has = 0;
-  for (let at = from; ; at++) {
-    const code = at < line.length ? line.charCodeAt(at) : 32;
+  let hash = noCharacters;
+  for (let at = from; at <= to; at++) {
+    const code = at < to ? (codes[at] ?? 0) : 32;
     const what = classes[code] ?? unclear;
     if ((what & ofWord) !== 0) {
       if (has === 0) begin = at;
       has |= what;
+      hash = withCharacter(hash, code);
       continue;
     }
-    if (what === unclear && isUnclear(line, at)) return -1;
-    let end = at;
-    if (what === apostrophe && has !== 0) while (classes[line.charCodeAt(end + 1)] === letter) end++;
-    if (end > at) end++;
-    if (has === letter) readLetters(line.slice(begin, end), own, found);
-    else if (has !== 0) readWord(line.slice(begin, end), own, found);
-    has = 0;
-    if (end > at) at = end - 1;
-    else if (what === blank) return at + 1;
+    if (what === unclear && isUnclear(text, at)) {
+      found.reset(places, words);
+      return piece;
+    }
+    if (has !== 0) {
+      if (what === apostrophe && isLetterAt(codes, at + 1, to)) {
+        has |= letter;
+        for (hash = withCharacter(hash, code), at++; isLetterAt(codes, at, to); at++)
+          hash = withCharacter(hash, codes[at] ?? 0);
+      }
+      // Numbers are no words, and signs around a word are no part of it.
+      if (has !== figure && ((has & sign) !== 0 || !found.again(codes, begin, at, hash)))
+        addSimple(text.slice(begin, at), has, found, { codes, from: begin, hash });
+      has = 0;
+      hash = noCharacters;
+      // What is behind the apostrophe has not been looked at.
+      if (what === apostrophe) {
+        at--;
+        continue;
+      }
+    }
+    if (what === blank) {
+      piece = at + 1;
+      places = found.order.length;
+      words = found.words.length;
+    }
   }
+  return to;
+}
+
+function isLetterAt(codes: Uint16Array, at: number, to: number): boolean {
+  return at < to && classes[codes[at] ?? 0] === letter;
 }
 
 /** Whether there is an address or a link at a sign that both have, or something that is not ASCII. */
-function isUnclear(line: string, at: number): boolean {
-  const sign = line.charAt(at);
-  if (sign === ':') return line.startsWith('//', at + 1);
-  return sign !== '.' || line.startsWith('www', at - 3);
+function isUnclear(text: string, at: number): boolean {
+  const sign = text.charAt(at);
+  if (sign === ':') return text.startsWith('//', at + 1);
+  return sign !== '.' || text.startsWith('www', at - 3);
 }
 
 function isLetter(code: number): boolean {
@@ -198,27 +257,20 @@ function isLetter(code: number): boolean {
 }
 
 /** A word of nothing but letters of ASCII has no other reading. */
-function readLetters(word: string, own: ReadonlySet<string>, { words, folded }: Words): void {
-  if (words.length >= maxWords || own.has(word)) return;
-  words.push(word);
-  folded.push(word);
+function addSimple(word: string, has: number, found: Vocabulary, place: Place): void {
+  if (has === letter) found.addNew(word, word, place);
+  else readWord(word, found);
 }
 
-function readWord(text: string, own: ReadonlySet<string>, found: Words): void {
+function readWord(text: string, found: Vocabulary): void {
   const word = hasSign.test(text) ? trimmedEnd(text.replace(/^[@$!|]+/, ''), '@!|') : text;
-  if (word === '' || own.has(word)) return;
-  if (number.test(word)) return;
-  if (notAscii.test(word) && unspaced.test(word)) {
-    const characters = [...word];
-    for (let at = 0; at + 1 < characters.length; at++) push(found, `${characters[at]}${characters[at + 1]}`);
-    if (characters.length === 1) push(found, word);
+  if (word === '' || number.test(word)) return;
+  if (!notAscii.test(word) || !unspaced.test(word)) {
+    found.add(word, lettersOf);
     return;
   }
-  push(found, word);
-}
-
-function push({ words, folded }: Words, word: string): void {
-  if (words.length >= maxWords) return;
-  words.push(word);
-  folded.push(lettersOf(word));
+  if (found.isName(word)) return;
+  const characters = [...word];
+  const pairs = characters.slice(1).map((character, at) => `${characters[at]}${character}`);
+  for (const pair of pairs.length === 0 ? [word] : pairs) found.add(pair, lettersOf);
 }

@@ -8,9 +8,9 @@ import type { Spread } from './spread.ts';
 export interface Features {
   /** Three words in a row. */
   readonly text: readonly number[];
-  /** Each word as it is written. */
+  /** Each word as it is written, in the order in which they come first. */
   readonly words: readonly number[];
-  /** The same as they stand in the message, phrases of everybody among them. */
+  /** Those of text as they stand in the message, phrases of everybody among them. */
   readonly sequence: readonly number[];
   readonly actions: readonly number[];
   readonly structure: readonly number[];
@@ -78,34 +78,45 @@ export function learnable({ text, actions, structure }: Features): readonly numb
   return [...text, ...actions, ...structure];
 }
 
+/** What a word is. */
+const [latin, used, mark] = [1, 2, 4] as const;
+
 /**
  * The words that are in use, in their order; what is not leaves no gap, so that gibberish between words changes
  * nothing. A word in disguise counts as what it stands for. Languages that we know nothing of keep all of their words.
  */
 function wordsInUse(
-  { words, folded }: Content,
+  { words, folded, order }: Content,
   plains: readonly number[],
   { hash, lexicon }: FeatureParts,
 ): { readonly hashes: readonly number[]; readonly places: readonly number[] } {
-  const hashes: number[] = [];
-  /** Places that stay when the language is known. */
-  const used: number[] = [];
-  let [known, latin] = [0, 0];
-  for (let at = 0; at < words.length; at++) {
-    const [word = '', other = '', plain = 0] = [words[at], folded[at], plains[at]];
+  const meant: number[] = [];
+  const traits: number[] = [];
+  for (let number = 0; number < words.length; number++) {
+    const [word = '', other = '', plain = 0] = [words[number], folded[number], plains[number]];
     const isPlainUsed = lexicon.hasAtLeast(plain, leastSenders);
     const alias = isPlainUsed || other === word ? plain : hash.text(other);
     const isUsed = isPlainUsed || (alias !== plain && lexicon.hasAtLeast(alias, leastSenders));
-    hashes.push(isUsed ? alias : plain);
-    if (isLatin(word)) {
-      latin++;
-      if (isUsed) known++;
-      else if (!isMark(word)) continue;
-    }
-    used.push(at);
+    meant.push(isUsed ? alias : plain);
+    traits.push((isLatin(word) ? latin : 0) | (isUsed ? used : 0) | (isMark(word) ? mark : 0));
   }
-  if (known < knownShare * latin) return { hashes, places: [...hashes.keys()] };
-  return { hashes: used.map((at) => hashes[at] ?? 0), places: used };
+  let [count, known] = [0, 0];
+  for (const number of order) {
+    const trait = traits[number] ?? 0;
+    if ((trait & latin) !== 0) count++;
+    if ((trait & (latin | used)) === (latin | used)) known++;
+  }
+  const isKnown = known >= knownShare * count;
+  const hashes: number[] = [];
+  const places: number[] = [];
+  for (let place = 0; place < order.length; place++) {
+    const number = order[place] ?? 0;
+    // Neither in use, nor a link, nor of another script.
+    if (isKnown && traits[number] === latin) continue;
+    hashes.push(meant[number] ?? 0);
+    places.push(place);
+  }
+  return { hashes, places };
 }
 
 const mostPhrases = 8;
@@ -129,7 +140,7 @@ export function phrasesIn(
   for (const [at, place] of places.entries()) {
     if (isShared[at] !== true) continue;
     if (isShared[at - 1] !== true || (phrases.at(-1)?.length ?? 0) >= mostPhraseWords) phrases.push([]);
-    phrases.at(-1)?.push(content.words[place] ?? '');
+    phrases.at(-1)?.push(content.words[content.order[place] ?? 0] ?? '');
   }
   const longest = phrases.sort((a, b) => b.length - a.length).slice(0, mostPhrases);
   const actions = content.actions.filter((action) => isCore(hash.joined(kinds.action, hash.text(action))));

@@ -8,61 +8,70 @@ const highBits = 16;
 export class Hash {
   readonly #seedLow: number;
   readonly #seedHigh: number;
-  #low = 0;
-  #high = 0;
 
   /** `key` has 8 octets or more. */
   constructor(key: Uint8Array) {
     const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-    this.#seedLow = view.getUint32(0);
-    this.#seedHigh = view.getUint32(4);
+    this.#seedLow = view.getInt32(0);
+    this.#seedHigh = view.getInt32(4);
   }
 
   /** Of a text. */
   text(text: string): number {
-    this.#begin(text.length);
-    for (let at = 0; at < text.length; at++) this.#add(text.charCodeAt(at));
-    return this.#end();
+    let low = this.#seedLow ^ text.length;
+    let high = (this.#seedHigh + text.length) | 0;
+    for (let at = 0; at < text.length; at++) {
+      const unit = text.charCodeAt(at);
+      low = lowWith(low, unit);
+      high = highWith(high, unit);
+    }
+    return ofLanes(low, high);
   }
 
   /** Of a piece of octets. */
   octets(octets: Uint8Array, from = 0, to = octets.length): number {
-    this.#begin(to - from);
-    for (let at = from; at < to; at++) this.#add(octets[at] ?? 0);
-    return this.#end();
+    let low = this.#seedLow ^ (to - from);
+    let high = (this.#seedHigh + to - from) | 0;
+    for (let at = from; at < to; at++) {
+      const octet = octets[at] ?? 0;
+      low = lowWith(low, octet);
+      high = highWith(high, octet);
+    }
+    return ofLanes(low, high);
   }
 
   /** Of up to three hashes in their order, and of what kind they are together. */
   joined(kind: number, first: number, second = 0, third = 0): number {
-    this.#begin(kind);
-    this.#addHash(first);
-    this.#addHash(second);
-    this.#addHash(third);
-    return this.#end();
+    let low = this.#seedLow ^ kind;
+    let high = (this.#seedHigh + kind) | 0;
+    low = lowWith(lowWith(low, first | 0), upperOf(first));
+    high = highWith(highWith(high, first | 0), upperOf(first));
+    low = lowWith(lowWith(low, second | 0), upperOf(second));
+    high = highWith(highWith(high, second | 0), upperOf(second));
+    low = lowWith(lowWith(low, third | 0), upperOf(third));
+    high = highWith(highWith(high, third | 0), upperOf(third));
+    return ofLanes(low, high);
   }
+}
 
-  #begin(start: number): void {
-    this.#low = this.#seedLow ^ start;
-    this.#high = this.#seedHigh + start;
-  }
+function upperOf(hash: number): number {
+  return (hash / 0x1_0000_0000) | 0;
+}
 
-  #add(unit: number): void {
-    this.#low = Math.imul(this.#low ^ unit, 0x9e3779b1);
-    this.#low ^= this.#low >>> 15;
-    this.#high = Math.imul(this.#high + unit, 0x85ebca77);
-    this.#high ^= this.#high >>> 13;
-  }
+function lowWith(low: number, unit: number): number {
+  const product = Math.imul(low ^ unit, 0x9e3779b1);
+  return product ^ (product >>> 15);
+}
 
-  #addHash(hash: number): void {
-    this.#add(hash >>> 0);
-    this.#add(Math.floor(hash / 0x1_0000_0000));
-  }
+function highWith(high: number, unit: number): number {
+  const product = Math.imul(high + unit, 0x85ebca77);
+  return product ^ (product >>> 13);
+}
 
-  #end(): number {
-    const low = mixed(this.#low ^ this.#high);
-    const high = mixed(this.#high + Math.imul(low, 0xc2b2ae3d));
-    return (high >>> (32 - highBits)) * 0x1_0000_0000 + (low >>> 0);
-  }
+function ofLanes(low: number, high: number): number {
+  const lower = mixed(low ^ high);
+  const upper = mixed(high + Math.imul(lower, 0xc2b2ae3d));
+  return (upper >>> (32 - highBits)) * 0x1_0000_0000 + (lower >>> 0);
 }
 
 /** The last step of MurmurHash3: every bit of the input changes half of those of the output. */

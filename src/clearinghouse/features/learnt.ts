@@ -5,16 +5,12 @@ import type { Hash } from './hash.ts';
 import { type ImageHash, Pictures } from './image.ts';
 import { Spread } from './spread.ts';
 
-/** Things that are remembered while a message is learnt, so that a word that is there often is looked up once; a power of two. */
-const recentThings = 512;
-
 type Learn = Entry & { readonly kind: 'learn' };
 
 /** What all mail has taught, apart from the clusters: words in use, phrases of everybody, pictures. Fixed memory. */
 export class Learnt {
   readonly parts: FeatureParts;
   readonly #pictures: Pictures;
-  readonly #recent = new Float64Array(recentThings);
 
   /** `memory`: octets, about. */
   constructor(hash: Hash, memory: number) {
@@ -69,14 +65,7 @@ export class Learnt {
   #learn(what: Learn['what'], things: readonly number[], sender: string): Learn | undefined {
     const by = this.parts.hash.text(sender);
     const spread = this.#spreadOf(what);
-    const news: number[] = [];
-    this.#recent.fill(0);
-    for (const thing of things) {
-      const place = thing & (recentThings - 1);
-      if (this.#recent[place] === thing) continue;
-      this.#recent[place] = thing;
-      if (spread.isNews(thing, by)) news.push(thing);
-    }
+    const news = things.filter((thing) => spread.isNews(thing, by));
     return news.length === 0 ? undefined : { kind: 'learn', what, by, things: [...new Set(news)] };
   }
 

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Leaf } from '../content/content.ts';
 import { outsideTags, withoutSpans } from '../content/spans.ts';
 import { decodeText } from '../content/transfer.ts';
 
 /** What everybody's empty message comes to: it says nothing. */
-export const emptyPyzor = createHash('sha1').update('').digest('hex');
+export const emptyPyzor = hash('sha1', '');
 
 const leastLength = 8;
 /** Characters from which on a word is left out. */
@@ -19,14 +19,14 @@ const chosen = [
 /** Pyzor's digest: SHA-1 over some lines of the text, without addresses, links, long words and blanks. */
 export function pyzorDigest(leaves: readonly Leaf[]): string {
   const lines = leaves.flatMap((leaf) => linesOf(leaf));
-  const hash = createHash('sha1');
-  if (lines.length <= fewLines) for (const line of lines) hash.update(normalLine(line));
-  else
-    for (const [percent, count] of chosen) {
-      const from = Math.trunc((percent * lines.length) / 100);
-      for (const line of lines.slice(from, from + count)) hash.update(normalLine(line));
-    }
-  return hash.digest('hex');
+  const counted = lines.length <= fewLines ? lines : chosen.flatMap((range) => part(lines, range));
+  // Half a character at the end of a line is none, whatever the next one begins with.
+  return hash('sha1', counted.map((line) => normalLine(line).toWellFormed()).join(''));
+}
+
+function part(lines: readonly string[], [percent, count]: (typeof chosen)[number]): readonly string[] {
+  const from = Math.trunc((percent * lines.length) / 100);
+  return lines.slice(from, from + count);
 }
 
 /** The lines that count, as they are written. */
@@ -38,25 +38,46 @@ function linesOf({ type, octets, charset }: Leaf): string[] {
 }
 
 const lineEnd = /[\n\r\v\f\u0085\u2028\u2029]/;
-const notBlank = /[^\s\u0085]+/gu;
 const longWord = /\S{10,}/u;
 const address = /\S+@\S+/gu;
 const link = /[a-zA-Z]+:\S+/gu;
 
 /** Whether eight characters or more are left of a line; most often two words tell. */
 function isLong(line: string): boolean {
-  notBlank.lastIndex = 0;
   let length = 0;
-  for (let word = notBlank.exec(line); word !== null; word = notBlank.exec(line)) {
-    length += normalWord(word[0]).length;
-    if (length >= leastLength) return true;
+  for (let at = skip(line, 0, true); at < line.length && length < leastLength; at = skip(line, at, true)) {
+    const end = skip(line, at, false);
+    length += normalWord(line.slice(at, end)).length;
+    at = end;
   }
-  return false;
+  return length >= leastLength;
 }
 
 /** A line word by word: none of ten characters or more, no addresses, no links, no blanks. */
 function normalLine(line: string): string {
-  return (line.match(notBlank) ?? []).map(normalWord).join('');
+  let kept = '';
+  for (let at = skip(line, 0, true); at < line.length; at = skip(line, at, true)) {
+    const end = skip(line, at, false);
+    kept += normalWord(line.slice(at, end));
+    at = end;
+  }
+  return kept;
+}
+
+/** The place from which on there are no more blanks, or none but them. */
+function skip(line: string, from: number, skipsBlanks: boolean): number {
+  let at = from;
+  while (at < line.length && isBlank(line, at) === skipsBlanks) at++;
+  return at;
+}
+
+/** The blanks of Python, all in the plane of the first 65,536 characters. */
+const otherBlank = /[\s\u0085]/;
+
+function isBlank(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  if (code < 0x80) return code === 32 || (code >= 9 && code <= 13);
+  return otherBlank.test(text.charAt(at));
 }
 
 function normalWord(word: string): string {
@@ -107,6 +128,7 @@ const named: Readonly<Record<string, string>> = {
 };
 
 function decodeEntities(text: string): string {
+  if (!text.includes('&')) return text;
   return text.replace(
     /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}));?/gi,
     (whole, decimal?: string, hex?: string, name?: string) => {

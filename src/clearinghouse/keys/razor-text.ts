@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
@@ -17,7 +17,7 @@ export function hexBase64(hex: string): string {
 }
 
 export function sha1(text: string): string {
-  return createHash('sha1').update(text, 'latin1').digest('hex');
+  return hash('sha1', Buffer.from(text, 'latin1'));
 }
 
 /** The linear congruential generator of POSIX `drand48`, seeded as `srand48` does; 0 ≤ r < 1. */
