@@ -6,6 +6,7 @@ import { type Control, connectControl, dropMail, type QueueItem } from '../src/a
 import { manualClock } from '../src/base/index.ts';
 import { startSink } from '../src/delivery/testing.ts';
 import { endings, openRelay, type TestRelay, testConfig, testFolder } from './support/relay.ts';
+import { until } from './support/server.ts';
 
 const everything = { match: {} };
 
@@ -29,12 +30,14 @@ async function withQueue(t: TestContext, count: number) {
   const relay = await openRelay(t, { routes: { via: `smtp://127.0.0.1:${sink.port}`, tls: 'none' } });
   for (let i = 0; i < count; i++) await relay.send({ to: `u${i}@x.test`, from: `s${i}@origin.test` });
   await relay.log.logged('deferred', {}, count);
-  return { relay, sink, control: controlOf(relay), wake: () => (isBusy = false) };
+  const control = controlOf(relay);
+  // What is said of an attempt is in the log before it is in the queue, and a flush passes by what is not there yet.
+  await until(async () => (await all(control.list(everything))).every(({ recipients: [to] }) => to?.reply));
+  return { relay, sink, control, wake: () => (isBusy = false) };
 }
 
 test('the queue is listed, shown, held, released and flushed over the control socket', async (t) => {
   const { relay, sink, control, wake } = await withQueue(t, 3);
-  await until(async () => (await all(control.list(everything))).every(({ recipients: [to] }) => to?.reply));
   const items = await all(control.list(everything));
   assert.deepEqual(
     items.map(({ from, recipients }) => [from, recipients[0]?.to, recipients[0]?.status]),
@@ -207,13 +210,4 @@ test('a drain lets the session end, delivers what is under way and leaves the re
 
 function statusOf({ id, recipients }: QueueItem) {
   return [id, recipients[0]?.status];
-}
-
-/** Asks until it is so. */
-async function until(condition: () => Promise<unknown>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`waited in vain for ${condition}`);
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
 }

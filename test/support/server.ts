@@ -42,9 +42,9 @@ export function networks(...texts: readonly string[]): IpSet {
 }
 
 /** Waits, but not for ever, for something that no event tells of. */
-export async function until(isSo: () => boolean): Promise<void> {
-  const last = performance.now() + 5000;
-  while (!isSo()) {
+export async function until(isSo: () => unknown): Promise<void> {
+  const last = performance.now() + 10_000;
+  while (!(await isSo())) {
     if (performance.now() > last) throw new Error(`waited in vain until ${isSo}`);
     await setImmediate();
   }
