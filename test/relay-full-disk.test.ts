@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { connectControl } from '../src/admin/index.ts';
 import { manualClock } from '../src/base/index.ts';
 import { dispatch } from '../src/cli/dispatch.ts';
 import { fakeIo } from '../src/cli/testing.ts';
 import { startSink } from '../src/delivery/testing.ts';
-import { endings, openRelay, type TestRelay } from './support/relay.ts';
+import { endings, openRelay, recorded } from './support/relay.ts';
 
 test('a bounce tells the sender the reason; on a full disk it changes nothing and is 75', async (t) => {
   let isUp = false;
@@ -23,7 +21,7 @@ test('a bounce tells the sender the reason; on a full disk it changes nothing an
   const relay = await openRelay(t, keys, { clock, freeBytes: () => freeBytes });
   await relay.send({ to: 'ann@x.test' });
   await relay.log.logged('deferred');
-  await isRecorded(relay);
+  await recorded(relay);
   const bounce = async () => {
     const io = fakeIo({ folder: relay.folder });
     const argv = ['queue', 'bounce', '--all', '--because', 'too\nlate', '--data', relay.folder];
@@ -46,11 +44,3 @@ test('a bounce tells the sender the reason; on a full disk it changes nothing an
     /Diagnostic-Code: X-Posthouse; 550 5\.7\.0 [^;]*: too late\r\n/,
   );
 });
-
-/** What came of the first attempt is on disk: until then the message is under way. */
-async function isRecorded(relay: TestRelay): Promise<void> {
-  const control = connectControl(join(relay.folder, 'control.sock'));
-  for (let replies = 0; replies === 0; ) {
-    for await (const { recipients } of control.list({ match: {} })) if (recipients[0]?.reply) replies++;
-  }
-}

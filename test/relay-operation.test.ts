@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { type Control, connectControl, dropMail, type QueueItem } from '../src/admin/index.ts';
 import { manualClock } from '../src/base/index.ts';
 import { startSink } from '../src/delivery/testing.ts';
-import { endings, openRelay, type TestRelay, testConfig, testFolder } from './support/relay.ts';
+import { endings, openRelay, recorded, type TestRelay, testConfig, testFolder } from './support/relay.ts';
 import { until } from './support/server.ts';
 
 const everything = { match: {} };
@@ -30,10 +30,8 @@ async function withQueue(t: TestContext, count: number) {
   const relay = await openRelay(t, { routes: { via: `smtp://127.0.0.1:${sink.port}`, tls: 'none' } });
   for (let i = 0; i < count; i++) await relay.send({ to: `u${i}@x.test`, from: `s${i}@origin.test` });
   await relay.log.logged('deferred', {}, count);
-  const control = controlOf(relay);
-  // What is said of an attempt is in the log before it is in the queue, and a flush passes by what is not there yet.
-  await until(async () => (await all(control.list(everything))).every(({ recipients: [to] }) => to?.reply));
-  return { relay, sink, control, wake: () => (isBusy = false) };
+  await recorded(relay);
+  return { relay, sink, control: controlOf(relay), wake: () => (isBusy = false) };
 }
 
 test('the queue is listed, shown, held, released and flushed over the control socket', async (t) => {

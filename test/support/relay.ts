@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { connectControl } from '../../src/admin/index.ts';
 import type { Clock, Log, LogFields } from '../../src/base/index.ts';
 import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Relay, type RelayOptions, startRelay } from '../../src/relay/index.ts';
 import { SocketPeer } from './peer.ts';
+import { until } from './server.ts';
 
 /** A configuration as a value; JSON is YAML. */
 export type Keys = Readonly<Record<string, unknown>>;
@@ -175,4 +177,13 @@ export function endings(t: TestContext): AsyncDisposableStack {
   stacks.set(t, stack);
   t.after(() => stack.disposeAsync());
   return stack;
+}
+
+/** Waits until what came of the attempts is in the queue: until then messages are under way, and nothing changes them. */
+export async function recorded(relay: TestRelay): Promise<void> {
+  const control = connectControl(join(relay.folder, 'control.sock'));
+  await until(async () => {
+    for await (const { recipients } of control.list({ match: {} })) if (!recipients[0]?.reply) return false;
+    return true;
+  });
 }

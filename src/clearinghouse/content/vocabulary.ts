@@ -51,7 +51,7 @@ export class Vocabulary implements Words {
       // Words with a colon are links.
       if (name.length > nameBounds.length || name.includes(':')) continue;
       if (this.#count === nameBounds.count) break;
-      this.#insert(wordCodes.of(name), 0, name.length, hashOf(name));
+      this.#insert(placeOf(name), name.length);
     }
     this.#names = this.#count;
   }
@@ -69,9 +69,9 @@ export class Vocabulary implements Words {
   }
 
   /** Notes a word that is new, and its other form. */
-  addNew(word: string, folded: string, { codes, from, hash }: Place): void {
+  addNew(word: string, folded: string, place: Place): void {
     if (this.isFull) return;
-    this.#insert(codes, from, from + word.length, hash);
+    this.#insert(place, word.length);
     this.order.push(this.words.length);
     this.words.push(word);
     this.folded.push(folded);
@@ -112,13 +112,13 @@ export class Vocabulary implements Words {
     return slot;
   }
 
-  #insert(codes: Uint16Array, from: number, to: number, hash: number): void {
+  #insert({ codes, from, hash }: Place, length: number): void {
     if (2 * this.#count > this.#mask) this.#widen();
-    const slot = this.#slotOf(codes, from, to, hash);
+    const slot = this.#slotOf(codes, from, from + length, hash);
     const begin = beginOf(this.#count);
-    const end = begin + to - from;
+    const end = begin + length;
     if (end > letters.length) letters = widened(letters, end);
-    for (let at = from; at < to; at++) letters[begin + at - from] = codes[at] ?? 0;
+    for (let at = 0; at < length; at++) letters[begin + at] = codes[from + at] ?? 0;
     ends[this.#count] = end;
     hashes[this.#count] = hash;
     slots[slot] = ++this.#count;

@@ -44,19 +44,13 @@ const link = /[a-zA-Z]+:\S+/gu;
 
 /** Whether eight characters or more are left of a line; most often two words tell. */
 function isLong(line: string): boolean {
-  let length = 0;
-  for (let at = skip(line, 0, true); at < line.length && length < leastLength; at = skip(line, at, true)) {
-    const end = skip(line, at, false);
-    length += normalWord(line.slice(at, end)).length;
-    at = end;
-  }
-  return length >= leastLength;
+  return normalLine(line, leastLength).length >= leastLength;
 }
 
-/** A line word by word: none of ten characters or more, no addresses, no links, no blanks. */
-function normalLine(line: string): string {
+/** A line word by word, until there is enough: none of ten characters or more, no addresses, no links, no blanks. */
+function normalLine(line: string, enough = Number.POSITIVE_INFINITY): string {
   let kept = '';
-  for (let at = skip(line, 0, true); at < line.length; at = skip(line, at, true)) {
+  for (let at = skip(line, 0, true); at < line.length && kept.length < enough; at = skip(line, at, true)) {
     const end = skip(line, at, false);
     kept += normalWord(line.slice(at, end));
     at = end;
