@@ -24,7 +24,7 @@ export interface RunningRelay {
 export interface Relay {
   readonly name: string;
   /** What it is compared as: the better of a family counts. */
-  readonly family: 'postfix' | 'haraka' | 'posthouse' | 'ceiling';
+  readonly family: 'postfix' | 'haraka' | 'posthouse' | 'older' | 'ceiling';
   /** It runs in Node, which compiles what is used much: a second or two of CPU, once, that is no steady state. */
   readonly isCompiledAsItRuns: boolean;
   /** How many times the messages of the case it gets, so that fast and slow ones are measured about as long. */
@@ -143,29 +143,39 @@ function haraka(name: string, nodes: number): Relay {
   };
 }
 
-const posthouse: Relay = {
-  name: 'posthouse',
-  family: 'posthouse',
-  isCompiledAsItRuns: true,
-  pace: 4,
-  prepare: async () => {
-    const git = await run('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname });
-    return git.stdout.trim();
-  },
-  start: async ({ directory, sinkPort, account }) => {
-    // The log goes to a file, as the others' logs do.
-    const under = ['/bin/sh', '-c', `exec "$@" 2>>${directory}/posthouse.log`, 'sh'];
-    const running = await startPosthouse({
-      directory,
-      under: [...account.under, ...under],
-      configuration: {
-        relay: { networks: ['127.0.0.0/8'] },
-        routes: [{ to: '*', via: `smtp://127.0.0.1:${sinkPort}` }],
-      },
-    });
-    return { port: running.port(), pid: running.pid, stop: async () => void (await running.stop()) };
-  },
-};
+function posthouse(name: string, build?: string): Relay {
+  return {
+    name,
+    family: build === undefined ? 'posthouse' : 'older',
+    isCompiledAsItRuns: true,
+    pace: 4,
+    prepare: async () => {
+      const cwd = build ?? import.meta.dirname;
+      const git = await run('git', ['describe', '--always', '--dirty'], { cwd });
+      if (git.code !== 0) throw new Error(git.stderr.trim());
+      return git.stdout.trim();
+    },
+    start: async ({ directory, sinkPort, account }) => {
+      // The log goes to a file, as the others' logs do.
+      const under = ['/bin/sh', '-c', `exec "$@" 2>>${directory}/posthouse.log`, 'sh'];
+      const running = await startPosthouse({
+        directory,
+        under: [...account.under, ...under],
+        ...(build === undefined ? {} : { build }),
+        configuration: {
+          relay: { networks: ['127.0.0.0/8'] },
+          routes: [{ to: '*', via: `smtp://127.0.0.1:${sinkPort}` }],
+        },
+      });
+      return { port: running.port(), pid: running.pid, stop: async () => void (await running.stop()) };
+    },
+  };
+}
+
+/** Another build of this relay: a checkout whose dependencies are installed. */
+export function olderBuild(folder: string): Relay {
+  return posthouse('posthouse-older', folder);
+}
 
 const ceiling: Relay = {
   name: 'ceiling',
@@ -188,7 +198,7 @@ export const relays: readonly Relay[] = [
   postfix('postfix-stock', {}),
   haraka('haraka', 0),
   haraka('haraka-2', 2),
-  posthouse,
+  posthouse('posthouse'),
   ceiling,
 ];
 

@@ -136,3 +136,20 @@ export function printCase(what: Case, summaries: readonly Summary[]): void {
   );
   console.log(formatTable([head, ...rows]));
 }
+
+/** Beside an older build: its processor time and rate in each round against ours, and the medians of the ratios. */
+export function printAgainstOlder(measurements: readonly Measurement[]): void {
+  const pairs = measurements.flatMap((ours) => {
+    const older = measurements.find((one) => one.family === 'older' && one.round === ours.round);
+    return ours.family === 'posthouse' && older !== undefined ? [{ ours, older }] : [];
+  });
+  if (pairs.length === 0) return;
+  for (const [what, of] of [
+    ['CPU per message', (one: Measurement) => one.cpuMs],
+    ['messages per second', (one: Measurement) => one.rate],
+  ] as const) {
+    const ratios = pairs.map(({ ours, older }) => of(ours) / of(older));
+    const each = ratios.map((ratio) => ratio.toFixed(3)).join(' ');
+    console.log(`${what} × the older build: median ${median(ratios).toFixed(3)} (${each})`);
+  }
+}

@@ -3,14 +3,14 @@
  * several rounds, each with a fresh start, an empty spool and warm-up messages. Medians count.
  *
  *   npm run bench -- [--only postfix,posthouse] [--cases k1-s20-many,…] [--rounds 3] [--messages N] [--warmup N]
- *                    [--directory FOLDER] [--results FOLDER] [--quick]
+ *                    [--directory FOLDER] [--results FOLDER] [--older FOLDER] [--quick]
  *   npm run bench -- memory
  *   npm run bench -- bulk
  *
  * The sink's count of messages and recipients has to equal what was accepted, or the run fails with exit code 1.
  */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { abandonAccounts } from './account.ts';
 import { bulk } from './bulk/run.ts';
@@ -19,8 +19,8 @@ import { type Machine, machine } from './machine.ts';
 import { type Measurement, measure } from './measure.ts';
 import { memory } from './memory.ts';
 import { compile } from './programs.ts';
-import { type Relay, relayFolder, relays, removeFolder } from './relays.ts';
-import { printCase, Results } from './report.ts';
+import { olderBuild, type Relay, relayFolder, relays, removeFolder } from './relays.ts';
+import { printAgainstOlder, printCase, Results } from './report.ts';
 
 interface Plan {
   readonly relays: readonly Relay[];
@@ -44,21 +44,21 @@ function plan(args: readonly string[]): Plan {
       warmup: { type: 'string' },
       directory: { type: 'string' },
       results: { type: 'string' },
+      older: { type: 'string' },
       quick: { type: 'boolean', default: false },
     },
   });
   const only = values.only?.split(',');
+  const known = [...relays, ...(values.older === undefined ? [] : [olderBuild(resolve(values.older))])];
   const unknown =
-    only?.filter((name) => !relays.some((one) => one.name === name || one.family === name)) ?? [];
+    only?.filter((name) => !known.some((one) => one.name === name || one.family === name)) ?? [];
   if (unknown.length > 0)
-    throw new Error(`no relay ${unknown.join(', ')}; there are ${relays.map((r) => r.name).join(', ')}`);
+    throw new Error(`no relay ${unknown.join(', ')}; there are ${known.map((r) => r.name).join(', ')}`);
   const messages = values.messages === undefined ? (values.quick ? 500 : undefined) : Number(values.messages);
   const warmup = values.warmup ?? (values.quick ? '100' : undefined);
   const names = values.cases?.split(',') ?? (values.quick ? quickCases : allCases);
   return {
-    relays: relays.filter(
-      (one) => only === undefined || only.includes(one.name) || only.includes(one.family),
-    ),
+    relays: known.filter((one) => only === undefined || only.includes(one.name) || only.includes(one.family)),
     cases: names.map((name) => parseCase(name, messages)),
     rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
     ...(warmup === undefined ? {} : { warmup: Number(warmup) }),
@@ -103,7 +103,8 @@ async function main(args: readonly string[]): Promise<number> {
       const results = new Results(folderOfResults, what, facts);
       const measurements: Measurement[] = [];
       for (let round = 1; round <= rounds; round++) {
-        for (const relay of ready) {
+        // Each second round the other way round: who comes first finds another machine than who comes last.
+        for (const relay of round % 2 === 1 ? ready : ready.toReversed()) {
           process.stderr.write(`${what.name} ${relay.name} ${round}/${rounds}\n`);
           // A relay that breaks down fails the run, and leaves the figures of the others.
           const outcome = await measure({ ...planned, relay, what, round, folder }).catch(String);
@@ -118,6 +119,7 @@ async function main(args: readonly string[]): Promise<number> {
         }
       }
       printCase(what, results.finish(measurements));
+      printAgainstOlder(measurements);
     }
   } finally {
     await removeFolder(folder);

@@ -16,6 +16,8 @@ export interface PosthouseOptions {
   /** A wrapper to start it under (for accounting or a network namespace), to which the command is appended. */
   readonly under?: readonly string[];
   readonly readyWithinMs?: number;
+  /** The folder of another build, to compare with. */
+  readonly build?: string;
 }
 
 /** A line of the log; only what every line has is typed. */
@@ -132,7 +134,7 @@ export async function startPosthouse(options: PosthouseOptions): Promise<Posthou
     process.execPath,
     ...flags,
     ...(options.nodeArguments ?? []),
-    main,
+    options.build === undefined ? main : join(options.build, 'src/cli/main.ts'),
     'start',
     '--config',
     configFile,
