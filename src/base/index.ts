@@ -13,5 +13,7 @@ export { harmlessText } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
 export { nearest } from './nearest.ts';
 export { type OwnNetworkSource, readOwnNetwork, type SharedAddress } from './own-network.ts';
+export { Places } from './places.ts';
 export { Reclaimer } from './reclaim.ts';
+export { Slices, type SlicesOptions, sliceOctets } from './slices.ts';
 export { packageVersion } from './version.ts';

@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import { Slices } from './slices.ts';
 
 /** Nobody's user and group on every system of ours. */
 const nobody = 65_534;
@@ -25,4 +26,27 @@ export function dropRoot(t: TestContext): void {
     process.seteuid?.(0);
     process.setegid?.(0);
   });
+}
+
+/** Slices that count octets: those that were looked at in all, and the most of them without a turn of others. */
+export class CountedSlices extends Slices {
+  all = 0;
+  most = 0;
+  #sinceTurn = 0;
+
+  constructor(octets: number) {
+    super({
+      octets,
+      turn: async () => {
+        this.#sinceTurn = 0;
+      },
+    });
+  }
+
+  override spend(octets: number): Promise<void> | undefined {
+    this.all += octets;
+    this.#sinceTurn += octets;
+    this.most = Math.max(this.most, this.#sinceTurn);
+    return super.spend(octets);
+  }
 }

@@ -1,9 +1,20 @@
-import type { OutgoingMessage, Unmet } from '../client/index.ts';
-import { asciiMailbox, needsSmtputf8, type Recipient } from '../mail/index.ts';
-import { downgrade } from './downgrade.ts';
+import { type Places, Slices } from '../base/index.ts';
+import type { OutgoingMessage, OutgoingOctets, Unmet } from '../client/index.ts';
+import { asciiMailbox, downgrade, needsSmtputf8, type Recipient } from '../mail/index.ts';
 
 /** A header section longer than this is not looked through: the message keeps its SMTPUTF8. */
 const maxHeaderBytes = 1_000_000;
+
+/** A message of at most this size is sent in one piece, a longer one in pieces of it. */
+const pieceOctets = 64 * 1024;
+
+/** What converting works with. */
+export interface Conversions {
+  /** Larger messages are not converted. */
+  readonly maxBytes: number;
+  /** Those that may be converted at once: each is in memory as a whole, before and after. */
+  readonly places: Places;
+}
 
 /**
  * The same message in a form that a server without `unmet` takes, where that is lawful: eight-bit and binary
@@ -13,7 +24,7 @@ const maxHeaderBytes = 1_000_000;
 export async function adapt(
   message: OutgoingMessage,
   unmet: Unmet,
-  maxBytes: number,
+  conversions: Conversions,
 ): Promise<OutgoingMessage | undefined> {
   switch (unmet.needs) {
     case 'size':
@@ -21,7 +32,7 @@ export async function adapt(
     case 'smtputf8':
       return withoutSmtputf8(message);
     default:
-      return withoutEightBit(message, maxBytes);
+      return withoutEightBit(message, conversions);
   }
 }
 
@@ -32,21 +43,35 @@ export function isAsciiRecipient({ address }: Recipient): boolean {
 
 async function withoutEightBit(
   message: OutgoingMessage,
-  maxBytes: number,
+  { maxBytes, places }: Conversions,
 ): Promise<OutgoingMessage | undefined> {
   if (message.octets.size > maxBytes) return undefined;
-  const pieces: Buffer[] = [];
-  if (message.octets.whole === undefined)
-    for await (const piece of message.octets.chunks()) pieces.push(piece);
-  const converted = downgrade(message.octets.whole ?? Buffer.concat(pieces));
+  using _ = await places.take();
+  const converted = await downgrade(await inMemory(message.octets), new Slices());
   if (converted === undefined) return undefined;
-  const { octets, content } = converted;
-  const whole = { size: octets.length, whole: octets, chunks: () => oneChunk(octets) };
-  return { ...message, octets: whole, content, body: '7bit' };
+  const { pieces, content } = converted;
+  return { ...message, octets: octetsOf(pieces, content.size), content, body: '7bit' };
 }
 
-async function* oneChunk(octets: Buffer): AsyncIterable<Buffer> {
-  yield octets;
+async function inMemory(octets: OutgoingOctets): Promise<Buffer> {
+  if (octets.whole !== undefined) return octets.whole;
+  const all = Buffer.allocUnsafe(octets.size);
+  let at = 0;
+  for await (const piece of octets.chunks()) at += piece.copy(all, at);
+  if (at < octets.size) throw new RangeError(`${at} of ${octets.size} octets came`);
+  return all;
+}
+
+function octetsOf(pieces: readonly Buffer[], size: number): OutgoingOctets {
+  return {
+    size,
+    whole: size <= pieceOctets ? Buffer.concat(pieces) : undefined,
+    async *chunks() {
+      for (const piece of pieces) {
+        for (let at = 0; at < piece.length; at += pieceOctets) yield piece.subarray(at, at + pieceOctets);
+      }
+    },
+  };
 }
 
 async function withoutSmtputf8(message: OutgoingMessage): Promise<OutgoingMessage | undefined> {
@@ -85,6 +110,6 @@ async function hasAsciiHeader({ octets }: OutgoingMessage): Promise<boolean> {
 function scanHeader(octets: Buffer): 'ascii' | 'wide' | 'open' {
   const end = octets.indexOf('\r\n\r\n');
   const header = end < 0 ? octets : octets.subarray(0, end);
-  for (const octet of header) if (octet > 127) return 'wide';
+  for (let at = 0; at < header.length; at++) if ((header[at] ?? 0) > 127) return 'wide';
   return end < 0 ? 'open' : 'ascii';
 }

@@ -1,5 +1,13 @@
 import { networkInterfaces } from 'node:os';
-import { Background, type Clock, canonicalIp, type Log, silentLog, systemClock } from '../base/index.ts';
+import {
+  Background,
+  type Clock,
+  canonicalIp,
+  type Log,
+  Places,
+  silentLog,
+  systemClock,
+} from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import { type Address, formatReplyText, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
@@ -92,6 +100,7 @@ class Deliveries implements Delivery {
   readonly #tokens: Tokens;
   /** When it was last said of a lane that mail passed it over. */
   readonly #toldAt = new Map<string, number>();
+  readonly #conversions = new Places(1);
   #generation: Generation;
   #capture: Capture | undefined;
   #captureKey = '';
@@ -232,7 +241,16 @@ class Deliveries implements Delivery {
     return {
       number,
       router,
-      remote: { pool, dialer, targets, balance: new Balance(), limits, log: this.#log, now },
+      remote: {
+        pool,
+        dialer,
+        targets,
+        balance: new Balance(),
+        limits,
+        conversions: this.#conversions,
+        log: this.#log,
+        now,
+      },
       maildir: { now },
     };
   }

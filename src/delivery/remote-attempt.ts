@@ -1,4 +1,4 @@
-import type { Log } from '../base/index.ts';
+import type { Log, Places } from '../base/index.ts';
 import type { OutgoingMessage, SendResult } from '../client/index.ts';
 import {
   formatReplyText,
@@ -27,6 +27,8 @@ export interface RemoteParts {
   readonly targets: TargetOptions;
   readonly balance: Balance;
   readonly limits: DeliveryLimits;
+  /** Messages that may be converted at once. */
+  readonly conversions: Places;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -234,7 +236,11 @@ class RemoteAttempt {
     let result = await session.send(message, this.#signal);
     // At most once each for the body and for SMTPUTF8.
     for (let i = 0; i < 2 && result.ending.kind === 'unsendable'; i++) {
-      const adapted = await adapt(message, result.ending.unmet, this.#parts.limits.conversionBytes);
+      const { limits, conversions: places } = this.#parts;
+      const adapted = await adapt(message, result.ending.unmet, {
+        maxBytes: limits.conversionBytes,
+        places,
+      });
       if (adapted === undefined) return result;
       this.#adapted = adapted;
       message = adapted;

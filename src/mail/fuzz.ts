@@ -3,26 +3,31 @@
  * must hold for all input; what holds for some is in the tests.
  */
 import assert from 'node:assert/strict';
+import { CountedSlices } from '../base/testing.ts';
 import {
   type Address,
   countReceived,
+  downgrade,
   formatLocalPart,
   formatReceived,
   headerEnd,
   headerFields,
+  isSevenBit,
   parseDomain,
   parseForwardPath,
   parseMailbox,
   parseReversePath,
 } from './index.ts';
 
-export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): void }[] = [
-  { name: 'mail/domain', run: (input) => checkDomain(textOf(input)) },
-  { name: 'mail/mailbox', run: (input) => checkMailbox(textOf(input)) },
-  { name: 'mail/path', run: (input) => checkPath(textOf(input)) },
-  { name: 'mail/header', run: checkHeader },
-  { name: 'mail/received', run: checkReceived },
-];
+export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): Promise<void> | void }[] =
+  [
+    { name: 'mail/domain', run: (input) => checkDomain(textOf(input)) },
+    { name: 'mail/mailbox', run: (input) => checkMailbox(textOf(input)) },
+    { name: 'mail/path', run: (input) => checkPath(textOf(input)) },
+    { name: 'mail/header', run: checkHeader },
+    { name: 'mail/received', run: checkReceived },
+    { name: 'mail/downgrade', run: checkDowngrade },
+  ];
 
 /** UTF-8 where it is some, else one character per octet. */
 function textOf(input: Uint8Array): string {
@@ -96,4 +101,31 @@ function checkReceived(input: Uint8Array): void {
     'no comment is opened or closed by the client',
   );
   for (const line of field.split('\r\n')) assert.ok(line.length <= 998);
+}
+
+/** Headers that lead into every way through a message, before and around what is random. */
+const beginnings = [
+  '',
+  'Content-Type: multipart/mixed; boundary=b\r\n\r\n',
+  'Content-Type: multipart/mixed; boundary="-"\r\n\r\n---\r\n',
+  'Content-Type: message/rfc822\r\n\r\n',
+  'Content-Type: text/plain\r\n\r\n',
+  'Content-Type: image/x\r\n\r\n',
+];
+
+/** A few looks at each octet for each of the 20 multiparts that may be inside each other. */
+const looksPerOctet = 30;
+
+/** What comes out is 7-bit, whatever goes in; and the work grows with the message, and is done in slices. */
+async function checkDowngrade(input: Uint8Array): Promise<void> {
+  const copies = Math.max(1, Math.min(1 + (input[0] ?? 0), Math.floor(30_000 / Math.max(1, input.length))));
+  const random = Buffer.concat(Array.from({ length: copies }, () => input));
+  for (const beginning of beginnings) {
+    const message = Buffer.concat([Buffer.from(beginning.repeat(1 + ((input[1] ?? 0) % 12))), random]);
+    const slices = new CountedSlices(1024);
+    const converted = await downgrade(message, slices);
+    assert.ok(slices.all <= looksPerOctet * (message.length + 2000), `${slices.all} of ${message.length}`);
+    assert.ok(slices.most <= 2 * slices.octets + 1000, `${slices.most} at once`);
+    if (converted !== undefined) assert.ok(isSevenBit(Buffer.concat(converted.pieces)));
+  }
 }

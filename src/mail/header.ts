@@ -34,18 +34,26 @@ export function headerEnd(octets: Uint8Array): number {
  * others before their values are read.
  */
 export function* headerFields(
-  octets: Uint8Array,
+  source: Uint8Array,
   isWanted: (name: string) => boolean = () => true,
 ): Generator<HeaderField> {
+  const octets = Buffer.isBuffer(source)
+    ? source
+    : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
   let start = 0;
   while (start < octets.length && !isEmptyLine(octets, start)) {
     const end = fieldEnd(octets, start);
     const nameEnd = endOfName(octets, start, end);
-    const name = nameEnd > start ? latin1(octets, start, nameEnd) : '';
+    const name = nameEnd > start ? octets.toString('latin1', start, nameEnd) : '';
     if (name !== '' && isWanted(name)) {
+      const valueStart = octets.indexOf(colon, nameEnd) + 1;
       yield {
         name,
-        value: latin1(octets, octets.indexOf(colon, nameEnd) + 1, withoutLineEnd(octets, start, end)),
+        value: octets.toString(
+          'latin1',
+          valueStart,
+          Math.max(valueStart, withoutLineEnd(octets, start, end)),
+        ),
         start,
         end,
       };
@@ -81,7 +89,8 @@ export function unfold(value: string): string {
   return value.replace(/\r?\n(?=[ \t])/g, '').trim();
 }
 
-function isEmptyLine(octets: Uint8Array, at: number): boolean {
+/** Whether the line that begins there is the end of a header. */
+export function isEmptyLine(octets: Uint8Array, at: number): boolean {
   return octets[at] === lf || (octets[at] === cr && octets[at + 1] === lf);
 }
 
@@ -124,8 +133,4 @@ function isReceived(octets: Uint8Array, start: number): boolean {
   let after = start + received.length;
   while (octets[after] === 32 || octets[after] === 9) after++;
   return octets[after] === colon;
-}
-
-function latin1(octets: Uint8Array, start: number, end: number): string {
-  return Buffer.from(octets.buffer, octets.byteOffset + start, Math.max(0, end - start)).toString('latin1');
 }

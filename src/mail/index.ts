@@ -18,6 +18,7 @@ export {
   parseMailbox,
 } from './address.ts';
 export { formatDate } from './date.ts';
+export { type Downgraded, downgrade } from './downgrade.ts';
 export type {
   Body,
   ContentFacts,
@@ -67,3 +68,10 @@ export {
   replyClass,
 } from './reply.ts';
 export type { RecipientStatus } from './status.ts';
+export {
+  encodeBase64,
+  encodeBody,
+  encodeQuotedPrintable,
+  isSevenBit,
+  type SevenBitEncoding,
+} from './transfer-encoding.ts';

@@ -161,3 +161,14 @@ test('without an identity the header is completed and nobody is asked', async ()
   assert.match(text, /Message-ID: .*\r\nDate: .*\r\nFrom: fax@example\.org\r\n\r\nbody/);
   assert.doesNotMatch(text, /Bcc|Sender/);
 });
+
+test('a From or Sender of very many commas is refused unread, and 8 KB of it are not', async () => {
+  const many = ','.repeat(125_000);
+  for (const field of [`From: anna@example.org${many}`, `From: anna@example.org\r\nSender: a${many}`]) {
+    const { answer, isDiscarded } = await submit(`${field}\r\n${complete}\r\nx\r\n`);
+    assert.deepEqual(answer, reply(552, '3.4', 'From or Sender field too long'));
+    assert.ok(isDiscarded);
+  }
+  const some = `From: anna@example.org${','.repeat(8000)}\r\n${complete}\r\nx\r\n`;
+  assert.equal((await submit(some)).answer.code, 250);
+});
