@@ -100,6 +100,17 @@ test('exit codes tell usage, configuration and ports in use apart', async (t) =>
   assert.match(second.stderr, new RegExp(`127\\.0\\.0\\.1:${port} is in use`));
 });
 
+test('an older Node is exit 69, and is told which one is needed and how to name it', async () => {
+  const older = `data:text/javascript,${encodeURIComponent(
+    `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });`,
+  )}`;
+  const outcome = await run(process.execPath, ['--import', older, main, 'start']);
+  assert.equal(outcome.code, 69);
+  assert.equal(outcome.stdout, '');
+  assert.match(outcome.stderr, /^posthouse: Node 24 or later is needed, and ".*node" is Node 20\.20\.2:\n/);
+  assert.ok(outcome.stderr.includes(`start it by name: /path/to/node ${main}`));
+});
+
 test('a data folder that cannot be made is exit 73 and named, also where the system says ENOENT', async (t) => {
   const { file, write } = await configured(t);
   for (const data of ['/proc/nope/data', file, join(file, 'data')]) {

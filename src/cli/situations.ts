@@ -1,7 +1,8 @@
 import type { Question } from '../admin/index.ts';
+import { selfSigned } from '../base/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { parsePattern } from '../mail/index.ts';
-import { type ExplainFacts, explainConfig, selfSigned } from '../relay/index.ts';
+import { type ExplainFacts, explainConfig } from '../relay/index.ts';
 import { format } from './explain.ts';
 
 /** The situations that `docs/explain.md` shows. Everything under them is printed by the rules themselves. */
@@ -151,7 +152,7 @@ export const situations: readonly Situation[] = [
 
 /** `docs/explain.md`. */
 export async function situationsMarkdown(): Promise<string> {
-  const pair = await selfSigned('relay.example.org');
+  const pair = selfSigned('relay.example.org');
   const read = (path: string) => (path.endsWith('privkey.pem') ? pair.key : pair.cert);
   const loaded = loadConfig(configuration, { file: '/etc/posthouse/posthouse.yaml', env: { read } });
   if (!loaded.ok) throw new Error(`the example does not load: ${JSON.stringify(loaded.problems)}`);

@@ -190,3 +190,33 @@ for (const [what, fields, code, message] of failures) {
     await assert.rejects(runStart(file, fakeIo(), parts), { code, message });
   });
 }
+
+test('a certificate that cannot be made does not stop the local profile: it starts without a login and says so', async (t) => {
+  const { folder, parts, log, drained } = await setUp(t, {
+    prepareLocal: async () => {
+      throw new Error('there is no randomness today');
+    },
+  });
+  const io = fakeIo({ folder });
+  let roles: readonly string[] = [];
+  const startRelay: StartParts['startRelay'] = (options) => {
+    roles = options.config.listeners.map(({ role }) => role);
+    return parts.startRelay(options);
+  };
+  const running = runStart(undefined, io, { ...parts, startRelay });
+  await ready(io);
+  assert.deepEqual(roles, ['mx']);
+  assert.deepEqual(
+    log.lines.filter(({ level }) => level === 'warn'),
+    [
+      {
+        level: 'warn',
+        event: 'local-login-unavailable',
+        fields: { because: 'there is no randomness today' },
+      },
+    ],
+  );
+  io.signal('SIGTERM');
+  drained.resolve();
+  assert.equal(await running, 0);
+});

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { Control } from '../admin/index.ts';
 import { type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
@@ -52,10 +51,11 @@ profile: it listens on the loopback only, and what it takes ends in the capture 
 
 /** Runs until it is told to end. `configFile` is `undefined` for the local profile. */
 export async function runStart(configFile: string | undefined, io: Io, parts: StartParts): Promise<number> {
-  if (configFile === undefined) await parts.prepareLocal(localFiles(io.folder), hostname());
+  const failure = configFile === undefined ? await localFailure(parts, io) : undefined;
   const load = () => loadConfiguration(io, configFile, configChecks);
   const config = load();
   await using log = parts.openLog({ format: config.logs.format });
+  if (failure !== undefined) log.warn('local-login-unavailable', { because: failure });
   const stopped = stopSignals(io, log);
   const started = Promise.withResolvers<StartedRelay>();
   // One that comes during the start would otherwise end the process; it counts once the relay runs.
@@ -69,6 +69,16 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   log.info('draining');
   await relay.drain(AbortSignal.any([stopped.second, AbortSignal.timeout(drainMs)]));
   return exitCode.ok;
+}
+
+/** Why the local profile starts without STARTTLS and logins; mail is taken all the same. */
+async function localFailure(parts: StartParts, io: Io): Promise<string | undefined> {
+  try {
+    await parts.prepareLocal(localFiles(io.folder));
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 interface StopSignals {

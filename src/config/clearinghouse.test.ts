@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
-import { generate } from 'selfsigned';
+import { selfSigned } from '../base/index.ts';
 import { formatProblem, loadConfig } from './index.ts';
-
-async function certificate() {
-  const made = await generate([{ name: 'commonName', value: 'bulk.example' }], { keyType: 'ec' });
-  return { cert: made.cert, key: made.private };
-}
 
 const text = (more: string) => `
 clearinghouse:
@@ -20,7 +15,7 @@ clearinghouse:
 `;
 
 async function load(more: string, files: Readonly<Record<string, string>> = {}) {
-  const { cert, key } = await certificate();
+  const { cert, key } = selfSigned('bulk.example');
   const own = new X509Certificate(cert).fingerprint256;
   const all: Readonly<Record<string, string>> = {
     '/cert.pem': cert,
@@ -58,7 +53,7 @@ test('flooding: what cannot be is said', async () => {
     [`[{ name: b, fingerprint: "sha256:${digits}", trust: 1.5 }]`, {}, /1.5 is not between 0 and 1/],
     [`[${peer}]`, { '/network': 'secret' }, /32 hexadecimal digits/],
     [`[${peer}]`, { '/cert.pem': 'none' }, /flood.certificate: not usable/],
-    [`[${peer}]`, { '/key.pem': (await certificate()).key }, /flood.key: not usable: it is of another/],
+    [`[${peer}]`, { '/key.pem': selfSigned('bulk.example').key }, /flood.key: not usable: it is of another/],
   ];
   for (const [peers, files, wanted] of cases) {
     const result = await load(peers, files);

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findConfig, initConfig, loadConfig, localProfile } from './index.ts';
+import { type SelfSigned, selfSigned } from '../base/index.ts';
+import { findConfig, initConfig, loadConfig, localFiles, localProfile } from './index.ts';
 
 function folders(run: (here: string, system: string) => void): void {
   const base = mkdtempSync(join(tmpdir(), 'posthouse-config-'));
@@ -80,4 +82,38 @@ test('the file of init local says what the local profile does', () => {
   assert.ok(loaded.ok);
   const { file: _, ...config } = loaded.config;
   assert.deepEqual(config, localProfile({ cwd: '/home/a', hostname: 'box' }));
+});
+
+test('the local profile has a login only while its certificate is good', async (t) => {
+  const cwd = await mkdtemp(join(tmpdir(), 'posthouse-local-'));
+  t.after(() => rm(cwd, { recursive: true, force: true }));
+  const files = localFiles(cwd);
+  await mkdir(join(cwd, 'var'));
+  const write = async ({ cert, key }: SelfSigned) => {
+    for (const [file, text] of [
+      [files.cert, cert],
+      [files.key, key],
+      [files.users, 'dev: { senders: ["*"], hash: "x" }\n'],
+      [files.password, 'x\n'],
+    ] as const)
+      await writeFile(file, text);
+  };
+  const has = () => {
+    const { listeners, tls } = localProfile({ cwd, hostname: 'box' });
+    assert.equal(listeners.length === 2, tls !== undefined);
+    return tls !== undefined;
+  };
+  assert.equal(has(), false);
+  const good = selfSigned('box');
+  await write(good);
+  assert.equal(has(), true);
+  for (const bad of [
+    { ...good, cert: '' },
+    { ...good, key: 'no key' },
+    { ...good, key: selfSigned('box').key },
+    selfSigned('box', new Date('2001-01-01T00:00:00Z')),
+  ]) {
+    await write(bad);
+    assert.equal(has(), false);
+  }
 });

@@ -25,7 +25,7 @@ export { type ConfigChange, diffConfig, type Effect } from './diff.ts';
 export { configName, type FoundConfig, findConfig } from './find.ts';
 export { initConfig, initRoles } from './init.ts';
 export { type ConfigCheck, type LoadOptions, type LoadResult, loadConfig, loadConfigFile } from './load.ts';
-export { type LocalFiles, localFiles, localProfile, localUser } from './local.ts';
+export { hasLocalLogin, type LocalFiles, localFiles, localName, localProfile, localUser } from './local.ts';
 export { configurationMarkdown } from './markdown.ts';
 export { formatProblem, type Problem } from './problem.ts';
 export type { Env } from './resolve.ts';

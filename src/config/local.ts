@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -29,14 +30,31 @@ export function localFiles(cwd: string): LocalFiles {
   };
 }
 
+/** Whether they are all there, and the certificate is one of this key and still valid. */
+export function hasLocalLogin(files: LocalFiles): boolean {
+  if (!Object.values(files).every((file: string) => existsSync(file))) return false;
+  try {
+    const certificate = new X509Certificate(readFileSync(files.cert));
+    const isPair = certificate.checkPrivateKey(createPrivateKey(readFileSync(files.key)));
+    return isPair && certificate.validToDate > new Date();
+  } catch {
+    return false;
+  }
+}
+
+/** The name of this machine where it is a domain, else `localhost`. */
+export function localName(name: string = hostname()): string {
+  return parseDomain(name) ?? 'localhost';
+}
+
 /**
  * The configuration of a machine where nobody asked for one: loopback in, the capture inbox out, everything
- * under `./var`. Nothing leaves the machine. Once its files are there, people can log in, too.
+ * under `./var`. Nothing leaves the machine. Where its files are good, people can log in, too.
  */
 export function localProfile(options: { readonly cwd: string; readonly hostname?: string }): Config {
-  const name = parseDomain(options.hostname ?? hostname()) ?? 'localhost';
+  const name = localName(options.hostname);
   const files = localFiles(options.cwd);
-  const hasLogin = Object.values(files).every((file: string) => existsSync(file));
+  const hasLogin = hasLocalLogin(files);
   const parsed = schema.parse({
     hostname: name,
     data: 'var',

@@ -3,14 +3,13 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
-import { generate } from 'selfsigned';
-import { IpSet, memoryLog, systemClock } from '../base/index.ts';
+import { IpSet, memoryLog, selfSigned, systemClock } from '../base/index.ts';
 import { Throttle } from '../identity/index.ts';
 import { defaultPopLimits, openPopListener, type PopListenerOptions } from './listener.ts';
 import { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';
 
-const certificate = await generate([{ name: 'commonName', value: 'localhost' }], { keySize: 2048 });
-const secureContext = createSecureContext({ cert: certificate.cert, key: certificate.private });
+const certificate = selfSigned('localhost');
+const secureContext = createSecureContext(certificate);
 
 type Answer = (line: string, socket: Socket) => string | undefined;
 

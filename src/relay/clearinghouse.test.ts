@@ -4,9 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { memoryLog, systemClock } from '../base/index.ts';
+import { memoryLog, selfSigned, systemClock } from '../base/index.ts';
 import { RelayClearinghouse } from './clearinghouse.ts';
-import { selfSigned } from './self-signed.ts';
 
 /** Nobody is asked: there is no name to look up. */
 const nobody = {
@@ -18,7 +17,7 @@ const nobody = {
 test('a clearinghouse floods with the peers of its configuration', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-flood-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const [a, b] = [await selfSigned('a.example'), await selfSigned('b.example')];
+  const [a, b] = [selfSigned('a.example'), selfSigned('b.example')];
   const fingerprintOf = (cert: string) =>
     new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase();
   const common = { memory: 16e6, bulk: 10, shortBulk: 100, allow: [], relay: [], doors: [] };

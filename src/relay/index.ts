@@ -15,4 +15,3 @@ export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
 export { prepareLocalLogin } from './local-login.ts';
 export { matches, queueItem } from './queue-view.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';
-export { selfSigned } from './self-signed.ts';

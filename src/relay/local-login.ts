@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type LocalFiles, localUser } from '../config/index.ts';
+import { selfSigned } from '../base/index.ts';
+import { hasLocalLogin, type LocalFiles, localName, localUser } from '../config/index.ts';
 import {
   editUsers,
   hashPassword,
@@ -9,17 +9,16 @@ import {
   makeScramVerifier,
   scramValue,
 } from '../identity/index.ts';
-import { selfSigned } from './self-signed.ts';
 
 /**
- * Makes what the local profile needs for logins, where it is not there yet: a certificate that nobody has
- * signed, and a user who may send as anybody, since nothing leaves the machine. The password is written last:
- * where it is, everything else is.
+ * Makes what the local profile needs for logins, where it is not there or no good: a certificate that nobody
+ * has signed, and a user who may send as anybody, since nothing leaves the machine. The password is written
+ * last: where it is, everything else is. Throws where something cannot be made; the profile does without then.
  */
-export async function prepareLocalLogin(files: LocalFiles, hostname: string): Promise<void> {
-  if (existsSync(files.password)) return;
+export async function prepareLocalLogin(files: LocalFiles): Promise<void> {
+  if (hasLocalLogin(files)) return;
   await mkdir(dirname(files.cert), { recursive: true, mode: 0o700 });
-  const { cert, key } = await selfSigned(hostname);
+  const { cert, key } = selfSigned(localName());
   await writeFile(files.key, key, { mode: 0o600 });
   await writeFile(files.cert, cert);
   const { password } = makeDevicePassword();

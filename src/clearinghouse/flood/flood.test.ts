@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
-import { memoryLog, systemClock } from '../../base/index.ts';
+import { memoryLog, type SelfSigned, selfSigned, systemClock } from '../../base/index.ts';
 import { defaultThresholds } from '../engine-options.ts';
 import { openClearinghouse } from '../open.ts';
 import { type FloodPeerOptions, openFlood } from './flood.ts';
 import { identityOf } from './identity.ts';
-import { certificate, networkKey } from './testing.ts';
+import { networkKey } from './testing.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-flood-'));
@@ -17,9 +17,7 @@ async function folderOf(t: TestContext): Promise<string> {
   return folder;
 }
 
-type Made = Awaited<ReturnType<typeof certificate>>;
-
-const fingerprintOf = ({ cert, key }: Made) => identityOf(cert, key).origin;
+const fingerprintOf = ({ cert, key }: SelfSigned) => identityOf(cert, key).origin;
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 20_000;
@@ -32,7 +30,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 /** A clearinghouse that floods. */
 async function node(
   folder: string,
-  { cert, key }: Made,
+  { cert, key }: SelfSigned,
   options: { readonly peers: readonly FloodPeerOptions[]; readonly key?: Uint8Array },
 ) {
   const log = memoryLog();
@@ -75,7 +73,7 @@ const message = (n: number) => ({
 const source = (n: number) => ({ reporter: 'relay', isKnown: true, recipients: [`u${n}@ours.example`] });
 
 test('what one has counted the other knows, over TLS, and still after a restart', async (t) => {
-  const [first, second] = [await certificate('first'), await certificate('second')];
+  const [first, second] = [selfSigned('first'), selfSigned('second')];
   const folders = [await folderOf(t), await folderOf(t)] as const;
   const caller = { name: 'second', fingerprint: fingerprintOf(second) };
   await using a = await node(folders[0], first, { peers: [caller] });
@@ -100,8 +98,7 @@ test('what one has counted the other knows, over TLS, and still after a restart'
 });
 
 test('who shows another certificate, or none, is refused; so is who has another network key', async (t) => {
-  const [first, second, other] = await Promise.all(['first', 'second', 'other'].map(certificate));
-  assert.ok(first !== undefined && second !== undefined && other !== undefined);
+  const [first, second, other] = [selfSigned('first'), selfSigned('second'), selfSigned('other')];
   const caller = { name: 'second', fingerprint: fingerprintOf(second) };
   await using a = await node(await folderOf(t), first, { peers: [caller] });
   const address = { host: '127.0.0.1', port: a.flood.port };
@@ -127,7 +124,7 @@ test('who shows another certificate, or none, is refused; so is who has another 
 });
 
 test('who is no peer of TLS, or says nothing, keeps nobody from closing', async (t) => {
-  const first = await certificate('first');
+  const first = selfSigned('first');
   await using a = await node(await folderOf(t), first, { peers: [] });
   const { connect: connectPlain } = await import('node:net');
   const socket = connectPlain({ host: '127.0.0.1', port: a.flood.port });

@@ -23,14 +23,9 @@ interface Network {
   run(seconds: number, each?: (second: number) => void): Promise<void>;
 }
 
-async function network(
-  names: readonly string[],
-  trust: (of: number, by: number) => number,
-): Promise<Network> {
+function network(names: readonly string[], trust: (of: number, by: number) => number): Network {
   const clock = manualClock();
-  const nodes = await Promise.all(
-    names.map(async (name) => new SimulatedNode({ name, identity: await identity(name), clock })),
-  );
+  const nodes = names.map((name) => new SimulatedNode({ name, identity: identity(name), clock }));
   for (const [by, node] of nodes.entries())
     node.start(nodes.flatMap((peer, of) => (of === by ? [] : [peer.peer(trust(of, by))])));
   return {
@@ -70,7 +65,7 @@ function say(t: TestContext, text: string): void {
 }
 
 test('three nodes agree 30 s after they heal: one was killed, one was away for an hour', async (t) => {
-  const { nodes, join, run, clock } = await network(['a', 'b', 'c'], () => 1);
+  const { nodes, join, run, clock } = network(['a', 'b', 'c'], () => 1);
   const [a, b, c] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   join(0, 1);
   const bc = join(1, 2);
@@ -129,7 +124,7 @@ test('three nodes agree 30 s after they heal: one was killed, one was away for a
 
 test('a node that lies adds no more than its trust allows', async (t) => {
   const trustOf = [1, 1, 0.3];
-  const { nodes, join, run } = await network(['a', 'b', 'liar'], (of) => trustOf[of] ?? 0);
+  const { nodes, join, run } = network(['a', 'b', 'liar'], (of) => trustOf[of] ?? 0);
   const [a, b, liar] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   join(0, 1);
   for (let n = 0; n < 60; n++) {
@@ -158,7 +153,7 @@ test('a node that lies adds no more than its trust allows', async (t) => {
 });
 
 test('what is forged drops the link, and what was said before still comes from its origin', async () => {
-  const { nodes, join, run } = await network(['a', 'b', 'c'], () => 1);
+  const { nodes, join, run } = network(['a', 'b', 'c'], () => 1);
   const [a, b, c] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   join(0, 1);
   for (let n = 0; n < 20; n++) b.check(copy('mail', n), `b${n}@x.example`);
@@ -186,7 +181,7 @@ test('what is forged drops the link, and what was said before still comes from i
 });
 
 test('a record goes round a ring once, and nothing is echoed', async () => {
-  const { nodes, join, run } = await network(['a', 'b', 'c'], () => 1);
+  const { nodes, join, run } = network(['a', 'b', 'c'], () => 1);
   const a = at(nodes, 0);
   const cables = [join(0, 1), join(1, 2), join(0, 2)];
   for (let n = 0; n < 20; n++) a.check(copy('ring', n), `r${n}@x.example`);
@@ -210,7 +205,7 @@ test('a record goes round a ring once, and nothing is echoed', async () => {
 });
 
 test('a mail that was seen once never leaves, to however many it goes', async () => {
-  const { nodes, join, run } = await network(['a', 'b'], () => 1);
+  const { nodes, join, run } = network(['a', 'b'], () => 1);
   const a = at(nodes, 0);
   join(0, 1);
   a.check(copy('private', 1), 'anna@x.example');
@@ -223,7 +218,7 @@ test('a mail that was seen once never leaves, to however many it goes', async ()
 
 test('what comes through a node is bounded by the trust in it', async (t) => {
   // B is not known to A: what it says comes through C.
-  const { nodes, join, run } = await network(['a', 'b', 'c'], () => 1);
+  const { nodes, join, run } = network(['a', 'b', 'c'], () => 1);
   const [a, b, c] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   a.start([c.peer(0.5)]);
   join(1, 2);
@@ -236,7 +231,7 @@ test('what comes through a node is bounded by the trust in it', async (t) => {
 });
 
 test('a clock that steps back in the middle of a campaign breaks no link', async () => {
-  const { clock, nodes, join, run } = await network(['a', 'b'], () => 1);
+  const { clock, nodes, join, run } = network(['a', 'b'], () => 1);
   const [a, b] = [at(nodes, 0), at(nodes, 1)];
   join(0, 1);
   for (let n = 0; n < 10; n++) {
@@ -249,7 +244,7 @@ test('a clock that steps back in the middle of a campaign breaks no link', async
 });
 
 test('a node whose clock was a year ahead is heard again when it is right', async () => {
-  const { nodes, join, run } = await network(['a', 'b'], () => 1);
+  const { nodes, join, run } = network(['a', 'b'], () => 1);
   const [a, b] = [at(nodes, 0), at(nodes, 1)];
   a.aheadMs = 365 * 24 * hour;
   for (let n = 0; n < 12; n++) a.check(copy('early', n), `e${n}@x.example`);
@@ -271,7 +266,7 @@ test('a node whose clock was a year ahead is heard again when it is right', asyn
 });
 
 test('what a peer has signed weighs what it is trusted, whoever brings it', async () => {
-  const { nodes, join, run } = await network(['a', 'b', 'c'], (of) => (of === 1 ? 0.3 : 1));
+  const { nodes, join, run } = network(['a', 'b', 'c'], (of) => (of === 1 ? 0.3 : 1));
   const [a, c] = [at(nodes, 0), at(nodes, 2)];
   join(0, 1);
   join(1, 2);
@@ -282,18 +277,17 @@ test('what a peer has signed weighs what it is trusted, whoever brings it', asyn
 });
 
 /** Certificates of nobody, as somebody makes them up. */
-const madeUp = (count: number) =>
-  Promise.all(Array.from({ length: count }, (_, n) => identity(`nobody${n}`)));
+const madeUp = (count: number) => Array.from({ length: count }, (_, n) => identity(`nobody${n}`));
 
 test('who tells of too many others, or of times to come, sets nobody against those in between', async () => {
-  const { nodes, join, run } = await network(['a', 'b', 'liar'], () => 1);
+  const { nodes, join, run } = network(['a', 'b', 'liar'], () => 1);
   const [a, b, liar] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   join(0, 1);
   join(1, 2);
   await run(2);
   const link = b.flood.links.find(({ peer }) => peer.name === 'liar');
   assert.ok(link !== undefined);
-  for (const { certificate } of await madeUp(70)) {
+  for (const { certificate } of madeUp(70)) {
     const origin = readOrigin(certificate);
     assert.ok(origin !== undefined);
     b.flood.introduce(origin, link);
@@ -312,7 +306,7 @@ test('who tells of too many others, or of times to come, sets nobody against tho
 });
 
 test('what a peer has kept back comes from its origin', async () => {
-  const { nodes, join, run } = await network(['x', 'liar', 'v'], () => 1);
+  const { nodes, join, run } = network(['x', 'liar', 'v'], () => 1);
   const [x, liar, v] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   join(0, 1);
   for (const campaign of ['one', 'two', 'three']) {

@@ -1,6 +1,5 @@
-import { generate } from 'selfsigned';
 import type { Clock, Log, ManualClock } from '../../base/index.ts';
-import { memoryLog } from '../../base/index.ts';
+import { memoryLog, selfSigned } from '../../base/index.ts';
 import type { Source } from '../ask.ts';
 import { readContent } from '../content/read.ts';
 import { Engine } from '../engine.ts';
@@ -12,14 +11,8 @@ import { type Identity, identityOf } from './identity.ts';
 import type { FloodPeer, Link, Transport } from './link.ts';
 import { FloodNode } from './node.ts';
 
-/** A certificate and its key, PEM. */
-export async function certificate(name: string): Promise<{ readonly cert: string; readonly key: string }> {
-  const made = await generate([{ name: 'commonName', value: name }], { keyType: 'ec', algorithm: 'sha256' });
-  return { cert: made.cert, key: made.private };
-}
-
-export async function identity(name: string): Promise<Identity> {
-  const { cert, key } = await certificate(name);
+export function identity(name: string): Identity {
+  const { cert, key } = selfSigned(name);
   return identityOf(cert, key);
 }
 
