@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Sink, type SinkOptions, startSink } from '../src/delivery/testing.ts';
@@ -159,4 +159,40 @@ test('a relay that is its own smart host ends the loop by itself', async (t) => 
   const [bounced] = await relay.log.logged('bounced');
   assert.match(String(bounced?.reply), /^554 5\.4\.6 /);
   await relay.log.logged('delivered', { to: 'sender@origin.test' });
+});
+
+test('mail to wide tags of an alias goes on by SMTP and LMTP, and leaves no connection behind', async (t) => {
+  const aliases = join(await testFolder(t), 'aliases');
+  await writeFile(aliases, 'info: ann\n');
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    const sink = await sinkFor(t, { protocol });
+    const deliver = `${protocol}://127.0.0.1:${sink.port}`;
+    const relay = await openRelay(t, {
+      domains: [
+        {
+          name: 'ours.test',
+          deliver,
+          recipients: ['ann'],
+          aliases,
+          catchAll: 'ann@ours.test',
+        },
+      ],
+    });
+    for (const to of [
+      'postmaster+ž1@ours.test',
+      'info+ž2@ours.test',
+      'nobodyž@ours.test',
+      'ann+ž3@ours.test',
+    ])
+      assert.match(await relay.send({ to, mailParameters: ' SMTPUTF8' }), /^250 /);
+    await relay.log.logged('removed', {}, 4);
+    assert.equal(relay.log.lines.filter(({ event }) => event === 'deferred').length, 0);
+    const rcpts = sink.commands.filter((line) => line.includes('RCPT'));
+    assert.ok(
+      rcpts.includes('1 RCPT TO:<ann@ours.test> ORCPT=utf-8;info\\x{2B}\\x{17E}2@ours.test'),
+      rcpts.join(),
+    );
+    await relay.stop();
+    await sink.empty();
+  }
 });

@@ -50,7 +50,7 @@ export {
   type MaildropOptions,
   watchMaildrop,
 } from './maildrop.ts';
-export { type DropEnvelope, dropMail } from './maildrop-file.ts';
+export { type DropEnvelope, dropMail, parseLetterLine } from './maildrop-file.ts';
 export { prepareMaildrop } from './maildrop-folder.ts';
 export type { Letter } from './maildrop-letter.ts';
 export { openWindowEndpoint, type WindowEndpoint, type WindowEndpointOptions } from './window-endpoint.ts';

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { ControlError } from './control.ts';
+import { parseLine } from './control-protocol.ts';
 
-const address = z.string().max(2048);
+/** Text without control characters and line ends: whatever it is put into, it stays on its line. */
+const line = z.string().regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'it holds a control character');
+const address = line.max(2048);
 
 /** One recipient, with what the sender wants to hear about it (RFC 3461). */
 const dropRecipientShape = z.strictObject({
@@ -16,19 +19,20 @@ const dropRecipientShape = z.strictObject({
       z.literal('never'),
       z
         .array(z.enum(['success', 'failure', 'delay']))
+        .min(1)
         .max(3)
         .readonly(),
     ])
     .exactOptional(),
-  originalRecipient: z.strictObject({ type: z.string().max(40), address }).exactOptional(),
+  originalRecipient: z.strictObject({ type: line.max(40), address }).exactOptional(),
 });
 
 /**
  * A file of the maildrop: one line of JSON (this envelope), LF, then the octets of the message with CRLF
- * line ends, to the end of the file. Addresses are text here: the relay parses them, the writer is not
- * trusted with it.
+ * line ends, to the end of the file. Addresses and the like are text here: the relay makes values of them
+ * (`readLetter`), the writer is not trusted with it.
  */
-export const dropEnvelopeShape = z.strictObject({
+const dropEnvelopeShape = z.strictObject({
   version: z.literal(1),
   /** Empty for the null reverse-path. */
   from: address,
@@ -37,9 +41,14 @@ export const dropEnvelopeShape = z.strictObject({
   /** RFC 6531: header or addresses may be beyond ASCII. Those addresses count also where this is absent. */
   smtputf8: z.boolean().exactOptional(),
   ret: z.enum(['full', 'hdrs']).exactOptional(),
-  envid: z.string().max(100).exactOptional(),
+  envid: line.max(100).exactOptional(),
 });
 export type DropEnvelope = z.infer<typeof dropEnvelopeShape>;
+
+/** The envelope in the first line of a file. Throws `ControlError` `bad-request` with what is wrong with it. */
+export function parseLetterLine(line: string): DropEnvelope {
+  return parseLine(dropEnvelopeShape, line);
+}
 
 /** Longest first line of a file, in octets. */
 export const maxEnvelopeOctets = 8 * 1024 * 1024;

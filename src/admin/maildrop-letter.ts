@@ -2,8 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
 import { ControlError } from './control.ts';
-import { parseLine } from './control-protocol.ts';
-import { type DropEnvelope, dropEnvelopeShape, maxEnvelopeOctets } from './maildrop-file.ts';
+import { type DropEnvelope, maxEnvelopeOctets, parseLetterLine } from './maildrop-file.ts';
 
 /** One message of the maildrop, open for reading. */
 export interface Letter extends AsyncDisposable {
@@ -102,7 +101,7 @@ async function readEnvelope(
     if (end < 0) continue;
     try {
       const line = Buffer.concat(parts).toString('utf8');
-      return { envelope: parseLine(dropEnvelopeShape, line), octets: length + 1 };
+      return { envelope: parseLetterLine(line), octets: length + 1 };
     } catch (error) {
       if (error instanceof ControlError) return `its envelope is malformed: ${error.message}`;
       throw error;

@@ -50,3 +50,47 @@ export class CountedSlices extends Slices {
     return super.spend(octets);
   }
 }
+
+/** When something is to go wrong: at the so many-th step from 0. */
+export interface FaultPlan {
+  readonly at: number;
+  /** Steps so far. */
+  steps: number;
+}
+
+/** What a planned fault throws. */
+export class PlannedFault extends Error {
+  override readonly name = 'PlannedFault';
+}
+
+/**
+ * The same value, and all that can be reached through it, except that the step of the plan throws: every
+ * reading of a property and every call is one. Octets, signals, maps, sets and errors are left as they are.
+ */
+export function faulty<T>(value: T, plan: FaultPlan): T {
+  if (typeof value === 'function') return faultyFunction(value, undefined, plan) as T;
+  if (typeof value !== 'object' || value === null || isLeftAlone(value)) return value;
+  return new Proxy(value, {
+    get(target, key) {
+      step(plan, String(key));
+      const found: unknown = Reflect.get(target, key, target);
+      return typeof found === 'function' ? faultyFunction(found, target, plan) : faulty(found, plan);
+    },
+  });
+}
+
+function isLeftAlone(value: object): boolean {
+  const kinds = [Uint8Array, AbortSignal, Map, Set, Promise, Error];
+  return kinds.some((kind) => value instanceof kind);
+}
+
+function faultyFunction(found: unknown, owner: unknown, plan: FaultPlan): unknown {
+  return (...args: unknown[]) => {
+    step(plan, 'a call');
+    return typeof found === 'function' ? Reflect.apply(found, owner, args) : undefined;
+  };
+}
+
+function step(plan: FaultPlan, name: string): void {
+  if (plan.steps++ === plan.at) throw new PlannedFault(`planned at ${name}`);
+}

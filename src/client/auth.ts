@@ -54,7 +54,7 @@ async function login(
   { user, password }: PasswordCredentials,
   wait: Wait,
 ): Promise<Reply | undefined> {
-  const first = await wire.ask('AUTH LOGIN\r\n', wait);
+  const first = await wire.ask('AUTH LOGIN', wait);
   const second = await respond(wire, first, { response: encode(user), wait });
   return respond(wire, second, { response: encode(password), wait });
 }
@@ -99,8 +99,8 @@ async function begin(
 ): Promise<Reply | undefined> {
   const { mechanism, response, wait } = options;
   const line = `AUTH ${mechanism} ${response}`;
-  if (line.length <= maxLineOctets) return wire.ask(`${line}\r\n`, wait);
-  return respond(wire, await wire.ask(`AUTH ${mechanism}\r\n`, wait), { response, wait });
+  if (line.length <= maxLineOctets) return wire.ask(line, wait);
+  return respond(wire, await wire.ask(`AUTH ${mechanism}`, wait), { response, wait });
 }
 
 /** Answers a challenge; a reply that is none is the end of the exchange. */
@@ -110,7 +110,7 @@ async function respond(
   options: { readonly response: string; readonly wait: Wait },
 ): Promise<Reply | undefined> {
   if (challenge === undefined || replyClass(challenge) !== 3) return challenge;
-  return wire.ask(`${options.response}\r\n`, options.wait);
+  return wire.ask(options.response, options.wait);
 }
 
 function encode(text: string): string {

@@ -45,9 +45,10 @@ interface Answers {
 }
 
 async function askGroup(peer: Peer, callout: Callout): Promise<Answers> {
-  const coming = peer.wire.expect(callout.mustReset ? 4 : 3, peer.waits.envelope);
-  const first = callout.mustReset ? reset : '';
-  peer.wire.write(`${first}${formatSender(peer, callout)}${formatRecipient(peer, callout)}${reset}`);
+  const commands = [formatSender(peer, callout), formatRecipient(peer, callout), reset];
+  if (callout.mustReset) commands.unshift(reset);
+  const coming = peer.wire.expect(commands.length, peer.waits.envelope);
+  peer.wire.say(commands);
   const [toMail, toRcpt, toReset] = (await coming).slice(callout.mustReset ? 1 : 0);
   return { toMail, toRcpt, toReset };
 }
@@ -61,11 +62,11 @@ async function askSteps(peer: Peer, callout: Callout): Promise<Answers> {
   return { toMail, toRcpt, toReset: await wire.ask(reset, waits.rcpt) };
 }
 
-const reset = 'RSET\r\n';
+const reset = 'RSET';
 
 function formatSender(peer: Peer, { reversePath, recipient }: Callout): string {
   const smtputf8 = hasWideAddress({ reversePath, recipients: [recipient] }) ? ' SMTPUTF8' : '';
-  return `MAIL FROM:<${reversePath?.text ?? ''}>${smtputf8}${peer.isAuthenticated ? ' AUTH=<>' : ''}\r\n`;
+  return `MAIL FROM:<${reversePath?.text ?? ''}>${smtputf8}${peer.isAuthenticated ? ' AUTH=<>' : ''}`;
 }
 
 /** No NOTIFY and no ORCPT: nothing is going to be sent. */

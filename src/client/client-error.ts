@@ -29,6 +29,7 @@ export type ClientPhase =
  * - `rejected`: the server said no; `reply` is what it said.
  * - `aborted`: the signal fired.
  * - `content`: our own message could not be read to its end, or is not as long as it was said to be.
+ * - `internal`: a fault of ours: something threw, or a command would have held a control character.
  * - `busy`: a transaction is under way on this session.
  */
 export type ClientErrorCode =
@@ -44,6 +45,7 @@ export type ClientErrorCode =
   | 'rejected'
   | 'aborted'
   | 'content'
+  | 'internal'
   | 'busy';
 
 /** The only class of errors this folder lets out. */
@@ -65,4 +67,9 @@ export class ClientError extends Error {
     this.phase = phase;
     this.reply = options?.reply;
   }
+}
+
+/** The error for something that should not have been thrown. */
+export function faultOf(cause: unknown, phase: ClientPhase): ClientError {
+  return new ClientError('internal', phase, `a fault of this relay: ${String(cause)}`, { cause });
 }

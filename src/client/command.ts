@@ -1,9 +1,15 @@
 import type { Recipient } from '../mail/index.ts';
-import { type Extensions, encodeOriginalRecipient, encodeXtext, formatNotify } from '../smtp/index.ts';
+import {
+  type Extensions,
+  encodeOriginalRecipient,
+  encodeXtext,
+  formatNotify,
+  parseEnvid,
+} from '../smtp/index.ts';
 import type { OutgoingMessage } from './message.ts';
 import { messageSize, neededBody, needsSmtputf8 } from './requirements.ts';
 
-/** The MAIL command with the parameters that the server offered to understand, CRLF included. */
+/** The MAIL command with the parameters that the server offered to understand, without its CRLF. */
 export function formatMail(
   message: OutgoingMessage,
   capabilities: Extensions,
@@ -15,23 +21,25 @@ export function formatMail(
   if (needsSmtputf8(message)) line += ' SMTPUTF8';
   if (capabilities.dsn) {
     if (message.ret !== undefined) line += ` RET=${message.ret.toUpperCase()}`;
-    if (message.envid !== undefined) line += ` ENVID=${encodeXtext(message.envid)}`;
+    const envid = message.envid === undefined ? undefined : parseEnvid(message.envid);
+    if (envid !== undefined) line += ` ENVID=${encodeXtext(envid)}`;
   }
   // The server would take the message for our own otherwise: we proved who we are, not who wrote it
   // (RFC 4954 §5).
   if (isAuthenticated) line += ' AUTH=<>';
-  return `${line}\r\n`;
+  return line;
 }
 
-/** The RCPT command, CRLF included. */
+/** The RCPT command, without its CRLF. */
 export function formatRcpt(recipient: Recipient, capabilities: Extensions): string {
   let line = `RCPT TO:<${recipient.address.text}>`;
   if (capabilities.dsn) {
     const { notify, originalRecipient } = recipient;
     if (notify !== undefined) line += ` NOTIFY=${formatNotify(notify)}`;
-    if (originalRecipient !== undefined) line += ` ORCPT=${encodeOriginalRecipient(originalRecipient)}`;
+    const orcpt = originalRecipient === undefined ? undefined : encodeOriginalRecipient(originalRecipient);
+    if (orcpt !== undefined) line += ` ORCPT=${orcpt}`;
   }
-  return `${line}\r\n`;
+  return line;
 }
 
 function bodyParameter(message: OutgoingMessage, capabilities: Extensions): string {

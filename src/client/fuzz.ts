@@ -1,5 +1,6 @@
-import { duplexPair } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import { ClientError } from './client-error.ts';
+import type { OutgoingMessage } from './message.ts';
 import { openOver } from './open.ts';
 import type { ClientOptions } from './options.ts';
 import type { ClientSession } from './session.ts';
@@ -81,8 +82,111 @@ async function converse(session: ClientSession): Promise<void> {
   }
 }
 
-/** Random octets from the server, in every phase. */
+/** What a greeting and an envelope are made of, whoever made them. */
+export interface SaidText {
+  readonly helo: string;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly type: string;
+  readonly original: string;
+  readonly envid: string;
+  /** RET and NOTIFY, which types alone hold to their words. */
+  readonly word: string;
+}
+
+/** Lines that a client may write: its commands, and of the content an empty line and the final dot. */
+const command = /^(?:(?:EHLO|HELO|MAIL|RCPT|BDAT) [ -~\u0080-\u00ff]*|DATA|RSET|QUIT|\.?)$/;
+
+/**
+ * Says to a server that takes everything what a client can be made to say with this text. Throws when a
+ * control octet leaves, or more commands than the envelope has.
+ */
+export async function checkCommands(text: SaidText, keywords: readonly string[]): Promise<void> {
+  const [near, far] = duplexPair();
+  const lines = takeEverything(far, keywords);
+  const message = messageOf(text);
+  try {
+    const session = await openOver(near, clientOptions(0, { helo: text.helo, timeouts: { quit: 10 } }));
+    await session.send(message, new AbortController().signal);
+    await session.verify(message.reversePath, message.recipients[0] ?? { address: testAddress('a@b') });
+    await session.quit();
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+  } finally {
+    far.destroy();
+  }
+  const odd = lines.find((line) => !command.test(line));
+  if (odd !== undefined) throw new Error(`no command of a client: ${JSON.stringify(odd)}`);
+  const count = (verb: string) => lines.filter((line) => line.startsWith(verb)).length;
+  if (count('MAIL') > 2 || count('RCPT') > message.recipients.length + 1)
+    throw new Error(`more was said than the envelope has: ${JSON.stringify(lines)}`);
+}
+
+function takeEverything(stream: Duplex, keywords: readonly string[]): readonly string[] {
+  const lines: string[] = [];
+  let received = '';
+  stream.on('error', () => {});
+  stream.on('data', (chunk: Buffer) => {
+    received += chunk.toString('latin1');
+    for (let end = received.indexOf('\r\n'); end >= 0; end = received.indexOf('\r\n')) {
+      const line = received.slice(0, end);
+      received = received.slice(end + 2);
+      lines.push(line);
+      if (line.startsWith('EHLO'))
+        stream.write(`250-hi\r\n250-DSN\r\n250-${keywords.join('\r\n250-')}\r\n250 HELP\r\n`);
+      else if (line !== '' && !line.startsWith('BDAT'))
+        stream.write(line === 'DATA' ? '354 go\r\n' : '250 ok\r\n');
+      else if (line === '' && lines.at(-2)?.startsWith('BDAT') === true) stream.write('250 ok\r\n');
+    }
+  });
+  stream.write('220 hi\r\n');
+  return lines;
+}
+
+/** An envelope as nobody should have let it in. */
+function messageOf(text: SaidText): OutgoingMessage {
+  const address = (name: string) => ({ ...testAddress('a@example.net'), text: name, localPart: name });
+  return {
+    ...testMessage('\r\n', []),
+    reversePath: address(text.from),
+    recipients: text.to.map((each) => ({
+      address: address(each),
+      notify: [text.word] as never,
+      originalRecipient: { type: text.type, address: text.original },
+    })),
+    envid: text.envid,
+    ret: text.word as never,
+  };
+}
+
+const said: readonly (readonly string[])[] = [
+  ['SMTPUTF8', 'SIZE'],
+  ['SMTPUTF8', 'PIPELINING'],
+  ['SMTPUTF8', 'PIPELINING', 'CHUNKING', '8BITMIME'],
+];
+
+/** Random text in every parameter; its pieces are divided by NULs, and the last ones are the usual. */
+async function checkRandom(input: Uint8Array): Promise<void> {
+  const [helo, from, to, more, type, original, envid, word] = Buffer.from(input.subarray(1))
+    .toString('utf8')
+    .split('\0');
+  await checkCommands(
+    {
+      helo: helo || 'client.example',
+      from: from || 'a@example.org',
+      to: [to || 'b@example.net', more || 'c@example.net'],
+      type: type || 'rfc822',
+      original: original || 'b@example.net',
+      envid: envid || 'id',
+      word: word || 'failure',
+    },
+    said[(input[0] ?? 0) % said.length] ?? [],
+  );
+}
+
+/** Random octets from the server, in every phase; random envelopes, of which no control octet may leave. */
 export const fuzzTargets: readonly FuzzTarget[] = [
   { name: 'client/smtp', run: (input) => talkTo(input, 'smtp') },
+  { name: 'client/commands', run: checkRandom },
   { name: 'client/lmtp', run: (input) => talkTo(input, 'lmtp') },
 ];

@@ -4,7 +4,7 @@ import { systemClock } from '../base/index.ts';
 import { type Reply, replyClass } from '../mail/index.ts';
 import { type Extensions, noExtensions, parseExtensions } from '../smtp/index.ts';
 import { authenticate } from './auth.ts';
-import { ClientError, type ClientPhase } from './client-error.ts';
+import { ClientError, type ClientPhase, faultOf } from './client-error.ts';
 import { type ClientOptions, type ClientTimeouts, defaultTimeouts } from './options.ts';
 import { waitsFor } from './peer.ts';
 import { type ClientSession, type ClientTls, WireSession } from './session.ts';
@@ -16,7 +16,6 @@ import { Wire, waitFor } from './wire.ts';
  * and leaves nothing open then. The session lives no longer than `options.signal`.
  */
 export async function openClient(options: ClientOptions): Promise<ClientSession> {
-  if (options.signal.aborted) throw new ClientError('aborted', 'connect', 'aborted before dialling');
   return openOver(dial(options), options, { mustConnect: true });
 }
 
@@ -26,26 +25,31 @@ export async function openOver(
   options: ClientOptions,
   { mustConnect } = { mustConnect: false },
 ): Promise<ClientSession> {
-  const wire = new Wire(stream, options.clock ?? systemClock);
-  const timeouts = { ...defaultTimeouts, ...options.timeouts };
-  wire.watch(options.signal);
+  let timeouts = defaultTimeouts;
+  let wire: Wire | undefined;
   try {
+    timeouts = { ...defaultTimeouts, ...options.timeouts };
+    wire = new Wire(stream, options.clock ?? systemClock);
+    wire.watch(options.signal);
     if (mustConnect) await wire.connected(timeouts.connect);
     return await new Opening(wire, options, timeouts).run();
   } catch (error) {
-    await wire.leave('QUIT\r\n', timeouts.quit);
-    throw error instanceof ClientError ? error : new ClientError('protocol', 'ehlo', String(error));
+    if (wire === undefined) stream.destroy();
+    else await wire.leave('QUIT\r\n', timeouts.quit);
+    throw error instanceof ClientError ? error : faultOf(error, 'ehlo');
   }
 }
 
 function dial(options: ClientOptions): Socket {
-  const { host, port, localAddress } = options;
   try {
+    if (options.signal.aborted) throw new ClientError('aborted', 'connect', 'aborted before dialling');
+    const { host, port, localAddress } = options;
     if (typeof host !== 'string') return connect({ path: host.path });
     // A name here would be looked up behind the back of the caller's resolver.
     if (isIP(host) === 0) throw new Error(`"${host}" is no IP address`);
     return connect({ host, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) });
   } catch (cause) {
+    if (cause instanceof ClientError) throw cause;
     throw new ClientError('unreachable', 'connect', 'the address cannot be dialled', { cause });
   }
 }
@@ -90,9 +94,9 @@ class Opening {
     const { protocol, helo } = this.#options;
     const wait = waitFor('ehlo', this.#timeouts.ehlo);
     const verb = protocol === 'lmtp' ? 'LHLO' : 'EHLO';
-    const answer = await this.#wire.ask(`${verb} ${helo}\r\n`, wait);
+    const answer = await this.#wire.ask(`${verb} ${helo}`, wait);
     if (protocol === 'smtp' && answer !== undefined && replyClass(answer) === 5) {
-      this.#positive(await this.#wire.ask(`HELO ${helo}\r\n`, wait), 'ehlo');
+      this.#positive(await this.#wire.ask(`HELO ${helo}`, wait), 'ehlo');
       return noExtensions;
     }
     const ignored = (this.#options.ignoreKeywords ?? []).map((keyword) => keyword.toUpperCase());
@@ -109,7 +113,7 @@ class Opening {
       if (tls === 'opportunistic') return false;
       throw new ClientError('tls-unavailable', 'starttls', 'TLS is required and not offered');
     }
-    const answer = await this.#wire.ask('STARTTLS\r\n', waitFor('starttls', this.#timeouts.starttls));
+    const answer = await this.#wire.ask('STARTTLS', waitFor('starttls', this.#timeouts.starttls));
     const isDeclined = answer !== undefined && replyClass(answer) >= 4 && this.#wire.isIdle;
     if (isDeclined && tls === 'opportunistic') return false;
     this.#positive(answer, 'starttls');

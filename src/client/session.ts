@@ -1,8 +1,8 @@
 import type { Recipient, Reply, ReversePath } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import { verifyRecipient } from './callout.ts';
-import { ClientError } from './client-error.ts';
-import type { OutgoingMessage, SendResult } from './message.ts';
+import { ClientError, faultOf } from './client-error.ts';
+import type { OutgoingMessage, SendEnding, SendResult } from './message.ts';
 import type { Peer } from './peer.ts';
 import { checkCapabilities } from './requirements.ts';
 import { lostReply, Transaction } from './transaction.ts';
@@ -39,6 +39,9 @@ export interface ClientSession extends AsyncDisposable {
   /** Closes at once, in whatever state. */
   close(): void;
 }
+
+/** How a transaction ends that was not begun. */
+type Unsent = Extract<SendEnding, { readonly kind: 'unsendable' | 'lost' }>;
 
 /** The facts that opening a session brings. */
 export interface Opened {
@@ -77,18 +80,26 @@ export class WireSession implements ClientSession {
 
   async send(message: OutgoingMessage, signal: AbortSignal): Promise<SendResult> {
     if (this.#isBusy) return this.#unsent(message, { kind: 'lost', error: busy() });
-    const unmet = checkCapabilities(message, this.capabilities);
-    if (unmet !== undefined) return this.#unsent(message, { kind: 'unsendable', unmet });
-    const { wire } = this.#peer;
-    const transaction = new Transaction(this.#peer, message);
-    this.#messagesSent++;
     this.#isBusy = true;
-    const release = wire.watch(signal);
-    const result = await transaction.run(this.#mustReset);
-    release?.();
-    this.#mustReset = transaction.isOpen;
-    this.#isBusy = false;
-    return result;
+    const { wire } = this.#peer;
+    let release: (() => void) | undefined;
+    try {
+      const unmet = checkCapabilities(message, this.capabilities);
+      if (unmet !== undefined) return this.#unsent(message, { kind: 'unsendable', unmet });
+      release = wire.watch(signal);
+      const transaction = new Transaction(this.#peer, message);
+      this.#messagesSent++;
+      const result = await transaction.run(this.#mustReset);
+      this.#mustReset = transaction.isOpen;
+      return result;
+    } catch (cause) {
+      const error = faultOf(cause, 'mail');
+      wire.close();
+      return this.#unsent(message, { kind: 'lost', error });
+    } finally {
+      release?.();
+      this.#isBusy = false;
+    }
   }
 
   async verify(reversePath: ReversePath, recipient: Recipient): Promise<Reply> {
@@ -97,6 +108,10 @@ export class WireSession implements ClientSession {
     this.#messagesSent++;
     try {
       return await verifyRecipient(this.#peer, { reversePath, recipient, mustReset: this.#mustReset });
+    } catch (error) {
+      if (error instanceof ClientError) throw error;
+      this.close();
+      throw faultOf(error, 'rcpt');
     } finally {
       this.#mustReset = false;
       this.#isBusy = false;
@@ -107,7 +122,7 @@ export class WireSession implements ClientSession {
     const { wire, timeouts } = this.#peer;
     if (!this.#isBusy && wire.isIdle) {
       this.#isBusy = true;
-      await wire.ask('QUIT\r\n', waitFor('quit', timeouts.quit));
+      await wire.ask('QUIT', waitFor('quit', timeouts.quit));
     }
     await wire.leave('', timeouts.quit);
   }
@@ -121,8 +136,8 @@ export class WireSession implements ClientSession {
   }
 
   /** The result of a transaction that was not begun. */
-  #unsent(message: OutgoingMessage, ending: SendResult['ending']): SendResult {
-    const said = ending.kind === 'unsendable' ? ending.unmet.reply : lostReply(busy());
+  #unsent(message: OutgoingMessage, ending: Unsent): SendResult {
+    const said = ending.kind === 'lost' ? lostReply(ending.error) : ending.unmet.reply;
     return {
       mail: said,
       recipients: message.recipients.map(() => said),

@@ -42,12 +42,21 @@ export class Transaction {
   /** Carries it out. Never rejects. */
   async run(mustReset: boolean): Promise<SendResult> {
     if (!this.#peer.wire.isIdle) return this.#result();
+    try {
+      await this.#carryOut(mustReset);
+    } catch (cause) {
+      // Where the dialogue stands is not known any more, so nothing else may be said on this connection.
+      this.#peer.wire.fail('internal', `a fault of this relay: ${String(cause)}`, { cause });
+    }
+    return this.#result();
+  }
+
+  async #carryOut(mustReset: boolean): Promise<void> {
     this.#isOpen = true;
     if (this.#peer.capabilities.pipelining) await this.#sendGroup(mustReset);
     else await this.#sendSteps(mustReset);
     if (!this.#isSent && this.#peer.wire.isIdle) await this.#finish();
     if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
-    return this.#result();
   }
 
   /**
@@ -58,23 +67,20 @@ export class Transaction {
     const { wire, capabilities, waits, protocol } = this.#peer;
     const { recipients, octets } = this.#message;
     const inline = this.#framing === 'octets' && protocol === 'smtp' ? octets.whole : undefined;
-    let text = mustReset ? 'RSET\r\n' : '';
-    text += formatMail(this.#message, capabilities, this.#peer.isAuthenticated);
-    for (const recipient of recipients) text += formatRcpt(recipient, capabilities);
-    let count = (mustReset ? 2 : 1) + recipients.length;
+    const commands = mustReset ? ['RSET'] : [];
+    commands.push(formatMail(this.#message, capabilities, this.#peer.isAuthenticated));
+    for (const recipient of recipients) commands.push(formatRcpt(recipient, capabilities));
     let wait = waits.envelope;
     if (this.#framing === 'dots') {
-      text += 'DATA\r\n';
+      commands.push('DATA');
       wait = waits.envelopeAndData;
-      count++;
     } else if (inline !== undefined) {
-      text += this.#bdat();
+      commands.push(this.#bdat());
       wait = waits.envelopeAndContent;
-      count++;
     }
-    const coming = wire.expect(count, wait);
+    const coming = wire.expect(commands.length, wait);
     wire.cork();
-    wire.write(text);
+    wire.say(commands);
     if (inline !== undefined) {
       writeWhole(wire, this.#message, { whole: inline, framing: 'octets' });
       this.#isSent = wire.error === undefined;
@@ -94,7 +100,7 @@ export class Transaction {
   async #sendSteps(mustReset: boolean): Promise<void> {
     const { wire, capabilities, waits, isAuthenticated } = this.#peer;
     const { recipients } = this.#message;
-    if (mustReset) this.#onReset(await wire.ask('RSET\r\n', waits.mail));
+    if (mustReset) this.#onReset(await wire.ask('RSET', waits.mail));
     this.#onMail(await wire.ask(formatMail(this.#message, capabilities, isAuthenticated), waits.mail));
     if (this.#mail === undefined || !isPositive(this.#mail)) return;
     for (const [index, recipient] of recipients.entries()) {
@@ -102,7 +108,7 @@ export class Transaction {
       this.#onRcpt(index, await wire.ask(formatRcpt(recipient, capabilities), waits.rcpt));
     }
     if (this.#framing === 'octets' || this.#accepted.length === 0 || !wire.isIdle) return;
-    this.#onData(await wire.ask('DATA\r\n', waits.dataInit));
+    this.#onData(await wire.ask('DATA', waits.dataInit));
   }
 
   /** What comes after the envelope, if anything. */
@@ -119,7 +125,7 @@ export class Transaction {
     // LMTP replies once for each accepted recipient, so nobody knows what is owed here.
     if (protocol === 'lmtp')
       return wire.fail('protocol', 'the server wants content for nobody', { phase: 'data' });
-    await wire.ask('.\r\n', waits.endOfData);
+    await wire.ask('.', waits.endOfData);
     this.#isOpen = false;
   }
 
@@ -131,7 +137,7 @@ export class Transaction {
     wire.enter('content', timeouts.dataBlock);
     const isInMemory = octets.whole !== undefined;
     if (isInMemory) wire.cork();
-    if (this.#framing === 'octets') wire.write(this.#bdat());
+    if (this.#framing === 'octets') wire.say([this.#bdat()]);
     if (octets.whole !== undefined) {
       writeWhole(wire, this.#message, { whole: octets.whole, framing: this.#framing });
       wire.uncork();
@@ -157,7 +163,7 @@ export class Transaction {
   }
 
   #bdat(): string {
-    return `BDAT ${messageSize(this.#message)} LAST\r\n`;
+    return `BDAT ${messageSize(this.#message)} LAST`;
   }
 
   /** DATA was answered 354: the server takes what comes for content. */
@@ -245,5 +251,6 @@ export function tooManyRecipients(value: Reply): Reply {
 
 /** Stands for a reply that never came. */
 export function lostReply(error: ClientError | undefined): Reply {
-  return reply(451, error?.code === 'content' ? '3.0' : '4.2', error?.message ?? 'no reply came');
+  const isOurs = error?.code === 'content' || error?.code === 'internal';
+  return reply(451, isOurs ? '3.0' : '4.2', error?.message ?? 'no reply came');
 }

@@ -104,8 +104,24 @@ export class Wire {
     };
   }
 
-  write(octets: string | Buffer): void {
+  /** Writes octets of content. */
+  write(octets: Buffer): void {
     if (this.#error === undefined && octets.length > 0) this.#stream.write(octets);
+  }
+
+  /**
+   * Writes commands, each without its CRLF. All commands go out here: when one of them holds a control
+   * character, whoever made the envelope that it is from, none is written and the wire ends. Those of a group
+   * are one write.
+   */
+  say(commands: readonly string[]): void {
+    const bad = commands.find((command) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(command));
+    if (bad === undefined) {
+      if (this.#error === undefined) this.#stream.write(`${commands.join('\r\n')}\r\n`);
+      return;
+    }
+    const verb = /^[A-Z]{1,8}/.exec(bad)?.[0] ?? 'a line';
+    this.fail('internal', `${verb} would hold a control character`);
   }
 
   /** Makes one write of all that is written until `uncork`. */
@@ -140,10 +156,10 @@ export class Wire {
     });
   }
 
-  /** Writes a command and resolves with its reply; `undefined` when none came. */
+  /** Says a command, without its CRLF, and resolves with its reply; `undefined` when none came. */
   async ask(command: string, wait: Wait): Promise<Reply | undefined> {
     const replies = this.expect(1, wait);
-    this.write(command);
+    this.say([command]);
     return (await replies)[0];
   }
 
@@ -199,10 +215,13 @@ export class Wire {
   /** Sends the last words and closes when they are out, but no later than after `timeoutMs`. */
   async leave(lastWords: string, timeoutMs: number): Promise<void> {
     if (this.#error !== undefined) return;
-    this.#stream.end(lastWords);
-    this.enter('quit', timeoutMs);
-    await this.#event('finish');
-    this.close();
+    try {
+      this.#stream.end(lastWords);
+      this.enter('quit', timeoutMs);
+      await this.#event('finish');
+    } finally {
+      this.close();
+    }
   }
 
   readonly #onAbort = (): void => this.fail('aborted', 'the session was aborted');
@@ -251,6 +270,14 @@ export class Wire {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    try {
+      this.#read(chunk);
+    } catch (cause) {
+      this.fail('internal', `the reply could not be read: ${String(cause)}`, { cause });
+    }
+  };
+
+  #read(chunk: Buffer): void {
     if (this.#error !== undefined) return;
     this.#allowance -= chunk.length;
     if (this.#allowance < 0) {
@@ -270,7 +297,7 @@ export class Wire {
       this.#onReply(found);
     }
     if (this.#wait !== undefined && this.#replies.length > before) this.#progress(this.#wait);
-  };
+  }
 
   #onReply(reply: Reply): void {
     if (this.#error !== undefined || this.#farewell !== undefined) return;

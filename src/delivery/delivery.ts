@@ -15,6 +15,7 @@ import { type AuditSink, auditLane, auditResult, toAudit } from './audit.ts';
 import { Balance } from './balance.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
+import { faultReply } from './failure.ts';
 import { HostMemory, type HostRecord } from './host-memory.ts';
 import { deliverToMaildir } from './maildir.ts';
 import type { TokenTrouble } from './oauth-token.ts';
@@ -29,6 +30,8 @@ import { type Verification, verifyAt } from './verify.ts';
 /** How often it is said that mail passes a route over. */
 const passedOverMs = 60_000;
 const maxTold = 1000;
+
+const noAnswer = reply(451, '3.0', 'The delivery attempt failed');
 
 /** What delivery is given and does not change by reload. */
 export interface DeliveryParts {
@@ -135,7 +138,7 @@ class Deliveries implements Delivery {
       return this.#complete(attempt, await this.#carryOut(attempt, transport, signal));
     } catch (error) {
       this.#log.error('attempt-failed', { queueId: attempt.id, lane: attempt.lane, error: String(error) });
-      return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } });
+      return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } }, faultReply(error));
     }
   };
 
@@ -199,10 +202,9 @@ class Deliveries implements Delivery {
   }
 
   /** One status for each recipient asked about, whatever happened. */
-  #complete(attempt: Attempt, result: AttemptResult): AttemptResult {
+  #complete(attempt: Attempt, result: AttemptResult, why = noAnswer): AttemptResult {
     if (result.statuses.size === attempt.recipients.length) return result;
     const statuses = new Map(result.statuses);
-    const why = reply(451, '3.0', 'The delivery attempt failed');
     for (const index of attempt.recipients) {
       if (!statuses.has(index)) statuses.set(index, { status: 'pending', at: this.#clock.now(), reply: why });
     }

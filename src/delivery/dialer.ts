@@ -132,14 +132,19 @@ export class Dialer {
     const { clock } = this.#options;
     try {
       const options = this.#clientOptions(transport, target, tls, life.signal);
-      const session = await openClient(credentials === undefined ? options : { ...options, credentials });
-      const { lane } = transport;
       const { relay, key: hostKey, keys, next } = target;
       const now = clock.now();
-      return { session, lane, relay, hostKey, keys, next, openedAt: now, idleSince: now };
+      const kept = { lane: transport.lane, relay, hostKey, keys, next, openedAt: now, idleSince: now };
+      // Nothing comes after this that could fail and leave the session to nobody.
+      return {
+        ...kept,
+        session: await openClient(credentials === undefined ? options : { ...options, credentials }),
+      };
     } catch (error) {
       if (error instanceof ClientError) return error;
-      return new ClientError('protocol', 'connect', String(error), { cause: error });
+      return new ClientError('internal', 'connect', `a fault of this relay: ${String(error)}`, {
+        cause: error,
+      });
     } finally {
       signal.removeEventListener('abort', onAbort);
     }

@@ -10,6 +10,12 @@ export interface HostFailure {
   readonly isOver: boolean;
 }
 
+/** What recipients wait with after something was thrown that should not have been. The log says it in full. */
+export function faultReply(error: unknown): Reply {
+  const kind = error instanceof Error ? error.name : typeof error;
+  return reply(451, '3.0', `The delivery attempt failed: a fault of this relay (${kind})`);
+}
+
 export const shuttingDown = reply(451, '3.2', 'Delivery was interrupted');
 
 /**
@@ -30,6 +36,8 @@ export function failureOf(error: ClientError, relay: string): HostFailure {
       return failure(reply(451, '7.4', `Cannot authenticate to ${relay}: ${error.message}`), 'unavailable');
     case 'rejected':
       return rejected(error, relay);
+    case 'internal':
+      return { reply: reply(451, '3.0', error.message), health: 'alive', isOver: true };
     case 'refused':
     case 'unreachable':
       return failure(reply(451, '4.1', `Connection to ${relay} failed: ${error.message}`), 'unavailable');

@@ -53,27 +53,25 @@ export class SessionPool {
   take(lane: LaneName, suits?: (kept: PooledSession) => boolean): PooledSession | undefined {
     const idle = this.#idle.get(lane);
     if (idle === undefined) return undefined;
-    if (suits !== undefined) return this.#takeOne(lane, idle, suits);
+    const now = this.#clock.now();
+    if (suits !== undefined) return this.#takeOne(lane, now, suits);
     for (let kept = idle.pop(); kept !== undefined; kept = idle.pop()) {
       this.#count--;
-      if (this.#isGood(kept)) return kept;
+      if (this.#isGood(kept, now)) return kept;
       this.#quit(kept);
     }
     this.#idle.delete(lane);
     return undefined;
   }
 
-  #takeOne(
-    lane: LaneName,
-    idle: PooledSession[],
-    suits: (kept: PooledSession) => boolean,
-  ): PooledSession | undefined {
+  #takeOne(lane: LaneName, now: number, suits: (kept: PooledSession) => boolean): PooledSession | undefined {
+    const idle = this.#idle.get(lane) ?? [];
     for (let at = idle.findLastIndex(suits); at >= 0; at = idle.findLastIndex(suits)) {
       const [kept] = idle.splice(at, 1);
       if (idle.length === 0) this.#idle.delete(lane);
       if (kept === undefined) return undefined;
       this.#count--;
-      if (this.#isGood(kept)) return kept;
+      if (this.#isGood(kept, now)) return kept;
       this.#quit(kept);
     }
     return undefined;
@@ -81,10 +79,11 @@ export class SessionPool {
 
   /** Keeps a session for the next attempt, or says QUIT when it has done enough or there are too many. */
   give(kept: PooledSession): void {
-    kept.idleSince = this.#clock.now();
+    const now = this.#clock.now();
+    kept.idleSince = now;
     const idle = this.#idle.get(kept.lane);
     const isFull = this.#count >= this.#limits.idleTotal || (idle?.length ?? 0) >= this.#limits.idlePerLane;
-    if (this.#isClosed || isFull || !this.#isGood(kept)) {
+    if (this.#isClosed || isFull || !this.#isGood(kept, now)) {
       this.#quit(kept);
       return;
     }
@@ -109,8 +108,7 @@ export class SessionPool {
     this.flush();
   }
 
-  #isGood({ session, openedAt, idleSince }: PooledSession): boolean {
-    const now = this.#clock.now();
+  #isGood({ session, openedAt, idleSince }: PooledSession, now: number): boolean {
     return (
       session.isUsable &&
       now - idleSince < this.#limits.idleMs &&
@@ -133,8 +131,9 @@ export class SessionPool {
   }
 
   #sweep(): void {
+    const now = this.#clock.now();
     for (const [lane, idle] of this.#idle) {
-      const good = idle.filter((kept) => this.#isGood(kept));
+      const good = idle.filter((kept) => this.#isGood(kept, now));
       if (good.length === idle.length && good.length > 0) continue;
       for (const kept of idle) if (!good.includes(kept)) this.#quit(kept);
       this.#count -= idle.length - good.length;

@@ -1,5 +1,5 @@
 import type { Log, Places } from '../base/index.ts';
-import type { OutgoingMessage, SendResult } from '../client/index.ts';
+import type { ClientErrorCode, SendResult } from '../client/index.ts';
 import {
   formatReplyText,
   isPermanent,
@@ -10,10 +10,10 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
-import { adapt, isAsciiRecipient } from './adapt.ts';
+import { AttemptMessage } from './attempt-message.ts';
 import type { Balance } from './balance.ts';
 import type { Dialer, Target } from './dialer.ts';
-import { type HostFailure, healthOf, shuttingDown } from './failure.ts';
+import { faultReply, type HostFailure, healthOf, shuttingDown } from './failure.ts';
 import type { DeliveryLimits } from './options.ts';
 import type { PooledSession, SessionPool } from './pool.ts';
 import { lastOf, Round } from './round.ts';
@@ -52,6 +52,9 @@ type SessionOutcome =
 
 const nobody: readonly number[] = [];
 
+/** Our own octets, our own mistake or our own end: no other host will do better, and none is to blame. */
+const ownFaults: ReadonlySet<ClientErrorCode> = new Set(['content', 'internal', 'aborted', 'busy']);
+
 /**
  * The course of one attempt: a kept session if there is one, else hosts in order, until every recipient has
  * an answer that another host would not change. 5yz in a transaction is final; 4yz, and a host that does not
@@ -66,17 +69,44 @@ class RemoteAttempt {
   #health: Health = { kind: 'alive' };
   #isOver = false;
   #sessions = 0;
-  /** The message as it was converted for this attempt, kept for its further transactions. */
-  #adapted: OutgoingMessage | undefined;
+  readonly #message: AttemptMessage;
 
   constructor(attempt: Attempt, transport: RemoteTransport, parts: RemoteParts, signal: AbortSignal) {
     this.#attempt = attempt;
+    this.#message = new AttemptMessage(attempt, {
+      maxBytes: parts.limits.conversionBytes,
+      places: parts.conversions,
+    });
     this.#transport = transport;
     this.#parts = parts;
     this.#signal = signal;
   }
 
   async run(): Promise<AttemptResult> {
+    try {
+      await this.#carryOut();
+    } catch (error) {
+      this.#onFault(error);
+    }
+    return { statuses: this.#statuses, health: this.#health };
+  }
+
+  /** Those who have their answer keep it: a recipient whose mail was delivered is not asked for again. */
+  #onFault(error: unknown): void {
+    const { id, recipients } = this.#attempt;
+    this.#parts.log.error('attempt-failed', {
+      queueId: id,
+      lane: this.#transport.lane,
+      error: String(error),
+    });
+    this.#settle(
+      recipients.filter((index) => !this.#statuses.has(index)),
+      faultReply(error),
+    );
+    this.#health = { kind: 'alive' };
+  }
+
+  async #carryOut(): Promise<void> {
     let left = this.#attempt.recipients;
     const order = this.#turn();
     const kept = this.#takeKept(order?.[0]);
@@ -92,7 +122,6 @@ class RemoteAttempt {
     const isDone =
       left.length === 0 || this.#isOver || (tried !== undefined && !hasAlternatives(this.#transport));
     if (!isDone) await this.#tryHosts(left, tried, order);
-    return { statuses: this.#statuses, health: this.#health };
   }
 
   /** The hosts of a weighted route, the one whose turn it is first. */
@@ -196,8 +225,22 @@ class RemoteAttempt {
     });
   }
 
-  /** Transactions on one session until its recipients are through or it ends. */
+  /** Transactions on one session, which is in the pool or closed when this is over, however it is. */
   async #converse(
+    host: PooledSession,
+    recipients: readonly number[],
+    isKept: boolean,
+  ): Promise<SessionOutcome> {
+    try {
+      return await this.#transact(host, recipients, isKept);
+    } catch (error) {
+      host.session.close();
+      throw error;
+    }
+  }
+
+  /** Transactions until the recipients are through or the session ends. */
+  async #transact(
     host: PooledSession,
     recipients: readonly number[],
     isKept: boolean,
@@ -206,11 +249,11 @@ class RemoteAttempt {
     const max = Math.min(this.#parts.limits.recipients, session.capabilities.limits?.rcptMax ?? 100);
     const left: number[] = [];
     let queue = recipients;
-    this.#adapted = undefined;
+    this.#message.begin();
     for (let count = 0; queue.length > 0 && (count === 0 || session.isUsable) && !this.#isOver; count++) {
       const chunk = queue.length <= max ? queue : queue.slice(0, max);
       const rest = queue.length <= max ? nobody : queue.slice(max);
-      const result = await this.#send(host, chunk);
+      const result = await this.#message.send(session, chunk, this.#signal);
       if (isKept && count === 0 && isStale(result)) {
         session.close();
         return 'stale';
@@ -230,38 +273,6 @@ class RemoteAttempt {
     return this.#isOver ? nobody : left;
   }
 
-  /** One transaction, the message converted when the server cannot take it as it is. */
-  async #send({ session }: PooledSession, chunk: readonly number[]): Promise<SendResult> {
-    let message = this.#messageFor(chunk);
-    let result = await session.send(message, this.#signal);
-    // At most once each for the body and for SMTPUTF8.
-    for (let i = 0; i < 2 && result.ending.kind === 'unsendable'; i++) {
-      const { limits, conversions: places } = this.#parts;
-      const adapted = await adapt(message, result.ending.unmet, {
-        maxBytes: limits.conversionBytes,
-        places,
-      });
-      if (adapted === undefined) return result;
-      this.#adapted = adapted;
-      message = adapted;
-      result = await session.send(message, this.#signal);
-    }
-    return result;
-  }
-
-  /** The message of the envelope for these recipients; the octets leave as they came. */
-  #messageFor(chunk: readonly number[]): OutgoingMessage {
-    const { envelope, octets } = this.#attempt;
-    const all = envelope.recipients;
-    const isAll = chunk.length === all.length && chunk.every((index, at) => index === at);
-    const recipients = isAll ? all : chunk.flatMap((index) => all[index] ?? []);
-    if (this.#adapted !== undefined) return { ...this.#adapted, recipients, smtputf8: envelope.smtputf8 };
-    const { reversePath, content, body, smtputf8, ret, envid } = envelope;
-    const message = { reversePath, recipients, content, octets, body, smtputf8 };
-    if (ret === undefined && envid === undefined) return message;
-    return { ...message, ...(ret === undefined ? {} : { ret }), ...(envid === undefined ? {} : { envid }) };
-  }
-
   /** Writes down what came of a transaction; gives the indices to ask this same session about next. */
   #record(
     host: PooledSession,
@@ -272,7 +283,7 @@ class RemoteAttempt {
   ): readonly number[] {
     const { ending } = result;
     if (ending.kind === 'unsendable' && ending.unmet.needs === 'smtputf8') {
-      const narrow = this.#asciiOf(chunk);
+      const narrow = this.#message.asciiOf(chunk);
       if (narrow.length > 0 && narrow.length < chunk.length) {
         this.#settle(
           chunk.filter((index) => !narrow.includes(index)),
@@ -298,14 +309,6 @@ class RemoteAttempt {
     return again.length === 0 ? rest : [...rest, ...again];
   }
 
-  #asciiOf(chunk: readonly number[]): readonly number[] {
-    const { recipients } = this.#attempt.envelope;
-    return chunk.filter((index) => {
-      const recipient = recipients[index];
-      return recipient !== undefined && isAsciiRecipient(recipient);
-    });
-  }
-
   #noteEnding({ ending }: SendResult): void {
     switch (ending.kind) {
       case 'closing':
@@ -314,8 +317,7 @@ class RemoteAttempt {
       case 'lost':
       case 'in-doubt': {
         const { code, message } = ending.error;
-        // Our own octets, or our own shutdown: no other host will do better, and none is to blame.
-        if (code === 'content' || code === 'aborted' || code === 'busy') this.#isOver = true;
+        if (ownFaults.has(code)) this.#isOver = true;
         else this.#health = { kind: 'broken-off', reply: reply(451, '4.2', message) };
         return;
       }

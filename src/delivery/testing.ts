@@ -59,6 +59,8 @@ export interface Sink extends AsyncDisposable {
   readonly sessions: number;
   /** Connections now. */
   readonly open: number;
+  /** Resolves when there is no connection. */
+  empty(): Promise<void>;
   /** Closes every connection; those that come later are served. */
   dropAll(): void;
 }
@@ -73,7 +75,12 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
   let sessions = 0;
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    socket
+      .on('error', () => {})
+      .on('close', () => {
+        sockets.delete(socket);
+        server.emit('gone');
+      });
     new SinkSession(socket, { options, messages, commands, number: ++sessions });
   });
   server.listen(
@@ -92,6 +99,9 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     },
     get open() {
       return sockets.size;
+    },
+    async empty() {
+      while (sockets.size > 0) await once(server, 'gone');
     },
     dropAll() {
       for (const socket of sockets) socket.destroy();

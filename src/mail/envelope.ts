@@ -1,4 +1,4 @@
-import type { Address } from './address.ts';
+import { type Address, isAscii } from './address.ts';
 
 /** The events a sender wants to hear about for one recipient (RFC 3461 §4.1). */
 export type Notify = 'never' | readonly ('success' | 'failure' | 'delay')[];
@@ -7,6 +7,11 @@ export type Notify = 'never' | readonly ('success' | 'failure' | 'delay')[];
 export interface OriginalRecipient {
   readonly type: string;
   readonly address: string;
+}
+
+/** The original recipient that an address is: of type `utf-8` beyond ASCII (RFC 3461 §4.2, RFC 6533 §3). */
+export function originalRecipientOf({ text }: Address): OriginalRecipient {
+  return { type: isAscii(text) ? 'rfc822' : 'utf-8', address: text };
 }
 
 /** One forward-path of a transaction with the parameters that came with it. */

@@ -19,15 +19,16 @@ export {
 } from './address.ts';
 export { formatDate } from './date.ts';
 export { type Downgraded, downgrade } from './downgrade.ts';
-export type {
-  Body,
-  ContentFacts,
-  Envelope,
-  Notify,
-  Origin,
-  OriginalRecipient,
-  Recipient,
-  ReversePath,
+export {
+  type Body,
+  type ContentFacts,
+  type Envelope,
+  type Notify,
+  type Origin,
+  type OriginalRecipient,
+  originalRecipientOf,
+  type Recipient,
+  type ReversePath,
 } from './envelope.ts';
 export {
   countReceived,

@@ -3,6 +3,7 @@ import {
   type ContentFacts,
   type Envelope,
   formatReceived,
+  originalRecipientOf,
   type Recipient,
   type ReversePath,
 } from '../mail/index.ts';
@@ -49,7 +50,7 @@ export class Transaction {
       if (this.#recipients.has(key)) continue;
       // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
       const isRenamed = address !== named && parameters.originalRecipient === undefined;
-      const original = isRenamed ? { originalRecipient: { type: 'rfc822', address: named.text } } : {};
+      const original = isRenamed ? { originalRecipient: originalRecipientOf(named) } : {};
       this.#recipients.set(key, { address, ...parameters, ...original });
     }
   }

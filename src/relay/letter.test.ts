@@ -135,3 +135,35 @@ test('what was said of each recipient and of the message stays with a letter', a
   const { body, smtputf8 } = await captured('b@else.test');
   assert.deepEqual([body, smtputf8], ['binarymime', true]);
 });
+
+test('a letter cannot say commands to the next hop: one with a bad value in it is put aside', async (t) => {
+  const { logged, deliveries, maildrop, bad } = await capturing(t);
+  const evil = 'x>\r\nRCPT TO:<evil@else.test';
+  const good = { address: 'ann@ours.test', notify: ['failure'] };
+  const letters: readonly object[] = [
+    { to: [{ ...good, originalRecipient: { type: evil, address: 'a@b' } }] },
+    { to: [{ ...good, originalRecipient: { type: 'two words', address: 'a@b' } }] },
+    { to: [{ ...good, originalRecipient: { type: 'rfc822', address: evil } }] },
+    { to: [{ ...good, originalRecipient: { type: 'utf-8', address: '\u0085' } }] },
+    { to: [{ ...good, originalRecipient: { type: 'rfc822', address: '' } }] },
+    { to: [{ ...good, notify: [] }] },
+    { to: [{ ...good, notify: [evil] }] },
+    { to: [{ ...good, address: evil }] },
+    { to: [good], from: evil },
+    { to: [good], envid: evil },
+    { to: [good], envid: 'ü' },
+    { to: [good], ret: evil },
+    { to: [good], body: evil },
+  ];
+  for (const letter of letters) {
+    const envelope = { version: 1, from: 'me@away.test', body: '7bit', ...letter } as DropEnvelope;
+    await dropMail(maildrop, envelope, [Buffer.from('Subject: x\r\n\r\n')]);
+  }
+  const refused = await logged('maildrop-refused', letters.length);
+  for (const { because } of refused) assert.match(String(because), /malformed|no .*: |not printable/);
+  assert.equal((await bad()).length, letters.length);
+  const original = { type: 'rfc822', address: 'ž@else.test' };
+  const to = [{ address: 'ann@ours.test', originalRecipient: original }];
+  await dropMail(maildrop, { version: 1, from: '', body: '7bit', to }, [Buffer.from('Subject: x\r\n\r\n')]);
+  assert.deepEqual([...(await deliveries(1)).keys()], ['ann@ours.test']);
+});

@@ -1,6 +1,13 @@
 import type { DropIntake, DropOutcome, Letter } from '../admin/index.ts';
-import { formatReplyText, parseMailbox, type RecipientStatus, type Reply } from '../mail/index.ts';
+import {
+  formatReplyText,
+  parseMailbox,
+  type Recipient,
+  type RecipientStatus,
+  type Reply,
+} from '../mail/index.ts';
 import type { QueueParts } from '../queue/index.ts';
+import { parseEnvid, parseOriginalRecipient } from '../smtp/index.ts';
 import { userName } from './accounts.ts';
 import { acceptLocal, envelopeOf, type LocalMessage, type LocalParts } from './local-message.ts';
 
@@ -24,7 +31,7 @@ export function createLetterIntake(parts: LetterParts): DropIntake {
   return async (letter) => {
     const message = readLetter(letter);
     // Only a hand-made letter is like this: our sendmail looks at the addresses first.
-    if (message === undefined) return { kind: 'refused', because: 'an address is not one' };
+    if (typeof message === 'string') return { kind: 'refused', because: message };
     const outcome = await acceptLocal(parts.local, message);
     if (outcome.kind === 'accepted') {
       await tellSender(parts, letter, { message, failures: outcome.leftOut });
@@ -38,14 +45,19 @@ export function createLetterIntake(parts: LetterParts): DropIntake {
   };
 }
 
-function readLetter(letter: Letter): LocalMessage | undefined {
-  const { from, to, body, smtputf8, ret, envid } = letter.envelope;
+/** The message of a letter, its text made values. A string says what is no such value. */
+export function readLetter(letter: Letter): LocalMessage | string {
+  const { from, to, body, smtputf8, ret, envid: givenEnvid } = letter.envelope;
   const reversePath = from === '' ? null : parseMailbox(from, { smtputf8: true });
-  const recipients = to.flatMap(({ address: text, ...parameters }) => {
-    const address = parseMailbox(text, { smtputf8: true });
-    return address === undefined ? [] : [{ address, ...parameters }];
-  });
-  if (reversePath === undefined || recipients.length < to.length) return undefined;
+  if (reversePath === undefined) return `its sender is no address: ${from}`;
+  const recipients: Recipient[] = [];
+  for (const each of to) {
+    const recipient = readRecipient(each);
+    if (typeof recipient === 'string') return recipient;
+    recipients.push(recipient);
+  }
+  const envid = givenEnvid === undefined ? undefined : parseEnvid(givenEnvid);
+  if (envid !== givenEnvid) return `no envelope id: ${givenEnvid}`;
   return {
     reversePath,
     recipients,
@@ -56,6 +68,20 @@ function readLetter(letter: Letter): LocalMessage | undefined {
     octets: letter.octets(),
     ...(ret === undefined ? {} : { ret }),
     ...(envid === undefined ? {} : { envid }),
+  };
+}
+
+function readRecipient(text: Letter['envelope']['to'][number]): Recipient | string {
+  const { notify, originalRecipient: original } = text;
+  const address = parseMailbox(text.address, { smtputf8: true });
+  if (address === undefined) return `a recipient is no address: ${text.address}`;
+  const originalRecipient = original === undefined ? undefined : parseOriginalRecipient(original);
+  if (original !== undefined && originalRecipient === undefined)
+    return `no original recipient: ${original.type};${original.address}`;
+  return {
+    address,
+    ...(notify === undefined ? {} : { notify: notify === 'never' ? notify : [...new Set(notify)] }),
+    ...(originalRecipient === undefined ? {} : { originalRecipient }),
   };
 }
 

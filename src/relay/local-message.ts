@@ -6,6 +6,7 @@ import {
   type Envelope,
   formatReceived,
   needsSmtputf8,
+  originalRecipientOf,
   type QueueId,
   type Recipient,
   type Reply,
@@ -95,7 +96,11 @@ export async function localRecipients(
       continue;
     }
     for (const address of destinations(recipient.address, decision)) {
-      found.set(`${address.localPart}@${address.domain}`, { ...recipient, address });
+      // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
+      const originalRecipient = recipient.originalRecipient ?? originalRecipientOf(recipient.address);
+      const renamed =
+        address === recipient.address ? recipient : { ...recipient, address, originalRecipient };
+      found.set(`${address.localPart}@${address.domain}`, renamed);
     }
   }
   return { known: [...found.values()], unknown };

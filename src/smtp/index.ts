@@ -41,6 +41,8 @@ export {
   encodeOriginalRecipient,
   formatNotify,
   type MailParameters,
+  parseEnvid,
+  parseOriginalRecipient,
   type RcptParameters,
 } from './parameters.ts';
 export { authLineOctets, CommandInput, commandLineOctets, type LineResult } from './reader.ts';

@@ -174,7 +174,27 @@ test('an original recipient is decoded to what was encoded', () => {
   );
   fc.assert(
     fc.property(address, (original) => {
-      assert.deepEqual(decodeOriginalRecipient(encodeOriginalRecipient(original)), original);
+      assert.deepEqual(decodeOriginalRecipient(encodeOriginalRecipient(original) ?? ''), original);
+    }),
+  );
+});
+
+test('an original recipient of any making has a value for ORCPT or none, and never throws', () => {
+  const wide = { type: 'rfc822', address: 'postmaster+ž1@our.example' };
+  assert.equal(encodeOriginalRecipient(wide), 'utf-8;postmaster\\x{2B}\\x{17E}1@our.example');
+  assert.equal(encodeOriginalRecipient({ type: 'rfc822', address: 'ü'.repeat(90) }), undefined);
+  assert.equal(encodeOriginalRecipient({ type: 'x\r\nRSET', address: 'a@d' }), undefined);
+  const text = fc.string({ unit: 'binary' });
+  fc.assert(
+    fc.property(text, text, (type, address) => {
+      for (const each of [
+        { type, address },
+        { type: 'rfc822', address },
+        { type: 'utf-8', address },
+      ]) {
+        const value = encodeOriginalRecipient(each);
+        if (value !== undefined) assert.match(value, /^[a-z0-9-]+;[!-~]{1,498}$/);
+      }
     }),
   );
 });

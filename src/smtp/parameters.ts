@@ -44,6 +44,10 @@ const badAuth = reply(501, '5.4', 'bad value of AUTH');
 const badNotify = reply(501, '5.4', 'bad value of NOTIFY');
 const badOrcpt = reply(501, '5.4', 'bad value of ORCPT');
 
+/** RFC 3461 §5.4, without the keyword. */
+const maxEnvidOctets = 100;
+const maxOrcptOctets = 500;
+
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One parameter: whether it is offered, and how its value gets into the result (a reply refuses it). */
@@ -143,10 +147,16 @@ function decodeRet(into: Draft<MailParameters>, value: string | undefined): Repl
 }
 
 function decodeEnvid(into: Draft<MailParameters>, value: string | undefined): Reply | undefined {
-  const envid = value === undefined || value.length > 100 ? undefined : decodeXtext(value);
-  if (envid === undefined || !isPrintable(envid)) return badEnvid;
+  const text = value === undefined || value.length > maxEnvidOctets ? undefined : decodeXtext(value);
+  const envid = text === undefined ? undefined : parseEnvid(text);
+  if (envid === undefined) return badEnvid;
   into.envid = envid;
   return undefined;
+}
+
+/** An envelope id that is not in xtext: 1 to 100 printable characters of ASCII (RFC 3461 §4.4). */
+export function parseEnvid(text: string): string | undefined {
+  return text.length <= maxEnvidOctets && isPrintable(text) ? text : undefined;
 }
 
 function decodeAuth(into: Draft<MailParameters>, value: string | undefined): Reply | undefined {
@@ -180,31 +190,44 @@ function decodeOrcpt(into: Draft<RcptParameters>, value: string | undefined): Re
 
 /** Decodes the value of ORCPT (RFC 3461 §4.2, RFC 6533 §3 for the type `utf-8`). */
 export function decodeOriginalRecipient(value: string): OriginalRecipient | undefined {
-  if (value.length > 500) return undefined;
+  if (value.length > maxOrcptOctets) return undefined;
   const semicolon = value.indexOf(';');
   const type = value.slice(0, Math.max(0, semicolon)).toLowerCase();
-  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(type)) return undefined;
   const rest = value.slice(semicolon + 1);
-  const address = type === 'utf-8' ? decodeUtf8Xtext(rest) : decodeXtext(rest);
-  if (address === undefined || address === '') return undefined;
-  if (type === 'utf-8' || isPrintable(address)) return { type, address };
-  return utf8Original(address);
+  const address = type === 'utf-8' ? decodeUtf8Xtext(rest) : utf8Text(decodeXtext(rest));
+  return address === undefined ? undefined : parseOriginalRecipient({ type, address });
 }
 
 /**
- * Octets of UTF-8 under another type, as Postfix sends them: `rfc822;+CE+B4@example.org`. They are what
- * RFC 6533 has the type `utf-8` for, so they go on under it. `octets` has one character per octet.
+ * An original recipient that is not in xtext: its type an atom, its address printable. Characters beyond ASCII
+ * have the type `utf-8`, whatever the text says (RFC 6533 §3). `undefined` for what no ORCPT could say.
  */
-function utf8Original(octets: string): OriginalRecipient | undefined {
-  const raw = Buffer.from(octets, 'latin1');
-  const address = raw.toString('utf8');
-  return isUtf8(raw) && /^[ -~\u00a0-\u{10ffff}]+$/u.test(address) ? { type: 'utf-8', address } : undefined;
+export function parseOriginalRecipient(text: OriginalRecipient): OriginalRecipient | undefined {
+  const { address } = text;
+  const type = text.type.toLowerCase();
+  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(type)) return undefined;
+  if (isPrintable(address)) return { type, address };
+  const isWide = /^[ -~\u00a0-\u{10ffff}]+$/u.test(address) && address.isWellFormed();
+  return isWide && !/[\u2028\u2029]/.test(address) ? { type: 'utf-8', address } : undefined;
 }
 
-/** Encodes the value of ORCPT so that it needs no SMTPUTF8 on the way. */
-export function encodeOriginalRecipient(original: OriginalRecipient): string {
-  const encode = original.type === 'utf-8' ? encodeUtf8Xtext : encodeXtext;
-  return `${original.type};${encode(original.address)}`;
+/** Octets of UTF-8 under another type, as Postfix sends them: `rfc822;+CE+B4@example.org`. */
+function utf8Text(octets: string | undefined): string | undefined {
+  if (octets === undefined) return undefined;
+  const raw = Buffer.from(octets, 'latin1');
+  return isUtf8(raw) ? raw.toString('utf8') : undefined;
+}
+
+/**
+ * Encodes the value of ORCPT so that it needs no SMTPUTF8 on the way. `undefined` when there is none, whoever
+ * made the original recipient: a bad one, or one that is too long for a command.
+ */
+export function encodeOriginalRecipient(original: OriginalRecipient): string | undefined {
+  const parsed = parseOriginalRecipient(original);
+  if (parsed === undefined) return undefined;
+  const encode = parsed.type === 'utf-8' ? encodeUtf8Xtext : encodeXtext;
+  const value = `${parsed.type};${encode(parsed.address)}`;
+  return value.length <= maxOrcptOctets ? value : undefined;
 }
 
 /** The value of NOTIFY. */

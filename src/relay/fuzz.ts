@@ -1,0 +1,57 @@
+/** Fuzz targets of this folder: a letter of the maildrop was written by anybody on the machine. */
+import assert from 'node:assert/strict';
+import { ControlError, type DropEnvelope, parseLetterLine } from '../admin/index.ts';
+import { parseMailbox } from '../mail/index.ts';
+import { decodeOriginalRecipient, encodeOriginalRecipient, parseEnvid } from '../smtp/index.ts';
+import { readLetter } from './letter.ts';
+
+export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): void }[] = [
+  { name: 'relay/letter', run: (input) => checkLetter(Buffer.from(input).toString('utf8')) },
+];
+
+/** The input as the rest of a line, and as the texts of an envelope, divided by NULs. */
+function checkLetter(input: string): void {
+  const [from = '', address = '', type = '', original = '', envid = '', word = ''] = input.split('\0');
+  const originals = [
+    { type, address: original },
+    { type: 'rfc822', address: original },
+  ];
+  const lines = originals.map((originalRecipient) => ({
+    version: 1,
+    from: from || 'a@b.test',
+    to: [{ address: address || 'c@d.test', originalRecipient, notify: [word || 'failure'] }],
+    body: '7bit',
+    envid: envid || 'id',
+  }));
+  for (const line of [...lines.map((each) => JSON.stringify(each)), `{"version":1,"from":"${input}`]) {
+    try {
+      checkEnvelope(parseLetterLine(line));
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+    }
+  }
+}
+
+/** Whatever is made of it can be said in commands: each value is one of its type. */
+function checkEnvelope(envelope: DropEnvelope): void {
+  const letter = {
+    envelope,
+    uid: 0,
+    size: 0,
+    octets: async function* () {},
+    async [Symbol.asyncDispose]() {},
+  };
+  const message = readLetter(letter);
+  if (typeof message === 'string') return;
+  const { reversePath, recipients, envid } = message;
+  const addresses = [reversePath ?? [], ...recipients.map((recipient) => recipient.address)].flat();
+  for (const { text } of addresses) assert.ok(parseMailbox(text, { smtputf8: true }), text);
+  if (envid !== undefined) assert.equal(parseEnvid(envid), envid);
+  for (const { notify, originalRecipient } of recipients) {
+    assert.ok(notify === undefined || notify.length > 0);
+    if (originalRecipient === undefined) continue;
+    const value = encodeOriginalRecipient(originalRecipient);
+    // One that is too long for a command has none.
+    if (value !== undefined) assert.deepEqual(decodeOriginalRecipient(value), originalRecipient);
+  }
+}
