@@ -8,6 +8,7 @@ import {
   type ControlErrorCode,
   changedShape,
   explanationShape,
+  plannedShape,
   queueItemShape,
   reloadShape,
   shapeRowShape,
@@ -60,8 +61,16 @@ export function connectControl(path: string): Control {
       }),
     list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
     shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
-    change: (change, selector) =>
-      items(call(path, { command: 'change', args: { change, selector } }), changedShape),
+    change: (change, selector, reach) =>
+      items(
+        call(path, { command: 'change', args: { change, selector, ...(reach && { reach }) } }),
+        changedShape,
+      ),
+    plan: (change, selector, reach) =>
+      items(
+        call(path, { command: 'plan', args: { change, selector, ...(reach && { reach }) } }),
+        plannedShape,
+      ),
     async *octets(id) {
       const chunks = items(call(path, { command: 'octets', args: { id } }), z.base64());
       for await (const chunk of chunks) yield Buffer.from(chunk, 'base64');

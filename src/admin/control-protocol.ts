@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { ControlError, changeShape, questionShape, selectorShape, submissionShape } from './control.ts';
+import {
+  ControlError,
+  changeShape,
+  questionShape,
+  reachShape,
+  selectorShape,
+  submissionShape,
+} from './control.ts';
 import { bulkQuestionShape } from './control-clearinghouse.ts';
 import { guardChangeShape } from './control-guard.ts';
 import { whichWindowsShape } from './control-windows.ts';
@@ -10,6 +17,12 @@ export const maxRequestOctets = 128 * 1024;
 export const maxAnswerOctets = 16 * 1024 * 1024;
 /** Octets of a message in one `chunk` line. */
 export const chunkOctets = 48 * 1024;
+
+const changeArgsShape = z.strictObject({
+  change: changeShape,
+  selector: selectorShape,
+  reach: reachShape.exactOptional(),
+});
 
 /** The one line that a client begins with; `submit` is followed by `upload` lines. */
 export const requestShape = z.discriminatedUnion('command', [
@@ -25,10 +38,8 @@ export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('windows-revoke'), args: whichWindowsShape }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),
   z.strictObject({ command: z.literal('octets'), args: z.strictObject({ id: z.string().max(32) }) }),
-  z.strictObject({
-    command: z.literal('change'),
-    args: z.strictObject({ change: changeShape, selector: selectorShape }),
-  }),
+  z.strictObject({ command: z.literal('change'), args: changeArgsShape }),
+  z.strictObject({ command: z.literal('plan'), args: changeArgsShape }),
   z.strictObject({ command: z.literal('shape'), args: z.strictObject({ selector: selectorShape }) }),
   z.strictObject({ command: z.literal('submit'), args: submissionShape }),
 ]);

@@ -172,8 +172,14 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return sendAll(control.list(request.args.selector), connection);
     case 'shape':
       return sendAll(control.shape(request.args.selector), connection);
-    case 'change':
-      return sendAll(control.change(request.args.change, request.args.selector), connection);
+    case 'change': {
+      const { change, selector, reach } = request.args;
+      return sendAll(control.change(change, selector, reach), connection);
+    }
+    case 'plan': {
+      const { change, selector, reach } = request.args;
+      return sendAll(control.plan(change, selector, reach), connection);
+    }
     case 'octets':
       return sendAll(encoded(control.octets(request.args.id)), connection);
     case 'clearinghouse-status':

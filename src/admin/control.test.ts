@@ -68,6 +68,11 @@ function fakeControl(over: Partial<Control> = {}): Control {
       yield { event: 'end', verdict: 'open', because: 'of this test' };
     },
     reload: async () => ({ outcome: 'refused', problems: ['posthouse.yaml:3: unknown key "relai"'] }),
+    async *plan(_change, _selector, reach = {}) {
+      const { whole = false } = reach;
+      const unnamed = whole ? ['e@f.example'] : [];
+      yield { id: 'A', recipients: ['c@d.example', ...unnamed], unnamed, left: whole ? [] : ['e@f.example'] };
+    },
     async *list() {
       yield item('A');
       yield item('B');

@@ -9,24 +9,35 @@ const queueId = z.string().max(32);
 /** Milliseconds since 1970. */
 const instant = z.number();
 
+const matchShape = z.strictObject({
+  to: text.exactOptional(),
+  from: text.exactOptional(),
+  held: z.boolean().exactOptional(),
+});
+/** Conditions on messages and their recipients, joined by "and". */
+export type Match = z.infer<typeof matchShape>;
+
 /**
- * Which messages a queue command is about. `match` with nothing given is every message; its conditions
- * are joined by "and". `to` and `from` are an address, or a domain (`example.org`); `from: '<>'` is the
- * null reverse-path.
+ * Which messages a queue command is about, and which of their recipients: `to` and `held` name waiting
+ * recipients, `from` and ids whole messages. `match` with nothing given is every message. `to` and `from` are an
+ * address, or a domain (`example.org`); `from: '<>'` is the null reverse-path.
  */
 export const selectorShape = z.union([
-  z.strictObject({ ids: z.array(queueId).min(1).max(1000) }),
-  z.strictObject({
-    match: z.strictObject({
-      to: text.exactOptional(),
-      from: text.exactOptional(),
-      held: z.boolean().exactOptional(),
-    }),
-  }),
+  z.strictObject({ ids: z.array(queueId).min(1).max(1000), match: matchShape.exactOptional() }),
+  z.strictObject({ match: matchShape }),
 ]);
 export type Selector = z.infer<typeof selectorShape>;
 
-const fateShape = z.enum(['pending', 'deferred', 'delivered', 'bounced', 'expired', 'held']);
+const fateShape = z.enum([
+  'pending',
+  'deferred',
+  'delivered',
+  'bounced',
+  'expired',
+  'held',
+  'redirected',
+  'removed',
+]);
 
 /** A destination that is left alone because it took nothing. What waits for it is tried at `until`. */
 const suspensionShape = z.object({ until: instant, reply: z.string() });
@@ -62,8 +73,9 @@ export const queueItemShape = z.object({
 export type QueueItem = z.infer<typeof queueItemShape>;
 
 /**
- * What an operator does to messages. `flush` makes them due now, also where a lane is suspended; `bounce`
- * fails every recipient that is still pending and tells the sender; `remove` tells nobody.
+ * What an operator does to the recipients that a selector names. `flush` makes them due now, also where a lane is
+ * suspended; `bounce` fails those that are still pending and tells the sender; `remove` tells nobody; `redirect`
+ * gives their place to `to`, as the policy has it.
  */
 export const changeShape = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('hold'), because: text }),
@@ -75,9 +87,26 @@ export const changeShape = z.discriminatedUnion('verb', [
 ]);
 export type QueueChange = z.infer<typeof changeShape>;
 
+/** How far a change goes. */
+export const reachShape = z.strictObject({
+  /** To all that wait, also where the selector names some recipients of a message only. */
+  whole: z.boolean().exactOptional(),
+});
+export type Reach = z.infer<typeof reachShape>;
+
 /** The id of a message that was changed; after a flush also each destination that turned out to take nothing. */
 export const changedShape = z.union([z.string(), suspensionShape.extend({ lane: z.string() })]);
 export type Changed = z.infer<typeof changedShape>;
+
+/** What a change would do to one message: the waiting recipients that it touches, and those that it leaves. */
+export const plannedShape = z.object({
+  id: z.string(),
+  recipients: z.array(z.string()),
+  /** Those of `recipients` that the selector does not name. */
+  unnamed: z.array(z.string()),
+  left: z.array(z.string()),
+});
+export type Planned = z.infer<typeof plannedShape>;
 
 /** The upper bounds of the ages that `shape` counts by, in minutes; a last column takes what is older. */
 export const shapeMinutes = [5, 10, 20, 40, 80, 160, 320, 640, 1280] as const;
@@ -214,10 +243,13 @@ export interface Control extends GuardControl, WindowControl, ClearinghouseContr
   /** The octets of one message as they were accepted. `not-found` when it is gone. */
   octets(id: string): AsyncIterable<Uint8Array>;
   /**
-   * Applies the change to each message in turn; yields the id of each one that was changed, once durable. A
-   * flush then waits a few seconds to hear which destinations take nothing.
+   * Applies the change to the recipients that are meant, one message after the other; yields the id of each one
+   * that was changed, once durable. A flush then waits a few seconds to hear which destinations take nothing.
+   * `bad-request` for a redirect to an address that the policy does not know.
    */
-  change(change: QueueChange, selector: Selector): AsyncIterable<Changed>;
+  change(change: QueueChange, selector: Selector, reach?: Reach): AsyncIterable<Changed>;
+  /** What `change` would do now, message by message; nothing is changed. */
+  plan(change: QueueChange, selector: Selector, reach?: Reach): AsyncIterable<Planned>;
   shape(selector: Selector): AsyncIterable<ShapeRow>;
   /**
    * Takes a message from the operator. `octets` have CRLF line ends and carry their header. When `signal`

@@ -13,6 +13,8 @@ export interface Io {
   err(text: string): void;
   /** Asks the person at the terminal for something that nobody is to see. */
   readSecret(prompt: string): Promise<string>;
+  /** Asks the person at the terminal a question, and gives the line that was typed. */
+  ask(prompt: string): Promise<string>;
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   /** Characters in a line of the terminal. */
   readonly columns: number;
@@ -35,6 +37,7 @@ export function processIo(): Io {
     },
     err: (text) => void process.stderr.write(text),
     readSecret,
+    ask,
     isTerminal: {
       stdin: process.stdin.isTTY === true,
       stdout: process.stdout.isTTY === true,
@@ -61,6 +64,15 @@ async function readSecret(prompt: string): Promise<string> {
   } finally {
     terminal.close();
     process.stderr.write('\n');
+  }
+}
+
+async function ask(prompt: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, terminal: true });
+  try {
+    return await terminal.question(prompt);
+  } finally {
+    terminal.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Changed, QueueChange } from '../admin/index.ts';
+import type { Changed, Planned, QueueChange } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import { parseMailbox } from '../mail/index.ts';
 import { type Arguments, type Command, type Option, usage } from './command.ts';
@@ -22,18 +22,18 @@ const verbs: Readonly<
   >
 > = {
   hold: {
-    summary: 'Set messages aside: no attempt until they are released.',
+    summary: 'Set recipients of messages aside: no attempt until they are released.',
     done: 'held',
     options: { because: { value: 'TEXT', help: 'the reason, which the lists show' } },
     change: (args) => ({ verb: 'hold', because: args.text('because') ?? 'held by the operator' }),
   },
   release: {
-    summary: 'Release messages that were held, and try them now.',
+    summary: 'Release what was held, and try it now.',
     done: 'released',
     change: () => ({ verb: 'release' }),
   },
   flush: {
-    summary: 'Try messages now, whatever their next time would be.',
+    summary: 'Try what waits now, whatever its next time would be.',
     done: 'flushed',
     notes: `
 Prints the ids that are due now, then waits a few seconds for the destinations. One that takes nothing is named
@@ -42,18 +42,18 @@ on standard error (with --json: an object with lane, until, reply); what waits f
     change: () => ({ verb: 'flush' }),
   },
   remove: {
-    summary: 'Remove messages. Nobody is told.',
+    summary: 'Remove messages, or recipients of them. Nobody is told.',
     done: 'removed',
     change: () => ({ verb: 'remove' }),
   },
   bounce: {
-    summary: 'Return messages to their senders.',
+    summary: 'Return messages to their senders, for the recipients that are named.',
     done: 'bounced',
     options: { because: { value: 'TEXT', help: 'the reason, which the sender is told' } },
     change: (args) => ({ verb: 'bounce', because: args.text('because') ?? '' }),
   },
   redirect: {
-    summary: 'Send messages to another address: recipients that still wait are replaced by it.',
+    summary: 'Send messages to another address: it takes the place of the waiting recipients that are named.',
     done: 'redirected',
     options: { recipient: { value: 'ADDRESS', help: 'the new recipient (required)' } },
     change: (args, command) => {
@@ -66,6 +66,11 @@ on standard error (with --json: an object with lane, until, reply); what waits f
   },
 };
 
+const commonNotes = `
+Conditions are joined by "and", also with ids; the id "-" reads ids from standard input. --to and --held name
+recipients: the others of the same message go on as they were, unless you say --whole.
+`;
+
 /** `posthouse queue hold`, `release`, `flush`, `remove`, `bounce`, `redirect`. */
 export function queueChange(verb: QueueChange['verb']): Command {
   const { summary, notes = '', options = {}, done, change } = verbs[verb];
@@ -77,9 +82,12 @@ export function queueChange(verb: QueueChange['verb']): Command {
       ...locationOptions,
       ...selectorOptions,
       ...options,
-      json: { help: 'the ids as JSON strings' },
+      whole: { help: 'all waiting recipients of a message of which some are named' },
+      'dry-run': { help: 'change nothing: print what would be done to whom' },
+      yes: { help: 'do not ask' },
+      json: { help: 'the ids as JSON strings; with --dry-run an object for each message' },
     },
-    notes: `${notes}Conditions are joined by "and". The id "-" reads ids from standard input.`,
+    notes: `${notes}${commonNotes}`,
     arity: { min: 0, max: Number.POSITIVE_INFINITY },
     run: (args, io) => apply({ command, args, io, change: change(args, command), done }),
   };
@@ -99,17 +107,65 @@ function formatUntried(of: Exclude<Changed, string>): string {
 }
 
 /** Exit 66 when there were ids and none of them is in the queue. */
-async function apply({ command, args, io, change, done }: Call): Promise<number> {
+async function apply(call: Call): Promise<number> {
+  const { command, args, io, change, done } = call;
   const control = connectQueue(args, io);
+  const reach = args.has('whole') ? { whole: true } : {};
   let count = 0;
   for await (const selector of selectorsOf(command, { args, io, needsOne: true })) {
-    for await (const changed of control.change(change, selector)) {
+    const plan = () => control.plan(change, selector, reach);
+    if (args.has('dry-run')) {
+      count += await printPlan(call, plan());
+      continue;
+    }
+    if (isAsked(call) && !(await agrees(call, plan()))) continue;
+    for await (const changed of control.change(change, selector, reach)) {
       if (typeof changed === 'string') count++;
       if (args.has('json')) await io.out(`${JSON.stringify(changed)}\n`);
       else if (typeof changed === 'string') await io.out(`${changed}\n`);
       else io.err(`${harmlessText(formatUntried(changed))}\n`);
     }
   }
-  if (io.isTerminal.stderr) io.err(`${count} ${count === 1 ? 'message' : 'messages'} ${done}\n`);
+  if (io.isTerminal.stderr)
+    io.err(
+      `${count} ${count === 1 ? 'message' : 'messages'} ${args.has('dry-run') ? 'would be ' : ''}${done}\n`,
+    );
   return count === 0 && args.rest.length > 0 ? exitCode.noInput : exitCode.ok;
+}
+
+async function printPlan({ args, io, done }: Call, plan: AsyncIterable<Planned>): Promise<number> {
+  let count = 0;
+  for await (const planned of plan) {
+    count++;
+    await io.out(args.has('json') ? `${JSON.stringify(planned)}\n` : formatPlan(planned, done));
+  }
+  return count;
+}
+
+function formatPlan({ id, recipients, left }: Planned, done: string): string {
+  const others = left.length === 0 ? '' : `; not touched: ${left.join(', ')}`;
+  return `${harmlessText(`${id} ${done}: ${recipients.join(', ')}${others}`)}\n`;
+}
+
+/** Messages of a plan that a person is shown before it is asked. */
+const maxShown = 20;
+
+function isAsked({ args, io }: Call): boolean {
+  return args.has('whole') && !args.has('yes') && io.isTerminal.stdin && io.isTerminal.stderr;
+}
+
+/** Shows whom the change touches beyond those that were named, and asks. */
+async function agrees({ io, done }: Call, plan: AsyncIterable<Planned>): Promise<boolean> {
+  let unnamed = 0;
+  let shown = 0;
+  for await (const planned of plan) {
+    if (planned.unnamed.length === 0) continue;
+    unnamed += planned.unnamed.length;
+    if (++shown > maxShown) continue;
+    io.err(formatPlan(planned, done));
+  }
+  if (unnamed === 0) return true;
+  const more = shown > maxShown ? ` in ${shown} messages` : '';
+  const answer = await io.ask(`${unnamed} of these recipients${more} you did not name. Go on? [y/N] `);
+  return /^y(?:es)?$/i.test(answer.trim());
 }

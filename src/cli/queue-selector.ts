@@ -6,17 +6,17 @@ import type { Io } from './io.ts';
 /** Messages of one request; the control socket takes no more. */
 const maxIds = 1000;
 
-/** The options that choose messages. */
+/** The options that choose messages, and recipients of them. */
 export const selectorOptions = {
   all: { help: 'every message' },
-  to: { value: 'ADDRESS', help: 'messages with a waiting recipient at this address or domain' },
+  to: { value: 'ADDRESS', help: 'waiting recipients at this address or domain' },
   from: { value: 'ADDRESS', help: 'messages from this address or domain; <> for notifications' },
-  held: { help: 'messages that are set aside' },
+  held: { help: 'recipients that are set aside' },
 } as const satisfies Readonly<Record<string, Option>>;
 
 /**
  * The selectors that the arguments mean: queue ids (`-` reads them from standard input, so that lists of
- * any length work), or conditions. With `needsOne`, a call that chooses nothing is a mistake and not
+ * any length work), conditions, or both. With `needsOne`, a call that chooses nothing is a mistake and not
  * "everything".
  */
 export async function* selectorsOf(
@@ -26,31 +26,32 @@ export async function* selectorsOf(
   const { args, io, needsOne } = call;
   const to = args.text('to');
   const from = args.text('from');
-  const hasMatch = args.has('all') || args.has('held') || to !== undefined || from !== undefined;
+  const match = {
+    ...(to === undefined ? {} : { to }),
+    ...(from === undefined ? {} : { from }),
+    ...(args.has('held') ? { held: true } : {}),
+  };
+  const hasMatch = Object.keys(match).length > 0;
   if (args.rest.length > 0) {
-    if (hasMatch) throw usage(command, 'give queue ids, or conditions, not both');
-    yield* inBatches(args.rest.includes('-') ? wordsOf(io.stdin) : args.rest);
+    if (args.has('all')) throw usage(command, 'give queue ids, or --all, not both');
+    for await (const ids of inBatches(args.rest.includes('-') ? wordsOf(io.stdin) : args.rest))
+      yield { ids, ...(hasMatch && { match }) };
     return;
   }
-  if (needsOne && !hasMatch) throw usage(command, 'say which messages: queue ids, conditions, or --all');
-  yield {
-    match: {
-      ...(to === undefined ? {} : { to }),
-      ...(from === undefined ? {} : { from }),
-      ...(args.has('held') ? { held: true } : {}),
-    },
-  };
+  if (needsOne && !hasMatch && !args.has('all'))
+    throw usage(command, 'say which messages: queue ids, conditions, or --all');
+  yield { match };
 }
 
-async function* inBatches(words: AsyncIterable<string> | Iterable<string>): AsyncGenerator<Selector> {
+async function* inBatches(words: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string[]> {
   let ids: string[] = [];
   for await (const word of words) {
     ids.push(word.slice(0, 32).toUpperCase());
     if (ids.length < maxIds) continue;
-    yield { ids };
+    yield ids;
     ids = [];
   }
-  if (ids.length > 0) yield { ids };
+  if (ids.length > 0) yield ids;
 }
 
 /** The first word of each line, so that the output of `queue list` can be piped back. */

@@ -92,9 +92,11 @@ function codeOf(event: Fate | Refused): ExitCode {
     return event.reply.startsWith('4') ? exitCode.tempFail : exitCode.unavailable;
   switch (event.status) {
     case 'delivered':
+    case 'redirected':
       return exitCode.ok;
     case 'bounced':
     case 'expired':
+    case 'removed':
       return exitCode.unavailable;
     case 'deferred':
     case 'held':

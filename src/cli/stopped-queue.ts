@@ -1,8 +1,8 @@
-import { ControlError, type Selector } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { silentLog } from '../base/index.ts';
-import { parseQueueId, type QueueId } from '../mail/index.ts';
-import { matches, queueItem } from '../relay/index.ts';
-import { openSpool, type Spool } from '../spool/index.ts';
+import { parseQueueId } from '../mail/index.ts';
+import { queueItem, select } from '../relay/index.ts';
+import { openSpool } from '../spool/index.ts';
 import type { OpenQueue } from './queue-access.ts';
 
 /**
@@ -13,7 +13,7 @@ export async function openStoppedQueue(path: string): Promise<OpenQueue> {
   const spool = await openSpool({ path, log: silentLog });
   return {
     async *list(selector) {
-      for (const id of idsOf(spool, selector)) {
+      for await (const { id } of select(spool, selector)) {
         const item = queueItem(spool, id);
         if (item !== undefined) yield item;
       }
@@ -26,9 +26,4 @@ export async function openStoppedQueue(path: string): Promise<OpenQueue> {
     },
     [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),
   };
-}
-
-function* idsOf(spool: Spool, selector: Selector): Iterable<QueueId> {
-  if ('ids' in selector) yield* selector.ids.flatMap((text) => parseQueueId(text) ?? []);
-  else for (const id of spool.walk()) if (matches(spool, id, selector.match)) yield id;
 }

@@ -43,6 +43,7 @@ export function fakeIo(over: Partial<Omit<Io, 'stdin'>> & { readonly stdin?: str
       text.err += part;
     },
     readSecret: async () => '',
+    ask: async () => '',
     isTerminal: { stdin: false, stdout: false, stderr: false },
     columns: 80,
     env: {},
@@ -161,6 +162,9 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
       asked.push([change, selector]);
       if (!('ids' in selector)) yield 'A1';
       else yield* selector.ids.filter((id) => id === 'A1');
+    },
+    async *plan() {
+      yield { id: 'A1', recipients: ['c@d.example'], unnamed: [], left: ['e@f.example'] };
     },
     async *shape() {
       yield { destination: 'd.example', counts: [1, 0, 0, 0, 0, 0, 0, 0, 0, 2] };

@@ -16,6 +16,8 @@ export type RecipientStatus =
       readonly relayed?: boolean;
       /** The next hop took over the duty to notify (it offered DSN). */
       readonly dsnPassedOn?: boolean;
+      /** Others of the same message took its place: nobody is told of this one. */
+      readonly redirected?: true;
     }
   | {
       readonly status: 'failed';
@@ -23,4 +25,6 @@ export type RecipientStatus =
       readonly relay?: string;
       readonly reply: Reply;
       readonly expired?: boolean;
+      /** An operator took it out of the message: nobody is told. */
+      readonly removed?: true;
     };

@@ -1,13 +1,15 @@
 import type { RecipientStatus } from '../mail/index.ts';
 import type { StoredOctets } from '../spool/index.ts';
+import { appended, type Replacements, redirectedTo } from './append.ts';
 import type { Claims } from './claims.ts';
-import type { Health } from './deliver.ts';
+import type { AttemptResult, Health } from './deliver.ts';
 import { type Endings, unreadableBecause } from './ending.ts';
 import type { Task } from './lane.ts';
 import type { QueueParts } from './options.ts';
+import { without } from './portion.ts';
 import { isRerouted, rerouted } from './reroute.ts';
 import { expiryOf, type RetryOptions, retryDelay } from './retry.ts';
-import { expired, pendingOf } from './settle.ts';
+import { expired, pendingOf, recipientsOf, statusChanges } from './settle.ts';
 import { isUnreadable, watchOctets } from './unreadable.ts';
 
 /** When an attempt that could not begin is tried again. */
@@ -64,21 +66,59 @@ export class Attempts {
       return { record: () => endings.giveBack(entry, clock.now() + pauseMs) };
     }
     const attempt = { id: entry.id, lane: task.lane, envelope, recipients, octets, number: entry.attempts };
-    const { statuses, health } = await this.#parts.deliver(attempt, this.#abort.signal);
+    const { statuses, health, replacements } = await this.#parts.deliver(attempt, this.#abort.signal);
     const retryUntil = expiryOf(envelope, retry());
-    const isOver = clock.now() >= retryUntil && task.holdBecause === undefined;
     const isCut = this.#abort.signal.aborted;
-    const result = { octets, statuses: isOver && !isCut ? expired(statuses) : statuses };
+    const isOver = clock.now() >= retryUntil && !isCut;
+    const result = { octets, statuses: isOver ? expired(statuses, task.holds) : statuses };
     // What our own end has cut off is due at once when we are back; the last attempt is when time runs out.
     const delayMs = isCut ? 0 : retryDelay(entry.attempts, retry(), this.#parts.random);
     const dueAt = Math.max(clock.now(), Math.min(clock.now() + delayMs, retryUntil));
-    return { health, record: () => endings.settle(task, result, { dueAt, retryUntil }) };
+    const settle = () => endings.settle(task, result, { dueAt, retryUntil });
+    const record =
+      replacements === undefined ? settle : () => this.#replace(task, { statuses, replacements }, settle);
+    return { health, record };
   }
 
   #onUnreadable(task: Task, error: unknown): void {
     const because = unreadableBecause(error);
     this.#parts.log.error('unreadable', { queueId: task.entry.id, because });
-    task.holdBecause = because;
+    task.holds = new Map(recipientsOf(task.entry, task.envelope).map((index) => [index, because]));
+  }
+
+  /** Puts others in the place of some recipients, then settles the rest; later, when somebody changes the message. */
+  async #replace(
+    task: Task,
+    { statuses, replacements }: Pick<AttemptResult, 'statuses'> & { readonly replacements: Replacements },
+    settle: () => Promise<number | undefined>,
+  ): Promise<number | undefined> {
+    const { claims, endings } = this.#options;
+    const { spool, clock, log } = this.#parts;
+    const { entry } = task;
+    const { id } = entry;
+    const rest = [...statuses.keys()];
+    {
+      using seizure = claims.seize(id);
+      const envelope = spool.envelope(id);
+      if (seizure === undefined || envelope === undefined)
+        return await endings.giveBack(entry, clock.now() + pauseMs);
+      const adds = appended(this.#parts, claims, { id, envelope, replacements, holds: task.holds });
+      const ends = new Map(
+        [...replacements].map(([index, to]) => [index, redirectedTo(to, clock.now())] as const),
+      );
+      for (const [index, to] of replacements) {
+        const from = envelope.recipients[index]?.address.text;
+        log.info('redirected', { queueId: id, from, to: to.map(({ address }) => address.text) });
+      }
+      if (adds.length + rest.length === 0) {
+        await endings.finish({ id, entries: [entry], statuses: ends });
+        return undefined;
+      }
+      const share = { entry, taken: [...replacements.keys()], left: rest };
+      await endings.update(id, [...adds, ...statusChanges(id, ends), without(share, clock.now())]);
+      task.entry = { ...entry, recipients: rest };
+    }
+    return rest.length === 0 ? undefined : await settle();
   }
 
   /** Gives the recipients of an entry the lanes of today; later, when somebody is changing the message. */
@@ -87,7 +127,7 @@ export class Attempts {
     const { id, lane } = task.entry;
     using seizure = claims.seize(id);
     if (seizure === undefined) return await endings.giveBack(task.entry, this.#parts.clock.now() + pauseMs);
-    const { lanes, changes } = rerouted(this.#parts, task);
+    const { lanes, changes } = rerouted(this.#parts, task, claims);
     await endings.update(id, changes);
     this.#parts.log.info('rerouted', { queueId: id, relay: lane, lanes });
     return undefined;

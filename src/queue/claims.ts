@@ -1,6 +1,8 @@
 import type { Envelope, QueueId } from '../mail/index.ts';
 import type { LaneEntry } from '../spool/index.ts';
 import type { Lane, Task } from './lane.ts';
+import type { Portion } from './portion.ts';
+import { recipientsOf } from './settle.ts';
 
 /** How much of the queue is in memory. The rest is on disk however long the queue is. */
 export interface ClaimLimits {
@@ -25,6 +27,8 @@ export class Claims {
   readonly #messages = new Map<QueueId, Task[]>();
   readonly #senders = new Map<string, number>();
   readonly #seized = new Set<QueueId>();
+  /** The highest number that was given to a new entry of a message, until what is being written can be read. */
+  readonly #numbers = new Map<QueueId, number>();
   #size = 0;
 
   /** `onLetGo` is told of each message that was seized and may be claimed again. */
@@ -61,8 +65,10 @@ export class Claims {
     const tasks = this.#messages.get(id);
     const at = tasks?.indexOf(task) ?? -1;
     if (tasks === undefined || at < 0) return;
-    if (tasks.length === 1) this.#messages.delete(id);
-    else tasks.splice(at, 1);
+    if (tasks.length === 1) {
+      this.#messages.delete(id);
+      this.#forgetNumbers(id);
+    } else tasks.splice(at, 1);
     this.#size--;
     const sender = senderOf(task.envelope);
     const left = (this.#senders.get(sender) ?? 1) - 1;
@@ -80,9 +86,25 @@ export class Claims {
     return {
       [Symbol.dispose]: () => {
         this.#seized.delete(id);
+        this.#forgetNumbers(id);
         this.#onLetGo(id);
       },
     };
+  }
+
+  /**
+   * A number for a new entry of a message that is claimed or seized by the caller, besides `entries`, which are
+   * those that can be read: no other that is being written has it.
+   */
+  nextNumber(id: QueueId, entries: readonly LaneEntry[]): number {
+    const known = [...entries, ...this.of(id).map(({ entry }) => entry)].map(({ number }) => number);
+    const next = Math.max(this.#numbers.get(id) ?? -1, ...known) + 1;
+    this.#numbers.set(id, next);
+    return next;
+  }
+
+  #forgetNumbers(id: QueueId): void {
+    if (!this.#messages.has(id) && !this.#seized.has(id)) this.#numbers.delete(id);
   }
 
   /** Whether an entry that was found on disk is not to be claimed. */
@@ -106,14 +128,22 @@ export class Claims {
   }
 
   /**
-   * Holds what is left of the entry when the attempt that is under way has ended; `undefined`: does not.
-   * False when none is, or when somebody is changing the message.
+   * Holds the recipients of the entry that are meant, if they still wait when the attempt that is under way has
+   * ended; without a reason, does not. False when none is under way or nobody in it is meant, or when somebody is
+   * changing the message.
    */
-  holdAfterAttempt(id: QueueId, number: number, because: string | undefined): boolean {
+  holdAfterAttempt(id: QueueId, number: number, hold: { because?: string; portion: Portion }): boolean {
     const task = this.get(id, number);
     if (task?.state !== 'under-way' || this.#seized.has(id)) return false;
-    task.holdBecause = because;
-    return true;
+    const { because, portion } = hold;
+    const meant = recipientsOf(task.entry, task.envelope).filter((index) => portion?.has(index) ?? true);
+    const holds = new Map(task.holds);
+    for (const index of meant) {
+      if (because === undefined) holds.delete(index);
+      else holds.set(index, because);
+    }
+    task.holds = holds;
+    return meant.length > 0;
   }
 
   isMailing(envelope: Envelope): boolean {

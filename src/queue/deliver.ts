@@ -1,5 +1,6 @@
 import type { Envelope, QueueId, RecipientStatus, Reply } from '../mail/index.ts';
 import type { LaneName, StoredOctets } from '../spool/index.ts';
+import type { Replacements } from './append.ts';
 
 /** One try at one destination with one message, for the recipients that are still pending there. */
 export interface Attempt {
@@ -24,9 +25,11 @@ export type Health =
   /** It could not be reached, or our own disk took nothing: this says nothing about the message. */
   | { readonly kind: 'unavailable'; readonly reply: Reply };
 
-/** What came of an attempt: exactly one status for each recipient that was asked for. */
+/** What came of an attempt: for each recipient that was asked for exactly one status, or who takes its place. */
 export interface AttemptResult {
   readonly statuses: ReadonlyMap<number, RecipientStatus>;
+  /** Recipients that stand for others, to whom the message goes on: never none. */
+  readonly replacements?: Replacements;
   readonly health: Health;
 }
 

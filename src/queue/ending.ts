@@ -5,6 +5,7 @@ import type { Task } from './lane.ts';
 import { Notices } from './notices.ts';
 import type { NotifyEvent, QueueParts } from './options.ts';
 import { logStatuses } from './outcome.ts';
+import { byHold } from './portion.ts';
 import { rescheduled, statusChanges, unclaimed } from './settle.ts';
 
 /** What settling needs to know of time. */
@@ -83,13 +84,39 @@ export class Endings {
     // What could not be told is not tried again and again, also when its time is over.
     const isUntold = statuses !== result.statuses;
     const dueAt = isUntold ? Math.max(times.dueAt, clock.now() + lastPauseMs) : times.dueAt;
+    await this.#leave(task, statuses, dueAt);
+    return isHeldWhole(task, statuses) ? undefined : dueAt;
+  }
+
+  /** Writes what is left of an entry: who waits, and in entries of their own those that are held. */
+  async #leave(task: Task, statuses: ReadonlyMap<number, RecipientStatus>, dueAt: number): Promise<void> {
+    const { log, clock, spool } = this.#parts;
+    const { entry } = task;
+    const { id } = entry;
+    const pending = [...statuses].flatMap(([index, { status }]) => (status === 'pending' ? [index] : []));
     const to = rescheduled(entry, dueAt, clock.now());
-    await this.#reschedule(entry, held(to, task), statusChanges(entry.id, statuses));
-    if (task.holdBecause === undefined) return dueAt;
-    // An operator may have said so while it was being written.
-    await this.#reschedule(entry, held(to, task), []);
-    log.info('held', { queueId: entry.id, status: 'held', because: task.holdBecause });
-    return undefined;
+    const parts: LaneEntry[] = [];
+    let changes = statusChanges(id, statuses);
+    let holds: Task['holds'];
+    do {
+      holds = task.holds;
+      const groups = [...byHold(pending, holds)];
+      const now = groups.map(([held, recipients], place): LaneEntry => {
+        const number =
+          place === 0
+            ? entry.number
+            : (parts[place]?.number ?? this.#claims.nextNumber(id, spool.entries(id)));
+        const own = groups.length === 1 && parts.length <= 1 ? {} : { recipients };
+        return { ...to, ...own, number, ...(held !== undefined && { held }) };
+      });
+      const gone = parts.slice(now.length).map((part): Change => ({ kind: 'finish', entry: part }));
+      await this.update(id, [...changes, ...now.map((part) => written(entry, part)), ...gone]);
+      parts.splice(0, parts.length, ...now);
+      changes = [];
+      // An operator may have said otherwise while it was being written.
+    } while (task.holds !== holds);
+    for (const { held } of parts)
+      if (held !== undefined) log.info('held', { queueId: id, status: 'held', because: held });
   }
 
   /**
@@ -162,8 +189,8 @@ export class Endings {
     return this.#parts.spool.entries(id).some(({ number }) => !ending.has(number));
   }
 
-  #reschedule(from: LaneEntry, to: LaneEntry, more: readonly Change[]): Promise<void> {
-    return this.update(from.id, [...more, { kind: 'reschedule', from, to }]);
+  #reschedule(from: LaneEntry, to: LaneEntry): Promise<void> {
+    return this.update(from.id, [{ kind: 'reschedule', from, to }]);
   }
 
   /** Writes what must not be forgotten: tried again until it works, or until a drain is in a hurry. */
@@ -200,7 +227,7 @@ export class Endings {
 
   /** The attempt could not begin; returns when it is to be tried again. */
   async giveBack(entry: LaneEntry, dueAt: number): Promise<number> {
-    await this.#reschedule(entry, unclaimed(entry, dueAt), []);
+    await this.#reschedule(entry, unclaimed(entry, dueAt));
     return dueAt;
   }
 
@@ -209,7 +236,7 @@ export class Endings {
     const because = unreadableBecause(error);
     this.#parts.log.error('held', { queueId: entry.id, status: 'held', because });
     const { begun: _, ...rest } = entry;
-    await this.#reschedule(entry, { ...rest, held: because }, []);
+    await this.#reschedule(entry, { ...rest, held: because });
   }
 }
 
@@ -218,8 +245,14 @@ function finishes({ id, entries, statuses }: Ended): readonly Change[] {
   return [...statusChanges(id, statuses), ...ends];
 }
 
-function held(entry: LaneEntry, { holdBecause }: Task): LaneEntry {
-  return holdBecause === undefined ? entry : { ...entry, held: holdBecause };
+function written(entry: LaneEntry, part: LaneEntry): Change {
+  return part.number === entry.number
+    ? { kind: 'reschedule', from: entry, to: part }
+    : { kind: 'add', entry: part };
+}
+
+function isHeldWhole({ holds }: Task, statuses: ReadonlyMap<number, RecipientStatus>): boolean {
+  return [...statuses].every(([index, { status }]) => status !== 'pending' || holds?.has(index));
 }
 
 function pendingInstead(status: RecipientStatus): RecipientStatus {

@@ -27,6 +27,7 @@ export {
   type Routing,
 } from './options.ts';
 export { statusWord } from './outcome.ts';
+export type { Portion } from './portion.ts';
 export { Queue } from './queue.ts';
 export { defaultRetry, type RetryOptions, retryDelay } from './retry.ts';
 export { Sweep } from './sweep.ts';

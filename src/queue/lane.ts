@@ -16,8 +16,11 @@ export interface Task {
    * `dropped` when the claim was given up before the attempt began.
    */
   state: 'claiming' | 'waiting' | 'under-way' | 'dropped';
-  /** What is left after the attempt is to be held: an operator said so, or the octets are unreadable. */
-  holdBecause?: string | undefined;
+  /**
+   * Recipients that are to be held, and why, if they still wait after the attempt: an operator said so, or the
+   * octets are unreadable. Replaced as a whole, never changed.
+   */
+  holds?: ReadonlyMap<number, string>;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Envelope } from '../mail/index.ts';
 import { type Change, type LaneEntry, type LaneName, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import type { Lane, Task } from './lane.ts';
@@ -130,10 +131,13 @@ export class Loader {
     };
   }
 
-  /** One value for all claimed entries of a message: an envelope of thousands is large. */
+  /**
+   * One value for all claimed entries of a message: an envelope of thousands is large. One that was claimed
+   * before recipients were added does not have them.
+   */
   #envelope(entry: LaneEntry) {
     const [sibling] = this.#claims.of(entry.id);
-    if (sibling !== undefined) return sibling.envelope;
+    if (sibling !== undefined && covers(sibling.envelope, entry)) return sibling.envelope;
     try {
       return this.#parts.spool.envelope(entry.id);
     } catch (error) {
@@ -157,4 +161,8 @@ export class Loader {
       this.#events.loaded(lane);
     }
   }
+}
+
+function covers({ recipients }: Envelope, entry: LaneEntry): boolean {
+  return entry.recipients === 'all' || entry.recipients.every((index) => index < recipients.length);
 }

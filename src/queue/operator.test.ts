@@ -181,7 +181,7 @@ test('remove and redirect leave a message alone whose attempt is under way, and 
   await bench.settle();
   assert.equal(waiting.length, 2);
   assert.equal(await bench.operator.remove(id), 'under-way');
-  assert.equal(await bench.operator.redirect(id, address('c@z.test')), 'under-way');
+  assert.equal(await bench.operator.redirect(id, [{ address: address('c@z.test') }]), 'under-way');
   while (waiting.length > 0) {
     end();
     await bench.settle();
@@ -286,7 +286,7 @@ test('what is delivered but not yet recorded cannot be bounced, flushed or redir
   await bench.settle();
   assert.equal(await bench.operator.bounce(id), 'under-way');
   assert.equal(await bench.operator.flush(id), 'under-way');
-  assert.equal(await bench.operator.redirect(id, address('b@x.test')), 'under-way');
+  assert.equal(await bench.operator.redirect(id, [{ address: address('b@x.test') }]), 'under-way');
   bench.clock.advance(1);
   bench.operator.flushLane();
   bench.faults.clear();
@@ -302,7 +302,7 @@ test('a redirect replaces the recipients that wait, keeps what was delivered, an
   });
   const id = await bench.send({ to: ['a@x.test', 'b@x.test', 'c@x.test'], notify: ['failure'] });
   await bench.settle();
-  assert.equal(await bench.operator.redirect(id, address('new@z.test')), 'done');
+  assert.equal(await bench.operator.redirect(id, [{ address: address('new@z.test') }]), 'done');
   assert.deepEqual(
     [...bench.spool.statuses(id)].map(([index, { status }]) => [index, status]),
     [
@@ -326,7 +326,7 @@ test('a held message can be redirected', async () => {
   await bench.settle();
   await bench.operator.hold(id, 'why');
   bench.deliver = (attempt) => result(attempt);
-  assert.equal(await bench.operator.redirect(id, address('new@z.test')), 'done');
+  assert.equal(await bench.operator.redirect(id, [{ address: address('new@z.test') }]), 'done');
   await bench.settle();
   assert.equal(bench.dialled.at(-1), 'new@z.test');
   assert.equal(bench.spool.count(), 0);
@@ -344,7 +344,7 @@ test('what is not in the queue is unknown to every operation', async () => {
       await operator.flush(id),
       await operator.remove(id),
       await operator.bounce(id),
-      await operator.redirect(id, address('b@x.test')),
+      await operator.redirect(id, [{ address: address('b@x.test') }]),
     ],
     Array(6).fill('unknown'),
   );

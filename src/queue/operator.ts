@@ -1,5 +1,4 @@
 import {
-  type Address,
   type Envelope,
   type QueueId,
   type Recipient,
@@ -8,14 +7,15 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
-import { endPending } from './end-pending.ts';
+import { appended, redirectedTo } from './append.ts';
+import { endPending, type Operated } from './end-pending.ts';
 import type { Suspension } from './lane.ts';
 import type { QueueParts } from './options.ts';
+import { type Portion, type Share, sharesOf, without } from './portion.ts';
 import type { Queue } from './queue.ts';
-import { pendingOf, statusChanges } from './settle.ts';
+import { statusChanges } from './settle.ts';
 
-/** What an operation did to one message. */
-export type Operated = 'done' | 'under-way' | 'unknown' | 'nothing-to-do';
+export type { Operated } from './end-pending.ts';
 
 const maxBecause = 500;
 
@@ -30,8 +30,9 @@ function bouncedReply(because: string): Reply {
 }
 
 /**
- * What an operator may do to messages. Each takes effect durably before it resolves. An attempt that is
- * under way is never cut off: hold applies after it, the others say `under-way`.
+ * What an operator may do to messages, or to some recipients of one: the others go on as they were. Each takes
+ * effect durably, as a whole, before it resolves. An attempt that is under way is never cut off: hold applies
+ * after it, the others say `under-way` when somebody is meant who is in it.
  */
 export class Operator {
   readonly #queue: Queue;
@@ -42,28 +43,31 @@ export class Operator {
     this.#parts = parts;
   }
 
-  async hold(id: QueueId, because: string): Promise<Operated> {
+  async hold(id: QueueId, because: string, portion?: Portion): Promise<Operated> {
     let willBeHeld = false;
     for (const { number } of this.#parts.spool.entries(id)) {
-      if (this.#queue.claims.holdAfterAttempt(id, number, because)) willBeHeld = true;
+      if (this.#queue.claims.holdAfterAttempt(id, number, { because, portion })) willBeHeld = true;
     }
-    const done = await this.#reschedule(id, ({ begun: _, ...entry }) => ({ ...entry, held: because }));
+    const done = await this.#reschedule(id, portion, ({ begun: _, ...entry }) => ({
+      ...entry,
+      held: because,
+    }));
     if (done === 'done') this.#parts.log.info('held', { queueId: id, status: 'held', because });
-    return done === 'under-way' && willBeHeld ? 'done' : done;
+    return done !== 'done' && willBeHeld ? 'done' : done;
   }
 
-  async release(id: QueueId): Promise<Operated> {
-    for (const entry of this.#parts.spool.entries(id)) {
-      this.#queue.claims.holdAfterAttempt(id, entry.number, undefined);
+  async release(id: QueueId, portion?: Portion): Promise<Operated> {
+    for (const { number } of this.#parts.spool.entries(id)) {
+      this.#queue.claims.holdAfterAttempt(id, number, { portion });
     }
-    const done = await this.#retryNow(id, (entry) => entry.held !== undefined);
+    const done = await this.#retryNow(id, portion, (entry) => entry.held !== undefined);
     if (done === 'done') this.#parts.log.info('released', { queueId: id });
     return done;
   }
 
   /** Tries the message now. */
-  flush(id: QueueId): Promise<Operated> {
-    return this.#retryNow(id, (entry) => entry.held === undefined);
+  flush(id: QueueId, portion?: Portion): Promise<Operated> {
+    return this.#retryNow(id, portion, (entry) => entry.held === undefined);
   }
 
   /** Tries everything in the lane, or in all of them, once, whatever its due time. */
@@ -96,80 +100,120 @@ export class Operator {
     return { isOver, suspended };
   }
 
-  /** Removes the message without telling anybody. */
-  async remove(id: QueueId): Promise<Operated> {
-    const { spool, log } = this.#parts;
+  /** Removes the message, or these recipients of it, without telling anybody. */
+  async remove(id: QueueId, portion?: Portion): Promise<Operated> {
+    const { spool, log, clock } = this.#parts;
     using seizure = this.#queue.claims.seize(id);
-    const entries = this.#idleEntries(id);
-    if (seizure === undefined || entries === undefined) return 'under-way';
-    if (entries.length === 0 && spool.envelope(id) === undefined) return 'unknown';
-    await spool.update([{ kind: 'remove', id }]);
-    log.info('removed', { queueId: id, because: 'by the operator' });
+    if (seizure === undefined) return 'under-way';
+    const entries = spool.entries(id);
+    if (portion === undefined) {
+      if (entries.length === 0 && spool.envelope(id) === undefined) return 'unknown';
+      if (!this.#drop(entries)) return 'under-way';
+      await spool.update([{ kind: 'remove', id }]);
+      log.info('removed', { queueId: id, because: 'by the operator' });
+      return 'done';
+    }
+    const found = this.#take(id, portion);
+    if (typeof found === 'string') return found;
+    const { shares, envelope } = found;
+    const at = clock.now();
+    const gone = shares.flatMap(({ taken }) => taken);
+    const statuses = new Map(gone.map((index) => [index, removedAt(at)]));
+    const isLast = shares.length === entries.length && shares.every(({ left }) => left.length === 0);
+    await spool.update(
+      isLast ? [{ kind: 'remove', id }] : [...statusChanges(id, statuses), ...this.#without(shares)],
+    );
+    const to = gone.map((index) => envelope.recipients[index]?.address.text);
+    log.info(isLast ? 'removed' : 'recipients-removed', { queueId: id, to, because: 'by the operator' });
     return 'done';
   }
 
-  /** Returns the message to its sender now, who is told the reason. */
-  async bounce(id: QueueId, because = ''): Promise<Operated> {
+  /** Returns the message to its sender now, who is told the reason; or of these recipients only. */
+  async bounce(id: QueueId, because = '', portion?: Portion): Promise<Operated> {
     const { spool, clock } = this.#parts;
     if (spool.envelope(id) === undefined) return 'unknown';
     const at = clock.now();
     const why = bouncedReply(because);
-    const ended = await endPending(this.#queue, this.#parts, {
+    return await endPending(this.#queue, this.#parts, {
       id,
       heldToo: true,
       status: () => ({ status: 'failed', at, reply: why }),
+      portion,
     });
-    return ended ? 'done' : 'under-way';
   }
 
-  /** Sends the message to somebody else: the recipients that still wait are replaced by one. */
-  async redirect(id: QueueId, to: Address): Promise<Operated> {
-    const { spool, routing, clock, log } = this.#parts;
+  /**
+   * Sends the message to others: they take the place of the recipients that still wait, or of these. Nobody is
+   * told of those who were replaced. One who gets the message already does not get it twice.
+   */
+  async redirect(id: QueueId, to: readonly Recipient[], portion?: Portion): Promise<Operated> {
+    const { spool, clock, log } = this.#parts;
     using seizure = this.#queue.claims.seize(id);
-    const envelope = spool.envelope(id);
-    const entries = this.#idleEntries(id);
-    if (seizure === undefined || entries === undefined) return 'under-way';
-    if (envelope === undefined || entries.length === 0) return 'unknown';
-    const statuses = spool.statuses(id);
-    const replaced = entries.flatMap((entry) => pendingOf(entry, envelope, statuses));
-    const lane = routing.assignLanes({ ...envelope, recipients: [{ address: to }] })[0]?.lane;
-    if (lane === undefined) return 'nothing-to-do';
-    const notify = envelope.recipients[replaced[0] ?? 0]?.notify;
-    const recipient: Recipient = { address: to, ...(notify && { notify }) };
-    // The new recipient goes to the end, so that the indices of earlier statuses keep their meaning.
-    const next: Envelope = { ...envelope, recipients: [...envelope.recipients, recipient] };
-    const entry: LaneEntry = {
-      id,
-      number: Math.max(...entries.map(({ number }) => number)) + 1,
-      lane,
-      recipients: [next.recipients.length - 1],
-      attempts: 0,
-      dueAt: clock.now(),
-    };
-    // Nobody is told of those that were replaced, and nothing is to be tried for them any more.
-    const status = redirectedTo(to, clock.now());
-    await spool.update([
-      { kind: 'envelope', id, envelope: next },
-      { kind: 'add', entry },
-      ...statusChanges(id, new Map(replaced.map((index) => [index, status]))),
-      ...entries.map((old): Change => ({ kind: 'finish', entry: old })),
-    ]);
-    log.info('redirected', { queueId: id, to: to.text });
+    if (seizure === undefined) return 'under-way';
+    const found = this.#take(id, portion);
+    if (typeof found === 'string') return found;
+    const { shares, envelope } = found;
+    const replaced = shares.flatMap(({ taken }) => taken);
+    const [first] = replaced;
+    if (first === undefined || to.length === 0) return 'nothing-to-do';
+    const notify = envelope.recipients[first]?.notify;
+    const recipients = to.map((recipient) => ({ ...recipient, ...(notify && { notify }) }));
+    const replacements = new Map(replaced.map((index) => [index, index === first ? recipients : []]));
+    const adds = appended(this.#parts, this.#queue.claims, { id, envelope, replacements });
+    const status = redirectedTo(recipients, clock.now());
+    const kept = shares.length < spool.entries(id).length || shares.some(({ left }) => left.length > 0);
+    await spool.update(
+      // Whoever is named gets it already, and nobody else waits.
+      adds.length === 0 && !kept
+        ? [{ kind: 'remove', id }]
+        : [
+            ...adds,
+            ...statusChanges(id, new Map(replaced.map((index) => [index, status]))),
+            ...this.#without(shares),
+          ],
+    );
+    log.info('redirected', {
+      queueId: id,
+      from: replaced.map((index) => envelope.recipients[index]?.address.text),
+      to: to.map(({ address }) => address.text),
+    });
     return 'done';
   }
 
-  /** The entries of a message, none of them claimed any more; `undefined` when some attempt is under way. */
-  #idleEntries(id: QueueId): readonly LaneEntry[] | undefined {
-    const entries = this.#parts.spool.entries(id);
-    if (entries.some(({ number }) => this.#queue.claims.isUnderWay(id, number))) return undefined;
-    for (const { number } of entries) this.#queue.claims.drop(id, number);
-    return entries;
+  /** What is meant of a seized message, none of it claimed any more. */
+  #take(
+    id: QueueId,
+    portion: Portion,
+  ):
+    | 'unknown'
+    | 'under-way'
+    | 'nothing-to-do'
+    | { readonly envelope: Envelope; readonly shares: readonly Share[] } {
+    const { spool } = this.#parts;
+    const envelope = spool.envelope(id);
+    const entries = spool.entries(id);
+    if (envelope === undefined || entries.length === 0) return 'unknown';
+    const shares = sharesOf(entries, { envelope, statuses: spool.statuses(id) }, portion);
+    if (shares.length === 0) return 'nothing-to-do';
+    return this.#drop(shares.map(({ entry }) => entry)) ? { envelope, shares } : 'under-way';
   }
 
-  async #retryNow(id: QueueId, applies: (entry: LaneEntry) => boolean): Promise<Operated> {
+  /** Has the entries claimed no more; false, and nothing is changed, when an attempt at one is under way. */
+  #drop(entries: readonly LaneEntry[]): boolean {
+    const { claims } = this.#queue;
+    if (entries.some(({ id, number }) => claims.isUnderWay(id, number))) return false;
+    for (const { id, number } of entries) claims.drop(id, number);
+    return true;
+  }
+
+  #without(shares: readonly Share[]): readonly Change[] {
+    return shares.map((share) => without(share, this.#parts.clock.now()));
+  }
+
+  async #retryNow(id: QueueId, portion: Portion, applies: (entry: LaneEntry) => boolean): Promise<Operated> {
     const lanes = new Set<string>();
     const dueAt = this.#parts.clock.now();
-    const done = await this.#reschedule(id, (entry) => {
+    const done = await this.#reschedule(id, portion, (entry) => {
       if (!applies(entry)) return undefined;
       lanes.add(entry.lane);
       const { held: _held, begun: _begun, ...rest } = entry;
@@ -179,27 +223,54 @@ export class Operator {
     return done;
   }
 
-  /** Replaces the entries that `change` gives something for; those under way are left as they are. */
-  async #reschedule(id: QueueId, change: (entry: LaneEntry) => LaneEntry | undefined): Promise<Operated> {
-    using seizure = this.#queue.claims.seize(id);
+  /**
+   * Replaces what is meant of each entry that `change` gives something for; those under way are left as they are,
+   * and so is what is not meant, in an entry of its own.
+   */
+  async #reschedule(
+    id: QueueId,
+    portion: Portion,
+    change: (entry: LaneEntry) => LaneEntry | undefined,
+  ): Promise<Operated> {
+    const { claims } = this.#queue;
+    using seizure = claims.seize(id);
     if (seizure === undefined) return 'under-way';
     const entries = this.#parts.spool.entries(id);
     if (entries.length === 0) return 'unknown';
     const changes: Change[] = [];
-    for (const from of entries) {
-      if (this.#queue.claims.isUnderWay(id, from.number)) continue;
+    const now = this.#parts.clock.now();
+    let isUnderWay = false;
+    for (const share of this.#sharesOf(id, entries, portion)) {
+      const { entry: from, taken, left } = share;
+      if (claims.isUnderWay(id, from.number)) {
+        isUnderWay = true;
+        continue;
+      }
       const to = change(from);
       if (to === undefined) continue;
-      this.#queue.claims.drop(id, from.number);
-      changes.push({ kind: 'reschedule', from, to });
+      claims.drop(id, from.number);
+      if (left.length === 0) {
+        changes.push({ kind: 'reschedule', from, to });
+        continue;
+      }
+      const number = claims.nextNumber(id, entries);
+      changes.push(without(share, now), { kind: 'add', entry: { ...to, number, recipients: taken } });
     }
     if (changes.length > 0) await this.#parts.spool.update(changes);
-    else if (entries.some(({ number }) => this.#queue.claims.isUnderWay(id, number))) return 'under-way';
+    else if (isUnderWay) return 'under-way';
     return changes.length > 0 ? 'done' : 'nothing-to-do';
+  }
+
+  /** Without a portion the envelope is not looked at: a message that cannot be read can be held all the same. */
+  #sharesOf(id: QueueId, entries: readonly LaneEntry[], portion: Portion): readonly Share[] {
+    if (portion === undefined) return entries.map((entry) => ({ entry, taken: [], left: [] }));
+    const envelope = this.#parts.spool.envelope(id);
+    return envelope === undefined
+      ? []
+      : sharesOf(entries, { envelope, statuses: this.#parts.spool.statuses(id) }, portion);
   }
 }
 
-function redirectedTo(to: Address, at: number): RecipientStatus {
-  const text = reply(250, '1.5', `redirected to ${to.text} by the postmaster`);
-  return { status: 'delivered', at, relay: 'redirect', reply: text };
+function removedAt(at: number): RecipientStatus {
+  return { status: 'failed', at, reply: reply(550, '7.0', 'removed by the postmaster'), removed: true };
 }

@@ -1,14 +1,20 @@
 import type { Log } from '../base/index.ts';
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus } from '../mail/index.ts';
 
-/** The word of the log for a status: the fields of the log lines that the documentation promises. */
-export function statusWord(status: RecipientStatus): 'delivered' | 'deferred' | 'bounced' | 'expired' {
+/**
+ * The word of the log for a status, of those that the documentation promises; `redirected` and `removed`, which
+ * an operator did, are in lists only.
+ */
+export function statusWord(
+  status: RecipientStatus,
+): 'delivered' | 'deferred' | 'bounced' | 'expired' | 'redirected' | 'removed' {
   switch (status.status) {
     case 'delivered':
-      return 'delivered';
+      return status.redirected === true ? 'redirected' : 'delivered';
     case 'pending':
       return 'deferred';
     case 'failed':
+      if (status.removed === true) return 'removed';
       return status.expired === true ? 'expired' : 'bounced';
   }
 }

@@ -1,17 +1,23 @@
 import type { Envelope } from '../mail/index.ts';
 import type { Change, LaneEntry, LaneName } from '../spool/index.ts';
+import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
 import type { QueueParts, Routing } from './options.ts';
+import { byHold } from './portion.ts';
 import { pendingOf, unclaimed } from './settle.ts';
 
-interface Assigned {
+export interface Assigned {
   readonly lane: LaneName;
   /** Indices into the envelope. */
   readonly recipients: readonly number[];
 }
 
 /** The lanes of some recipients of a message under the routes of today. */
-function assign(routing: Routing, envelope: Envelope, indices: readonly number[]): readonly Assigned[] {
+export function assign(
+  routing: Routing,
+  envelope: Envelope,
+  indices: readonly number[],
+): readonly Assigned[] {
   const recipients = indices.flatMap((index) => envelope.recipients[index] ?? []);
   return routing.assignLanes({ ...envelope, recipients }).map(({ lane, recipients: places }) => ({
     lane,
@@ -36,16 +42,23 @@ export function isRerouted(routing: Routing, task: Task, recipients: readonly nu
  */
 export function rerouted(
   { spool, routing, clock }: QueueParts,
-  { entry, envelope, holdBecause: held }: Task,
+  { entry, envelope, holds }: Task,
+  claims: Claims,
 ): { readonly lanes: readonly LaneName[]; readonly changes: readonly Change[] } {
   const { id, warned } = entry;
   const pending = pendingOf(entry, envelope, spool.statuses(id));
   const assigned = assign(routing, envelope, pending);
-  let number = Math.max(...spool.entries(id).map((other) => other.number), entry.number);
-  const adds = assigned.map(({ lane, recipients }): Change => {
-    const attempts = lane === entry.lane ? unclaimed(entry, 0).attempts : 0;
-    const to: LaneEntry = { id, number: ++number, lane, recipients, attempts, dueAt: clock.now() };
-    return { kind: 'add', entry: { ...to, ...(warned && { warned }), ...(held !== undefined && { held }) } };
-  });
+  const entries = spool.entries(id);
+  const adds = assigned.flatMap(({ lane, recipients: all }) =>
+    [...byHold(all, holds)].map(([held, recipients]): Change => {
+      const attempts = lane === entry.lane ? unclaimed(entry, 0).attempts : 0;
+      const number = claims.nextNumber(id, entries);
+      const to: LaneEntry = { id, number, lane, recipients, attempts, dueAt: clock.now() };
+      return {
+        kind: 'add',
+        entry: { ...to, ...(warned && { warned }), ...(held !== undefined && { held }) },
+      };
+    }),
+  );
   return { lanes: assigned.map(({ lane }) => lane), changes: [...adds, { kind: 'finish', entry }] };
 }

@@ -44,12 +44,15 @@ export function unclaimed(entry: LaneEntry, dueAt: number): LaneEntry {
 
 /**
  * The statuses at the end of the time for a message. What was said last stands as it was said, with its 4yz:
- * nobody made it permanent but the time.
+ * nobody made it permanent but the time. Who is to be held does not expire.
  */
 export function expired(
   statuses: ReadonlyMap<number, RecipientStatus>,
+  holds: ReadonlyMap<number, string> | undefined,
 ): ReadonlyMap<number, RecipientStatus> {
-  return new Map([...statuses].map(([index, status]) => [index, expiredStatus(status)]));
+  return new Map(
+    [...statuses].map(([index, status]) => [index, holds?.has(index) ? status : expiredStatus(status)]),
+  );
 }
 
 /** One status at the end of time; one that is final stays. */

@@ -15,7 +15,7 @@ import type { Spool } from '../spool/index.ts';
 import type { RelayClearinghouse } from './clearinghouse.ts';
 import { createClearinghouseControl } from './clearinghouse-control.ts';
 import { createGuardControl } from './guard-control.ts';
-import { changeQueue } from './queue-change.ts';
+import { changeQueue, planChange } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
 import { type SubmitParts, submit } from './submit.ts';
 import { createWindowControl, type RelayWindows } from './windows.ts';
@@ -47,7 +47,7 @@ export function createControl(parts: ControlParts): Control {
     ...createWindowControl(parts.windows),
     ...createClearinghouseControl(parts.clearinghouse),
     async *list(selector) {
-      for await (const id of select(spool, selector)) {
+      for await (const { id } of select(spool, selector)) {
         const item = queueItem(spool, id, suspensionOf);
         if (item !== undefined) yield item;
       }
@@ -58,10 +58,11 @@ export function createControl(parts: ControlParts): Control {
       if (octets === undefined) throw new ControlError('not-found', `no message ${text}`);
       yield* octets.chunks();
     },
-    change: (change, selector) => changeQueue(parts, change, selector),
+    change: (change, selector, reach) => changeQueue(parts, { change, selector, ...reach }),
+    plan: (change, selector, reach) => planChange(parts, { change, selector, ...reach }),
     async *shape(selector): AsyncIterable<ShapeRow> {
       const rows = new Map<string, number[]>();
-      for await (const id of select(spool, selector))
+      for await (const { id } of select(spool, selector))
         countByAge(rows, queueItem(spool, id), parts.clock.now());
       for (const [destination, counts] of rows) yield { destination, counts };
     },

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/index.ts';
 import { type HeldCounts, type HeldMail, subjectOf } from '../guard/index.ts';
 import { type QueueId, queueIdBound } from '../mail/index.ts';
-import type { Operated, Operator, Queue } from '../queue/index.ts';
+import type { Operated, Operator, Portion, Queue } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
 
 /** What the guard's hand on the queue works with. */
@@ -31,15 +31,19 @@ export function createHeldMail(parts: GuardMailParts): HeldMail {
         if (envelope === undefined || envelope.receivedAt < from || subjectOf(envelope.origin) !== subject)
           return;
         if (spool.entries(id).every(({ held }) => held !== undefined)) return;
-        if ((await operator.hold(id, because)) !== 'done') return;
+        // What an operator set aside keeps his reason.
+        const free = portionOf(parts, id, (held) => held === undefined);
+        if ((await operator.hold(id, because, free)) !== 'done') return;
         messages++;
         octets += envelope.content.size;
       });
       return { messages, octets };
     },
     count: (tag, from) => countHeld(parts, tag, from),
-    release: (tag, from) => decide(parts, { tag, from }, (id) => operator.release(id)),
-    remove: (tag, range) => decide(parts, { tag, ...range }, (id) => operator.remove(id)),
+    release: (tag, from) =>
+      decide(parts, { tag, from }, (id) => operator.release(id, tagged(parts, id, tag))),
+    remove: (tag, range) =>
+      decide(parts, { tag, ...range }, (id) => operator.remove(id, tagged(parts, id, tag))),
   };
 }
 
@@ -69,9 +73,31 @@ export async function* heldMessages(
     // What is under way is held when its attempt is over, and then has to go as well.
     const isKept =
       spool.entries(id).some(({ held }) => isTagged(held)) ||
-      queue.claims.of(id).some(({ holdBecause }) => isTagged(holdBecause));
+      queue.claims.of(id).some(({ holds }) => [...(holds?.values() ?? [])].some(isTagged));
     if (isKept) yield id;
   }
+}
+
+/**
+ * The recipients whose hold, or whose want of one, is the guard's to change: an operator may have set others of the
+ * same message aside, or released them. `undefined`: all of them.
+ */
+function portionOf(
+  { spool, queue }: GuardMailParts,
+  id: QueueId,
+  isOurs: (held: string | undefined) => boolean,
+): Portion {
+  const entries = spool.entries(id);
+  const ours = entries.filter(({ number, held }) => {
+    const holds = queue.claims.get(id, number)?.holds;
+    return isOurs(held) || [...(holds?.values() ?? [])].some(isOurs);
+  });
+  if (ours.length === entries.length) return undefined;
+  return new Set(ours.flatMap(({ recipients }) => (recipients === 'all' ? [] : recipients)));
+}
+
+function tagged(parts: GuardMailParts, id: QueueId, tag: string): Portion {
+  return portionOf(parts, id, (held) => held?.startsWith(tag) === true);
 }
 
 /** Applies `change` to each message. What is under way is tried again until it is not, or for some seconds. */

@@ -27,7 +27,8 @@ for (const change of changes) {
       const parts = { spool: bench.parts.spool, operator: bench.operator, clock: bench.clock };
       await assert.rejects(
         async () => {
-          for await (const changed of changeQueue(parts, change, { ids: [id] })) assert.fail(`${changed}`);
+          for await (const changed of changeQueue(parts, { change, selector: { ids: [id] } }))
+            assert.fail(`${changed}`);
         },
         (error) => error instanceof ControlError && error.code === 'storage' && /disk/.test(error.message),
       );

@@ -1,9 +1,16 @@
-import { type Changed, ControlError, type QueueChange, type Selector } from '../admin/index.ts';
+import {
+  type Changed,
+  ControlError,
+  type Planned,
+  type QueueChange,
+  type Reach,
+  type Selector,
+} from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
 import { formatReplyText, parseMailbox, type QueueId } from '../mail/index.ts';
-import type { Operated, Operator } from '../queue/index.ts';
+import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
-import { select } from './queue-view.ts';
+import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 
 /** What changing the queue works with. */
 export interface QueueChangeParts {
@@ -16,24 +23,52 @@ export interface QueueChangeParts {
 const flushMs = 5000;
 const lookMs = 50;
 
+/** One call: what is to be done, to whom, and how far it goes. */
+export interface ChangeCall extends Reach {
+  readonly change: QueueChange;
+  readonly selector: Selector;
+}
+
 /**
- * Changes the messages that are meant, one after the other; yields what `Control.change` says. Throws
+ * Changes the recipients that are meant, one message after the other; yields what `Control.change` says. Throws
  * `ControlError` with what the spool refused.
  */
-export async function* changeQueue(
-  parts: QueueChangeParts,
-  change: QueueChange,
-  selector: Selector,
-): AsyncGenerator<Changed> {
-  const { spool, operator } = parts;
+export async function* changeQueue(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator<Changed> {
+  const { spool } = parts;
+  const { change, selector } = call;
   try {
-    if (change.verb === 'flush') yield* flush(parts, selector);
+    const operate = operation(parts, change);
+    if (change.verb === 'flush') yield* flush(parts, call);
     else
-      for await (const id of select(spool, selector)) {
-        if ((await operate(operator, change, id)) === 'done') yield id;
+      for await (const selected of select(spool, selector)) {
+        if ((await operate(selected.id, portionOf(call, selected))) === 'done') yield selected.id;
       }
   } catch (error) {
     throw error instanceof SpoolError ? refusal(error) : error;
+  }
+}
+
+function portionOf({ whole = false }: ChangeCall, { portion }: Selected): Portion {
+  return whole ? undefined : portion;
+}
+
+/** What would be done. A release is for those that are held, a flush for the others. Throws as `changeQueue`. */
+export async function* planChange(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator<Planned> {
+  const { spool } = parts;
+  const { change, selector, whole = false } = call;
+  operation(parts, change);
+  const isFor = ({ held }: Waiting) =>
+    change.verb === 'release' ? held : change.verb === 'flush' ? !held : true;
+  for await (const selected of select(spool, selector)) {
+    const all = waiting(spool, selected);
+    const touched = all.filter((one) => isFor(one) && (whole || one.isNamed));
+    if (touched.length === 0) continue;
+    yield {
+      id: selected.id,
+      recipients: touched.map(({ to }) => to),
+      unnamed: touched.filter(({ isNamed }) => !isNamed).map(({ to }) => to),
+      left: all.filter((one) => !touched.includes(one)).map(({ to }) => to),
+    };
   }
 }
 
@@ -52,15 +87,18 @@ function refusal(error: SpoolError): ControlError {
   }
 }
 
-async function* flush(parts: QueueChangeParts, selector: Selector): AsyncGenerator<Changed> {
+async function* flush(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator<Changed> {
   const { spool, operator } = parts;
+  const { selector } = call;
   // Everything at once is a matter of lanes, not of one message after the other.
-  const isAll = 'match' in selector && Object.keys(selector.match).length === 0;
+  const isAll = !('ids' in selector) && Object.keys(selector.match).length === 0;
   const lanes = isAll ? undefined : new Set<string>();
   if (isAll) operator.flushLane();
-  for await (const id of select(spool, isAll ? { match: { held: false } } : selector)) {
+  for await (const selected of select(spool, isAll ? { match: { held: false } } : selector)) {
+    const { id } = selected;
+    if (!isAll && (await operator.flush(id, portionOf(call, selected))) !== 'done') continue;
     for (const { lane } of lanes === undefined ? [] : spool.entries(id)) lanes?.add(lane);
-    if (isAll || (await operator.flush(id)) === 'done') yield id;
+    yield id;
   }
   for (const [lane, { until, because }] of await outcome(parts, lanes)) {
     yield { lane, until, reply: formatReplyText(because) };
@@ -77,24 +115,26 @@ async function outcome({ operator, clock }: QueueChangeParts, lanes: ReadonlySet
   }
 }
 
-function operate(
-  operator: Operator,
-  change: Exclude<QueueChange, { readonly verb: 'flush' }>,
-  id: QueueId,
-): Promise<Operated> {
+/** The operation of the queue that a change comes to. Throws `ControlError` for one that makes no sense. */
+function operation(
+  { operator }: QueueChangeParts,
+  change: QueueChange,
+): (id: QueueId, portion: Portion) => Promise<Operated> {
   switch (change.verb) {
     case 'hold':
-      return operator.hold(id, change.because);
+      return (id, portion) => operator.hold(id, change.because, portion);
     case 'release':
-      return operator.release(id);
+      return (id, portion) => operator.release(id, portion);
+    case 'flush':
+      return (id, portion) => operator.flush(id, portion);
     case 'remove':
-      return operator.remove(id);
+      return (id, portion) => operator.remove(id, portion);
     case 'bounce':
-      return operator.bounce(id, change.because);
+      return (id, portion) => operator.bounce(id, change.because, portion);
     case 'redirect': {
       const to = parseMailbox(change.to, { smtputf8: true });
       if (to === undefined) throw new ControlError('bad-request', `not an address: ${change.to}`);
-      return operator.redirect(id, to);
+      return (id, portion) => operator.redirect(id, [{ address: to }], portion);
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { QueueItem, Selector } from '../admin/index.ts';
+import type { Match, QueueItem, Selector } from '../admin/index.ts';
 import {
   type Envelope,
   formatReplyText,
@@ -7,7 +7,7 @@ import {
   type RecipientStatus,
   type ReversePath,
 } from '../mail/index.ts';
-import { type Suspension, statusWord } from '../queue/index.ts';
+import { type Portion, type Suspension, statusWord } from '../queue/index.ts';
 import type { LaneEntry, LaneName, Spool } from '../spool/index.ts';
 
 const messagesPerTurn = 200;
@@ -42,37 +42,83 @@ export function queueItem(spool: Spool, id: QueueId, suspensionOf?: SuspensionOf
   };
 }
 
-/** The ids that a selector means, oldest first. Other work goes on between batches. */
-export async function* select(spool: Spool, selector: Selector): AsyncIterable<QueueId> {
-  if ('ids' in selector) {
-    for (const text of selector.ids) {
-      const id = parseQueueId(text);
-      if (id !== undefined && spool.entries(id).length > 0) yield id;
-    }
-    return;
-  }
+/** A message that a selector names, and whom of it. */
+export interface Selected {
+  readonly id: QueueId;
+  /** The waiting recipients that its conditions name; `undefined`: they name the whole message. */
+  readonly portion: Portion;
+}
+
+/** What a selector means, oldest first. Other work goes on between batches. */
+export async function* select(spool: Spool, selector: Selector): AsyncIterable<Selected> {
   let seen = 0;
-  for (const id of spool.walk()) {
-    if (matches(spool, id, selector.match)) yield id;
+  for (const id of idsOf(spool, selector)) {
+    const portion = meant(spool, id, selector.match ?? {});
+    if (portion !== 'nobody') yield { id, portion };
     if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
 
-type Match = Extract<Selector, { readonly match: unknown }>['match'];
+function* idsOf(spool: Spool, selector: Selector): Iterable<QueueId> {
+  if (!('ids' in selector)) {
+    yield* spool.walk();
+    return;
+  }
+  for (const text of selector.ids) {
+    const id = parseQueueId(text);
+    if (id !== undefined && spool.entries(id).length > 0) yield id;
+  }
+}
 
-/** Whether a message meets every condition. A recipient that has come to its end is no reason to touch it. */
-export function matches(spool: Spool, id: QueueId, { to, from, held }: Match): boolean {
-  if (held !== undefined && spool.entries(id).some((entry) => entry.held !== undefined) !== held)
-    return false;
-  if (from === undefined && to === undefined) return true;
+/**
+ * Whom of a message the conditions mean. One that has come to its end is no reason to touch the message. Where no
+ * condition is about recipients, or each of them fits one that is about holds, the whole message is meant.
+ */
+function meant(spool: Spool, id: QueueId, { to, from, held }: Match): Portion | 'nobody' {
+  const entries = held === undefined ? [] : spool.entries(id);
+  const fitting = entries.filter((entry) => (entry.held !== undefined) === held);
+  if (held !== undefined && fitting.length === 0) return 'nobody';
+  const isWhole = to === undefined && fitting.length === entries.length;
+  if (isWhole && from === undefined) return undefined;
   const envelope = spool.envelope(id);
-  if (envelope === undefined) return false;
-  if (from !== undefined && !isAt(envelope.reversePath, from)) return false;
-  if (to === undefined) return true;
-  const named = [...envelope.recipients.entries()].filter(([, { address }]) => isAt(address, to));
-  if (named.length === 0) return false;
+  if (envelope === undefined || (from !== undefined && !isAt(envelope.reversePath, from))) return 'nobody';
+  if (isWhole) return undefined;
   const statuses = spool.statuses(id);
-  return named.some(([index]) => (statuses.get(index)?.status ?? 'pending') === 'pending');
+  const portion = new Set(
+    [...envelope.recipients.keys()].filter((index) => {
+      const recipient = envelope.recipients[index];
+      if (recipient === undefined || isOver(statuses.get(index))) return false;
+      if (to !== undefined && !isAt(recipient.address, to)) return false;
+      return held === undefined || entryOf(fitting, index) !== undefined;
+    }),
+  );
+  return portion.size === 0 ? 'nobody' : portion;
+}
+
+/** Whether the conditions mean somebody of a message. */
+export function matches(spool: Spool, id: QueueId, match: Match): boolean {
+  return meant(spool, id, match) !== 'nobody';
+}
+
+/** One recipient that waits, as a change sees it. */
+export interface Waiting {
+  readonly to: string;
+  /** The selector names it. */
+  readonly isNamed: boolean;
+  readonly held: boolean;
+}
+
+/** The waiting recipients of a selected message. */
+export function waiting(spool: Spool, { id, portion }: Selected): readonly Waiting[] {
+  const envelope = spool.envelope(id);
+  const statuses = spool.statuses(id);
+  const entries = spool.entries(id);
+  return (envelope?.recipients ?? []).flatMap(({ address }, index): Waiting[] => {
+    const entry = entryOf(entries, index);
+    if (entry === undefined || isOver(statuses.get(index))) return [];
+    const isNamed = portion === undefined || portion.has(index);
+    return [{ to: address.text, isNamed, held: entry.held !== undefined }];
+  });
 }
 
 /** `wanted` is an address, a domain (also as `@example.org`), or `<>` for the null reverse-path. */

@@ -1,0 +1,74 @@
+/** Adding recipients to a message that is in the queue: what a redirect and an answer of the policy come to. */
+import { type Envelope, type QueueId, type Recipient, type RecipientStatus, reply } from '../mail/index.ts';
+import type { Change } from '../spool/index.ts';
+import type { Claims } from './claims.ts';
+import type { QueueParts } from './options.ts';
+import { byHold } from './portion.ts';
+import { assign } from './reroute.ts';
+
+/** Names in one status. */
+const maxNamed = 10;
+
+/** Recipients that take the place of others, by the index of whom each replaces. */
+export type Replacements = ReadonlyMap<number, readonly Recipient[]>;
+
+/** The message that gets them. It is seized or claimed by the caller, and `envelope` is what is in the spool. */
+export interface Appending {
+  readonly id: QueueId;
+  readonly envelope: Envelope;
+  readonly replacements: Replacements;
+  /** By the index of whom is replaced: why those who take the place are held. */
+  readonly holds?: ReadonlyMap<number, string> | undefined;
+}
+
+/**
+ * Puts the new recipients behind the others, so that the indices of earlier statuses keep their meaning, each
+ * in its lane and due now. One who gets the message already is not added.
+ */
+export function appended(
+  { spool, routing, clock }: QueueParts,
+  claims: Claims,
+  { id, envelope, replacements, holds }: Appending,
+): readonly Change[] {
+  const recipients = [...envelope.recipients];
+  const statuses = spool.statuses(id);
+  const known = new Set(
+    recipients.flatMap(({ address }, index) =>
+      replacements.has(index) || statuses.get(index)?.status === 'failed' ? [] : [keyOf(address)],
+    ),
+  );
+  const newHolds = new Map<number, string>();
+  for (const [index, instead] of replacements) {
+    const held = holds?.get(index);
+    for (const recipient of instead) {
+      if (known.has(keyOf(recipient.address))) continue;
+      known.add(keyOf(recipient.address));
+      if (held !== undefined) newHolds.set(recipients.length, held);
+      recipients.push(recipient);
+    }
+  }
+  const added = [...recipients.keys()].slice(envelope.recipients.length);
+  if (added.length === 0) return [];
+  const next: Envelope = { ...envelope, recipients };
+  const entries = spool.entries(id);
+  const adds = assign(routing, next, added).flatMap(({ lane, recipients: all }) =>
+    [...byHold(all, newHolds)].map(([held, places]): Change => {
+      const number = claims.nextNumber(id, entries);
+      const entry = { id, number, lane, recipients: places, attempts: 0, dueAt: clock.now() };
+      return { kind: 'add', entry: held === undefined ? entry : { ...entry, held } };
+    }),
+  );
+  return [{ kind: 'envelope', id, envelope: next }, ...adds];
+}
+
+/** The end of one whose place others take. Nobody is told, and nothing is tried for that one any more. */
+export function redirectedTo(recipients: readonly Recipient[], at: number): RecipientStatus {
+  const names = recipients.map(({ address }) => address.text).slice(0, maxNamed);
+  const more = recipients.length > names.length ? ` and ${recipients.length - names.length} more` : '';
+  const said = reply(250, '1.5', `goes to ${names.join(', ')}${more} instead`);
+  return { status: 'delivered', at, relay: 'redirect', reply: said, redirected: true };
+}
+
+function keyOf({ localPart, domain }: Recipient['address']): string {
+  return `${localPart}@${domain}`;
+}
