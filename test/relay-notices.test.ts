@@ -3,15 +3,20 @@ import { type TestContext, test } from 'node:test';
 import { type ManualClock, manualClock } from '../src/base/index.ts';
 import { type Sink, type SinkOptions, startSink } from '../src/delivery/testing.ts';
 import { type ParsedDsn, parseDsn } from '../src/dsn/index.ts';
+import { isSevenBit } from '../src/mail/index.ts';
 import { endings, openRelay, type TestRelay } from './support/relay.ts';
 
 /** A relay whose mail to `x.test` goes to one sink, and that to anybody else to another. */
 async function openPair(
   t: TestContext,
-  options: SinkOptions & { readonly keys?: object; readonly clock?: ManualClock } = {},
+  options: SinkOptions & {
+    readonly keys?: object;
+    readonly clock?: ManualClock;
+    readonly sender?: SinkOptions;
+  } = {},
 ) {
-  const { keys, clock, ...sinkOptions } = options;
-  const [theirs, senders] = [await startSink(sinkOptions), await startSink()];
+  const { keys, clock, sender = {}, ...sinkOptions } = options;
+  const [theirs, senders] = [await startSink(sinkOptions), await startSink(sender)];
   for (const sink of [theirs, senders]) endings(t).use(sink);
   const routes = [
     { to: 'x.test', via: `smtp://127.0.0.1:${theirs.port}`, tls: 'none' },
@@ -163,4 +168,83 @@ test('NOTIFY=NEVER is silence, but not in the log', async (t) => {
   await relay.log.logged('bounce-dropped');
   await relay.log.logged('removed');
   assert.equal(senders.messages.length, 0);
+});
+
+const mime = 'MIME-Version: 1.0\r\nContent-Type:';
+const undeliverable = {
+  'a raw 8-bit Subject': 'Subject: caf\u00e9\r\n\r\nbody\r\n',
+  'an 8-bit body': `${mime} text/plain; charset=utf-8\r\n\r\nthe caf\u00e9 is open\r\n`,
+  'an 8-bit body that is signed': `${mime} multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ncaf\u00e9\r\n--b--\r\n`,
+  'an 8-bit body in an unknown encoding': `${mime} text/plain\r\nContent-Transfer-Encoding: x-mine\r\n\r\ncaf\u00e9\r\n`,
+  'a part with an 8-bit header': `${mime} multipart/mixed; boundary=b\r\n\r\n--b\r\nX: \u00e9\r\n\r\nx\r\n--b--\r\n`,
+  'over-long lines': `Subject: ${'x'.repeat(2000)}\r\n\r\n${'y'.repeat(3000)}\r\n`,
+  'an over-long 8-bit Subject': `Subject: ${'\u00e9'.repeat(900)}\r\n\r\n${'y'.repeat(3000)}\r\n`,
+  'no header at all': '\r\ncaf\u00e9\r\n',
+  'more than comes back, with an 8-bit header': `Subject: caf\u00e9\r\n\r\n${`${'y'.repeat(70)}\r\n`.repeat(1000)}`,
+};
+
+for (const [what, content] of Object.entries(undeliverable)) {
+  test(`the sender of ${what} hears of its failure behind a server without 8BITMIME`, async (t) => {
+    const sender = { keywords: ['PIPELINING', 'SIZE 60000'] };
+    const { relay, senders } = await openPair(t, { answer: refusal, sender });
+    await relay.send({ to: 'bad@x.test', content });
+    const dsn = await notice(relay, senders);
+    assert.deepEqual(
+      dsn.recipients.map(({ finalRecipient, action }) => [finalRecipient, action]),
+      [['bad@x.test', 'failed']],
+    );
+    assert.ok(isSevenBit(senders.messages[0]?.octets ?? Buffer.from('\0')));
+    assert.equal(senders.messages.length, 1);
+  });
+}
+
+test('a success of 8-bit mail is told to a sender behind a server without 8BITMIME', async (t) => {
+  const sender = { keywords: ['PIPELINING'] };
+  const { relay, senders } = await openPair(t, { keywords: ['PIPELINING', '8BITMIME'], sender });
+  const content = 'Subject: caf\u00e9\r\n\r\nbody\r\n';
+  await relay.send({ to: 'ann@x.test', rcptParameters: ' NOTIFY=SUCCESS', content });
+  const dsn = await notice(relay, senders);
+  assert.equal(dsn.recipients[0]?.action, 'relayed');
+  assert.match(dsn.text, /^Subject: caf=C3=A9$/m);
+});
+
+test('a sender of SMTPUTF8 mail with an ASCII address hears of it behind a server without SMTPUTF8', async (t) => {
+  const sender = { keywords: ['PIPELINING'] };
+  const { relay, senders } = await openPair(t, { answer: refusal, sender });
+  await relay.send({
+    to: 'bad+\u017e@x.test',
+    mailParameters: ' SMTPUTF8',
+    content: 'Subject: caf\u00e9\r\n\r\nbody\r\n',
+  });
+  const dsn = await notice(relay, senders);
+  assert.equal(dsn.recipients[0]?.finalRecipient, 'bad+\u017e@x.test');
+  assert.match(dsn.text, /message\/global-delivery-status/);
+  assert.ok(isSevenBit(senders.messages[0]?.octets ?? Buffer.from('\0')));
+});
+
+test('a notice that is larger than the next hop takes goes without what it encloses', async (t) => {
+  let refused = 0;
+  const refusesOne = (command: string) =>
+    command === '.' && refused++ === 0 ? '552 5.3.4 too big' : undefined;
+  for (const sender of [{ keywords: ['PIPELINING', 'SIZE 4000'] }, { answer: refusesOne }]) {
+    const { relay, senders } = await openPair(t, { answer: refusal, sender });
+    await relay.send({ to: 'bad@x.test', content: `Subject: big\r\n\r\n${'y'.repeat(70)}\r\n`.repeat(100) });
+    await relay.log.logged('bounce-shortened');
+    await relay.log.logged('removed', {}, 3);
+    assert.equal(senders.messages.length, 1);
+    const text = senders.messages[0]?.octets.toString() ?? '';
+    assert.equal(parseDsn(Buffer.from(text))?.recipients[0]?.finalRecipient, 'bad@x.test');
+    assert.match(text, /^Subject: big$/m);
+    assert.doesNotMatch(text, /yyyy/);
+    assert.deepEqual(await relay.log.logged('bounce-dropped', {}, 0), []);
+  }
+});
+
+test('a notice without anything to leave out that is still too large ends with the postmaster', async (t) => {
+  const { relay } = await openPair(t, {
+    answer: refusal,
+    sender: { keywords: ['PIPELINING', 'SIZE 100'] },
+  });
+  await relay.send({ to: 'bad@x.test' });
+  await relay.log.logged('bounce-dropped');
 });

@@ -1,8 +1,20 @@
-import { type Address, type Envelope, findField, formatDate, isAscii, type QueueId } from '../mail/index.ts';
+import { isAscii as isAsciiOnly, isUtf8 } from 'node:buffer';
+import { Slices } from '../base/index.ts';
+import {
+  type Address,
+  asciiMailbox,
+  type Envelope,
+  encodeBody,
+  encodeText,
+  findField,
+  formatDate,
+  isAscii,
+  type QueueId,
+} from '../mail/index.ts';
 import { doubleBounceGround, notificationGround, type ReportedRecipient } from './decide.ts';
 import { explain, subjectOf } from './explain.ts';
 import { statusPart } from './fields.ts';
-import { hasEightBit, type Original, type ReturnedPart, returnedPart } from './original.ts';
+import { type Original, type ReturnedPart, returnedPart } from './original.ts';
 
 /** All that a DSN is made of. `recipients` comes from `dsnFor` and is not empty. */
 export interface DsnInput {
@@ -33,24 +45,25 @@ export interface BuiltDsn {
 }
 
 /**
- * Builds a DSN (RFC 3464 in RFC 6522; RFC 6533 when the message was SMTPUTF8). It asks the next hop for
- * 8BITMIME only when it encloses 8-bit content, and for SMTPUTF8 only when its addressee cannot do without.
- * Its size is bounded by what `original` holds and by the number of recipients.
+ * Builds a DSN (RFC 3464 in RFC 6522). It is made of 7-bit lines whatever it encloses and repeats, so that every
+ * server takes it; only an addressee whose name is beyond ASCII asks for SMTPUTF8. The forms of RFC 6533 are for
+ * messages that were SMTPUTF8 and have something to say in it. Its size is bounded by what `original` holds and by
+ * the number of recipients, and it is built in slices.
  */
-export function buildDsn(input: DsnInput): BuiltDsn {
-  const { envelope, recipients } = input;
-  const global = envelope.smtputf8;
+export async function buildDsn(input: DsnInput, slices = new Slices()): Promise<BuiltDsn> {
+  const { envelope, recipients, original } = input;
+  const global = envelope.smtputf8 && (hasUtf8(original.header) || recipients.some(isWide));
   const isFailure = recipients.some(({ action }) => action === 'failed');
-  const returned = returnedPart(input.original, {
-    // RFC 3461 §6.2: content goes back with failures only.
-    wantFull: isFailure && envelope.ret !== 'hdrs',
-    isBinary: envelope.content.isBinary,
-    global,
-  });
-  const parts = [textPart(input, returned.kind), deliveryStatusPart(input, global), encodePart(returned)];
+  // RFC 3461 §6.2: content goes back with failures only.
+  const wantFull = isFailure && envelope.ret !== 'hdrs';
+  const returned = await returnedPart(original, { wantFull, global }, slices);
+  const parts = [
+    textPart(input, returned.kind),
+    await deliveryStatusPart(input, global, slices),
+    encodePart(returned),
+  ];
   const boundary = freeBoundary(`=_${input.id}`, parts);
-  const is8bit = parts.some(hasEightBit);
-  const header = headerLines(input, { boundary, is8bit, global }).join('\r\n');
+  const header = headerLines(input, { boundary, global }).join('\r\n');
   const octets = Buffer.concat([
     Buffer.from(`${header}\r\n\r\nThis is a report in MIME format.\r\n`),
     ...parts.flatMap((part) => [Buffer.from(`\r\n--${boundary}\r\n`), part]),
@@ -59,15 +72,26 @@ export function buildDsn(input: DsnInput): BuiltDsn {
   return { octets, envelope: envelopeOf(input, octets) };
 }
 
+/** Whether something that is said of the recipient is beyond ASCII. */
+function isWide({ recipient, reply }: ReportedRecipient): boolean {
+  const { address, originalRecipient } = recipient;
+  return !isAscii([address.text, originalRecipient?.address ?? '', ...reply.lines].join(''));
+}
+
+/** Whether a header can only be told in UTF-8. Other octets above 127 are no better told in that way. */
+function hasUtf8(header: Buffer): boolean {
+  return isUtf8(header) && !isAsciiOnly(header);
+}
+
 function headerLines(
   input: DsnInput,
-  options: { readonly boundary: string; readonly is8bit: boolean; readonly global: boolean },
+  options: { readonly boundary: string; readonly global: boolean },
 ): string[] {
   const { hostname, to, now, id, kind, recipients } = input;
   const reference = messageIdOf(input.original.header);
   return [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
-    `To: <${to.text}>`,
+    `To: <${addressee(to)}>`,
     `Subject: ${subjectOf(recipients[0]?.action ?? 'failed', kind === 'double-bounce')}`,
     `Date: ${formatDate(now)}`,
     `Message-ID: <${id}@${hostname}>`,
@@ -77,8 +101,11 @@ function headerLines(
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=${options.global ? 'global-' : ''}delivery-status;`,
     `\tboundary="${options.boundary}"`,
-    ...(options.is8bit ? ['Content-Transfer-Encoding: 8bit'] : []),
   ];
+}
+
+function addressee(to: Address): string {
+  return asciiMailbox(to) ?? to.text;
 }
 
 function textPart(input: DsnInput, returned: 'message' | 'header'): Buffer {
@@ -87,52 +114,51 @@ function textPart(input: DsnInput, returned: 'message' | 'header'): Buffer {
     hostname,
     arrivedAt: envelope.receivedAt,
     isDoubleBounce: input.kind === 'double-bounce',
-    unicode: envelope.smtputf8,
     returned,
     ...(willRetryUntil === undefined ? {} : { willRetryUntil }),
   });
-  const isPlain = isAscii(text);
-  return Buffer.from(
-    [
-      `Content-Type: text/plain; charset=${isPlain ? 'us-ascii' : 'utf-8'}`,
-      'Content-Description: Notification',
-      `Content-Transfer-Encoding: ${isPlain ? '7bit' : '8bit'}`,
-      '',
-      text,
-    ].join('\r\n'),
-  );
+  const { type, encoding, octets } = encodeText(text);
+  return partOf({ type, description: 'Notification', encoding, octets });
 }
 
-function deliveryStatusPart(input: DsnInput, global: boolean): Buffer {
+async function deliveryStatusPart(input: DsnInput, global: boolean, slices: Slices): Promise<Buffer> {
   const { envelope, hostname, originalId, willRetryUntil } = input;
-  const status = statusPart(
+  const status = await statusPart(
     {
       hostname,
       queueId: originalId,
       arrivedAt: envelope.receivedAt,
+      global,
       ...(envelope.envid === undefined ? {} : { envid: envelope.envid }),
       ...(willRetryUntil === undefined ? {} : { willRetryUntil }),
     },
     input.recipients,
-    global,
+    slices,
   );
-  return Buffer.from(
-    [
-      `Content-Type: message/${global ? 'global-' : ''}delivery-status`,
-      'Content-Description: Delivery report',
-      ...(isAscii(status) ? [] : ['Content-Transfer-Encoding: 8bit']),
-      '',
-      status,
-    ].join('\r\n'),
-  );
+  const octets = Buffer.from(status);
+  const type = `message/${global ? 'global-' : ''}delivery-status`;
+  const description = 'Delivery report';
+  if (isAscii(status)) return partOf({ type, description, octets });
+  // RFC 6533 §3: only the global form may have UTF-8, and may be encoded.
+  const encoded = await encodeBody(octets, 'quoted-printable', slices);
+  return partOf({ type, description, encoding: 'quoted-printable', octets: Buffer.concat(encoded) });
 }
 
-function encodePart(part: ReturnedPart): Buffer {
-  const what = part.kind === 'message' ? 'Undelivered message' : 'Header of the message';
+function encodePart({ kind, type, encoding, octets }: ReturnedPart): Buffer {
+  const description = kind === 'message' ? 'Undelivered message' : 'Header of the message';
+  return partOf({ type, description, encoding, octets });
+}
+
+function partOf(part: {
+  readonly type: string;
+  readonly description: string;
+  readonly encoding?: string;
+  readonly octets: Buffer;
+}): Buffer {
   const header = [
     `Content-Type: ${part.type}`,
-    `Content-Description: ${what}`,
-    `Content-Transfer-Encoding: ${part.encoding}`,
+    `Content-Description: ${part.description}`,
+    ...(part.encoding === undefined ? [] : [`Content-Transfer-Encoding: ${part.encoding}`]),
   ];
   return Buffer.concat([Buffer.from(`${header.join('\r\n')}\r\n\r\n`), part.octets]);
 }
@@ -151,16 +177,16 @@ function messageIdOf(header: Buffer): string | undefined {
 }
 
 function envelopeOf(input: DsnInput, octets: Buffer): Envelope {
-  const is8bit = hasEightBit(octets);
+  // An addressee beyond ASCII in the header is all that can be.
+  const isWide = !isAscii(addressee(input.to));
   return {
     reversePath: null,
     recipients: [{ address: input.to }],
-    body: is8bit ? '8bitmime' : '7bit',
-    // UTF-8 inside the parts is 8-bit content; only an address in our own header needs more (RFC 6531 §3.1).
-    smtputf8: !isAscii(input.to.text),
+    body: isWide ? '8bitmime' : '7bit',
+    smtputf8: isWide,
     content: {
       size: octets.length,
-      hasEightBit: is8bit,
+      hasEightBit: isWide,
       hasLeadingDot: octets.includes('\r\n.'),
       endsWithCrlf: true,
       isBinary: false,

@@ -10,7 +10,6 @@ export interface Explained {
   readonly willRetryUntil?: number;
   /** It is for the postmaster: the message had nobody to be returned to. */
   readonly isDoubleBounce: boolean;
-  readonly unicode: boolean;
   /** What is attached: the whole message or its header. */
   readonly returned: 'message' | 'header';
 }
@@ -85,6 +84,9 @@ const meanings: Readonly<Record<string, readonly [meaning: string, advice: strin
 };
 const unknown = ['The mail system gave no clear reason.', 'Try again later, or ask for help.'] as const;
 
+/** The text is encoded, so that it may be in any script. */
+const unicode = { unicode: true } as const;
+
 /** People do not read more; the delivery report has them all. */
 const maxListed = 50;
 
@@ -119,7 +121,7 @@ function recipientLines(reported: ReportedRecipient, facts: Explained): string[]
   const as = written === undefined || written === recipient.address.text ? '' : ` (you wrote to ${written})`;
   return [
     '',
-    `  ${visible(`<${recipient.address.text}>${as}`.slice(0, 700), facts)}`,
+    `  ${visible(`<${recipient.address.text}>${as}`.slice(0, 700), unicode)}`,
     ...(action === 'failed' || action === 'delayed' ? reasonLines(reported, facts) : []),
   ];
 }
@@ -129,7 +131,7 @@ function reasonLines(reported: ReportedRecipient, facts: Explained): string[] {
   const [meaning, advice] = meanings[detail] ?? meanings[detail.split('.')[0] ?? ''] ?? unknown;
   const why = [...(reported.expired === true ? ['The time for delivery ran out.'] : []), meaning].join(' ');
   const relay = publicRelay(reported.relay);
-  const said = peerText(`${reported.reply.code} ${reported.reply.lines.join(' ')}`, facts);
+  const said = peerText(`${reported.reply.code} ${reported.reply.lines.join(' ')}`, unicode);
   const speaker = relay ?? (reported.relay === undefined ? 'This mail system' : 'The next mail system');
   const show = reported.action === 'failed' && !(reported.expired === true && isTransient(reported.reply));
   return [

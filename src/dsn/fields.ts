@@ -1,33 +1,50 @@
-import { canonicalIp, isPrivate } from '../base/index.ts';
+import { canonicalIp, isPrivate, type Slices } from '../base/index.ts';
 import { enhancedStatus, formatDate, formatReplyText, isAscii, replyClass } from '../mail/index.ts';
 import type { ReportedRecipient } from './decide.ts';
 import { peerText, visible, wrap } from './text.ts';
+
+/** What fits into a line of mail with its name (RFC 5322 §2.1.1). */
+const maxValue = 950;
+/** What peers said is searched for several kinds of characters, one after another. */
+const looksPerOctet = 10;
 
 /** What the fields of the whole message say (RFC 3464 §2.2). */
 export interface MessageFields {
   readonly hostname: string;
   readonly queueId: string;
   readonly arrivedAt: number;
+  /** In UTF-8. */
+  readonly global: boolean;
   readonly envid?: string;
   readonly willRetryUntil?: number;
 }
 
 /**
- * The body of message/delivery-status, or of message/global-delivery-status when `global`
- * (RFC 3464 §2.1, RFC 6533 §3). Lines end with CRLF; each group of fields ends with an empty line.
+ * The body of message/delivery-status, or of message/global-delivery-status when it is `global`
+ * (RFC 3464 §2.1, RFC 6533 §3). Lines end with CRLF; each group of fields ends with an empty line. All of it is
+ * ASCII unless it is global.
  */
-export function statusPart(
+export async function statusPart(
   message: MessageFields,
   recipients: readonly ReportedRecipient[],
-  global: boolean,
-): string {
-  const groups = recipients.map((recipient) => recipientFields(recipient, message, global));
-  return [messageFields(message, global), ...groups]
-    .map((fields) => `${fields.join('\r\n')}\r\n`)
-    .join('\r\n');
+  slices: Slices,
+): Promise<string> {
+  const groups = [groupOf(messageFields(message))];
+  for (const recipient of recipients) {
+    const group = groupOf(recipientFields(recipient, message));
+    groups.push(group);
+    const others = slices.spend(group.length * looksPerOctet);
+    if (others !== undefined) await others;
+  }
+  return groups.join('\r\n');
 }
 
-function messageFields(message: MessageFields, global: boolean): string[] {
+function groupOf(fields: readonly string[]): string {
+  return `${fields.join('\r\n')}\r\n`;
+}
+
+function messageFields(message: MessageFields): string[] {
+  const { global } = message;
   // A name that is no domain name must not be called one (RFC 3461 §6.3 b).
   const nameType = message.hostname.includes('.') ? 'dns' : 'x-local-hostname';
   return [
@@ -38,7 +55,8 @@ function messageFields(message: MessageFields, global: boolean): string[] {
   ];
 }
 
-function recipientFields(reported: ReportedRecipient, message: MessageFields, global: boolean): string[] {
+function recipientFields(reported: ReportedRecipient, message: MessageFields): string[] {
+  const { global } = message;
   const { recipient, action, at } = reported;
   const original = recipient.originalRecipient;
   const until = action === 'delayed' ? message.willRetryUntil : undefined;
@@ -54,8 +72,9 @@ function recipientFields(reported: ReportedRecipient, message: MessageFields, gl
   ];
 }
 
+/** A field, unless its value is longer than a line can be: then no address is better than half of one. */
 function field(name: string, value: string | undefined): string[] {
-  return value === undefined || value === '' ? [] : [`${name}: ${value}`];
+  return value === undefined || value === '' || value.length > maxValue ? [] : [`${name}: ${value}`];
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeQuotedPrintable, type OriginalSource, readOriginal } from './original.ts';
+import { type OriginalSource, readOriginal } from './original.ts';
 
 function inChunks(text: string, size: number): OriginalSource & { taken: number } {
   const octets = Buffer.from(text);
@@ -57,10 +57,4 @@ test('a source that fails rejects', async () => {
     },
   };
   await assert.rejects(readOriginal(source), /disk/);
-});
-
-test('quoted-printable keeps to 76 characters and encodes blanks at the end of a line', () => {
-  const encoded = encodeQuotedPrintable(Buffer.from(`a \r\n=${'é'.repeat(60)}\r\n`)).toString();
-  assert.ok(encoded.startsWith('a=20\r\n=3D=C3=A9'));
-  assert.ok(encoded.split('\r\n').every((line) => line.length <= 76));
 });

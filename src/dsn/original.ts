@@ -1,4 +1,12 @@
-import { headerEnd } from '../mail/index.ts';
+import type { Slices } from '../base/index.ts';
+import {
+  downgrade,
+  encodeBody,
+  headerEnd,
+  isSevenBit,
+  isSevenBitThroughout,
+  shorterEncoding,
+} from '../mail/index.ts';
 
 /** The octets of a message as the spool keeps them: whole when they are small, else in chunks. */
 export interface OriginalSource {
@@ -15,6 +23,9 @@ export interface Original {
   readonly full?: Buffer;
 }
 
+/** Of a longer header nobody reads more. */
+const maxHeaderBytes = 128 * 1024;
+
 /** The default limit on what is enclosed: 50 kB. */
 export const maxReturnedBytes = 50_000;
 
@@ -23,12 +34,14 @@ export const maxReturnedBytes = 50_000;
  * its header, and a larger header its first whole lines. Rejects when the source does.
  */
 export async function readOriginal(source: OriginalSource, maxBytes = maxReturnedBytes): Promise<Original> {
-  const start = source.whole ?? (await readStart(source, maxBytes));
+  const start = await readStart(source, maxBytes);
   const header = headerOf(start, maxBytes);
   return source.size <= maxBytes && start.length >= source.size ? { header, full: start } : { header };
 }
 
-async function readStart(source: OriginalSource, maxBytes: number): Promise<Buffer> {
+/** The beginning of a message: at least `maxBytes` of it, or all. Rejects when the source does. */
+export async function readStart(source: OriginalSource, maxBytes: number): Promise<Buffer> {
+  if (source.whole !== undefined) return source.whole;
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of source.chunks()) {
@@ -41,79 +54,62 @@ async function readStart(source: OriginalSource, maxBytes: number): Promise<Buff
 
 /** The header section with its last line end; when it goes on beyond the limit, its first whole lines. */
 function headerOf(start: Buffer, maxBytes: number): Buffer {
-  const end = headerEnd(start);
-  if (end < start.length && end <= maxBytes) return start.subarray(0, end);
-  const limited = start.subarray(0, maxBytes);
-  return limited.subarray(0, limited.lastIndexOf('\n') + 1);
+  const limited = start.subarray(0, Math.min(maxBytes, maxHeaderBytes));
+  const end = headerEnd(limited);
+  return end < limited.length ? start.subarray(0, end) : limited.subarray(0, limited.lastIndexOf('\n') + 1);
 }
 
-/** A body part ready to be put between boundaries: its header lines and its octets. */
+/** A body part of 7-bit lines, ready to be put between boundaries: what its header says, and its octets. */
 export interface ReturnedPart {
   readonly kind: 'message' | 'header';
   readonly type: string;
-  readonly encoding: '7bit' | '8bit' | 'quoted-printable';
+  readonly encoding: '7bit' | 'quoted-printable' | 'base64';
   readonly octets: Buffer;
 }
 
+/** What the third part of a report is to be. */
+export interface Returning {
+  /** The whole message rather than its header. */
+  readonly wantFull: boolean;
+  /** The report is one for UTF-8 (RFC 6533). */
+  readonly global: boolean;
+}
+
 /**
- * The third part of the report. The whole message only when `wantFull` and when it may stand in a part of
- * its own: message/rfc822 must not be encoded (RFC 2046 §5.2.1), so content that only BDAT can carry gives
- * its header. A header that is not lawful 7-bit text is encoded (RFC 6522 §4), unless the report is one for
- * UTF-8 (RFC 6533 §4).
+ * The third part of the report, as 7-bit lines whatever the original is made of, so that a notice reaches every
+ * sender. The whole message only when `wantFull` and when it has such a form: message/rfc822 must not be encoded
+ * (RFC 2046 §5.2.1), so its parts are; message/global may be (RFC 6532 §3.7). Else the header, encoded where it
+ * is no lawful 7-bit text (RFC 6522 §4).
  */
-export function returnedPart(
+export async function returnedPart(
   original: Original,
-  options: { readonly wantFull: boolean; readonly isBinary: boolean; readonly global: boolean },
-): ReturnedPart {
-  const { wantFull, isBinary, global } = options;
-  if (wantFull && !isBinary && original.full !== undefined) {
-    const octets = original.full;
-    const type = global ? 'message/global' : 'message/rfc822';
-    return { kind: 'message', type, encoding: hasEightBit(octets) ? '8bit' : '7bit', octets };
-  }
+  { wantFull, global }: Returning,
+  slices: Slices,
+): Promise<ReturnedPart> {
+  const whole = wantFull && original.full !== undefined ? original.full : undefined;
+  const message = whole && (await returnedMessage(whole, global, slices));
+  if (message !== undefined) return message;
   const octets = original.header;
   const type = global ? 'message/global-headers' : 'text/rfc822-headers';
-  if (isPlainText(octets)) return { kind: 'header', type, encoding: '7bit', octets };
-  if (global && !isBinary) return { kind: 'header', type, encoding: '8bit', octets };
-  return { kind: 'header', type, encoding: 'quoted-printable', octets: encodeQuotedPrintable(octets) };
+  if (isSevenBit(octets)) return { kind: 'header', type, encoding: '7bit', octets };
+  const encoded = await encodeBody(octets, 'quoted-printable', slices);
+  return { kind: 'header', type, encoding: 'quoted-printable', octets: Buffer.concat(encoded) };
 }
 
-/** True when some octet is above 127. */
-export function hasEightBit(octets: Uint8Array): boolean {
-  return octets.some((octet) => octet > 127);
-}
-
-/** Lawful 7bit (RFC 2045 §2.7): ASCII without NUL, CR and LF only together, lines of at most 998 octets. */
-function isPlainText(octets: Buffer): boolean {
-  const text = octets.toString('latin1');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL and 8-bit octets are what is looked for
-  return !/[\x00\x80-\xff]|\r(?!\n)|(?<!\r)\n|[^\r\n]{999}/.test(text);
-}
-
-/** RFC 2045 §6.7 for text: line ends stay, lines get at most 76 characters. */
-export function encodeQuotedPrintable(octets: Buffer): Buffer {
-  const lines = octets.toString('latin1').split('\r\n').map(encodeLine);
-  return Buffer.from(lines.join('\r\n'), 'latin1');
-}
-
-function encodeLine(line: string): string {
-  let out = '';
-  let width = 0;
-  for (let i = 0; i < line.length; i++) {
-    const token = encodeOctet(line.charCodeAt(i), i === line.length - 1);
-    if (width + token.length > 75) {
-      out += '=\r\n';
-      width = 0;
-    }
-    out += token;
-    width += token.length;
+async function returnedMessage(
+  octets: Buffer,
+  global: boolean,
+  slices: Slices,
+): Promise<ReturnedPart | undefined> {
+  const kind = 'message';
+  if (await isSevenBitThroughout(octets, slices))
+    return { kind, type: 'message/rfc822', encoding: '7bit', octets };
+  if (global) {
+    const encoding = await shorterEncoding(octets, slices);
+    const encoded = await encodeBody(octets, encoding, slices);
+    return { kind, type: 'message/global', encoding, octets: Buffer.concat(encoded) };
   }
-  return out;
-}
-
-function encodeOctet(octet: number, isLast: boolean): string {
-  const isBlank = octet === 0x20 || octet === 0x09;
-  const isSafe = octet > 0x20 && octet < 0x7f && octet !== 0x3d;
-  if (isSafe || (isBlank && !isLast)) return String.fromCharCode(octet);
-  return `=${octet.toString(16).toUpperCase().padStart(2, '0')}`;
+  const converted = await downgrade(octets, slices);
+  if (converted === undefined) return undefined;
+  return { kind, type: 'message/rfc822', encoding: '7bit', octets: Buffer.concat(converted.pieces) };
 }

@@ -1,7 +1,7 @@
 import { Slices } from '../base/index.ts';
 import type { ContentFacts } from './envelope.ts';
 import { type MimeHeader, scanHeader, splitMultipart } from './mime-scan.ts';
-import { encodeBody, firstOdd } from './transfer-encoding.ts';
+import { encodeBody, firstOdd, shorterEncoding } from './transfer-encoding.ts';
 
 /** Nesting and parts above these are no mail of anybody's; they are not converted. */
 const maxDepth = 20;
@@ -103,12 +103,12 @@ class Conversion {
     if (!['7bit', '8bit', 'binary'].includes(encoding)) throw new NotConvertible(`encoding ${encoding}`);
     // These must stay 7-bit (RFC 2046 §5.2); only the types of RFC 6532 §3.7 may be encoded.
     if (type.startsWith('message/') && !type.startsWith('message/global')) throw new NotConvertible(type);
-    const isText = type.startsWith('text/') && (await isMostlyAscii(body, this.#slices));
+    const to = type.startsWith('text/') ? await shorterEncoding(body, this.#slices) : 'base64';
+    const isText = to === 'quoted-printable';
     const added: string[] = [];
     if (place.isMessage && !mime.isMime) added.push('MIME-Version: 1.0');
     // What a message without MIME means by its eight bits nobody knows (RFC 1428 §3).
     if (place.isMessage && !mime.hasType) added.push('Content-Type: text/plain; charset=unknown-8bit');
-    const to = isText ? 'quoted-printable' : 'base64';
     return [
       ...relabel(entity, to, added),
       ...(await encodeBody(body, to, this.#slices)),
@@ -195,19 +195,6 @@ async function stripped(octets: Buffer, slices: Slices): Promise<Buffer[]> {
     if (others !== undefined) await others;
   }
   return out;
-}
-
-/** Whether less than one octet in six is above 127: quoted-printable is then the shorter form. */
-async function isMostlyAscii(octets: Buffer, slices: Slices): Promise<boolean> {
-  let count = 0;
-  for (let from = 0; from < octets.length; ) {
-    const to = Math.min(octets.length, from + slices.octets);
-    for (let at = from; at < to; at++) if ((octets[at] ?? 0) > 127) count++;
-    const others = slices.spend(to - from);
-    from = to;
-    if (others !== undefined) await others;
-  }
-  return count * 6 < octets.length;
 }
 
 function endsWithCrlf(octets: Buffer): boolean {

@@ -78,9 +78,8 @@ export function countReceived(octets: Uint8Array): number {
 /** The unfolded value of the first field of that name (in any case of letters), trimmed. */
 export function findField(octets: Uint8Array, name: string): string | undefined {
   const wanted = name.toLowerCase();
-  for (const field of headerFields(octets)) {
-    if (field.name.toLowerCase() === wanted) return unfold(field.value);
-  }
+  const isWanted = (found: string) => found.length === wanted.length && found.toLowerCase() === wanted;
+  for (const { value } of headerFields(octets, isWanted)) return unfold(value);
   return undefined;
 }
 

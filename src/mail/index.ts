@@ -38,6 +38,7 @@ export {
   headerFields,
   unfold,
 } from './header.ts';
+export { splitMultipart } from './mime-scan.ts';
 export {
   type ForwardPathResult,
   type PathError,
@@ -69,10 +70,13 @@ export {
   replyClass,
 } from './reply.ts';
 export type { RecipientStatus } from './status.ts';
+export { encodeText, type TextBody } from './text-body.ts';
 export {
   encodeBase64,
   encodeBody,
   encodeQuotedPrintable,
   isSevenBit,
+  isSevenBitThroughout,
   type SevenBitEncoding,
+  shorterEncoding,
 } from './transfer-encoding.ts';

@@ -48,6 +48,34 @@ export function firstOdd(
   return { at: to, lineStart };
 }
 
+/** `isSevenBit` of any number of octets, in slices. */
+export async function isSevenBitThroughout(octets: Buffer, slices: Slices): Promise<boolean> {
+  let lineStart = 0;
+  for (let from = 0; from < octets.length; ) {
+    const to = Math.min(octets.length, from + slices.octets);
+    const found = firstOdd(octets, { from, to, lineStart });
+    if (found.at < to) return false;
+    const others = slices.spend(to - from);
+    if (others !== undefined) await others;
+    ({ lineStart } = found);
+    from = to;
+  }
+  return true;
+}
+
+/** The encoding that makes less of it: base64 where more than one octet in six would be three. */
+export async function shorterEncoding(octets: Buffer, slices: Slices): Promise<SevenBitEncoding> {
+  let wide = 0;
+  for (let from = 0; from < octets.length; ) {
+    const to = Math.min(octets.length, from + slices.octets);
+    for (let at = from; at < to; at++) if ((octets[at] ?? 0) > 127) wide++;
+    const others = slices.spend(to - from);
+    if (others !== undefined) await others;
+    from = to;
+  }
+  return wide * 6 < octets.length ? 'quoted-printable' : 'base64';
+}
+
 /** The content transfer encodings that make 7-bit lines of anything. */
 export type SevenBitEncoding = 'quoted-printable' | 'base64';
 

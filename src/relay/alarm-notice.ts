@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { Delivery } from '../delivery/index.ts';
 import { type Alarm, byMx } from '../guard/index.ts';
-import { formatDate, formatReplyText } from '../mail/index.ts';
+import { asciiMailbox, formatDate, formatReplyText } from '../mail/index.ts';
 import {
   acceptLocal,
   envelopeOf,
@@ -70,7 +70,7 @@ function noticeOf({ local, config }: NoticeParts, alarm: Alarm): Buffer {
   const hours = Math.round(alarms.repeatMs / 3_600_000);
   const lines = [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
-    `To: <${postmaster.text}>`,
+    `To: <${asciiMailbox(postmaster) ?? postmaster.text}>`,
     `Subject: ${hostname}: ${kind}: ${plain(subject).slice(0, 120)}`,
     `Date: ${formatDate(now)}`,
     `Message-ID: <alarm.${now}.${kind}@${hostname}>`,
@@ -91,7 +91,7 @@ function noticeOf({ local, config }: NoticeParts, alarm: Alarm): Buffer {
       `More about the same within ${hours} hours is in the log and in the status only. Nothing is lost: mail is kept and tried until queue.retry.maxAge.`,
     ),
   ];
-  return Buffer.from(`${lines.join('\r\n')}\r\n`, 'latin1');
+  return Buffer.from(`${lines.join('\r\n')}\r\n`);
 }
 
 const titles: Readonly<Record<Alarm['kind'], string>> = {

@@ -16,7 +16,7 @@ import {
   noticeToOwner,
   noticeToPostmaster,
 } from '../guard/index.ts';
-import { type Address, formatDate, parseMailbox } from '../mail/index.ts';
+import { type Address, asciiMailbox, encodeText, formatDate, parseMailbox } from '../mail/index.ts';
 import type { Operator, Queue } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
 import { createHeldMail } from './guard-mail.ts';
@@ -92,23 +92,23 @@ async function send(
 ): Promise<void> {
   const { hostname, postmaster } = config();
   const now = clock.now();
+  const body = encodeText(`${notice.lines.join('\r\n')}\r\n`);
   const header = [
-    `From: "Mail relay ${hostname}" <${postmaster.text}>`,
-    `To: <${to.text}>`,
+    `From: "Mail relay ${hostname}" <${asciiMailbox(postmaster) ?? `postmaster@${hostname}`}>`,
+    `To: <${asciiMailbox(to) ?? to.text}>`,
     `Subject: ${encodeWord(notice.subject)}`,
     `Date: ${formatDate(now)}`,
     `Message-ID: <guard.${now.toString(36)}.${Math.random().toString(36).slice(2)}@${hostname}>`,
     'Auto-Submitted: auto-generated',
     'MIME-Version: 1.0',
-    'Content-Type: text/plain; charset=utf-8',
-    'Content-Transfer-Encoding: 8bit',
+    `Content-Type: ${body.type}`,
+    `Content-Transfer-Encoding: ${body.encoding}`,
   ];
-  const text = [...header, '', ...notice.lines].join('\r\n');
   const outcome = await acceptLocal(local(), {
     reversePath: null,
     recipients: [{ address: to, notify: 'never' }],
     user: 'guard',
-    octets: once(Buffer.from(`${text}\r\n`)),
+    octets: once(Buffer.concat([Buffer.from(`${header.join('\r\n')}\r\n\r\n`), body.octets])),
   });
   if (outcome.kind === 'refused') {
     log.error('guard-notice-refused', { to: to.text, reply: outcome.reply.lines.join(' ') });

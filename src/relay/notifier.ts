@@ -4,10 +4,13 @@ import {
   type DsnDecision,
   doubleBounceGround,
   dsnFor,
+  notificationGround,
   type Original,
   readOriginal,
+  readStart,
+  shortenDsn,
 } from '../dsn/index.ts';
-import { type Address, formatReplyText } from '../mail/index.ts';
+import { type Address, formatReplyText, type RecipientStatus } from '../mail/index.ts';
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
 import type { Change, Spool } from '../spool/index.ts';
 
@@ -30,6 +33,7 @@ export interface NotifierParts {
  */
 export function createNotifier(parts: NotifierParts): Notify {
   return async (event) => {
+    if (await sendShorter(parts, event)) return;
     const statuses = event.kind === 'ended' ? untold(parts.spool, event) : event.statuses;
     const recipients = [...statuses.keys()];
     const decisions = dsnFor(event.envelope, statuses, { kind: event.kind, recipients });
@@ -64,6 +68,44 @@ function recordOf(
   return [...changes, ...ends];
 }
 
+/** More than a notice of ours is. */
+const maxNoticeBytes = 64_000_000;
+
+/**
+ * A notice that was refused for its size goes again without what it encloses; true when it does. The failure that it
+ * tells of is told nowhere else.
+ */
+async function sendShorter(parts: NotifierParts, event: NotifyEvent): Promise<boolean> {
+  const { envelope, kind, octets } = event;
+  const { ground } = envelope.origin;
+  if (kind !== 'ended' || (ground !== notificationGround && ground !== doubleBounceGround)) return false;
+  const statuses = untold(parts.spool, event);
+  const refused = [...statuses].filter(([, status]) => isTooLarge(status));
+  const recipients = refused.flatMap(([index]) => envelope.recipients[index] ?? []);
+  if (recipients.length === 0 || recipients.length < statuses.size) return false;
+  const shorter = await shortenDsn(await readStart(octets, maxNoticeBytes));
+  if (shorter === undefined) return false;
+  await using draft = parts.spool.begin();
+  const content = { ...envelope.content, size: shorter.length };
+  const changes = refused.map(
+    ([recipient, status]): Change => ({ kind: 'status', id: event.id, recipient, status }),
+  );
+  await draft.write(shorter);
+  await parts
+    .queue()
+    .accept(draft, { ...envelope, recipients, content }, { changes: [...(event.changes ?? []), ...changes] });
+  parts.log.info('bounce-shortened', { queueId: draft.id, about: event.id, size: shorter.length });
+  return true;
+}
+
+/** Refused for the size of the message (RFC 3463 §3.4, RFC 1870 §6.3), not for a full mailbox. */
+function isTooLarge({ status, reply }: RecipientStatus): boolean {
+  if (status !== 'failed') return false;
+  return (
+    reply.detail === '3.4' || reply.detail === '2.3' || (reply.code === 552 && reply.detail === undefined)
+  );
+}
+
 /** A message whose octets cannot be read any more is still reported on. */
 async function readSafely(parts: NotifierParts, event: NotifyEvent): Promise<Original> {
   try {
@@ -90,7 +132,7 @@ async function carryOut(
     return;
   }
   const draft = parts.spool.begin();
-  const built = buildDsn({
+  const built = await buildDsn({
     kind: decision.kind,
     to: decision.kind === 'notify' ? decision.to : postmaster,
     recipients: decision.recipients,
