@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { manualClock } from '../src/base/index.ts';
-import { readProxyHeader } from '../src/receiver/index.ts';
+import { type ProxyHeader, readProxyHeader } from '../src/receiver/index.ts';
 import { SocketPeer } from './support/peer.ts';
 import { networks, type ServerOptions, TestServer } from './support/server.ts';
 
@@ -168,4 +168,35 @@ test('a header that does not come to its end is waited for only so long', async 
   }
   await peer.over();
   await server.empty();
+});
+
+test('a certificate behind a proxy that ended the TLS of the client is the proxy’s, and counts for nobody', async () => {
+  const ssl = (client: number) => Buffer.from([0x20, 0, 5, client, 0, 0, 0, 0]);
+  for (const [address, family, name] of [
+    [v4, 0x11, 'IPv4'],
+    [v6, 0x21, 'IPv6'],
+  ] as const) {
+    const read = (...parts: Buffer[]) => readProxyHeader(binary(0x21, family, Buffer.concat([address, ...parts])));
+    const endsTls = (header: ProxyHeader) => header.kind === 'client' && (header.endsTls ?? false);
+    assert.equal(endsTls(read(tlv, ssl(5))), true, name);
+    assert.equal(endsTls(read(tlv, ssl(0))), false, `${name}: the client spoke no TLS`);
+    assert.equal(endsTls(read(tlv)), false, `${name}: nothing is said, so it is passed through`);
+    assert.equal(endsTls(read(Buffer.from([0x20, 0xff, 0xff]))), false, `${name}: cut short`);
+  }
+  for (const [client, version] of [
+    [1, undefined],
+    [0, 'TLSv1.3'],
+  ] as const) {
+    await using server = await TestServer.start({
+      listener: { proxyProtocolFrom: networks('127.0.0.1'), tls: 'implicit' },
+    });
+    await using peer = await SocketPeer.connect(server.port);
+    peer.send(binary(0x21, 0x11, Buffer.concat([v4, ssl(client)])));
+    await peer.startTls();
+    assert.match(await peer.reply(), /^220/);
+    await peer.expect(['EHLO client.example', 250], ['STARTTLS', 503], ['QUIT', 221]);
+    await peer.over();
+    await server.empty();
+    assert.equal(server.logged('session-closed').at(-1)?.tls, version);
+  }
 });

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryPeer } from './support/peer.ts';
-import { networks, type ServerOptions, testPolicy } from './support/server.ts';
+import { createPolicy } from '../src/policy/index.ts';
+import { localDomain, policyOptions } from '../src/policy/testing.ts';
+import { MemoryPeer, SocketPeer } from './support/peer.ts';
+import { networks, type ServerOptions, TestServer, testPolicy } from './support/server.ts';
 
 /** A proxy at 127.0.0.1 that may say who its clients are, and whose own address may relay. */
 const listed = {
@@ -144,4 +146,118 @@ test('the name of the new address is looked up, never that of the proxy', async 
   await peer.background.drain();
   assert.deepEqual(asked, ['127.0.0.1', '198.51.100.7']);
   assert.equal(peer.session.client.name, 'found.example');
+});
+
+/** TLS of the proxy, with a certificate whose holder may relay and log in. */
+const fingerprint = `sha256:${'a'.repeat(64)}`;
+const proxyTls = {
+  version: 'TLSv1.3',
+  cipher: 'TLS_AES_256_GCM_SHA384',
+  certificate: { fingerprint, subject: 'CN=filter', isTrusted: true, names: ['filter.example'] },
+};
+const certified: ServerOptions = {
+  listener: { offersAuth: true },
+  settings: {
+    xclientFrom: networks('127.0.0.1'),
+    policy: createPolicy(
+      policyOptions({
+        networks: ['127.0.0.0/8'],
+        domains: [localDomain('example.org')],
+        certificates: { byFingerprint: new Map([[fingerprint, { name: 'filter' }]]), trusted: true },
+      }),
+    ),
+    authenticator: {
+      mechanisms: ({ tls }) => (tls === undefined ? [] : ['PLAIN', 'EXTERNAL']),
+      begin: () => undefined,
+    },
+  },
+};
+
+/** What EHLO offers. */
+async function offered(peer: MemoryPeer): Promise<string> {
+  peer.send('EHLO client.example\r\n');
+  const lines: string[] = [];
+  do lines.push(await peer.line());
+  while (lines.at(-1)?.[3] === '-');
+  return lines.join('\n');
+}
+
+test('strangers behind a filter do not relay with the certificate of the filter', async () => {
+  for (const order of ['certificate first', 'XCLIENT first'] as const) {
+    await using peer = await proxy(certified);
+    if (order === 'certificate first') {
+      peer.session.secured(proxyTls);
+      assert.ok(await relays(peer), 'the filter itself may relay');
+      await peer.expect(['RSET', 250]);
+    }
+    await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
+    if (order === 'XCLIENT first') peer.session.secured(proxyTls);
+    assert.ok(!(await relays(peer)), order);
+  }
+});
+
+test('TLS of the proxy is not the client’s: not in the trace, not for AUTH, and it does not begin again', async () => {
+  await using peer = await proxy(certified);
+  peer.session.secured(proxyTls);
+  assert.match(await offered(peer), /AUTH PLAIN EXTERNAL/);
+  await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
+  assert.doesNotMatch(await offered(peer), /AUTH|STARTTLS/);
+  await peer.expect(['AUTH EXTERNAL =', 504], ['STARTTLS', 503]);
+  await peer.expect(['MAIL FROM:<a@b.example>', 250], ['RCPT TO:<u@example.org>', 250], ['DATA', 354]);
+  await peer.expect(['\r\nbody\r\n.', 250]);
+  const trace = String(peer.intake.messages[0]?.octets);
+  assert.match(trace, /\[198\.51\.100\.7\]/);
+  assert.match(trace, /with ESMTP id/);
+  assert.doesNotMatch(trace, /tls/i);
+});
+
+test('XCLIENT without ADDR does not lend the address of the proxy to whoever it speaks for', async () => {
+  for (const attributes of ['NAME=client.example', 'PORT=4711', 'HELO=client.example']) {
+    await using peer = await proxy();
+    await peer.expect([`XCLIENT ${attributes}`, 220]);
+    assert.ok(!(await relays(peer)), attributes);
+    await peer.expect(['RSET', 250], ['XCLIENT ADDR=10.0.0.1', 220]);
+    assert.ok(await relays(peer), 'once the address is said, it counts');
+    await peer.expect(['RSET', 250], ['XCLIENT PORT=4712', 220]);
+    assert.equal(peer.session.client.address, '10.0.0.1');
+  }
+});
+
+test('a second XCLIENT leaves nothing of the client of the first', async () => {
+  await using peer = await proxy();
+  await peer.expect(['XCLIENT ADDR=10.0.0.1 PORT=4711 NAME=in.example', 220], ['EHLO in.example', 250]);
+  await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
+  const { address, port, name, helo } = peer.session.client;
+  assert.deepEqual([address, port, name, helo], ['198.51.100.7', 0, undefined, '']);
+  assert.ok(!(await relays(peer)));
+});
+
+test('who logged in before XCLIENT is not logged in behind it', async () => {
+  await using peer = await proxy();
+  const senders = [{ kind: 'any' as const }];
+  peer.session.client = { ...peer.session.client, identity: { name: 'filter', mechanism: 'PLAIN', senders } };
+  await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
+  assert.equal(peer.session.client.identity, undefined);
+});
+
+test('sessions are counted for the address that XCLIENT states, not for the filter', async () => {
+  await using server = await TestServer.start({
+    settings: { xclientFrom: networks('127.0.0.1') },
+    limits: { sessionsPerClient: 2 },
+  });
+  const through = async (address: string) => {
+    const peer = await SocketPeer.greeted(server.port);
+    return { peer, answer: await peer.command(`XCLIENT ADDR=${address}`) };
+  };
+  const sessions = [];
+  for (const address of ['198.51.100.7', '198.51.100.7', '198.51.100.8', '198.51.100.9'])
+    sessions.push(await through(address));
+  assert.ok(sessions.every(({ answer }) => answer.startsWith('220')));
+  await using one = (await through('198.51.100.7')).peer;
+  await one.over();
+  assert.match(String(server.logged('refused').at(-1)?.reply), /^421 4\.7\.0/);
+  for (const { peer } of sessions) await peer[Symbol.asyncDispose]();
+  await server.empty();
+  await using again = await through('198.51.100.7').then(({ peer }) => peer);
+  assert.ok(!again.isOver, 'those who left are counted no more');
 });

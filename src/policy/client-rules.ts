@@ -166,7 +166,8 @@ function isListed({ address, listener }: ClientFacts, options: PolicyOptions): b
 
 /** Why the address is not evidence of who the client is (docs: the truth of the client address). */
 function addressFault(client: ClientFacts, options: PolicyOptions): string | undefined {
-  const { address, isVouchedFor } = client;
+  const { address, isVouchedFor, isStandIn } = client;
+  if (isStandIn) return `${address} is a proxy that speaks for somebody and did not say XCLIENT ADDR`;
   if (!isVouchedFor && options.proxies.has(address)) {
     return `${address} is a listed proxy that did not say for whom it speaks (let it send the PROXY protocol)`;
   }

@@ -54,6 +54,7 @@ async function table(options: PolicyOptions, rows: readonly (readonly [RelayRequ
 }
 
 const domains = [localDomain('ours.example')];
+const openWindow = { names: ['anna@ours.example'], source: 'pop3', expiresAt: 0, needsAuth: false };
 const denied = '550 5.7.1';
 
 test('who logged in relays when that is configured, as one of his own senders', async () => {
@@ -252,3 +253,14 @@ test('few names in an hour are no alarm, however many come in a week', async () 
 function cidrs(...texts: readonly string[]) {
   return texts.flatMap((text) => parseCidr(text) ?? []);
 }
+
+test('a proxy that spoke for somebody without saying for whom lends nobody its address', async () => {
+  const trusted = policyOptions({ networks: ['203.0.113.0/24'], window: () => openWindow });
+  await table(trusted, [
+    [asking({ isStandIn: true }), denied],
+    [asking({ isStandIn: true, role: 'submission' }), 'MAIL 530 5.7.0'],
+    [asking({}), 'pop-before-smtp anna@ours.example'],
+  ]);
+  const refused = await createPolicy(trusted).decide(asking({ isStandIn: true }));
+  assert.match(refused.because, /did not say XCLIENT ADDR/);
+});

@@ -13,6 +13,9 @@ export interface ClientFacts {
   readonly role: ListenerRole;
   /** A listed proxy said that the client is at this address (PROXY protocol, XCLIENT). */
   readonly isVouchedFor: boolean;
+  /** The address is that of a proxy which spoke for somebody (XCLIENT) and did not say at which address. */
+  readonly isStandIn?: true;
+  /** The client's own TLS, never that of a proxy which speaks for it. */
   readonly tls?: TlsFacts | undefined;
   /** Who logged in, in this session, under the TLS that is in force. */
   readonly identity?: Identity | undefined;

@@ -31,6 +31,7 @@ interface ConnectionClient {
   readonly address: string;
   readonly port: number;
   readonly isVouchedFor?: boolean;
+  readonly hasProxyTls?: boolean;
 }
 
 /** How long a peer may take to close after we have. */
@@ -96,7 +97,10 @@ export class Connection implements Wire {
       const rest = this.#header.subarray(header.octets);
       if (rest.length > 0) this.#raw.unshift(rest);
       if (header.kind === 'local') this.#begin({ address: peer, port: this.#raw.remotePort ?? 0 });
-      else this.#begin({ address: header.address, port: header.port, isVouchedFor: true });
+      else {
+        const { address, port, endsTls: hasProxyTls = false } = header;
+        this.#begin({ address, port, isVouchedFor: true, hasProxyTls });
+      }
     };
     this.#raw.on('data', read);
   }
@@ -151,6 +155,15 @@ export class Connection implements Wire {
     this.#cancelDeadline = this.#parts.clock.after(afterMs, () => this.#raw.destroy());
   }
 
+  admitAs(address: string): (typeof replies)[keyof typeof replies] | undefined {
+    this.#leave?.();
+    this.#leave = undefined;
+    const admitted = this.#facts.admission.admit(address);
+    if ('reply' in admitted) return admitted.reply;
+    this.#leave = admitted.leave;
+    return undefined;
+  }
+
   startTls(): void {
     const context = this.#facts.settings.secureContext;
     if (context === undefined) this.#session?.close(replies.tlsMissing);
@@ -190,13 +203,9 @@ export class Connection implements Wire {
     return disguise({ address, port: this.#raw.remotePort ?? 0, session: id });
   }
 
-  #start({ address, port, isVouchedFor = false }: ConnectionClient, tls: TlsFacts | undefined): void {
+  #start(client: ConnectionClient, tls: TlsFacts | undefined): void {
     const { id, listener, settings } = this.#facts;
-    this.#session = new Session(
-      { id, listener, settings, address, port, isVouchedFor, tls },
-      this.#parts,
-      this,
-    );
+    this.#session = new Session({ id, listener, settings, ...client, tls }, this.#parts, this);
     this.#cancelDeadline();
     this.#raw.setTimeout(settings.limits.idleMs);
     this.#listen();

@@ -1,5 +1,6 @@
 import type { Extensions } from '../smtp/index.ts';
 import type { ClientFacts } from './ask.ts';
+import type { Session } from './session.ts';
 import type { SessionFacts } from './state.ts';
 
 const none: readonly string[] = [];
@@ -13,7 +14,8 @@ function mechanisms(
 }
 
 /** What EHLO offers to this client now, and what parameters are taken from it. */
-export function offerTo(client: ClientFacts, { settings, listener, address }: SessionFacts): Extensions {
+export function offerTo({ client, facts, isSecured }: Session): Extensions {
+  const { settings, listener, address } = facts;
   const { limits, secureContext } = settings;
   return {
     size: limits.messageBytes,
@@ -24,7 +26,7 @@ export function offerTo(client: ClientFacts, { settings, listener, address }: Se
     binaryMime: true,
     dsn: true,
     enhancedStatusCodes: true,
-    startTls: listener.tls === 'starttls' && secureContext !== undefined && client.tls === undefined,
+    startTls: listener.tls === 'starttls' && secureContext !== undefined && !isSecured,
     auth: mechanisms(client, { settings, listener }),
     limits: { rcptMax: limits.recipients, mailMax: limits.transactions },
     ...(settings.xclientFrom.has(address) ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),

@@ -3,7 +3,14 @@ import { canonicalIp } from '../base/index.ts';
 
 /** What a PROXY header comes to. `octets` is its length: what follows belongs to the client. */
 export type ProxyHeader =
-  | { readonly kind: 'client'; readonly address: string; readonly port: number; readonly octets: number }
+  | {
+      readonly kind: 'client';
+      readonly address: string;
+      readonly port: number;
+      /** The client spoke TLS with the proxy: TLS that follows is the proxy's own, and so is its certificate. */
+      readonly endsTls?: true;
+      readonly octets: number;
+    }
   /** A health check of the proxy itself (`LOCAL`, `UNKNOWN`): the connection is what it looks like. */
   | { readonly kind: 'local'; readonly octets: number }
   | { readonly kind: 'incomplete' }
@@ -64,6 +71,7 @@ function readBinary(octets: Buffer): ProxyHeader {
         kind: 'client',
         address: octets.subarray(16, 20).join('.'),
         port: octets.readUInt16BE(24),
+        ...endedTls(octets.subarray(28, total)),
         octets: total,
       };
     case 0x21: {
@@ -71,10 +79,19 @@ function readBinary(octets: Buffer): ProxyHeader {
       const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(16 + 2 * i).toString(16));
       const address = canonicalIp(groups.join(':'));
       if (address === undefined) return invalid;
-      return { kind: 'client', address, port: octets.readUInt16BE(48), octets: total };
+      return { kind: 'client', address, port: octets.readUInt16BE(48), ...endedTls(octets.subarray(52, total)), octets: total };
     }
     default:
       // UNSPEC, UDP, unix: nothing that could be a mail client's address.
       return invalid;
   }
+}
+
+/** Version 2, §2.2.5: whether PP2_TYPE_SSL says PP2_CLIENT_SSL. */
+function endedTls(extensions: Buffer): { readonly endsTls?: true } {
+  for (let at = 0; at + 3 <= extensions.length; at += 3 + extensions.readUInt16BE(at + 1)) {
+    const isSsl = extensions[at] === 0x20 && ((extensions[at + 3] ?? 0) & 1) === 1;
+    if (isSsl) return { endsTls: true };
+  }
+  return {};
 }

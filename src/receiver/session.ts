@@ -34,6 +34,10 @@ export class Session {
   #isInputOver = false;
   #isShuttingDown = false;
   readonly #tally: Tally;
+  /** TLS is in force on the wire, whoever it belongs to. */
+  isSecured: boolean;
+  /** The other end of the wire speaks for somebody, so its TLS says nothing of the client. */
+  #isProxied: boolean;
   transactions = 0;
   accepted = 0;
   #answeredAt = 0;
@@ -47,6 +51,8 @@ export class Session {
     const mayLogIn = facts.listener.offersAuth === true && facts.settings.authenticator !== undefined;
     this.#input = new CommandInput(mayLogIn ? { maxLineOctets: authLineOctets } : {});
     this.#tally = new Tally(facts.settings.limits);
+    this.isSecured = facts.tls !== undefined;
+    this.#isProxied = facts.hasProxyTls ?? false;
     this.client = {
       address: facts.address,
       port: facts.port,
@@ -54,7 +60,7 @@ export class Session {
       listener: facts.listener.name,
       role: facts.listener.role,
       isVouchedFor: facts.isVouchedFor ?? false,
-      tls: facts.tls,
+      tls: this.#isProxied ? undefined : facts.tls,
     };
     this.#learnName();
   }
@@ -78,7 +84,7 @@ export class Session {
 
   /** What EHLO offers now, and what parameters are taken. */
   get extensions(): Extensions {
-    return offerTo(this.client, this.facts);
+    return offerTo(this);
   }
 
   get mayXclient(): boolean {
@@ -113,16 +119,40 @@ export class Session {
   /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
   secured(tls: TlsFacts): void {
     if (this.#state.at === 'closed') return;
-    this.client = { ...this.client, helo: '', tls, identity: undefined };
+    this.isSecured = true;
+    this.client = {
+      ...this.client,
+      helo: '',
+      tls: this.#isProxied ? undefined : tls,
+      identity: undefined,
+    };
     this.#state = { at: 'greeted' };
   }
 
-  /** XCLIENT: everything that is known of the client is what the proxy says now. */
-  impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): void {
-    const isVouchedFor = this.client.isVouchedFor || client.address !== undefined;
-    this.client = { ...this.client, name: undefined, helo: '', identity: undefined, ...client, isVouchedFor };
+  /**
+   * XCLIENT: everything that is known of the client is what the proxy says now, and from here on nothing of
+   * the proxy's own connection counts. Gives the reply that turns the client away where its address has too
+   * many sessions already.
+   */
+  impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): Reply | undefined {
+    this.#isProxied = true;
+    const { isStandIn: _, ...before } = this.client;
+    const isVouchedFor = before.isVouchedFor || client.address !== undefined;
+    this.client = {
+      ...before,
+      port: client.address === undefined ? before.port : 0,
+      name: undefined,
+      helo: '',
+      tls: undefined,
+      identity: undefined,
+      ...client,
+      isVouchedFor,
+      ...(!isVouchedFor && { isStandIn: true }),
+    };
     this.#state = { at: 'greeted' };
-    if (client.address !== undefined && client.name === undefined) this.#learnName();
+    if (client.address === undefined) return undefined;
+    if (client.name === undefined) this.#learnName();
+    return this.#wire.admitAs?.(client.address);
   }
 
   /** The relay is going down: 421 now, or after the transaction that is under way. */

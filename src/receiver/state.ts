@@ -14,6 +14,8 @@ export interface Wire {
   resume(): void;
   /** Sends what was written, then closes; `isAgreed` when the peer asked for it and sends no more. */
   end(options?: { readonly isAgreed: boolean }): void;
+  /** Counts the connection for a client at this address from now on, or says why it may not go on. */
+  admitAs?(address: string): Reply | undefined;
   /** Begins the handshake; `secured` is called when it has succeeded. */
   startTls(): void;
 }
@@ -53,5 +55,7 @@ export interface SessionFacts {
   readonly port: number;
   /** The PROXY protocol said who the client is. */
   readonly isVouchedFor?: boolean;
+  /** And that the client's TLS ended there: what TLS this connection has is the proxy's. */
+  readonly hasProxyTls?: boolean;
   readonly tls?: TlsFacts | undefined;
 }

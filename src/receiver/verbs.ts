@@ -164,7 +164,7 @@ function help({ extensions }: Session): Step {
 
 function startTls(session: Session): Step {
   if (!session.extensions.startTls) {
-    return session.client.tls === undefined ? replies.notImplemented : replies.notOffered;
+    return session.isSecured ? replies.notOffered : replies.notImplemented;
   }
   return { reply: replies.startTls, next: 'tls' };
 }

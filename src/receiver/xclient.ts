@@ -15,7 +15,8 @@ const unavailable: ReadonlySet<string> = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL
 
 /**
  * XCLIENT, as Postfix documents it: a proxy on the list says who the client really is. The session begins
- * anew with a 220; nothing that was known of the proxy is kept for the client. PROTO and HELO are taken and
+ * anew with a 220; nothing that was known of the proxy is kept for the client, its TLS and certificate included.
+ * Sessions are counted for the client's address from then on. PROTO and HELO are taken and
  * change nothing, because the client's own EHLO or HELO has to follow.
  */
 export function xclient(session: Session, attributes: ReadonlyMap<string, string>): Step {
@@ -42,10 +43,14 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
   const isPort = port === undefined || (/^\d{1,5}$/.test(port) && Number(port) <= 65535);
   if ((addr !== undefined && address === undefined) || !isPort) return badAddress;
   const name = stated('NAME');
-  session.impersonate({
+  const turnedAway = session.impersonate({
     ...(address === undefined ? {} : { address }),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(name !== undefined && /^[A-Za-z0-9.-]{1,255}$/.test(name) ? { name } : {}),
   });
+  if (turnedAway !== undefined) {
+    logRefusal(session, { stage: 'xclient', reply: turnedAway });
+    return turnedAway;
+  }
   return { code: 220, lines: [`${session.facts.settings.hostname} ESMTP Posthouse`] };
 }

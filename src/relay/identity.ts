@@ -37,7 +37,9 @@ export function createIdentities(
         ? undefined
         : { name, mechanism: 'EXTERNAL', senders: entry?.senders ?? anySender };
     },
-    allowPlaintext: ({ address }) => users?.plaintext === 'loopback' && isLoopback(address),
+    // Whoever comes through a proxy is not on this machine, whatever address he has there.
+    allowPlaintext: ({ address, isVouchedFor, isStandIn }) =>
+      users?.plaintext === 'loopback' && isLoopback(address) && !isVouchedFor && !isStandIn,
     isExempt: (address) => proxies.has(address),
     clock,
     log,
