@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { hashPassword } from '../src/identity/index.ts';
 import { storeFile } from '../src/store/index.ts';
 import { SocketPeer } from './support/peer.ts';
@@ -17,6 +18,9 @@ const keys = {
   users: { file: 'users.yaml', plaintext: 'loopback' },
   pop3: { listeners: [{ address: '127.0.0.1:0', plaintext: 'loopback' }] },
 };
+
+const testdata = fileURLToPath(new URL('../src/client/testdata/', import.meta.url));
+const tls = { cert: join(testdata, 'cert.pem'), key: join(testdata, 'key.pem') };
 
 async function start(t: TestContext, more: Keys = {}, folder?: string): Promise<TestRelay> {
   const own = folder ?? (await testFolder(t));
@@ -96,4 +100,62 @@ test('a session that waits is told when the relay ends', async (t) => {
   assert.match(await peer.line(), /^\+OK /);
   await relay.stop();
   assert.match(await peer.line(), /^-ERR \[SYS\/TEMP\] /);
+});
+
+test('a neighbour at the address of a window sends neither with <> nor by From as somebody else', async (t) => {
+  const submission = { role: 'submission', address: '127.0.0.1:0' };
+  const relay = await start(t, { tls, listeners: [{ role: 'mx', address: '127.0.0.1:0' }, submission] });
+  await login(relay);
+  const ports = relay.relay.addresses.filter(({ role }) => role === 'mx' || role === 'submission');
+  assert.equal(ports.length, 2);
+  const send = async (port: number, from: string, [to, header]: readonly [string, string]) => {
+    await using peer = await SocketPeer.greeted(port);
+    const lines = [
+      'EHLO client.test',
+      `MAIL FROM:<${from}>`,
+      `RCPT TO:<${to}>`,
+      'DATA',
+      `${header}\r\n\r\nbody\r\n.`,
+    ];
+    for (const line of lines) {
+      const reply = await peer.command(line);
+      if (/^[45]/.test(reply)) return `${line.slice(0, 4)} ${reply.slice(0, 9)}`;
+    }
+    return 'sent';
+  };
+  const away = 'u@away.test';
+  for (const { port, role } of ports) {
+    const table = [
+      ['', away, 'From: anna@ours.test', 'sent'],
+      ['anna@ours.test', away, 'From: Anna <anna@ours.test>', 'sent'],
+      ['', away, 'From: boss@ours.test', 'From 550 5.7.1'],
+      ['anna@ours.test', away, 'From: boss@ours.test', 'From 550 5.7.1'],
+      ['anna@ours.test', away, 'From: "boss@ours.test" <anna@ours.test>', 'From 550 5.7.1'],
+      ['anna@ours.test', away, 'From: anna@ours.test\r\nResent-From: boss@ours.test', 'From 550 5.7.1'],
+      ['boss@ours.test', away, 'From: anna@ours.test', role === 'mx' ? 'RCPT 550 5.7.1' : 'MAIL 550 5.7.1'],
+    ] as const;
+    for (const [from, to, header, expected] of table)
+      assert.equal(await send(port, from, [to, header]), expected, `${role} ${from} ${header}`);
+  }
+  // Towards our own people the listener for submission asks the same of everybody.
+  const port = ports.find(({ role }) => role === 'submission')?.port ?? 0;
+  const ours = 'bob@ours.test';
+  assert.equal(await send(port, 'boss@ours.test', [ours, 'From: anna@ours.test']), 'MAIL 550 5.7.1');
+  assert.equal(await send(port, '', [ours, 'From: boss@ours.test']), 'From 550 5.7.1');
+  assert.equal(await send(port, 'anna@ours.test', [ours, 'From: boss@ours.test']), 'From 550 5.7.1');
+});
+
+test('what a window sends through a listener for all mail is looked at and not touched', async (t) => {
+  const relay = await start(t, { capture: { folder: 'captured' } });
+  await login(relay);
+  const content = 'Bcc: x@away.test\r\nFrom: anna@ours.test\r\nSubject: hello\r\n\r\nbody\r\n';
+  assert.match(await relay.send({ from: 'anna@ours.test', to: 'u@away.test', content }), /^250 /);
+  assert.match(
+    await relay.send({
+      from: 'anna@ours.test',
+      to: 'u@away.test',
+      content: content.replace('Bcc', 'Sender: boss@ours.test\r\nBcc'),
+    }),
+    /^550 5\.7\.1 /,
+  );
 });

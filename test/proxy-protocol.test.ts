@@ -176,7 +176,8 @@ test('a certificate behind a proxy that ended the TLS of the client is the proxy
     [v4, 0x11, 'IPv4'],
     [v6, 0x21, 'IPv6'],
   ] as const) {
-    const read = (...parts: Buffer[]) => readProxyHeader(binary(0x21, family, Buffer.concat([address, ...parts])));
+    const read = (...parts: Buffer[]) =>
+      readProxyHeader(binary(0x21, family, Buffer.concat([address, ...parts])));
     const endsTls = (header: ProxyHeader) => header.kind === 'client' && (header.endsTls ?? false);
     assert.equal(endsTls(read(tlv, ssl(5))), true, name);
     assert.equal(endsTls(read(tlv, ssl(0))), false, `${name}: the client spoke no TLS`);

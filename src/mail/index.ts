@@ -17,6 +17,7 @@ export {
   parseDomain,
   parseMailbox,
 } from './address.ts';
+export { type AddressList, parseAddressList } from './address-list.ts';
 export { formatDate } from './date.ts';
 export { type Downgraded, downgrade } from './downgrade.ts';
 export {

@@ -1,5 +1,5 @@
-import { matchesPath, type Pattern, type ReversePath, reply } from '../mail/index.ts';
-import type { ClientFacts, RelayRequest } from '../receiver/index.ts';
+import { matchesPath, type Pattern, parseMailbox, type ReversePath, reply } from '../mail/index.ts';
+import type { ClientFacts, Ground, RelayRequest, SenderBinding } from '../receiver/index.ts';
 import type { CertificateGrant, PolicyOptions, RelayWindow } from './options.ts';
 import { nearly, pass, type Rule } from './rule.ts';
 
@@ -29,7 +29,7 @@ export const submission: Rule = {
   looksAt: ({ client }) => `the role of the listener, ${client.role}, and who is known by name`,
   judge(request, options) {
     if (!isSubmission(request.client)) return mayBeAnybody;
-    return isKnown(request, options)
+    return bindingsOf(request, options).length > 0
       ? pass('somebody who is known')
       : { kind: 'refusal', reply: needsLogin, because: 'nobody logged in on a submission listener' };
   },
@@ -58,7 +58,7 @@ export const certificate: Rule = {
     const grant = certificateGrant(client, options);
     if (grant === undefined)
       return nearly(`the certificate ${shown.fingerprint} is not in relay.certificates`);
-    if (grant.senders !== undefined && !isBound(grant.senders, reversePath))
+    if (!isBound(grant.senders, reversePath))
       return nearly(`the certificate of ${grant.name} is not for that sender`);
     const because = `the certificate of ${grant.name}`;
     return { kind: 'grant', ground: 'certificate', identity: grant.name, because, to: [recipient] };
@@ -77,7 +77,7 @@ export const popBeforeSmtp: Rule = {
     return {
       kind: 'grant',
       ground: 'pop-before-smtp',
-      identity: windowOwner(window, request.reversePath),
+      identity: windowOwner(window, request.reversePath, options),
       because: `${window.names.join(', ')} read mail from ${request.client.address} (${window.source})`,
       to: [request.recipient],
     };
@@ -113,16 +113,57 @@ export function isSubmission({ role }: ClientFacts): boolean {
   return role === 'submission' || role === 'submissions';
 }
 
-/** Whether the client is known by name, by whatever means. */
-export function isKnown({ client }: Pick<RelayRequest, 'client'>, options: PolicyOptions): boolean {
-  if (client.identity !== undefined || certificateGrant(client, options) !== undefined) return true;
-  const window = options.window(client.address);
-  return window !== undefined && !window.needsAuth && addressFault(client, options) === undefined;
+/** A name by which the client is known, on which ground, and the senders that it is for; absent: any. */
+interface Binding {
+  readonly ground: Ground;
+  readonly name: string;
+  readonly senders?: readonly Pattern[];
 }
 
-/** The null reverse-path is nobody's, so anybody may use it (RFC 6409 §4.2: it must not be refused). */
-export function isBound(senders: readonly Pattern[], reversePath: ReversePath): boolean {
-  return reversePath === null || senders.some((pattern) => matchesPath(pattern, reversePath));
+/** By what names the client is known, a login before all others; none when nobody knows who it is. */
+export function bindingsOf(
+  { client, reversePath }: Omit<RelayRequest, 'recipient'>,
+  options: PolicyOptions,
+): readonly Binding[] {
+  const { identity, address } = client;
+  if (identity !== undefined) return [{ ground: 'authenticated', ...identity }];
+  const found: Binding[] = [];
+  const grant = certificateGrant(client, options);
+  if (grant !== undefined) found.push({ ground: 'certificate', ...grant });
+  const window = options.window(address);
+  if (window !== undefined && !window.needsAuth && addressFault(client, options) === undefined) {
+    const name = windowOwner(window, reversePath, options) || window.names.join(', ');
+    found.push({ ground: 'pop-before-smtp', name, senders: windowSenders(window, options) });
+  }
+  return found;
+}
+
+/**
+ * To which senders a message is bound that was granted on this ground. On a submission listener mail to our
+ * own recipients is somebody's too.
+ */
+export function bindingOf(
+  request: Omit<RelayRequest, 'recipient'>,
+  ground: Ground,
+  options: PolicyOptions,
+): SenderBinding | undefined {
+  const { client, reversePath } = request;
+  if (client.identity !== undefined) return client.identity;
+  const isAnyGround = ground === 'recipient' && isSubmission(client);
+  if (!isAnyGround && ground !== 'certificate' && ground !== 'pop-before-smtp') return undefined;
+  const found = bindingsOf(request, options).find(
+    (one) => (isAnyGround || one.ground === ground) && isBound(one.senders, reversePath),
+  );
+  return found?.senders && { name: found.name, senders: found.senders };
+}
+
+/**
+ * The null reverse-path is nobody's, so anybody may use it (RFC 6409 §4.2: it must not be refused). Whose the
+ * message is says its header then.
+ */
+export function isBound(senders: readonly Pattern[] | undefined, reversePath: ReversePath): boolean {
+  if (senders === undefined || reversePath === null) return true;
+  return senders.some((pattern) => matchesPath(pattern, reversePath));
 }
 
 function certificateGrant(
@@ -141,23 +182,24 @@ function windowFault(window: RelayWindow, request: RelayRequest, options: Policy
   const { client, reversePath } = request;
   const untrue = addressFault(client, options);
   if (untrue !== undefined) return untrue;
-  const isOwn = reversePath === null || window.names.some((name) => isSenderOf(name, request, options));
-  return isOwn ? undefined : 'the sender is not one of those who read mail from there';
+  return isBound(windowSenders(window, options), reversePath)
+    ? undefined
+    : 'the sender is not one of those who read mail from there';
 }
 
 /** A login that is an address sends as that; a bare one as itself at any domain of ours. */
-function isSenderOf(name: string, { reversePath }: RelayRequest, { domains }: PolicyOptions): boolean {
-  if (reversePath === null) return true;
-  const text = `${reversePath.localPart}@${reversePath.domain}`.toLowerCase();
-  if (name.includes('@')) return text === name.toLowerCase();
-  return domains.has(reversePath.domain) && reversePath.localPart.toLowerCase() === name.toLowerCase();
+function windowSenders({ names }: Pick<RelayWindow, 'names'>, { domains }: PolicyOptions): Pattern[] {
+  return names.flatMap((name): Pattern[] => {
+    const mailbox = parseMailbox(name, { smtputf8: true });
+    const localPart = (mailbox?.localPart ?? name).toLowerCase();
+    if (mailbox !== undefined) return [{ kind: 'mailbox', localPart, domain: mailbox.domain }];
+    if (name.includes('@')) return [];
+    return [...domains.keys()].map((domain) => ({ kind: 'mailbox', localPart, domain }));
+  });
 }
 
-function windowOwner(window: RelayWindow, reversePath: ReversePath): string {
-  const text = reversePath === null ? '' : `${reversePath.localPart}@${reversePath.domain}`.toLowerCase();
-  const local = text.slice(0, Math.max(0, text.lastIndexOf('@')));
-  const own = window.names.find((name) => [text, local].includes(name.toLowerCase()));
-  return own ?? window.names[0] ?? '';
+function windowOwner({ names }: RelayWindow, reversePath: ReversePath, options: PolicyOptions): string {
+  return names.find((name) => isBound(windowSenders({ names: [name] }, options), reversePath)) ?? '';
 }
 
 function isListed({ address, listener }: ClientFacts, options: PolicyOptions): boolean {

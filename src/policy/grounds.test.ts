@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
-import { formatReplyText, parsePattern } from '../mail/index.ts';
-import type { ClientFacts, Identity, RelayRequest } from '../receiver/index.ts';
+import { formatReplyText, type Pattern, parsePattern } from '../mail/index.ts';
+import type { ClientFacts, Ground, Identity, RelayRequest } from '../receiver/index.ts';
 import { createPolicy, type PolicyOptions, watchNames } from './index.ts';
 import { address, localDomain, policyOptions } from './testing.ts';
 
@@ -46,6 +46,10 @@ async function outcome(options: PolicyOptions, request: RelayRequest): Promise<s
   assert.deepEqual(explained, decision, 'explain says what decide does');
   if (decision.kind === 'refusal') return formatReplyText(decision.reply).slice(0, 9);
   return decision.identity === undefined ? decision.ground : `${decision.ground} ${decision.identity}`;
+}
+
+function textOf(pattern: Pattern): string {
+  return pattern.kind === 'mailbox' ? `${pattern.localPart}@${pattern.domain}` : pattern.kind;
 }
 
 async function table(options: PolicyOptions, rows: readonly (readonly [RelayRequest, string])[]) {
@@ -141,6 +145,79 @@ test('a mailbox login opens the relay to that address, for the senders who logge
     [asking({}), denied],
     [asking({ role: 'submission' }), 'MAIL 530 5.7.0'],
   ]);
+});
+
+test('every ground that knows a name binds what may stand in the header, and no other does', () => {
+  const options = policyOptions({
+    domains: [...domains, localDomain('sales.example')],
+    authenticated: true,
+    networks: ['203.0.113.0/24'],
+    certificates: {
+      byFingerprint: new Map([[fingerprint, { name: 'fax', senders: patterns('fax@ours.example') }]]),
+      trusted: true,
+    },
+    window: (client) =>
+      client === '203.0.113.9' ? { ...openWindow, names: ['bob', 'anna@ours.example'] } : undefined,
+  });
+  const shown = (print: string, isTrusted = false) => ({
+    tls: {
+      version: 'TLSv1.3',
+      cipher: 'x',
+      certificate: { fingerprint: print, subject: 'CN=fax', isTrusted, names: [] },
+    },
+  });
+  const bound = (client: Partial<ClientFacts>, ground: Ground, from = '') => {
+    const binding = createPolicy(options).binding?.(asking(client, from), ground);
+    return binding && `${binding.name}: ${binding.senders.map(textOf).join(' ')}`;
+  };
+  const ofWindow = 'bob@ours.example bob@sales.example anna@ours.example';
+  assert.equal(bound({}, 'pop-before-smtp'), `bob: ${ofWindow}`);
+  assert.equal(bound({}, 'pop-before-smtp', 'ANNA@ours.example'), `anna@ours.example: ${ofWindow}`);
+  assert.equal(bound({}, 'network'), undefined);
+  assert.equal(bound({}, 'open'), undefined);
+  assert.equal(bound({}, 'recipient'), undefined);
+  assert.equal(bound({ role: 'submission' }, 'recipient'), `bob: ${ofWindow}`);
+  assert.equal(bound(shown(fingerprint), 'certificate'), 'fax: fax@ours.example');
+  assert.equal(bound(shown(fingerprint), 'pop-before-smtp'), `bob: ${ofWindow}`);
+  assert.equal(bound({ ...shown(fingerprint), role: 'submission' }, 'recipient'), 'fax: fax@ours.example');
+  assert.equal(
+    bound({ ...shown(fingerprint), role: 'submission' }, 'recipient', 'anna@ours.example'),
+    `anna@ours.example: ${ofWindow}`,
+  );
+  assert.equal(bound(shown('sha256:00', true), 'certificate'), undefined, 'a certificate for any sender');
+  assert.equal(
+    bound({ identity: identity('anna', 'anna@ours.example') }, 'recipient'),
+    'anna: anna@ours.example',
+  );
+});
+
+test('on a submission listener a window or a certificate is for its senders, towards our own people too', async () => {
+  const options = policyOptions({
+    domains,
+    certificates: {
+      byFingerprint: new Map([[fingerprint, { name: 'fax', senders: patterns('fax@ours.example') }]]),
+      trusted: false,
+    },
+    window: (client) => (client === '203.0.113.9' ? openWindow : undefined),
+  });
+  const certificate = { fingerprint, subject: 'CN=fax', isTrusted: false, names: [] };
+  const tls = { version: 'TLSv1.3', cipher: 'x', certificate };
+  const ours = 'bob@ours.example';
+  await table(options, [
+    [asking({ role: 'submission' }, 'anna@ours.example', ours), 'recipient'],
+    [asking({ role: 'submission' }, 'boss@ours.example', ours), 'MAIL 550 5.7.1'],
+    [asking({ role: 'submission' }, '', ours), 'recipient'],
+    [asking({ role: 'submission', address: '192.0.2.1', tls }, 'fax@ours.example', ours), 'recipient'],
+    [asking({ role: 'submission', address: '192.0.2.1', tls }, 'anna@ours.example', ours), 'MAIL 550 5.7.1'],
+    [asking({ role: 'submission', tls }, 'anna@ours.example'), 'pop-before-smtp anna@ours.example'],
+  ]);
+});
+
+test('a login named like a pattern opens a window for no more than itself', async () => {
+  for (const name of ['*', '*@ours.example', '<>', '@ours.example', '*@*']) {
+    const options = policyOptions({ domains, window: () => ({ ...openWindow, names: [name] }) });
+    await table(options, [[asking({}), denied]]);
+  }
 });
 
 test('an address that cannot be the client’s own opens nothing, and the log says why', async () => {

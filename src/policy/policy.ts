@@ -2,9 +2,10 @@ import { type Reply, reply } from '../mail/index.ts';
 import type { Decision, Policy, RelayRequest } from '../receiver/index.ts';
 import {
   authenticated,
+  bindingOf,
+  bindingsOf,
   certificate,
   isBound,
-  isKnown,
   isSubmission,
   network,
   open,
@@ -76,6 +77,7 @@ export function createPolicy(options: PolicyOptions): ExplainingPolicy {
       }
       return denied(near);
     },
+    binding: (request, ground) => bindingOf(request, ground, options),
     explain: (request) => explain(request, options),
   };
 }
@@ -88,12 +90,12 @@ function denied(near: readonly Pass[] = []): Refusal {
 /** Asked at MAIL: whether the client may begin at all, and whether the reverse-path is its own. */
 function refuseSender(request: Omit<RelayRequest, 'recipient'>, options: PolicyOptions): Refusal | undefined {
   const { client, reversePath } = request;
-  if (isSubmission(client) && !isKnown(request, options)) {
-    return refusal(needsLogin, 'nobody logged in on a submission listener');
-  }
-  const { identity } = client;
-  if (identity === undefined || isBound(identity.senders, reversePath)) return undefined;
-  return refusal(notYours, `${identity.name} may not send as that`);
+  // Elsewhere a window or a certificate only gives; what it does not give another ground may.
+  if (client.identity === undefined && !isSubmission(client)) return undefined;
+  const bindings = bindingsOf(request, options);
+  if (bindings.length === 0) return refusal(needsLogin, 'nobody logged in on a submission listener');
+  if (bindings.some(({ senders }) => isBound(senders, reversePath))) return undefined;
+  return refusal(notYours, `${bindings.map(({ name }) => name).join(', ')} may not send as that`);
 }
 
 function refusal(answer: Reply, because: string): Refusal {

@@ -122,6 +122,9 @@ export type Decision =
     }
   | { readonly kind: 'refusal'; readonly reply: Reply; readonly because: string };
 
+/** A name and the senders that it is for; a login is one, a window or a certificate may be. */
+export type SenderBinding = Pick<Identity, 'name' | 'senders'>;
+
 /** Decides about each recipient. May answer at once or, when it has to ask somebody, later. */
 export interface Policy {
   /** Why this client may not begin a transaction with this reverse-path; `undefined` when it may. */
@@ -129,6 +132,11 @@ export interface Policy {
     request: Omit<RelayRequest, 'recipient'>,
   ): (Decision & { readonly kind: 'refusal' }) | undefined;
   decide(request: RelayRequest): Decision | Promise<Decision>;
+  /**
+   * The senders to which a transaction that was granted on this ground is bound, in its header as in its
+   * reverse-path; `undefined` where it may name anybody. Without this method only a login binds.
+   */
+  binding?(request: Omit<RelayRequest, 'recipient'>, ground: Ground): SenderBinding | undefined;
 }
 
 /** A message on its way in. Nothing is kept of it unless `commit` resolves with a 250. */

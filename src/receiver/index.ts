@@ -28,6 +28,7 @@ export type {
   RelayRequest,
   SaslExchange,
   SaslStep,
+  SenderBinding,
   TlsFacts,
 } from './ask.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';

@@ -75,16 +75,25 @@ function begin(session: Session, { transaction, hello, by }: Beginning): Content
   const limit = { maxOctets: limits.messageBytes };
   const isBinaryMime = transaction.parameters.body === 'binarymime';
   const reader = by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime });
-  return new Content({ message: submitted(session, message), reader, begunAt: now });
+  return new Content({ message: checked(session, transaction, message), reader, begunAt: now });
 }
 
-/** What somebody submits is completed; what another relay hands over is not touched (RFC 6409 §8). */
-function submitted({ client, facts, parts }: Session, message: IncomingMessage): IncomingMessage {
-  const { identity, role } = client;
-  const isSubmission = role === 'submission' || role === 'submissions' || identity !== undefined;
-  if (!isSubmission) return message;
-  const { hostname } = facts.settings;
-  return new SubmittedMessage(message, { identity, hostname, now: parts.clock.now() });
+/**
+ * What somebody submits is completed, and names nobody but its sender where the sender is bound; what another
+ * relay hands over is not touched (RFC 6409 §8).
+ */
+function checked(
+  { client, facts, parts }: Session,
+  { reversePath, ground }: Transaction,
+  message: IncomingMessage,
+): IncomingMessage {
+  const { hostname, policy } = facts.settings;
+  const { role } = client;
+  const identity = client.identity ?? policy.binding?.({ client, reversePath }, ground);
+  const isSubmission = role === 'submission' || role === 'submissions' || client.identity !== undefined;
+  if (!isSubmission && identity === undefined) return message;
+  const now = parts.clock.now();
+  return new SubmittedMessage(message, { identity, hostname, now, keepsHeader: !isSubmission });
 }
 
 /** The end of data, or of a chunk, has come. */

@@ -79,7 +79,13 @@ function readBinary(octets: Buffer): ProxyHeader {
       const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(16 + 2 * i).toString(16));
       const address = canonicalIp(groups.join(':'));
       if (address === undefined) return invalid;
-      return { kind: 'client', address, port: octets.readUInt16BE(48), ...endedTls(octets.subarray(52, total)), octets: total };
+      return {
+        kind: 'client',
+        address,
+        port: octets.readUInt16BE(48),
+        ...endedTls(octets.subarray(52, total)),
+        octets: total,
+      };
     }
     default:
       // UNSPEC, UDP, unix: nothing that could be a mail client's address.

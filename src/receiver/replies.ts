@@ -15,6 +15,7 @@ export const replies = {
   notImplemented: reply(502, '5.1', 'command not implemented'),
   unknown: reply(500, '5.1', 'command not recognised'),
   foreign: reply(554, '5.1', 'this is a mail server'),
+  bareInHeader: reply(550, '5.2', 'bare CR, bare LF or NUL in the header; lines end with CRLF'),
   lineTooLong: reply(500, '5.6', 'line too long'),
   bareLineEnd: reply(500, '5.2', 'lines end with CRLF'),
   invalidLine: reply(500, '5.2', 'a line is text in UTF-8'),

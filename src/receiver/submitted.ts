@@ -1,4 +1,3 @@
-import { addressParser } from 'postal-mime';
 import {
   type Address,
   type Envelope,
@@ -6,13 +5,13 @@ import {
   type HeaderField,
   headerEnd,
   headerFields,
-  matchesPath,
   parseMailbox,
   type Reply,
   reply,
-  unfold,
 } from '../mail/index.ts';
-import type { Identity, IncomingMessage } from './ask.ts';
+import type { IncomingMessage, SenderBinding } from './ask.ts';
+import { authorsOf, notYours, refuseAuthors, refuseMboxLine } from './author.ts';
+import { replies } from './replies.ts';
 
 /** More header than this is no letter of a person. */
 const maxHeaderOctets = 256 * 1024;
@@ -20,16 +19,16 @@ const maxHeaderOctets = 256 * 1024;
 const maxAuthorOctets = 8 * 1024;
 const headerTooBig = reply(552, '3.4', 'header too big');
 const fromTooBig = reply(552, '3.4', 'From or Sender field too long');
-const oneFrom = reply(554, '6.0', 'a message has one From field with an address');
-const notYours = reply(550, '7.1', 'that From address is not yours');
 const emptyLine = Buffer.from('\r\n');
 
 /** What is known of a message that somebody submits. */
 export interface Submission {
-  readonly identity: Identity | undefined;
+  readonly identity: SenderBinding | undefined;
   /** Our own name, for a Message-ID. */
   readonly hostname: string;
   readonly now: number;
+  /** It is only looked at: what passes stays as it is. */
+  readonly keepsHeader?: boolean;
 }
 
 /**
@@ -108,6 +107,7 @@ export class SubmittedMessage implements IncomingMessage {
       this.#refuse(header);
       return undefined;
     }
+    if (this.#submission.keepsHeader) return this.#message.write(all);
     // A header that ends the message without an empty line, or is none at all, gets its end here.
     const rest = end < all.length ? all.subarray(end) : emptyLine;
     this.#growth = header.length + rest.length - all.length;
@@ -115,72 +115,60 @@ export class SubmittedMessage implements IncomingMessage {
   }
 }
 
+const authorFields = ['from', 'sender', 'resent-from', 'resent-sender'];
 /** The fields that are completed, checked or taken out, in lower case; the others pass unread. */
-const looksAt = new Set(['from', 'sender', 'message-id', 'date', 'bcc', 'resent-bcc']);
+const looksAt = new Set([...authorFields, 'message-id', 'date', 'bcc', 'resent-bcc']);
 
 /** The header as it goes on, or why it does not. */
 export function rewriteHeader(octets: Buffer, submission: Submission, id: string): Buffer | Reply {
+  const { identity, hostname, now, keepsHeader } = submission;
   const fields = [...headerFields(octets, (name) => looksAt.has(name.toLowerCase()))];
   const byName = Map.groupBy(fields, ({ name }) => name.toLowerCase());
-  const named = (name: string) => byName.get(name) ?? [];
-  const [from, second] = named('from');
-  const persons = [...named('from'), ...named('sender')];
-  if (persons.some(({ value }) => value.length > maxAuthorOctets)) return fromTooBig;
-  const authors = from === undefined ? [] : addressesOf(from);
-  if (from === undefined || second !== undefined || authors === undefined || authors.length === 0)
-    return oneFrom;
-  const { identity, hostname, now } = submission;
-  if (identity !== undefined && !authors.every((author) => maySendAs(identity, author))) return notYours;
+  const named = (...names: string[]) => names.flatMap((name) => byName.get(name) ?? []);
+  if (named(...authorFields).some(({ value }) => value.length > maxAuthorOctets)) return fromTooBig;
+  const from = named('from');
+  const refusal = identity && refuseHeader(octets, named('from', 'resent-from', 'resent-sender'), identity);
+  if (refusal !== undefined) return refusal;
+  const senders = named('sender');
+  // Where nothing is completed a message without an author is let pass: it names nobody else.
+  if (keepsHeader && from.length === 0 && senders.length === 0) return octets;
+  const authors = keepsHeader && from.length === 0 ? [] : authorsOf(from);
+  if ('code' in authors) return authors;
+  const isSenderKept = senders.length === 0 || identity === undefined || isOwnSender(senders, identity);
+  if (keepsHeader) return isSenderKept ? octets : notYours;
   const added: string[] = [];
   if (named('message-id').length === 0) added.push(`Message-ID: <${id}@${hostname}>\r\n`);
   if (named('date').length === 0) added.push(`Date: ${formatDate(now)}\r\n`);
-  const sender = senderOf(named('sender'), authors, identity);
-  if (sender !== undefined) added.push(`Sender: ${sender}\r\n`);
-  const isDropped = ({ name }: HeaderField) => {
-    const lower = name.toLowerCase();
-    return lower === 'bcc' || lower === 'resent-bcc' || (lower === 'sender' && sender !== undefined);
-  };
-  const kept = without(octets, fields.filter(isDropped));
-  return Buffer.concat([Buffer.from(added.join(''), 'utf8'), kept]);
-}
-
-/** The Sender that has to be written; `undefined` when the one that is there, or none, is right. */
-function senderOf(
-  fields: readonly HeaderField[],
-  authors: readonly Address[],
-  identity: Identity | undefined,
-): string | undefined {
-  if (identity === undefined) return undefined;
-  const own = parseMailbox(identity.name, { smtputf8: true });
-  const [only, other] = fields;
-  if (only !== undefined && other === undefined) {
-    const [sender, more] = addressesOf(only) ?? [];
-    if (sender !== undefined && more === undefined && maySendAs(identity, sender)) return undefined;
-  }
+  const own = identity && parseMailbox(identity.name, { smtputf8: true });
+  const isAuthor = authors.length === 1 && authors.some((author) => own !== undefined && isSame(author, own));
   // A login that is no address cannot be a Sender (RFC 6409 §8.1: it must be one that works).
-  if (own === undefined) return undefined;
-  const isAuthor = authors.some((author) => isSame(author, own));
-  return isAuthor && authors.length === 1 && fields.length === 0 ? undefined : own.text;
+  const needsSender = senders.length === 0 ? !isAuthor : !isSenderKept;
+  if (needsSender && own !== undefined) added.push(`Sender: ${own.text}\r\n`);
+  const dropped = named('bcc', 'resent-bcc', ...(isSenderKept ? [] : ['sender']));
+  dropped.sort((a, b) => a.start - b.start);
+  return Buffer.concat([Buffer.from(added.join(''), 'utf8'), without(octets, dropped)]);
 }
 
-function maySendAs({ senders }: Identity, address: Address): boolean {
-  return senders.some((pattern) => matchesPath(pattern, address));
+/** Why the header may not go on for somebody who is known by name. */
+function refuseHeader(
+  octets: Buffer,
+  fields: readonly HeaderField[],
+  { senders }: SenderBinding,
+): Reply | undefined {
+  const text = octets.toString('latin1');
+  // Possible with BINARYMIME only: whoever ends lines there reads other fields than we do.
+  if (/\r(?!\n)|(?<!\r)\n|\0/.test(text)) return replies.bareInHeader;
+  return refuseAuthors(fields, senders) ?? refuseMboxLine(text, senders);
+}
+
+/** Whether the Sender that is there names the one who sends, and nobody else. */
+function isOwnSender(fields: readonly HeaderField[], { senders }: SenderBinding): boolean {
+  const only = authorsOf(fields);
+  return !('code' in only) && only.length === 1 && refuseAuthors(fields, senders) === undefined;
 }
 
 function isSame(a: Address, b: Address): boolean {
   return a.domain === b.domain && a.localPart.toLowerCase() === b.localPart.toLowerCase();
-}
-
-/** The addresses of a field, groups opened; `undefined` when one of them cannot be told. */
-function addressesOf(field: HeaderField): Address[] | undefined {
-  const text = Buffer.from(unfold(field.value), 'latin1').toString('utf8');
-  const found: Address[] = [];
-  for (const { address = '' } of addressParser(text, { flatten: true })) {
-    const parsed = parseMailbox(address, { smtputf8: true });
-    if (parsed === undefined) return undefined;
-    found.push(parsed);
-  }
-  return found;
 }
 
 function without(octets: Buffer, fields: readonly HeaderField[]): Buffer {

@@ -38,6 +38,11 @@ export class Transaction {
     return this.#namedCount;
   }
 
+  /** The ground of the grants; `recipient` when all of them are ours. */
+  get ground(): Ground {
+    return this.#ground;
+  }
+
   /** Adds a granted recipient; one that is named twice is kept once. */
   add(named: Address, grant: Decision & { readonly kind: 'grant' }, parameters: RcptParameters): void {
     this.#named = named;
