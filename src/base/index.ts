@@ -15,6 +15,7 @@ export { nearest } from './nearest.ts';
 export { type OwnNetworkSource, readOwnNetwork, type SharedAddress } from './own-network.ts';
 export { Places } from './places.ts';
 export { Reclaimer } from './reclaim.ts';
+export { type Redactor, redactor, type Secrets } from './redact.ts';
 export { type SelfSigned, selfSigned } from './self-signed.ts';
 export { Slices, type SlicesOptions, sliceOctets } from './slices.ts';
 export { packageVersion } from './version.ts';

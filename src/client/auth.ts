@@ -1,3 +1,4 @@
+import type { Secrets } from '../base/index.ts';
 import { type Reply, replyClass } from '../mail/index.ts';
 import { ClientError } from './client-error.ts';
 import type { ClientCredentials } from './options.ts';
@@ -21,7 +22,8 @@ export interface AuthOptions {
 /**
  * Carries out AUTH and gives the last reply: PLAIN, or LOGIN where only that is offered, with a password;
  * OAUTHBEARER or XOAUTH2 with a token. It is for the caller to see that TLS is on. Throws `auth-unavailable`
- * when no mechanism fits. What is sent never reaches a log.
+ * when no mechanism fits. What is sent is taken out of whatever the server says from then on, and never reaches
+ * a log.
  */
 export async function authenticate(
   wire: Wire,
@@ -30,10 +32,22 @@ export async function authenticate(
 ): Promise<Reply | undefined> {
   const { credentials, wait } = options;
   const offered = mechanisms.map((name) => name.toUpperCase());
+  wire.conceal(secretsOf(options));
   if ('token' in credentials) return bearer(wire, offered, { ...options, credentials });
   if (offered.includes('PLAIN')) return plain(wire, credentials, wait);
   if (offered.includes('LOGIN')) return login(wire, credentials, wait);
   throw unavailable('the server offers neither AUTH PLAIN nor AUTH LOGIN');
+}
+
+/** Everything that an exchange may send. */
+function secretsOf(options: AuthOptions): Secrets {
+  const { credentials } = options;
+  if ('token' in credentials) {
+    const responses = [oauthBearer({ ...options, credentials }), xoauth2(credentials)];
+    return { plain: [credentials.token], encoded: responses.map(encode) };
+  }
+  const { user, password } = credentials;
+  return { plain: [password], encoded: [encode(plainResponse(user, password)), encode(password)] };
 }
 
 function unavailable(message: string): ClientError {
@@ -46,7 +60,11 @@ async function plain(
   { user, password }: PasswordCredentials,
   wait: Wait,
 ): Promise<Reply | undefined> {
-  return begin(wire, { mechanism: 'PLAIN', response: encode(`\0${user}\0${password}`), wait });
+  return begin(wire, { mechanism: 'PLAIN', response: encode(plainResponse(user, password)), wait });
+}
+
+function plainResponse(user: string, password: string): string {
+  return `\0${user}\0${password}`;
 }
 
 async function login(

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
-import type { Clock } from '../base/index.ts';
+import { type Clock, type Redactor, redactor, type Secrets } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 import { ReplyReader } from '../smtp/index.ts';
 import { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
@@ -56,6 +56,7 @@ export class Wire {
   #replies: Reply[] = [];
   #settle: ((replies: readonly Reply[]) => void) | undefined;
   #resume: (() => void) | undefined;
+  #redactor: Redactor | undefined;
 
   /** `stream` may still be connecting. */
   constructor(stream: Duplex, clock: Clock) {
@@ -131,6 +132,11 @@ export class Wire {
 
   uncork(): void {
     this.#stream.uncork();
+  }
+
+  /** From now on no reply has any of these: a server may say again what it was told, and replies are kept. */
+  conceal(secrets: Secrets): void {
+    this.#redactor = redactor(secrets);
   }
 
   /** Begins a phase in which no reply is owed yet. */
@@ -294,7 +300,7 @@ export class Wire {
         );
         return;
       }
-      this.#onReply(found);
+      this.#onReply(this.#redactor === undefined ? found : withoutSecrets(found, this.#redactor));
     }
     if (this.#wait !== undefined && this.#replies.length > before) this.#progress(this.#wait);
   }
@@ -335,6 +341,10 @@ export class Wire {
     this.#signals.clear();
     this.#answer();
   }
+}
+
+function withoutSecrets(reply: Reply, { redact, quick }: Redactor): Reply {
+  return { ...reply, lines: reply.lines.map(reply.code < 400 ? quick : redact) };
 }
 
 /** What an error of the stream means in the phase it came in. */

@@ -119,6 +119,15 @@ test('a refresh token that is refused is said in the words of the endpoint, with
   assert.ok(!JSON.stringify(s.log.lines).includes('hush'));
 });
 
+test('an endpoint that says the secrets again in another form does not bring them into the log', async (t) => {
+  const file = await secretFile(t, 'refresh-me+please\n');
+  const told = 'client_secret=hush refresh_token=refresh-me%2Bplease cmVmcmVzaC1tZStwbGVhc2U=';
+  const answer = { status: 400, body: { error: 'invalid_grant', error_description: told } };
+  const s = source([answer], { grant: 'refresh-token', refreshTokenFile: file });
+  await assert.rejects(s.token.current(never), /400: invalid_grant: client_secret=\*\*\* /);
+  assert.doesNotMatch(JSON.stringify(s.log.lines), /hush|refresh-me|cmVmcmVz/);
+});
+
 test('a new refresh token is written back for the relay alone, and used from then on', async (t) => {
   const file = await secretFile(t, 'r1\n');
   const answers = [good('t1', { refresh_token: 'r2' }), good('t2')];

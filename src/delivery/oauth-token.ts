@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../base/index.ts';
+import { type Clock, type Log, redactor } from '../base/index.ts';
 import type { OauthOptions } from './options.ts';
 import { RefreshToken } from './refresh-token.ts';
 import { askForToken, type TokenAnswer } from './token-endpoint.ts';
@@ -194,11 +194,10 @@ export class OauthToken {
   }
 
   #redact(text: string): string {
-    let clean = text.replace(/[\s\p{C}]+/gu, ' ').trim();
-    for (const secret of [this.#options.clientSecret, this.#refresh?.value]) {
-      if (secret !== undefined && secret !== '') clean = clean.replaceAll(secret, '***');
-    }
-    return clean.slice(0, 300).toWellFormed();
+    const clean = text.replace(/[\s\p{C}]+/gu, ' ').trim();
+    const plain = [this.#options.clientSecret, this.#refresh?.value, this.#token?.value];
+    const { redact } = redactor({ plain: plain.flatMap((secret) => secret ?? []) });
+    return redact(clean.slice(0, 1000)).slice(0, 300).toWellFormed();
   }
 }
 

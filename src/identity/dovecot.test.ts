@@ -188,3 +188,30 @@ test('lines are parsed whatever they are, and what is escaped comes back', () =>
     }),
   );
 });
+
+test('a reason of Dovecot that quotes the password or the token does not bring it into the log', async (t) => {
+  const { dovecot } = await fake(t, (line) => {
+    const response = /resp=(\S*)/.exec(line)?.[1] ?? '';
+    const plain = Buffer.from(response, 'base64')
+      .toString()
+      .replace(/\p{Cc}/gu, ' ');
+    return `FAIL\t${idOf(line)}\tuser=anna\treason=cannot look up ${plain} or ${response}\n`;
+  });
+  const step = await dovecot.check({
+    mechanism: 'PLAIN',
+    name: 'anna',
+    password: 'open sesame',
+    client: client(),
+  });
+  assert.ok(step.kind === 'failure');
+  assert.match(step.because, /^Dovecot: cannot look up {2}anna \*\*\* or \*\*\*$/);
+  const token = 'ya29.a0AfH6SMBx-of-anna';
+  const first = Buffer.from(`user=anna\x01auth=Bearer ${token}\x01\x01`);
+  const exchange = dovecot.passThrough('XOAUTH2')(
+    { client: client(), throttle: { enter: async () => 'go', failed: () => {} } } as never,
+    first,
+  );
+  const { value } = await exchange.next();
+  assert.doesNotMatch(JSON.stringify(value), /AfH6SMBx|dXNlcj1hbm5h/);
+  assert.match(JSON.stringify(value), /Bearer \*\*\*/);
+});

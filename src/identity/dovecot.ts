@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import type { Clock, Log } from '../base/index.ts';
+import { type Clock, type Log, redactor, type Secrets } from '../base/index.ts';
 import { parsePattern } from '../mail/index.ts';
 import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
 import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
@@ -47,7 +47,10 @@ export class Dovecot implements Disposable {
   async check({ mechanism, name, password, client }: Credentials): Promise<SaslStep> {
     const response = Buffer.from(`\0${name}\0${password}`, 'utf8');
     const answer = await this.#begin('PLAIN', response, client);
-    return this.#judge(mechanism, answer === 'unavailable' ? answer : answer.first);
+    return this.#judge(mechanism, answer === 'unavailable' ? answer : answer.first, {
+      plain: [password],
+      encoded: [response.toString('base64')],
+    });
   }
 
   /** A mechanism that Dovecot itself carries out. */
@@ -56,14 +59,16 @@ export class Dovecot implements Disposable {
     return async function* exchange({ client, throttle }, first) {
       const attempter = { address: client.address };
       if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
-      const begun = await dovecot.#begin(mechanism, first ?? (yield nothing), client);
+      const said: Buffer[] = [first ?? (yield nothing)];
+      const begun = await dovecot.#begin(mechanism, said[0] ?? nothing, client);
       if (begun === 'unavailable') return notNow('Dovecot cannot be asked');
       let answer: Answer = begun.first;
       while (answer !== 'unavailable' && answer.kind === 'continue') {
         const response: Buffer = yield answer.challenge;
+        said.push(response);
         answer = await begun.connection.ask(answer.id, `CONT\t${answer.id}\t${response.toString('base64')}`);
       }
-      const step = dovecot.#judge(mechanism, answer);
+      const step = dovecot.#judge(mechanism, answer, secretsIn(said));
       if (step.kind === 'failure' && step.reply.code === 535) throttle.failed(attempter);
       return step;
     };
@@ -107,7 +112,8 @@ export class Dovecot implements Disposable {
     }
   }
 
-  #judge(mechanism: string, answer: Answer): SaslStep {
+  /** `secrets` are what it was told: a reason may quote them, and goes to the log. */
+  #judge(mechanism: string, answer: Answer, secrets: Secrets): SaslStep {
     if (answer === 'unavailable') return notNow('Dovecot does not answer');
     switch (answer.kind) {
       case 'ok': {
@@ -118,8 +124,9 @@ export class Dovecot implements Disposable {
       }
       case 'fail': {
         const { fields } = answer;
-        const because = fields.get('reason') ?? fields.get('code') ?? 'refused';
-        return fields.has('temp') ? notNow(`Dovecot: ${because}`) : wrong(`Dovecot: ${because}`);
+        const reason = fields.get('reason') ?? fields.get('code') ?? 'refused';
+        const because = `Dovecot: ${redactor(secrets).redact(reason.slice(0, 1000))}`;
+        return fields.has('temp') ? notNow(because) : wrong(because);
       }
       case 'continue':
         return notNow('Dovecot asks for more than was said');
@@ -143,6 +150,15 @@ export class Dovecot implements Disposable {
   [Symbol.dispose](): void {
     this.#connection?.end('closed');
   }
+}
+
+/** What the responses of an exchange hold that is nobody's business: they themselves, and a token in them. */
+function secretsIn(responses: readonly Buffer[]): Secrets {
+  const tokens = responses.flatMap((response) => /Bearer (\S+)/i.exec(response.toString())?.[1] ?? []);
+  return {
+    plain: tokens,
+    encoded: responses.map((each) => each.toString('base64')).filter(({ length }) => length > 0),
+  };
 }
 
 /** One connection and the answers that are waited for on it. */

@@ -262,6 +262,14 @@ test('what was said before STLS counts no more', async (t) => {
   secured.destroy();
 });
 
+test('a server behind that says the password again does not bring it into the log', async (t) => {
+  const answer: Answer = (line) => (line.startsWith('PASS') ? `what is ${line}?` : usual(line));
+  const { port, log } = await bench(t, { answer });
+  await say(port, 'USER anna', 'PASS my-long-secret', 'QUIT');
+  assert.ok(log.lines.some(({ event }) => event === 'pop3-upstream-failed'));
+  assert.doesNotMatch(JSON.stringify(log.lines), /long-secret/);
+});
+
 test('the server behind may be spoken to by STLS or TLS, and is checked where that is asked for', async (t) => {
   for (const tls of ['stls', 'implicit'] as const) {
     const isServerSecure = tls === 'implicit';

@@ -79,7 +79,8 @@ export class UpstreamSession {
     const answer = await this.#line();
     if (this.#lines.pending > 0 && !isOk(answer)) throw this.#broken('it answered more than it was asked');
     if (!/^(?:\+OK|-ERR)(?: |$)|^\+ |^\+$/.test(answer))
-      throw this.#broken(`it answered ${answer.slice(0, 80)}`);
+      // It is not quoted: it may hold the password that the server was told.
+      throw this.#broken('it gave what is no answer of POP3');
     return answer;
   }
 
