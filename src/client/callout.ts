@@ -3,7 +3,7 @@ import { ClientError } from './client-error.ts';
 import { formatRcpt } from './command.ts';
 import type { Peer } from './peer.ts';
 import { hasWideAddress, unmetAddress } from './requirements.ts';
-import { tooManyRecipients } from './transaction.ts';
+import { rcptReply } from './transaction.ts';
 
 /** What a callout asks. */
 export interface Callout {
@@ -34,7 +34,7 @@ export async function verifyRecipient(peer: Peer, callout: Callout): Promise<Rep
     peer.wire.fail('protocol', `the server answered with ${decisive.code}`, { phase: 'rcpt' });
     throw noReply(peer);
   }
-  return decisive.code === 552 ? tooManyRecipients(decisive) : decisive;
+  return isYes(toMail) ? rcptReply(decisive, 0) : decisive;
 }
 
 /** The replies that came. */

@@ -366,6 +366,26 @@ test('a callout asks and resets, pipelined where that is offered', async () => {
   }
 });
 
+test('a callout hears 552 as it was said, except where it is of too many recipients', async () => {
+  for (const [said, heard] of [
+    ['552 5.2.2 full', '552 5.2.2 full'],
+    ['552 full', '552 full'],
+    ['552 5.5.3 too many', '452 4.5.3 too many'],
+  ] as const) {
+    const script = `${offering()}
+      C: MAIL FROM:<>
+      S: 250 ok
+      C: RCPT TO:<b@example.net>
+      S: ${said}
+      C: RSET
+      S: 250 ok${quit}`;
+    await play(script, async (session) => {
+      const answer = await session.verify(null, { address: testAddress('b@example.net') });
+      assert.equal(formatReplyText(answer), heard);
+    });
+  }
+});
+
 test('a callout whose server breaks off rejects with a ClientError', async () => {
   for (const last of ['END', 'S: 354 what\nWAIT']) {
     await using server = await fakeServer(`${offering()}

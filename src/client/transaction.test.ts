@@ -125,12 +125,57 @@ const cases: readonly Case[] = [
     outcome: 'complete / 550 no / 451 not now',
   },
   {
-    name: '552 to RCPT counts as 452',
+    name: '552 to RCPT with the status of too many recipients counts as 452',
     script: `${offering()}
       C: MAIL FROM:<a@example.org>
       S: 250 ok
       C: RCPT TO:<b@example.net>
       S: 552 5.5.3 too many${quit}`,
+    outcome: 'complete / 452 4.5.3 too many',
+  },
+  {
+    name: '552 to RCPT that says that a mailbox is full is for good',
+    script: `${offering('PIPELINING')}
+      C: MAIL FROM:<a@example.org>
+      C: RCPT TO:<b@example.net>
+      C: RCPT TO:<c@example.net>
+      C: DATA
+      S: 250 ok
+      S: 250 ok
+      S: 552 5.2.2 mailbox full
+      S: 354 go
+      C.
+      S: 250 queued${quit}`,
+    message: testMessage('x\r\n', two),
+    outcome: 'complete / 250 queued / 552 5.2.2 mailbox full',
+  },
+  {
+    name: '552 to RCPT without a status counts as 452 behind recipients that were accepted, and not before',
+    script: `${offering()}
+      C: MAIL FROM:<a@example.org>
+      S: 250 ok
+      C: RCPT TO:<b@example.net>
+      S: 552 mailbox full
+      C: RCPT TO:<c@example.net>
+      S: 250 ok
+      C: RCPT TO:<d@example.net>
+      S: 552 no more
+      C: RCPT TO:<e@example.net>
+      S: 552 5.0.0 no more
+      C: DATA
+      S: 354 go
+      C.
+      S: 250 queued${quit}`,
+    message: testMessage('x\r\n', [...two, 'd@example.net', 'e@example.net']),
+    outcome: 'complete / 552 mailbox full / 250 queued / 452 no more / 452 4.0.0 no more',
+  },
+  {
+    name: '552 to RCPT with a status of the other class is transient',
+    script: `${offering()}
+      C: MAIL FROM:<a@example.org>
+      S: 250 ok
+      C: RCPT TO:<b@example.net>
+      S: 552 4.5.3 too many${quit}`,
     outcome: 'complete / 452 4.5.3 too many',
   },
   {

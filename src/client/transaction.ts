@@ -185,7 +185,7 @@ export class Transaction {
 
   #onRcpt(index: number, value: Reply | undefined): void {
     if (value === undefined || this.#isOdd(value, 2, 'rcpt')) return;
-    this.#rcpts[index] = value.code === 552 ? tooManyRecipients(value) : value;
+    this.#rcpts[index] = rcptReply(value, this.#accepted.length);
     if (isPositive(value)) this.#accepted.push(index);
   }
 
@@ -244,9 +244,19 @@ export class Transaction {
   }
 }
 
-/** 552 to RCPT is an old way to say 452 (RFC 5321 §4.5.3.1.10): the recipient is to be tried again. */
-export function tooManyRecipients(value: Reply): Reply {
-  return { ...value, code: 452 };
+/**
+ * A reply to RCPT as it is meant. 552 is an old way to say 452, "too many recipients" (RFC 5321 §4.5.3.1.10),
+ * and as often says for good that a mailbox is full. The enhanced status tells which; without one, 552 after
+ * recipients of this transaction that were `accepted` may be the former, and the next transaction, in which
+ * this recipient is the first, finds out.
+ */
+export function rcptReply(value: Reply, accepted: number): Reply {
+  if (value.code !== 552) return value;
+  if (value.detail === '5.3') return { ...value, code: 452 };
+  if (value.detail !== undefined && value.detail !== '0.0') return value;
+  // A status of another class than the code is none, but says that the server does not mean it for good.
+  const isTransient = /^4\.\d/.test(value.lines[0] ?? '');
+  return accepted > 0 || isTransient ? { ...value, code: 452 } : value;
 }
 
 /** Stands for a reply that never came. */

@@ -75,6 +75,22 @@ test('recipients go in transactions of the limit, or of what the server takes', 
   assert.ok(fates(result).every((fate) => fate.startsWith('delivered')));
 });
 
+test('more recipients than 100 in a transaction, where that is configured and the server does not say fewer', async (t) => {
+  const sink = await sinkFor(t);
+  const few = await sinkFor(t, { keywords: ['PIPELINING', 'LIMITS RCPTMAX=120'] });
+  const routes = [
+    { to: 'few.test', via: `smtp://127.0.0.1:${few.port}` },
+    { via: `smtp://127.0.0.1:${sink.port}` },
+  ];
+  const b = await bench(t, { routes, limits: { recipients: 200 } });
+  const many = (domain: string) => Array.from({ length: 250 }, (_, i) => `r${i}@${domain}`);
+  await b.send(many('dest.test'));
+  await b.send(many('few.test'));
+  const sizes = (messages: typeof sink.messages) => messages.map(({ rcpts }) => rcpts.length);
+  assert.deepEqual(sizes(sink.messages), [200, 50]);
+  assert.deepEqual(sizes(few.messages), [120, 120, 10]);
+});
+
 test('after 452 the remaining recipients follow in the same session', async (t) => {
   const sink = await sinkFor(t, {
     answer: (command, { accepted }) =>
@@ -88,6 +104,36 @@ test('after 452 the remaining recipients follow in the same session', async (t) 
     [['1@d.test', '2@d.test'], ['3@d.test', '4@d.test'], ['5@d.test']],
   );
   assert.equal(sink.sessions, 1);
+});
+
+test('a full mailbox that is told by 552 is for good at once, by SMTP and LMTP, with a status or without', async (t) => {
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    for (const full of ['552 5.2.2 mailbox full', '552 mailbox full']) {
+      const sink = await sinkFor(t, {
+        protocol,
+        answer: (command) =>
+          command.startsWith('RCPT TO:<full') || command.startsWith('. <full') ? full : undefined,
+      });
+      const b = await bench(t, { routes: [{ via: `${protocol}://127.0.0.1:${sink.port}` }] });
+      const result = await b.send(['a@dest.test', 'full@dest.test', 'full2@dest.test']);
+      const said = full.startsWith('552 5') ? 'failed 552 2.2' : 'failed 552';
+      assert.deepEqual(fates(result), ['delivered 250 0.0', said, said]);
+      // Without a status it was asked again, as the first of its transaction, and nobody got a second copy.
+      assert.equal(sink.messages.length, 1);
+    }
+  }
+});
+
+test('552 for too many recipients sends the others in the next transaction', async (t) => {
+  for (const many of ['552 5.5.3 too many', '552 too many']) {
+    const sink = await sinkFor(t, {
+      answer: (command, { accepted }) => (command.startsWith('RCPT') && accepted >= 2 ? many : undefined),
+    });
+    const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+    const result = await b.send(['1@d.test', '2@d.test', '3@d.test', '4@d.test', '5@d.test']);
+    assert.ok(fates(result).every((fate) => fate === 'delivered 250 0.0'));
+    assert.equal(sink.messages.length, 3);
+  }
 });
 
 test('452 to everybody is not asked again at once', async (t) => {

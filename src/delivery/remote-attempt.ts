@@ -246,7 +246,10 @@ class RemoteAttempt {
     isKept: boolean,
   ): Promise<SessionOutcome> {
     const { session } = host;
-    const max = Math.min(this.#parts.limits.recipients, session.capabilities.limits?.rcptMax ?? 100);
+    const max = Math.min(
+      this.#parts.limits.recipients,
+      session.capabilities.limits?.rcptMax ?? Number.POSITIVE_INFINITY,
+    );
     const left: number[] = [];
     let queue = recipients;
     this.#message.begin();
