@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from './ip.ts';
+import { canonicalIp, IpSet, isLoopback, parseCidr } from './ip.ts';
+import { isPrivate } from './special-addresses.ts';
 
 describe('addresses of the Internet', () => {
   it('has one spelling for each address', () => {
@@ -11,6 +12,9 @@ describe('addresses of the Internet', () => {
       ['::ffff:192.0.2.1', '192.0.2.1'],
       ['::ffff:c000:0201', '192.0.2.1'],
       ['fe80::1%eth0', 'fe80::1'],
+      ['[FE80::1%25eth0]', 'fe80::1'],
+      ['192.0.2.1%eth0', undefined],
+      ['192.0.2.01', undefined],
       ['192.0.2.256', undefined],
       ['example.org', undefined],
       ['', undefined],
@@ -32,6 +36,14 @@ describe('addresses of the Internet', () => {
       ),
       [true, false, true, false, true, false, false],
     );
+  });
+
+  it('finds no IPv4 address in an IPv6 network, as a mapped one would be', () => {
+    for (const text of ['::/0', '::/16', '::/64']) {
+      const set = new IpSet([parseCidr(text) ?? { address: '', prefix: 0, family: 'ipv6' }]);
+      assert.equal(set.has('8.8.8.8'), false, text);
+      assert.equal(set.has('::8'), true, text);
+    }
   });
 
   it('treats a mapped IPv4 network as the IPv4 network it is', () => {

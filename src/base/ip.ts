@@ -1,18 +1,16 @@
 import { BlockList, isIP } from 'node:net';
 
 /**
- * An IP address as text in one canonical spelling: dotted IPv4, lower-case compressed IPv6, and an
- * IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) as the IPv4 address it is. `undefined` when it is none.
+ * An IP address as text in one canonical spelling: dotted IPv4, lower-case compressed IPv6 without its zone (`%eth0`),
+ * and an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) as the IPv4 address it is. `undefined` when it is none.
  */
 export function canonicalIp(text: string): string | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
-  const zone = bare.indexOf('%');
-  const address = zone < 0 ? bare : bare.slice(0, zone);
-  switch (isIP(address)) {
+  switch (isIP(bare)) {
     case 4:
-      return address;
+      return bare;
     case 6:
-      return canonicalIpv6(address);
+      return canonicalIpv6(bare.split('%', 1)[0] ?? '');
     default:
       return undefined;
   }
@@ -53,7 +51,8 @@ export function parseCidr(text: string): Cidr | undefined {
 
 /** A set of networks. `has` takes canonical addresses. */
 export class IpSet {
-  readonly #blocks = new BlockList();
+  /** One for each family: a list of both would find every IPv4 address in `::/64`, as a mapped one. */
+  readonly #blocks = { ipv4: new BlockList(), ipv6: new BlockList() };
   readonly #exact = new Set<string>();
   readonly #memo = new Map<string, boolean>();
   readonly isEmpty: boolean;
@@ -62,7 +61,7 @@ export class IpSet {
     this.isEmpty = networks.length === 0;
     for (const { address, prefix, family } of networks) {
       if (prefix === (family === 'ipv4' ? 32 : 128)) this.#exact.add(address);
-      else this.#blocks.addSubnet(address, prefix, family);
+      else this.#blocks[family].addSubnet(address, prefix, family);
     }
   }
 
@@ -71,8 +70,8 @@ export class IpSet {
     if (this.#exact.has(address)) return true;
     const known = this.#memo.get(address);
     if (known !== undefined) return known;
-    const version = isIP(address);
-    const answer = version !== 0 && this.#blocks.check(address, version === 4 ? 'ipv4' : 'ipv6');
+    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
+    const answer = isIP(address) !== 0 && this.#blocks[family].check(address, family);
     if (this.#memo.size >= 1024) this.#memo.clear();
     this.#memo.set(address, answer);
     return answer;
@@ -89,38 +88,29 @@ export function isLoopback(address: string): boolean {
   return loopback.has(address);
 }
 
-const special = new IpSet(
-  [
-    '0.0.0.0/8',
-    '10.0.0.0/8',
-    '100.64.0.0/10',
-    '127.0.0.0/8',
-    '169.254.0.0/16',
-    '172.16.0.0/12',
-    '192.0.0.0/24',
-    '192.168.0.0/16',
-    '198.18.0.0/15',
-    '224.0.0.0/3',
-    '::/127',
-    'fc00::/7',
-    'fe80::/10',
-    'ff00::/8',
-  ].flatMap((text) => parseCidr(text) ?? []),
-);
+/** The 4 or 16 octets of a canonical address; `undefined` for anything else. */
+export function octetsOf(address: string): Uint8Array | undefined {
+  if (!address.includes(':'))
+    return isIP(address) === 4 ? Uint8Array.from(address.split('.'), Number) : undefined;
+  if (isIP(address) !== 6) return undefined;
+  return Uint8Array.from(groupsOf(address).flatMap((group) => [group >> 8, group & 0xff]));
+}
 
-/** True for loopback, private, link-local, shared, multicast and reserved addresses (RFC 6890). */
-export function isPrivate(address: string): boolean {
-  return special.has(address);
+/** The eight numbers of a canonical IPv6 address. */
+function groupsOf(address: string): readonly number[] {
+  const [head = '', tail] = address.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === undefined || tail === '' ? [] : tail.split(':');
+  const gap = new Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
+  return [...front, ...gap, ...back].map((group) => Number.parseInt(group, 16));
 }
 
 /** A canonical IPv4 address as it is; of an IPv6 address its /64. */
 export function blockOf(address: string): string {
   if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const gap = tail === undefined ? 0 : 8 - front.length - back.length;
-  const groups = [...front, ...new Array<string>(Math.max(0, gap)).fill('0'), ...back];
-  const block = groups.slice(0, 4).join(':');
+  const block = groupsOf(address)
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':');
   return `${canonicalIp(`${block}::`) ?? block}/64`;
 }

@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { canonicalIp } from '../base/index.ts';
+import { canonicalIp, parseCidr } from '../base/index.ts';
 import { type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 import { classicCases, noteOptOut, noteTest, permission, readRecord, unionCases } from '../probe/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
@@ -69,8 +69,7 @@ and not seen to arrive), 77 when a test is not allowed: no --authorised, opted o
 };
 
 async function optedOut(record: string, network: string, io: Io): Promise<ExitCode> {
-  if (canonicalIp(network.replace(/\/\d+$/, '')) === undefined)
-    throw usage(probe, `not a network: "${network}"`);
+  if (parseCidr(network) === undefined) throw usage(probe, `not a network: "${network}"`);
   await noteOptOut(record, network);
   await io.out(`${network} will not be tested any more\n`);
   return exitCode.ok;

@@ -126,7 +126,31 @@ test('what asks for nothing of a later feature is taken', () => {
 });
 
 test('networks of everybody are an open relay, however they are written', () => {
-  for (const network of ['0.0.0.0/0', '::/0', '0.0.0.0/1', '128.0.0.0/1', '::ffff:0.0.0.0/96', '2000::/3']) {
+  const wide = [
+    ...[
+      '0.0.0.0/0',
+      '::/0',
+      '0.0.0.0/1',
+      '128.0.0.0/1',
+      '::ffff:0.0.0.0/96',
+      '::ffff:8.0.0.0/102',
+      '2000::/3',
+    ],
+    // Wider than any private network, whichever address names it.
+    ...['0.0.0.0/7', '10.0.0.0/7', '127.0.0.0/7', '::/8'],
+    // All of IPv4 behind a translator, or a large part of it.
+    ...[
+      '64:ff9b::/96',
+      '64:ff9b::/64',
+      '64:ff9b::8.0.0.0/103',
+      '64::/16',
+      '2002::/16',
+      '2002:808::/23',
+      '2001::/32',
+    ],
+    ...['2001:0:808:808::/64', '2001::/16'],
+  ];
+  for (const network of wide) {
     assert.match(
       problems(`relay: { networks: "${network}" }`).join(),
       /open relay \(that is relay\.open/,

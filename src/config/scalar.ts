@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Cidr, canonicalIp, isLoopback, isPrivate, nearest, parseCidr } from '../base/index.ts';
+import { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, nearest, parseCidr } from '../base/index.ts';
 import { type Address, type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 
 /** Why a value was not taken. */
@@ -164,13 +164,37 @@ export const network = (everybody: { readonly means: string; readonly hint: stri
   });
 
 /** `0.0.0.0/0` and `::/0`, and what only looks narrower: no site owns so much of the public Internet. */
-function isEverybody({ address, prefix, family }: Cidr): boolean {
-  if (prefix < 7) return true;
-  return prefix < (family === 'ipv4' ? 8 : 16) && !isPrivate(address);
+function isEverybody(cidr: Cidr): boolean {
+  const { address, prefix, family } = cidr;
+  if (family === 'ipv4') return prefix < 8;
+  if (prefix < 7 || (prefix < 16 && !isPrivate(address))) return true;
+  const network = new IpSet([cidr]);
+  return translations.some(
+    ({ cidr: one, narrow }) => prefix < narrow && (network.has(one.address) || new IpSet([one]).has(address)),
+  );
 }
 
+/** NAT64, 6to4 and Teredo hold all of IPv4; from the prefix `narrow` on one of its networks of 8 bits or less. */
+const translations = [
+  { text: '64:ff9b::/96', narrow: 104 },
+  { text: '2002::/16', narrow: 24 },
+  { text: '2001::/32', narrow: 104 },
+].flatMap(({ text, narrow }) => {
+  const cidr = parseCidr(text);
+  return cidr === undefined ? [] : [{ cidr, narrow }];
+});
+
 export const ipAddress = () =>
-  textual('IP address', (value) => canonicalIp(value) ?? new Fault(`not an IP address: ${describe(value)}`));
+  textual('IP address', (value) =>
+    value.includes('%')
+      ? zoned(value)
+      : (canonicalIp(value) ?? new Fault(`not an IP address: ${describe(value)}`)),
+  );
+
+/** Addresses are kept without a zone (`%eth0`), and a link-local one is nothing without. */
+function zoned(value: string): Fault {
+  return new Fault(`${describe(value)} has a zone`, 'use an address that is not link-local');
+}
 
 /** An address to listen on, or a server to ask. */
 export interface SocketAddress {
@@ -185,6 +209,7 @@ export const socketAddress = (defaultPort?: number) =>
     const match = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(value) ?? [value, value, undefined];
     const host = canonicalIp(match[1] ?? '');
     const port = match[2] === undefined ? defaultPort : Number(match[2]);
+    if (value.includes('%')) return zoned(value);
     if (host === undefined) {
       return new Fault(`not an IP address and port: ${describe(value)}`, 'write 0.0.0.0:25 or "[::]:25"');
     }

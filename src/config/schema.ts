@@ -160,7 +160,7 @@ const dns = z.strictObject({
   refusePrivateMx: boolean()
     .prefault(true)
     .describe(
-      'Do not connect to mail exchangers on private addresses, so that a stranger’s DNS cannot point the relay at your own network. Routes may.',
+      'Do not connect to mail exchangers on addresses that the whole Internet cannot reach: private ones, all others of the special-purpose registries of IANA, and IPv6 addresses that carry such an IPv4 address (NAT64, 6to4, Teredo, ISATAP). So a stranger’s DNS cannot point the relay at your own network. Routes may.',
     ),
 });
 

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { canonicalIp, isPrivate } from '../base/index.ts';
+import { canonicalIp, embeddedIpv4, isGlobal, isUnspecified } from '../base/index.ts';
 import type { LookupResult, MxRecord, Resolver } from '../dns/index.ts';
 import { type Domain, isLiteral, type Reply, reply } from '../mail/index.ts';
 
@@ -147,14 +147,14 @@ function selectHosts(
 ): HostList {
   const isOurs = ({ exchange }: MxRecord): boolean =>
     options.ownNames.has(exchange) ||
-    (resolved.get(exchange)?.addresses.some((address) => options.ownAddresses.has(address)) ?? false);
+    (resolved.get(exchange)?.addresses.some((address) => isOwn(address, options)) ?? false);
   const ourPreference = sorted.find(isOurs)?.preference ?? Number.POSITIVE_INFINITY;
   const better = sorted.filter(({ preference }) => preference < ourPreference);
   if (better.length === 0) return failed(reply(550, '4.6', `Mail for ${domain} loops back to this host`));
   const all = better.flatMap(({ exchange }) =>
     (resolved.get(exchange)?.addresses ?? []).map((address) => ({ host: exchange, address })),
   );
-  const hosts = options.refusePrivate ? all.filter(({ address }) => !isPrivate(address)) : all;
+  const hosts = all.filter(({ address }) => mayDial(address, options));
   if (hosts.length > 0) return { kind: 'hosts', hosts: hosts.slice(0, options.maxAddresses) };
   if (better.some(({ exchange }) => resolved.get(exchange)?.isUncertain === true)) {
     return failed(reply(451, '4.3', `Name service error for the mail exchangers of ${domain}`));
@@ -168,13 +168,22 @@ function selectHosts(
   );
 }
 
+/** Ours as it stands, or led to through a translator. */
+function isOwn(address: string, { ownAddresses }: MxOptions): boolean {
+  return ownAddresses.has(address) || embeddedIpv4(address).some((inner) => ownAddresses.has(inner));
+}
+
+/** Whether an address that somebody's DNS names may be dialled. The unspecified ones would be this machine. */
+function mayDial(address: string, { refusePrivate }: MxOptions): boolean {
+  return refusePrivate ? isGlobal(address) : !isUnspecified(address);
+}
+
 /** `user@[192.0.2.1]`: that host, whatever the DNS says (RFC 5321 §5.1). */
 function literalHost(domain: Domain, options: MxOptions): HostList {
   const address = canonicalIp(domain.slice(1, -1).replace(/^IPv6:/i, ''));
   if (address === undefined) return failed(reply(550, '1.2', `Not an address: ${domain}`));
-  if (options.ownAddresses.has(address))
-    return failed(reply(550, '4.6', `Mail for ${domain} loops back to this host`));
-  if (options.refusePrivate && isPrivate(address)) return failed(privateOnly(domain));
+  if (isOwn(address, options)) return failed(reply(550, '4.6', `Mail for ${domain} loops back to this host`));
+  if (!mayDial(address, options)) return failed(privateOnly(domain));
   const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
   if (options.families !== 'any' && options.families !== family) {
     return failed(reply(550, '4.4', `The address family of ${domain} is not used here`));

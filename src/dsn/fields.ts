@@ -1,4 +1,4 @@
-import { canonicalIp, isPrivate, type Slices } from '../base/index.ts';
+import { canonicalIp, embeddedIpv4, isPrivate, type Slices } from '../base/index.ts';
 import { enhancedStatus, formatDate, formatReplyText, isAscii, replyClass } from '../mail/index.ts';
 import type { ReportedRecipient } from './decide.ts';
 import { peerText, visible, wrap } from './text.ts';
@@ -123,7 +123,7 @@ export function publicRelay(relay: string | undefined): string | undefined {
   const name = /^\[?([A-Za-z0-9._:-]{1,255}?)\]?(?:\[[^\]]*\])?(?::\d{1,5})?$/.exec(relay ?? '')?.[1];
   if (name === undefined) return undefined;
   const ip = canonicalIp(name);
-  if (ip !== undefined) return isPrivate(ip) ? undefined : ip;
+  if (ip !== undefined) return [ip, ...embeddedIpv4(ip)].some(isPrivate) ? undefined : ip;
   const isName = /^(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*\.?$/i.test(name);
   const isInternal = /\.(?:local|internal|lan|intranet|localdomain|localhost|home\.arpa)\.?$/i.test(name);
   return isName && !isInternal ? name.toLowerCase() : undefined;

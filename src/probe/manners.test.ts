@@ -21,7 +21,7 @@ test('a host that is not ours needs the word of somebody', () => {
   for (const own of ['127.0.0.1', '::1', '10.1.2.3', '192.168.1.1', '::ffff:127.0.0.1', '198.51.100.1']) {
     assert.equal(ask(own), 'own', own);
   }
-  for (const other of ['192.0.2.1', '2001:db8::1', '8.8.8.8']) {
+  for (const other of ['192.0.2.1', '2001:db8::1', '8.8.8.8', '64:ff9b::10.0.0.1', '2002:a00:1::1']) {
     assert.equal(ask(other), 'refused', other);
     assert.equal(ask(other, { authorisedBy: ' ' }), 'refused');
     assert.equal(ask(other, { authorisedBy: 'its admin, by phone' }), 'authorised');
@@ -46,8 +46,9 @@ test('who opted out is left alone, whoever allows it', async (t) => {
   const path = await recordFile(t);
   await noteOptOut(path, '192.0.2.0/24');
   await noteOptOut(path, '127.0.0.1');
+  const translated = '64:ff9b::192.0.2.77';
   const record = await readRecord(path);
-  for (const target of ['192.0.2.77', '127.0.0.1']) {
+  for (const target of ['192.0.2.77', '127.0.0.1', translated]) {
     const answer = permission(target, record, { authorisedBy: 'me', own: [], now });
     assert.ok(answer.kind === 'refused' && answer.because.includes('opted out'));
   }

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from '../base/index.ts';
+import { canonicalIp, embeddedIpv4, IpSet, isLoopback, isPrivate, parseCidr } from '../base/index.ts';
 
 /** A host that needs nobody's word is ours by its address; any other is tested with somebody's word only. */
 export type Permission =
@@ -37,7 +37,8 @@ export function permission(
 ): Permission {
   const address = canonicalIp(target);
   if (address === undefined) return { kind: 'refused', because: `"${target}" is not an address` };
-  if (setOf(record.optedOut).has(address))
+  const optedOut = setOf(record.optedOut);
+  if ([address, ...embeddedIpv4(address)].some((one) => optedOut.has(one)))
     return { kind: 'refused', because: `${address} opted out of tests` };
   const isOwn =
     isLoopback(address) || isPrivate(address) || options.own.some((own) => canonicalIp(own) === address);
