@@ -113,6 +113,8 @@ function askTcp(server: ServerAddress, question: Question, options: ExchangeOpti
       if (received.length < 2 + length) return;
       const response = decodeResponse(received.subarray(2, 2 + length), question, id);
       if (response === 'malformed' || response === 'unrelated') fail('malformed answer');
+      // What is missing could be the records that were asked for.
+      else if (response.truncated) fail('truncated over TCP');
       else settle(response);
     });
     return () => socket.destroy();

@@ -1,5 +1,3 @@
-import type { Answer } from 'dns-packet';
-
 /** One mail exchanger (RFC 1035 §3.3.9). `exchange` is lower-case without the trailing dot; `.` is null MX. */
 export interface MxRecord {
   readonly preference: number;
@@ -34,26 +32,5 @@ export function canonicalName(name: string): string {
 /** Whether the name can be put in a question at all: labels of 1 to 63 octets, 253 in total, ASCII. */
 export function isQueryableName(name: string): boolean {
   if (name.length === 0 || name.length > 253) return false;
-  return name.split('.').every((label) => /^[\x21-\x7e]{1,63}$/.test(label));
-}
-
-const decoders: { readonly [T in LookupType]: (answer: Answer) => RecordTypes[T] | undefined } = {
-  A: (answer) => (answer.type === 'A' ? answer.data : undefined),
-  AAAA: (answer) => (answer.type === 'AAAA' ? answer.data : undefined),
-  MX: (answer) =>
-    answer.type === 'MX'
-      ? { preference: answer.data.preference ?? 0, exchange: canonicalName(answer.data.exchange) }
-      : undefined,
-  TXT: (answer) => (answer.type === 'TXT' ? [answer.data].flat().map(textOf) : undefined),
-  PTR: (answer) => (answer.type === 'PTR' ? canonicalName(answer.data) : undefined),
-  CNAME: (answer) => (answer.type === 'CNAME' ? canonicalName(answer.data) : undefined),
-};
-
-function textOf(value: string | Buffer): string {
-  return typeof value === 'string' ? value : value.toString('utf8');
-}
-
-/** The record as a value; `undefined` when the answer is of another type. */
-export function decodeRecord<T extends LookupType>(type: T, answer: Answer): RecordTypes[T] | undefined {
-  return decoders[type](answer);
+  return name.split('.').every((label) => /^[\x21-\x5b\x5d-\x7e]{1,63}$/.test(label));
 }

@@ -26,6 +26,12 @@ const zone = {
   'refusing.test': { fault: 'refused' },
   'silent.test': { fault: 'silence' },
   'big.test': { A: ['192.0.2.9'], fault: 'truncate' },
+  'cut.test': { A: ['192.0.2.9'], fault: 'cut' },
+  'many.test': {
+    A: Array.from({ length: 1500 }, (_, n) => `198.18.${n >> 8}.${n & 255}`),
+    fault: 'truncate',
+  },
+  'long.test': { TXT: [Array.from({ length: 20 }, () => 'x'.repeat(250))], fault: 'truncate' },
   'no-soa.test': { A: ['192.0.2.1'], fault: 'no-soa' },
   'partial.test': { CNAME: 'three.test', fault: 'partial' },
   '1.2.0.192.in-addr.arpa': { PTR: ['mail.example.org'] },
@@ -169,6 +175,27 @@ test('a truncated answer is asked again over TCP', async () => {
   assert.deepEqual(t.dns.questions, ['udp A big.test', 'tcp A big.test']);
 });
 
+test('an answer that is truncated over TCP too is unavailable, not a name without records', async () => {
+  await using t = await start();
+  const answer = await t.resolver.lookup('cut.test', 'A');
+  assert.deepEqual(answer, { kind: 'unavailable', because: 'truncated over TCP' });
+});
+
+test('of a thousand addresses a hundred are taken', async () => {
+  await using t = await start();
+  const found = await t.resolver.lookup('many.test', 'A');
+  assert.equal(found.kind === 'found' && found.records.length, 100);
+});
+
+test('a large answer is used and not kept, so that answers cannot fill the memory', async () => {
+  await using t = await start();
+  for (let n = 0; n < 2; n++) {
+    const found = await t.resolver.lookup('long.test', 'TXT');
+    assert.equal(found.kind === 'found' && found.records[0]?.join('').length, 5000);
+  }
+  assert.equal(t.dns.questions.filter((question) => question === 'tcp TXT long.test').length, 2);
+});
+
 test('the AD bit is kept', async () => {
   await using t = await start({ authenticated: true });
   const found = await t.resolver.lookup('example.org', 'MX');
@@ -272,6 +299,10 @@ test('a name that cannot be asked does not exist', async () => {
     `${'abc.'.repeat(70)}test`,
     'bücher.example',
     'a b.test',
+    'a\0b.test',
+    'a.test\0.example',
+    'a\r\nb.test',
+    'a\\.test',
   ]) {
     assert.deepEqual(await t.resolver.lookup(name, 'A'), { kind: 'none', reason: 'nxdomain' });
   }

@@ -1,9 +1,9 @@
 import type { Clock, Log } from '../base/index.ts';
 import { silentLog, systemClock } from '../base/index.ts';
 import { ask, type Exchange, parseServer, type ServerAddress } from './exchange.ts';
+import { recordOf } from './message.ts';
 import {
   canonicalName,
-  decodeRecord,
   isQueryableName,
   type LookupResult,
   type LookupType,
@@ -43,6 +43,10 @@ export interface Resolver extends AsyncDisposable {
 
 /** CNAMEs followed for one question. */
 const maxAliases = 8;
+/** Records taken of one answer: more are a burden and no help (BIND: max-records-per-type). */
+const maxRecords = 100;
+/** Larger answers are used and not kept, so that the entries of the cache bound its octets, too. */
+const maxKeptOctets = 4096;
 /** A day: no TTL is believed for longer. */
 const maxTtlSeconds = 86_400;
 /** Negative answers are not believed for longer than this (RFC 2308 §5 has one to three hours). */
@@ -157,7 +161,8 @@ class StubResolver implements Resolver {
       authenticated &&= response.authenticated;
       if (aliases > maxAliases) return unavailable('too many CNAMEs');
       if (step.records.length > 0) {
-        return { result: { kind: 'found', records: step.records, authenticated }, ttl };
+        const isKept = response.octets <= maxKeptOctets;
+        return { result: { kind: 'found', records: step.records, authenticated }, ttl: isKept ? ttl : 0 };
       }
       if (response.rcode === 'nxdomain') return negative('nxdomain', response, ttl);
       // The server gave only the beginning of the chain: go on from where it ends.
@@ -221,19 +226,19 @@ function followAliases<T extends LookupType>(
   let aliases = 0;
   let ttl = maxTtlSeconds;
   for (;;) {
-    const own = response.answers.filter((answer) => canonicalName(answer.name) === at);
+    const own = response.answers.filter((answer) => answer.name === at);
     const records: RecordTypes[T][] = [];
     for (const answer of own) {
-      const record = decodeRecord(type, answer);
-      if (record === undefined) continue;
+      const record = recordOf(type, answer);
+      if (record === undefined || records.length >= maxRecords) continue;
       records.push(record);
-      if (answer.type !== 'OPT') ttl = Math.min(ttl, saneTtl(answer.ttl));
+      ttl = Math.min(ttl, saneTtl(answer.ttl));
     }
     if (records.length > 0 || aliases > maxAliases) return { at, aliases, ttl, records };
     const alias = own.find((answer) => answer.type === 'CNAME');
     if (alias?.type !== 'CNAME') return { at, aliases, ttl, records };
     ttl = Math.min(ttl, saneTtl(alias.ttl));
-    at = canonicalName(alias.data);
+    at = alias.data;
     aliases++;
   }
 }

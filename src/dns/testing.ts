@@ -17,10 +17,10 @@ export interface FakeName {
   /** Seconds; default 300. */
   readonly ttl?: number;
   /**
-   * `servfail`, `refused`: that code. `silence`: no answer. `truncate`: TC by UDP, the truth by TCP.
+   * `servfail`, `refused`: that code. `silence`: no answer. `truncate`: TC by UDP, the truth by TCP; `cut`: TC by both.
    * `no-soa`: negative answers without a SOA. `partial`: a CNAME without what it points to.
    */
-  readonly fault?: 'servfail' | 'refused' | 'silence' | 'truncate' | 'no-soa' | 'partial';
+  readonly fault?: 'servfail' | 'refused' | 'silence' | 'truncate' | 'cut' | 'no-soa' | 'partial';
 }
 
 export type FakeZone = Readonly<Record<string, FakeName>>;
@@ -120,7 +120,7 @@ function answerFor(
   const packet: Packet = { type: 'response', questions: [question] };
   if (fault === 'silence') return undefined;
   if (fault === 'servfail' || fault === 'refused') return { ...packet, flags: flags | rcodes[fault] };
-  if (fault === 'truncate' && transport === 'udp') {
+  if (fault === 'cut' || (fault === 'truncate' && transport === 'udp')) {
     return { ...packet, flags: flags | dnsPacket.TRUNCATED_RESPONSE };
   }
   const { answers, last } = collect(zone, name, question.type);

@@ -1,5 +1,6 @@
-import dnsPacket, { type Answer, type DecodedPacket } from 'dns-packet';
-import { canonicalName, type LookupType } from './record.ts';
+import dnsPacket from 'dns-packet';
+import { type AnswerRecord, type Message, readMessage, typeNumbers } from './message.ts';
+import type { LookupType } from './record.ts';
 
 /** A question as it is asked: `name` is canonical and queryable. */
 export interface Question {
@@ -14,13 +15,17 @@ export interface Response {
   readonly because: string;
   readonly truncated: boolean;
   readonly authenticated: boolean;
-  readonly answers: readonly Answer[];
+  /** Of the whole answer. */
+  readonly octets: number;
+  readonly answers: readonly AnswerRecord[];
   /** Seconds a negative answer may be kept (RFC 2308 §5); `undefined` when no SOA came with it. */
   readonly negativeTtl: number | undefined;
 }
 
 /** Octets of a UDP answer we ask for: below the usual path MTU, so that nothing is fragmented. */
 const udpPayloadSize = 1232;
+
+const isResponse = 0x8000;
 
 const rcodeNames = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
 
@@ -59,32 +64,28 @@ export function decodeResponse(
   id: number,
 ): Response | 'unrelated' | 'malformed' {
   if (octets.length < 12 || octets.readUInt16BE(0) !== id) return 'unrelated';
-  let packet: DecodedPacket;
+  const flags = octets.readUInt16BE(2);
+  if ((flags & isResponse) === 0) return 'unrelated';
+  let message: Message;
   try {
-    packet = dnsPacket.decode(octets);
+    message = readMessage(octets);
   } catch {
     return 'malformed';
   }
-  if (!packet.flag_qr) return 'unrelated';
-  const rcode = rcodeOf(packet);
-  if (!isAnswerTo(packet, question)) {
+  const { rcode, questions, answers, negativeTtl } = message;
+  if (!isAnswerTo(message, question)) {
     // A server that does not understand EDNS may send a FORMERR without the question (RFC 6891 §7).
-    if (rcode !== 1 || (packet.questions?.length ?? 0) > 0) return 'unrelated';
+    if (rcode !== 1 || questions.length > 0) return 'unrelated';
   }
   return {
     rcode: classify(rcode),
     because: rcodeNames[rcode] ?? `RCODE${rcode}`,
-    truncated: packet.flag_tc,
-    authenticated: packet.flag_ad,
-    answers: packet.answers ?? [],
-    negativeTtl: negativeTtl(packet.authorities ?? []),
+    truncated: (flags & dnsPacket.TRUNCATED_RESPONSE) !== 0,
+    authenticated: (flags & dnsPacket.AUTHENTIC_DATA) !== 0,
+    octets: octets.length,
+    answers,
+    negativeTtl,
   };
-}
-
-function rcodeOf(packet: DecodedPacket): number {
-  const low = (packet.flags ?? 0) & 0xf;
-  const opt = packet.additionals?.find((record) => record.type === 'OPT');
-  return opt?.type === 'OPT' ? (opt.extendedRcode << 4) | low : low;
 }
 
 function classify(rcode: number): Response['rcode'] {
@@ -94,18 +95,12 @@ function classify(rcode: number): Response['rcode'] {
   return rcode === 1 || rcode === 4 || rcode === 16 ? 'no-edns' : 'failure';
 }
 
-function isAnswerTo(packet: DecodedPacket, question: Question): boolean {
-  const asked = packet.questions?.[0];
+function isAnswerTo({ questions }: Message, question: Question): boolean {
+  const [asked] = questions;
   return (
-    packet.questions?.length === 1 &&
-    asked?.type === question.type &&
-    asked.class === 'IN' &&
-    canonicalName(asked.name) === question.name
+    questions.length === 1 &&
+    asked?.type === typeNumbers[question.type] &&
+    asked.class === 1 &&
+    asked.name === question.name
   );
-}
-
-function negativeTtl(authorities: readonly Answer[]): number | undefined {
-  const soa = authorities.find((record) => record.type === 'SOA');
-  if (soa?.type !== 'SOA') return undefined;
-  return Math.min(soa.ttl ?? 0, soa.data.minimum ?? 0);
 }
