@@ -63,3 +63,18 @@ test('a signature of a part of the body is none, for more was put behind it', as
   ]);
   assert.equal(await createSignedBy(resolver)(part, domains), false);
 });
+
+test('a letter with a thousand signatures of others asks for the keys of the domain alone, and for five at most', async () => {
+  const { resolver, asked } = resolverOf(known);
+  const bodyHash = /bh=([^;]+);/.exec((await signed('shop.test')).toString())?.[1];
+  const signature = (domain: string, selector: string) =>
+    `DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=${domain}; s=${selector}; h=from; bh=${bodyHash}; b=AAAA\r\n`;
+  const others = Array.from({ length: 1000 }, (_, n) => signature(`x${n}.other.test`, 's1'));
+  const own = Array.from({ length: 50 }, (_, n) => signature('shop.test', `k${n}`));
+  const letter = Buffer.concat([Buffer.from([...others, ...own].join('')), message]);
+  assert.equal(await createSignedBy(resolver)(letter, domains), false);
+  assert.equal(asked.length, 5);
+  assert.ok(asked.every((name) => name.endsWith('._domainkey.shop.test')));
+  const honest = Buffer.concat([Buffer.from(others.join('')), await signed('shop.test')]);
+  assert.equal(await createSignedBy(resolver)(honest, domains), true, 'an honest one among them counts');
+});
