@@ -29,6 +29,14 @@ type TableName = keyof typeof tables;
 /** The tables whose keys begin with the id of a message. */
 type MessageTable = Exclude<TableName, 'schedule'>;
 
+/** What the keys of a table have. */
+const keyOctets: Readonly<Record<MessageTable, number>> = {
+  envelope: queueIdOctets,
+  octets: queueIdOctets,
+  status: queueIdOctets + 4,
+  entry: queueIdOctets + 2,
+};
+
 /** Where the value of a row is, to be read when it is needed. */
 interface Source {
   readonly key: Buffer;
@@ -137,7 +145,7 @@ export class OfflineSpool implements Disposable {
     >();
     for (const { kind, key, payload, transaction } of scanFrames(this.#file)) {
       const name = tableOfKind(kind);
-      if (name === undefined || name === 'schedule' || key.length < queueIdOctets) continue;
+      if (name === undefined || name === 'schedule' || key.length !== keyOctets[name]) continue;
       const address = `${name} ${key.toString('latin1')}`;
       if (reachable.has(address) || (newest.get(address)?.transaction ?? -1) >= transaction) continue;
       newest.set(address, { name, transaction, key: Buffer.from(key), payload: Buffer.from(payload) });

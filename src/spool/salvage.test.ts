@@ -4,8 +4,8 @@ import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { silentLog, systemClock } from '../base/index.ts';
-import type { QueueId } from '../mail/index.ts';
-import { storeFile } from '../store/index.ts';
+import { parseQueueId, type QueueId } from '../mail/index.ts';
+import { storeFile, type Table } from '../store/index.ts';
 import { accept, newEntry } from './contract/fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope } from './contract/sample.ts';
 import { inlineMaxBytes, newPlace, type Place, spoil } from './fault/place.ts';
@@ -128,6 +128,55 @@ describe('a damaged file', () => {
       ends.push(await survive(copy, sizes));
     }
     assert.ok(ends.includes('salvaged'), 'no page that was overwritten mattered');
+  });
+
+  it('neither stops a salvage nor brings mail to life by records that a sender put into the octets of a message', async () => {
+    await using place = await newPlace();
+    const planted: Buffer[] = [];
+    const ids = Array.from({ length: 6 }, (_, n) => parseQueueId(`06AAAAAAAAAAAA${n}A`) ?? assert.fail());
+    await place.damage(async (store, { envelope, octets, entry }) => {
+      const plant = (table: Table, key: Buffer, payload: string) =>
+        planted.push(store.put(table, key, payload).frame ?? assert.fail());
+      const payloads = ['no JSON', 'null', '{"envelope":null}', '{"envelope":{"recipients":[{}]}}', '[]'];
+      const whole = JSON.stringify({ envelope: sampleEnvelope(), octets: { in: 'store', size: 2 } });
+      for (const [n, payload] of [...payloads, whole].entries()) {
+        const key = idKey(ids[n] ?? assert.fail());
+        plant(envelope, key, payload);
+        plant(octets, key, 'x\n');
+        plant(
+          entry,
+          Buffer.concat([key, Buffer.alloc(2)]),
+          '{"lane":"mx:a.test","recipients":"all","attempts":0,"dueAt":1}',
+        );
+      }
+    });
+    const sizes = await manyMessages(place, 60);
+    const message = Buffer.concat(planted);
+    assert.ok(message.length < 2500, 'it has to lie in a page with others');
+    {
+      await using spool = await place.open();
+      for (let n = 0; n < 20; n++) await accept(spool, { octets: message });
+    }
+    // Their own records are damaged, and so is a tree: everything is searched.
+    const file = readFileSync(storeFile(place.path));
+    const fd = openSync(storeFile(place.path), 'r+');
+    let damaged = 0;
+    for (let at = file.indexOf(message); at >= 0; at = file.indexOf(message, at + 1), damaged++)
+      writeSync(fd, Buffer.from([1]), 0, 1, at - 1);
+    for (let page = 2; page < usedPages(place.path); page++) {
+      const octets = file.subarray(page * 4096, (page + 1) * 4096);
+      if (octets.readUInt16LE(18) === 2 && octets.includes('"attempts"') && !octets.includes(message))
+        writeSync(fd, Buffer.alloc(4096), 0, 4096, page * 4096);
+    }
+    closeSync(fd);
+    assert.ok(damaged >= 20);
+    await using target = await newPlace();
+    const to = join(target.path, 'new');
+    const report = await salvageSpool(place.path, to);
+    assert.ok(report.salvaged > 0 && report.problems.some(({ what }) => what === 'file'));
+    await using spool = await openSpool({ path: to, clock: systemClock, log: silentLog, floorBytes: 0 });
+    for (const id of ids) assert.equal(spool.envelope(id), undefined, 'the planted message is no message');
+    assert.ok((await checkMessages(spool, new Map(sizes))) >= 0);
   });
 
   it('loses only what lay on the damaged page, and holds what it finds in free pages', async () => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { silentLog, systemClock } from '../base/index.ts';
-import type { QueueId } from '../mail/index.ts';
+import { type Envelope, parseMailbox, type QueueId } from '../mail/index.ts';
 import { type Operation, Store, StoreError, storeFile, syncFolder } from '../store/index.ts';
 import { largeFile } from './large-file.ts';
 import { encodeEntry, entryKey, idKey, layoutVersion, ScheduleKeys, statusKey, tables } from './layout.ts';
@@ -10,7 +10,7 @@ import { findMessage, type MessageRows } from './message-rows.ts';
 import { OfflineSpool, type SpoolProblem } from './offline.ts';
 import { quarantine } from './quarantine.ts';
 import { type FoundMessage, type Repair, repairMessage } from './repair.ts';
-import { SpoolError } from './spool.ts';
+import { type LaneEntry, SpoolError } from './spool.ts';
 import { type SpoolTables, spoolTables } from './tables.ts';
 
 export interface SalvageReport {
@@ -67,11 +67,11 @@ class Salvage {
     const { path, large } = this.#source;
     const unnamed = new Map(large);
     for (const rows of this.#source.messages()) {
-      const found = await findMessage(rows, { path, large, checkOctets: true });
-      // A removed message leaves parts of itself in free pages; only a whole one is worth a look.
-      if (rows.isScanned && (typeof found.envelope !== 'object' || found.octets !== 'whole')) continue;
-      unnamed.delete(rows.id);
       try {
+        const found = await findMessage(rows, { path, large, checkOctets: true });
+        // A removed message leaves parts of itself in free pages; only a whole one is worth a look.
+        if (rows.isScanned && !isWhole(found)) continue;
+        unnamed.delete(rows.id);
         await this.#message(rows, found);
       } catch (error) {
         // A disk that is full ends it; a message that cannot be copied does not.
@@ -160,4 +160,42 @@ async function copySynced(from: string, to: string): Promise<void> {
     await handle.close();
   }
   syncFolder(dirname(to));
+}
+
+/** What a scan finds may be made up by whoever sent the octets, so it is believed only where it reads as a message. */
+function isWhole({ envelope, octets, entries, statuses }: FoundMessage): boolean {
+  return (
+    octets === 'whole' &&
+    typeof envelope === 'object' &&
+    isEnvelope(Reflect.get(envelope, 'envelope')) &&
+    entries.every(({ entry }) => entry === undefined || isEntry(entry)) &&
+    statuses.every(({ status }) => status === undefined || Array.isArray(status.reply?.lines))
+  );
+}
+
+function isEnvelope(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { reversePath, recipients, origin, content, receivedAt } = value as Partial<Envelope>;
+  return (
+    reversePath !== undefined &&
+    (reversePath === null || isAddress(reversePath)) &&
+    Array.isArray(recipients) &&
+    recipients.length > 0 &&
+    recipients.every((recipient) => isAddress(recipient?.address)) &&
+    typeof origin?.client === 'string' &&
+    typeof origin.ground === 'string' &&
+    typeof content?.size === 'number' &&
+    typeof receivedAt === 'number'
+  );
+}
+
+function isAddress(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const text: unknown = Reflect.get(value, 'text');
+  return typeof text === 'string' && parseMailbox(text, { smtputf8: true }) !== undefined;
+}
+
+function isEntry({ lane, recipients, attempts, dueAt }: LaneEntry): boolean {
+  const isList = recipients === 'all' || Array.isArray(recipients);
+  return typeof lane === 'string' && isList && Number.isInteger(attempts) && Number.isInteger(dueAt);
 }

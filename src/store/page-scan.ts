@@ -1,5 +1,6 @@
 import { claimedBytes, type FoundFrame, findFrame, readFrame } from './frame.ts';
 import { type PageFile, pageFlag, pageHeaderBytes } from './page-file.ts';
+import { leafValues } from './page-walk.ts';
 
 /** A frame that lies in the file, whether or not a tree leads to it. */
 export interface ScannedFrame extends FoundFrame {
@@ -11,8 +12,9 @@ const maxFrameBytes = 64 * 2 ** 20;
 
 /**
  * Finds intact frames without the help of a tree, by reading every page. It finds removed records as well:
- * LMDB does not erase what it frees. A frame inside the octets of a message is not taken for one, unless
- * the record around it is damaged; so what this finds is evidence, and never to be acted on unseen.
+ * LMDB does not erase what it frees. Frames are taken from where a page says that its values are and from nowhere
+ * else, because the octets of a message may be anything, also what looks like a frame. Still, where pages were
+ * overwritten in part, a sender can have made up what is found here: it is evidence, and never to be acted on unseen.
  */
 export function* scanFrames(file: PageFile): Generator<ScannedFrame> {
   const pages = Math.floor(file.fileBytes / file.pageBytes);
@@ -25,16 +27,18 @@ export function* scanFrames(file: PageFile): Generator<ScannedFrame> {
       for (const frame of framesIn(page)) yield { ...frame, transaction };
     } else if ((flags & pageFlag.overflow) !== 0) {
       const frame = overflowFrame(file, page, number);
-      if (frame !== undefined) yield { ...frame, transaction };
+      if (frame === undefined) continue;
+      yield { ...frame, transaction };
+      // The other pages of a whole value have no headers: what stands there is part of it.
+      number += Math.ceil((pageHeaderBytes + frame.bytes) / file.pageBytes) - 1;
     }
   }
 }
 
 function* framesIn(page: Buffer): Generator<FoundFrame> {
-  for (let at = findFrame(page, pageHeaderBytes); at >= 0; ) {
-    const frame = readFrame(page, at);
-    if (frame !== undefined) yield frame;
-    at = findFrame(page, at + (frame?.bytes ?? 1));
+  for (const value of leafValues(page)) {
+    const frame = readFrame(value, 0);
+    if (frame?.bytes === value.length) yield frame;
   }
 }
 

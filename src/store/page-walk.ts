@@ -177,6 +177,23 @@ class TreeWalk {
   }
 }
 
+/** The values that lie in a leaf page itself, as far as its index can be read. */
+export function* leafValues(page: Buffer): Generator<Buffer> {
+  for (const offset of readable(() => nodeOffsets(page)) ?? []) {
+    const node = readable(() => leafNode(page, offset));
+    if (node !== undefined && node.overflow === undefined) yield node.inline;
+  }
+}
+
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StoreError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** Where the nodes of a page begin. */
 function nodeOffsets(page: Buffer): number[] {
   const lower = page.readUInt16LE(20);
