@@ -169,3 +169,92 @@ test('a message that takes longer than its time is given up, though octets keep 
   await peer.over();
   assert.equal(peer.intake.open, 0);
 });
+
+test('a message by BDAT has no more time than one by DATA, however its chunks are spread', async () => {
+  const limits = { contentMs: 10_000, idleMs: 5000 };
+  const begin = async (clock: ReturnType<typeof manualClock>) => {
+    const peer = await MemoryPeer.identified({ clock, limits });
+    await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250]);
+    return peer;
+  };
+  // Chunks that each come whole, and a last one that would complete the message.
+  for (const last of ['BDAT 2\r\n\r\n', 'BDAT 2 LAST\r\n\r\n', 'NOOP\r\n', 'BDAT 5\r\nx']) {
+    const clock = manualClock();
+    await using peer = await begin(clock);
+    for (let i = 0; i < 10; i++) {
+      peer.send('BDAT 2\r\n\r\n');
+      assert.match(await peer.reply(), /^250/);
+      clock.advance(1000);
+    }
+    clock.advance(1);
+    peer.send(last);
+    assert.match(await peer.reply(), /^421 4\.4\.2/, last);
+    await peer.over();
+    assert.equal(peer.intake.open, 0);
+  }
+  // The next message has a time of its own.
+  const clock = manualClock();
+  await using peer = await begin(clock);
+  for (let message = 0; message < 3; message++) {
+    if (message > 0) await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250]);
+    peer.send('BDAT 2\r\n\r\n');
+    assert.match(await peer.reply(), /^250/);
+    clock.advance(4000);
+    peer.send('BDAT 2 LAST\r\n\r\n');
+    assert.match(await peer.reply(), /^250/);
+  }
+  // A peer that is silent between chunks waits no longer than any other.
+  await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250]);
+  peer.send('BDAT 2\r\n\r\n');
+  assert.match(await peer.reply(), /^250/);
+  clock.advance(5001);
+  peer.send('N');
+  assert.match(await peer.reply(), /^421 4\.4\.2/);
+});
+
+test('a session without a message waits for its idle time, however short that of messages is', async () => {
+  const clock = manualClock();
+  await using peer = await MemoryPeer.identified({ clock, limits: { contentMs: 1000, idleMs: 5000 } });
+  clock.advance(4000);
+  await peer.expect(['NOOP', 250]);
+});
+
+test('a chunk that is refused, and an exchange of AUTH, come to their end in time too', async () => {
+  const clock = manualClock();
+  const limits = { contentMs: 10_000, idleMs: 5000 };
+  await using peer = await MemoryPeer.identified({ clock, limits });
+  peer.send('BDAT 1000\r\n');
+  for (let i = 0; i < 10; i++) {
+    peer.send('x');
+    clock.advance(1000);
+  }
+  assert.equal(peer.unread, '');
+  clock.advance(1);
+  peer.send('x');
+  assert.match(await peer.reply(), /^421 4\.4\.2/);
+  let isCancelled = false;
+  const exchange = {
+    takesInitial: true,
+    step: async () => ({ kind: 'challenge' as const, octets: Buffer.from('more') }),
+    cancel: () => {
+      isCancelled = true;
+    },
+  };
+  const authenticator = { mechanisms: () => ['PLAIN'], begin: () => exchange };
+  await using other = await MemoryPeer.identified({
+    clock,
+    limits,
+    listener: { offersAuth: true },
+    settings: { authenticator },
+  });
+  await other.expect(['AUTH PLAIN', 334]);
+  for (let i = 0; i < 5; i++) {
+    other.send('A');
+    clock.advance(1000);
+  }
+  assert.equal(other.unread, '');
+  clock.advance(1);
+  other.send('A');
+  assert.match(await other.reply(), /^421 4\.4\.2/);
+  assert.ok(isCancelled);
+});

@@ -97,7 +97,13 @@ export class Session {
   }
 
   receive(octets: Buffer): void {
-    if (this.#state.at === 'closed') return;
+    const { at } = this.#state;
+    if (at === 'closed') return;
+    // What completes a message too late is too late as well.
+    if (!this.#isBusy && (at === 'content' || at === 'chunks') && this.#isOverdue()) {
+      this.close(replies.timeout);
+      return;
+    }
     this.#input.push(octets);
     this.#pump();
     if (!this.#isBusy && this.#isOverdue()) this.close(replies.timeout);
@@ -111,9 +117,12 @@ export class Session {
   #isOverdue(): boolean {
     const state = this.#state;
     const { idleMs, contentMs } = this.facts.settings.limits;
-    const since = state.at === 'content' ? state.content.begunAt : this.#answeredAt;
-    const isContent = state.at === 'content' || state.at === 'discard';
-    return this.parts.clock.now() - since > (isContent ? contentMs : idleMs);
+    const silentMs = this.parts.clock.now() - this.#answeredAt;
+    if (state.at === 'discard') return silentMs > contentMs;
+    // The time of a message goes on between its chunks, where silence is bounded besides.
+    const isMessage = state.at === 'content' || state.at === 'chunks';
+    if (isMessage && this.parts.clock.now() - state.content.begunAt > contentMs) return true;
+    return state.at !== 'content' && silentMs > idleMs;
   }
 
   /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
