@@ -77,6 +77,7 @@ export function createPolicy(options: PolicyOptions): ExplainingPolicy {
       }
       return denied(near);
     },
+    isOurs: (domain) => options.domains.has(domain),
     binding: (request, ground) => bindingOf(request, ground, options),
     explain: (request) => explain(request, options),
   };

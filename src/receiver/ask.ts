@@ -1,4 +1,4 @@
-import type { Address, Envelope, Pattern, QueueId, Reply, ReversePath } from '../mail/index.ts';
+import type { Address, Domain, Envelope, Pattern, QueueId, Reply, ReversePath } from '../mail/index.ts';
 
 /** What is known of the peer, by facts of the connection; only `helo` is its own word. */
 export interface ClientFacts {
@@ -132,6 +132,8 @@ export interface Policy {
     request: Omit<RelayRequest, 'recipient'>,
   ): (Decision & { readonly kind: 'refusal' }) | undefined;
   decide(request: RelayRequest): Decision | Promise<Decision>;
+  /** Whether the domain is ours, so that the case of a local part makes no other mailbox. Without it none is. */
+  isOurs?(domain: Domain): boolean;
   /**
    * The senders to which a transaction that was granted on this ground is bound, in its header as in its
    * reverse-path; `undefined` where it may name anybody. Without this method only a login binds.

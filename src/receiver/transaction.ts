@@ -1,6 +1,7 @@
 import {
   type Address,
   type ContentFacts,
+  type Domain,
   type Envelope,
   formatReceived,
   originalRecipientOf,
@@ -21,6 +22,7 @@ export interface Hello {
 export class Transaction {
   readonly reversePath: ReversePath;
   readonly parameters: MailParameters;
+  readonly #isOurs: (domain: Domain) => boolean;
   readonly #recipients = new Map<string, Recipient>();
   /** Recipients as the peer named them, before aliases. */
   #named: Address | undefined;
@@ -28,9 +30,10 @@ export class Transaction {
   #ground: Ground = 'recipient';
   #identity: string | undefined;
 
-  constructor(reversePath: ReversePath, parameters: MailParameters) {
+  constructor(reversePath: ReversePath, parameters: MailParameters, isOurs: (domain: Domain) => boolean) {
     this.reversePath = reversePath;
     this.parameters = parameters;
+    this.#isOurs = isOurs;
   }
 
   /** How many recipients the peer named and was granted. */
@@ -43,7 +46,7 @@ export class Transaction {
     return this.#ground;
   }
 
-  /** Adds a granted recipient; one that is named twice is kept once. */
+  /** Adds a granted recipient; a mailbox that is named twice is kept once, as it was named first. */
   add(named: Address, grant: Decision & { readonly kind: 'grant' }, parameters: RcptParameters): void {
     this.#named = named;
     this.#namedCount++;
@@ -51,7 +54,7 @@ export class Transaction {
     if (grant.ground !== 'recipient') this.#ground = grant.ground;
     this.#identity ??= grant.identity;
     for (const address of grant.to) {
-      const key = `${address.localPart}@${address.domain}`;
+      const key = mailboxKey(address, this.#isOurs(address.domain));
       if (this.#recipients.has(key)) continue;
       // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
       const isRenamed = address !== named && parameters.originalRecipient === undefined;
@@ -101,6 +104,14 @@ export class Transaction {
       receivedAt: facts.now,
     };
   }
+}
+
+/**
+ * What is the same for two spellings of one mailbox. The case of a local part is its domain's business
+ * (RFC 5321 §2.4), so it is nothing where the domain is ours, and kept elsewhere.
+ */
+export function mailboxKey({ localPart, domain }: Address, isOurs: boolean): string {
+  return `${(isOurs ? localPart.toLowerCase() : localPart).normalize('NFC')}@${domain}`;
 }
 
 /** What a trace needs to know besides the transaction. */

@@ -1,4 +1,4 @@
-import { type Address, isAscii, parseMailbox, type Reply } from '../mail/index.ts';
+import { type Address, type Domain, isAscii, parseMailbox, type Reply } from '../mail/index.ts';
 import {
   type Command,
   type CommandError,
@@ -191,7 +191,9 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
     return answer;
   }
   session.transactions++;
-  const transaction = new Transaction(reversePath, decoded.parameters);
+  const { policy } = session.facts.settings;
+  const isOurs = (domain: Domain) => policy.isOurs?.(domain) ?? false;
+  const transaction = new Transaction(reversePath, decoded.parameters, isOurs);
   session.state = { at: 'transaction', hello: state.hello, transaction };
   return replies.senderOk;
 }

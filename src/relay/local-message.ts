@@ -18,6 +18,7 @@ import {
   faultReplies,
   type IncomingMessage,
   type Intake,
+  mailboxKey,
   type Policy,
 } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
@@ -100,7 +101,8 @@ export async function localRecipients(
       const originalRecipient = recipient.originalRecipient ?? originalRecipientOf(recipient.address);
       const renamed =
         address === recipient.address ? recipient : { ...recipient, address, originalRecipient };
-      found.set(`${address.localPart}@${address.domain}`, renamed);
+      const key = mailboxKey(address, parts.policy().isOurs?.(address.domain) ?? false);
+      if (!found.has(key)) found.set(key, renamed);
     }
   }
   return { known: [...found.values()], unknown };
