@@ -202,6 +202,11 @@ function windowOwner({ names }: RelayWindow, reversePath: ReversePath, options: 
   return names.find((name) => isBound(windowSenders({ names: [name] }, options), reversePath)) ?? '';
 }
 
+/** Whether the client is in one of the trusted networks, by an address of its own. */
+export function isTrusted(client: ClientFacts, options: PolicyOptions): boolean {
+  return isListed(client, options) && addressFault(client, options) === undefined;
+}
+
 function isListed({ address, listener }: ClientFacts, options: PolicyOptions): boolean {
   return options.networks.has(address) || options.listenerHas(listener, address);
 }

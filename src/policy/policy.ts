@@ -7,6 +7,7 @@ import {
   certificate,
   isBound,
   isSubmission,
+  isTrusted,
   network,
   open,
   popBeforeSmtp,
@@ -77,6 +78,7 @@ export function createPolicy(options: PolicyOptions): ExplainingPolicy {
       }
       return denied(near);
     },
+    trusts: (client) => isTrusted(client, options),
     isOurs: (domain) => options.domains.has(domain),
     binding: (request, ground) => bindingOf(request, ground, options),
     explain: (request) => explain(request, options),

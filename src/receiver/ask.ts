@@ -132,6 +132,8 @@ export interface Policy {
     request: Omit<RelayRequest, 'recipient'>,
   ): (Decision & { readonly kind: 'refusal' }) | undefined;
   decide(request: RelayRequest): Decision | Promise<Decision>;
+  /** Whether the client is in one of the networks that are trusted, and its address is its own. */
+  trusts?(client: ClientFacts): boolean;
   /** Whether the domain is ours, so that the case of a local part makes no other mailbox. Without it none is. */
   isOurs?(domain: Domain): boolean;
   /**

@@ -1,6 +1,7 @@
 import { type ContentFacts, countReceived, findField } from '../mail/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
 import type { IncomingMessage } from './ask.ts';
+import type { HeaderEdge } from './header-edge.ts';
 
 /** How much of a message is looked at for its header. */
 const headerOctets = 64 * 1024;
@@ -44,24 +45,36 @@ export class Content {
   readonly begunAt: number;
   readonly #reader: DataReader | BdatReader;
   readonly #head = new Head();
+  readonly #edge: HeaderEdge;
   #waiting: Promise<void> | undefined;
 
   constructor(parts: {
     readonly message: IncomingMessage;
     readonly reader: DataReader | BdatReader;
+    readonly edge: HeaderEdge;
     readonly begunAt: number;
   }) {
     this.message = parts.message;
     this.begunAt = parts.begunAt;
     this.#reader = parts.reader;
+    this.#edge = parts.edge;
   }
 
   get fault(): ContentFault | undefined {
     return this.#reader.fault;
   }
 
+  /** What is known of the octets that went on; of use once `end` was called. */
   get facts(): ContentFacts {
-    return this.#reader.facts;
+    const { facts } = this.#reader;
+    const { growth } = this.#edge;
+    return growth === 0 ? facts : { ...facts, size: facts.size + growth };
+  }
+
+  /** The whole message has come. */
+  end(): Promise<void> | undefined {
+    const kept = this.#edge.end();
+    return kept.length > 0 ? this.message.write(kept) : undefined;
   }
 
   /** A BDAT chunk of which nothing more has to come: one of no octets has nothing that could arrive. */
@@ -86,7 +99,8 @@ export class Content {
 
   #take(slice: Buffer): void {
     this.#head.push(slice);
-    this.#waiting = this.message.write(slice) ?? this.#waiting;
+    const passed = this.#edge.read(slice);
+    if (passed.length > 0) this.#waiting = this.message.write(passed) ?? this.#waiting;
   }
 
   get hops(): number {

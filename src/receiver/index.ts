@@ -31,6 +31,7 @@ export type {
   SenderBinding,
   TlsFacts,
 } from './ask.ts';
+export { HeaderEdge } from './header-edge.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {
   type Disguise,

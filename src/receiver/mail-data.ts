@@ -2,6 +2,7 @@ import { type Reply, reply, replyClass } from '../mail/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { IncomingMessage } from './ask.ts';
 import { Content } from './content.ts';
+import { HeaderEdge } from './header-edge.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import type { Session } from './session.ts';
@@ -75,7 +76,14 @@ function begin(session: Session, { transaction, hello, by }: Beginning): Content
   const limit = { maxOctets: limits.messageBytes };
   const isBinaryMime = transaction.parameters.body === 'binarymime';
   const reader = by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime });
-  return new Content({ message: checked(session, transaction, message), reader, begunAt: now });
+  const edge = new HeaderEdge({ dropsOurs: isStranger(session) });
+  return new Content({ message: checked(session, transaction, message), reader, edge, begunAt: now });
+}
+
+/** Whether what we alone write into headers would be a lie from here. A trap keeps lies as they are. */
+function isStranger({ client, facts }: Session): boolean {
+  if (client.role === 'trap' || client.role === 'local') return false;
+  return facts.settings.policy.trusts?.(client) !== true;
 }
 
 /**
@@ -123,6 +131,8 @@ async function commit(
 ): Promise<Outcome> {
   const { parts, client, facts } = session;
   const trace = { client, hello, session: facts.id, now: parts.clock.now() };
+  const written = content.end();
+  if (written !== undefined) await written;
   const envelope = transaction.envelope(trace, content.facts);
   const answer = await content.message.commit(envelope);
   if (replyClass(answer) !== 2) {

@@ -16,6 +16,7 @@ import {
   type ClientFacts,
   type Decision,
   faultReplies,
+  HeaderEdge,
   type IncomingMessage,
   type Intake,
   mailboxKey,
@@ -147,11 +148,12 @@ async function take(
     maxOctets: parts.maxMessageBytes(),
     isBinaryMime: message.isBinaryMime ?? false,
   });
+  const edge = new HeaderEdge({ dropsOurs: false });
   for await (const chunk of message.octets) {
     const octets = Buffer.from(chunk);
     const waits: (Promise<void> | undefined)[] = [];
     reader.begin(octets.length, false);
-    reader.read(octets, 0, (slice) => waits.push(incoming.write(slice)));
+    reader.read(octets, 0, (slice) => waits.push(incoming.write(edge.read(slice))));
     await Promise.all(waits);
     if (reader.fault !== undefined) break;
   }
@@ -159,7 +161,7 @@ async function take(
     incoming.discard();
     return faultReplies[reader.fault];
   }
-  const { facts } = reader;
+  const facts = { ...reader.facts, size: reader.facts.size + edge.growth };
   const reply = await incoming.commit(envelopeOf(message, { recipients, content: facts, now }));
   if (reply.code < 400) {
     parts.log.info('accepted', {
