@@ -101,5 +101,7 @@ export const limits = z.strictObject({
     .describe('How long the PROXY header and the TLS handshake may take.'),
   transactionTimeout: duration({ min: '10s', max: '1d' })
     .prefault('1h')
-    .describe('How long the octets of one message may take, however busy it looks (421 4.4.2).'),
+    .describe(
+      'How long the octets of one message may take, with the time between its chunks, however busy it looks (421 4.4.2).',
+    ),
 });

@@ -26,9 +26,9 @@ export const backupDomain: Rule = {
   judge: judgeBackup,
 };
 
-function judgeOurDomain({ recipient }: RelayRequest, options: PolicyOptions): Outcome {
+function judgeOurDomain({ recipient, isPostmaster }: RelayRequest, options: PolicyOptions): Outcome {
   const domain = options.domains.get(recipient.domain);
-  if (domain === undefined) return notOurs;
+  if (domain === undefined) return isPostmaster ? toPostmaster(options) : notOurs;
   const found = lookUpRecipient(recipient, domain, options);
   switch (found.kind) {
     case 'known':
@@ -42,6 +42,11 @@ function judgeOurDomain({ recipient }: RelayRequest, options: PolicyOptions): Ou
     case 'ask':
       return { kind: 'ask' };
   }
+}
+
+/** RFC 5321 §4.5.1: a server without a domain of its own has a postmaster too. */
+function toPostmaster({ postmaster }: PolicyOptions): Outcome {
+  return { kind: 'grant', ground: 'recipient', because: 'the postmaster of this server', to: [postmaster] };
 }
 
 function judgeBackup({ recipient }: RelayRequest, options: PolicyOptions): Outcome {

@@ -94,6 +94,8 @@ export interface RelayRequest {
   readonly client: ClientFacts;
   readonly reversePath: ReversePath;
   readonly recipient: Address;
+  /** The recipient is whoever reads the mail of this server: it was named without a domain, or by our own name. */
+  readonly isPostmaster?: boolean;
 }
 
 /** What a grant rests on. Exactly one of them; without one there is no relaying. */

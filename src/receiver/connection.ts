@@ -205,7 +205,11 @@ export class Connection implements Wire {
 
   #start(client: ConnectionClient, tls: TlsFacts | undefined): void {
     const { id, listener, settings } = this.#facts;
-    this.#session = new Session({ id, listener, settings, ...client, tls }, this.#parts, this);
+    this.#session = new Session(
+      { id, listener, settings, ...client, tls, localAddress: canonicalIp(this.#raw.localAddress ?? '') },
+      this.#parts,
+      this,
+    );
     this.#cancelDeadline();
     this.#raw.setTimeout(settings.limits.idleMs);
     this.#listen();

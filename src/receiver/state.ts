@@ -53,6 +53,8 @@ export interface SessionFacts {
   readonly settings: ReceiverSettings;
   readonly address: string;
   readonly port: number;
+  /** Our own address on this connection. */
+  readonly localAddress?: string | undefined;
   /** The PROXY protocol said who the client is. */
   readonly isVouchedFor?: boolean;
   /** And that the client's TLS ended there: what TLS this connection has is the proxy's. */

@@ -1,4 +1,4 @@
-import { type Address, type Domain, isAscii, parseMailbox, type Reply } from '../mail/index.ts';
+import { type Address, type Domain, isAscii, parseDomain, parseMailbox, type Reply } from '../mail/index.ts';
 import {
   type Command,
   type CommandError,
@@ -204,17 +204,40 @@ function rcpt(session: Session, { forwardPath, parameters }: CommandOf<'rcpt'>):
   const { transaction, hello } = state;
   const decoded = decodeRcptParameters(parameters, hello.isExtended ? session.extensions : noExtensions);
   if (decoded.kind === 'refused') return decoded.reply;
-  const recipient = forwardPath === 'postmaster' ? postmaster(session) : forwardPath;
+  const isPostmaster = isOwnPostmaster(session, forwardPath);
+  const recipient = forwardPath === 'postmaster' || isPostmaster ? postmaster(session) : forwardPath;
   if (!isAscii(recipient.text) && !transaction.parameters.smtputf8) return replies.needsSmtputf8;
   if (transaction.recipientCount >= session.facts.settings.limits.recipients) {
     return replies.tooManyRecipients;
   }
   const { client } = session;
   const { reversePath } = transaction;
-  const decision = session.facts.settings.policy.decide({ client, reversePath, recipient });
+  const decision = session.facts.settings.policy.decide({
+    client,
+    reversePath,
+    recipient,
+    ...(isPostmaster && { isPostmaster }),
+  });
   const asked = { recipient, transaction, parameters: decoded.parameters };
   if (decision instanceof Promise) return decision.then((made) => decided(session, asked, made));
   return decided(session, asked, decision);
+}
+
+/**
+ * Whether the path is the postmaster of this very server: `<Postmaster>` (RFC 5321 §4.5.1), or the same at our
+ * name or at the address that the client connected to, where that is no domain with recipients of its own.
+ */
+function isOwnPostmaster({ facts }: Session, path: Address | 'postmaster'): boolean {
+  if (path === 'postmaster') return true;
+  if (path.localPart.toLowerCase() !== 'postmaster') return false;
+  const { policy, hostname } = facts.settings;
+  if (policy.isOurs?.(path.domain)) return false;
+  return path.domain === hostname.toLowerCase() || path.domain === literalOf(facts.localAddress);
+}
+
+function literalOf(address: string | undefined): string | undefined {
+  if (address === undefined) return undefined;
+  return parseDomain(address.includes(':') ? `[IPv6:${address}]` : `[${address}]`);
 }
 
 function postmaster(session: Session): Address {
