@@ -7,6 +7,7 @@ export { Background } from './background.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
 export { DueHeap } from './due-heap.ts';
 export { Fifo } from './fifo.ts';
+export { Gathered } from './gathered.ts';
 export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, parseCidr } from './ip.ts';
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
 export { harmlessText } from './log-text.ts';

@@ -1,3 +1,4 @@
+import { Gathered } from '../base/index.ts';
 import {
   type Address,
   type Envelope,
@@ -40,8 +41,7 @@ export interface Submission {
 export class SubmittedMessage implements IncomingMessage {
   readonly #message: IncomingMessage;
   readonly #submission: Submission;
-  #pieces: Buffer[] = [];
-  #size = 0;
+  readonly #gathered = new Gathered();
   #lookAt = 1024;
   #isInBody = false;
   #growth = 0;
@@ -60,23 +60,22 @@ export class SubmittedMessage implements IncomingMessage {
   write(octets: Uint8Array): Promise<void> | undefined {
     if (this.#refusal !== undefined) return undefined;
     if (this.#isInBody) return this.#message.write(octets);
-    const piece = Buffer.from(octets);
-    this.#pieces.push(piece);
-    this.#size += piece.length;
+    this.#gathered.push(octets);
     // The end may lie across pieces: all of them are looked at again each time that they have doubled.
-    if (this.#size < this.#lookAt && !piece.includes('\r\n\r\n')) return undefined;
-    this.#lookAt = 2 * this.#size;
-    const all = Buffer.concat(this.#pieces);
-    this.#pieces = [all];
+    const isEnd = Buffer.from(octets.buffer, octets.byteOffset, octets.length).includes('\r\n\r\n');
+    if (this.#gathered.length < this.#lookAt && !isEnd) return undefined;
+    const all = this.#gathered.take();
+    this.#lookAt = 2 * all.length;
     const end = headerEnd(all);
     if (end < all.length) return this.#pass(all, end);
-    if (this.#size > maxHeaderOctets) this.#refuse(headerTooBig);
+    if (all.length > maxHeaderOctets) this.#refusal = headerTooBig;
+    else this.#gathered.push(all);
     return undefined;
   }
 
   async commit(envelope: Envelope): Promise<Reply> {
     if (!this.#isInBody && this.#refusal === undefined) {
-      const all = Buffer.concat(this.#pieces);
+      const all = this.#gathered.take();
       await this.#pass(all, headerEnd(all));
     }
     if (this.#refusal !== undefined) {
@@ -94,17 +93,11 @@ export class SubmittedMessage implements IncomingMessage {
     this.#message.discard();
   }
 
-  #refuse(why: Reply): void {
-    this.#refusal = why;
-    this.#pieces = [];
-  }
-
   #pass(all: Buffer, end: number): Promise<void> | undefined {
     this.#isInBody = true;
-    this.#pieces = [];
     const header = rewriteHeader(all.subarray(0, end), this.#submission, this.id);
     if ('code' in header) {
-      this.#refuse(header);
+      this.#refusal = header;
       return undefined;
     }
     if (this.#submission.keepsHeader) return this.#message.write(all);

@@ -1,4 +1,5 @@
 import { type ClearinghouseControl, ControlError } from '../admin/index.ts';
+import { Gathered } from '../base/index.ts';
 import { ClearinghouseBusy, type Subject, UnknownCluster } from '../clearinghouse/index.ts';
 import type { RelayClearinghouse } from './clearinghouse.ts';
 
@@ -58,13 +59,12 @@ async function converted<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function collected(octets: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
+  const gathered = new Gathered();
   for await (const piece of octets) {
-    length += piece.length;
-    if (length > mostOctets) throw new ControlError('too-large', `it is longer than ${mostOctets} octets`);
-    pieces.push(piece);
+    gathered.push(piece);
+    if (gathered.length > mostOctets)
+      throw new ControlError('too-large', `it is longer than ${mostOctets} octets`);
   }
-  if (length === 0) throw new ControlError('bad-request', 'the message is empty');
-  return Buffer.concat(pieces);
+  if (gathered.length === 0) throw new ControlError('bad-request', 'the message is empty');
+  return gathered.take();
 }

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Gathered } from '../../base/index.ts';
 import { ClearinghouseBusy, type Source, type Subject, UnknownCluster, type Verdict } from '../ask.ts';
 import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
@@ -95,15 +96,13 @@ function readBodies(server: FastifyInstance, { limits }: HttpDoorOptions): void 
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', async (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
     if (Number(request.headers['content-length'] ?? 0) > limits.octets) throw new Unread(413);
-    const pieces: Buffer[] = [];
-    let length = 0;
+    const gathered = new Gathered();
     for await (const piece of payload) {
-      length += piece.length;
-      if (length > limits.octets) throw new Unread(413);
-      if (holders.get(request)?.(length) !== true) throw new Unread(503);
-      pieces.push(piece);
+      gathered.push(piece);
+      if (gathered.length > limits.octets) throw new Unread(413);
+      if (holders.get(request)?.(gathered.length) !== true) throw new Unread(503);
     }
-    return Buffer.concat(pieces);
+    return gathered.take();
   });
 }
 

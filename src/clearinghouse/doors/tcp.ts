@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { Gathered } from '../../base/index.ts';
 import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate, Room } from './gate.ts';
@@ -167,15 +168,14 @@ export class DoorConnection {
 
   /** Everything up to the end of what the visitor says; undefined for more than the bound, or when it was cut off. */
   async rest(maxOctets: number): Promise<Buffer | undefined> {
-    const pieces = [this.#rest];
-    let length = this.#rest.length;
+    const gathered = new Gathered();
+    gathered.push(this.#rest);
     for (let piece = await this.#read(); piece !== undefined; piece = await this.#read()) {
-      length += piece.length;
-      if (length > maxOctets || !this.#door.holds(length)) return undefined;
-      pieces.push(piece);
+      gathered.push(piece);
+      if (gathered.length > maxOctets || !this.#door.holds(gathered.length)) return undefined;
     }
     this.#rest = Buffer.alloc(0);
-    return this.#socket.destroyed ? undefined : Buffer.concat(pieces);
+    return this.#socket.destroyed ? undefined : gathered.take();
   }
 
   /** Up to and with the first `end`; undefined at the end, or beyond the bound. */
@@ -187,7 +187,7 @@ export class DoorConnection {
 
   /** The same, but it stays there. */
   async peekUntil(end: string, maxOctets: number): Promise<Buffer | undefined> {
-    const pieces = [this.#rest];
+    let gathered: Gathered | undefined;
     let length = this.#rest.length;
     // Where the end may be: in what came last, or begun in what came before it.
     let recent = this.#rest;
@@ -195,11 +195,15 @@ export class DoorConnection {
       const piece = length > maxOctets ? undefined : await this.#read();
       if (piece === undefined || !this.#door.holds(length + piece.length)) return undefined;
       recent = Buffer.concat([recent.subarray(Math.max(0, recent.length - end.length + 1)), piece]);
-      pieces.push(piece);
+      if (gathered === undefined) {
+        gathered = new Gathered();
+        gathered.push(this.#rest);
+      }
+      gathered.push(piece);
       length += piece.length;
     }
     // A copy for each line of a piece would be time that grows with the square of their number.
-    if (pieces.length > 1) this.#rest = Buffer.concat(pieces);
+    if (gathered !== undefined) this.#rest = gathered.take();
     return this.#rest.subarray(0, length - recent.length + recent.indexOf(end, 0, 'latin1') + end.length);
   }
 

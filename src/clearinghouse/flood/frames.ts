@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { Gathered } from '../../base/index.ts';
 import type { FloodVector } from './log.ts';
 
 /**
@@ -36,17 +37,15 @@ const frameHead = 5;
 
 /** Cuts octets into frames. What is kept of one that is not complete is bounded by `mostFrame`. */
 export class FrameReader {
-  #pieces: Buffer[] = [];
-  #length = 0;
+  readonly #gathered = new Gathered();
   /** Octets from which on there is something to read. */
   #wanted = frameHead;
 
   /** The frames that are complete now; `undefined` at the end where what comes is none. */
   *read(chunk: Buffer): Generator<Frame | undefined> {
-    this.#pieces.push(chunk);
-    this.#length += chunk.length;
-    if (this.#length < this.#wanted) return;
-    let rest = Buffer.concat(this.#pieces);
+    this.#gathered.push(chunk);
+    if (this.#gathered.length < this.#wanted) return;
+    let rest = this.#gathered.take();
     for (this.#wanted = frameHead; rest.length >= this.#wanted; this.#wanted = frameHead) {
       const end = 4 + rest.readUInt32BE();
       if (end < frameHead || end > 4 + mostFrame) return yield undefined;
@@ -60,8 +59,7 @@ export class FrameReader {
       rest = rest.subarray(end);
       yield { type, body };
     }
-    this.#pieces = [rest];
-    this.#length = rest.length;
+    this.#gathered.push(rest);
   }
 }
 

@@ -1,0 +1,59 @@
+/** Pieces below this are copied into a block with others. */
+const smallOctets = 2048;
+const blockOctets = 16 * 1024;
+const nothing = Buffer.alloc(0);
+
+/**
+ * Octets that come in pieces, until all of them are wanted as one. A piece of one octet costs an octet: a peer that
+ * sends a message in a million segments would otherwise have us keep a million buffers, each a few hundred octets of
+ * memory. A large piece is kept as it is and must not change afterwards.
+ */
+export class Gathered {
+  #pieces: Buffer[] = [];
+  #block: Buffer = nothing;
+  #filled = 0;
+  #length = 0;
+
+  /** Octets so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Buffers that are kept. */
+  get buffers(): number {
+    return this.#pieces.length + (this.#block.length > 0 ? 1 : 0);
+  }
+
+  push(piece: Uint8Array): void {
+    this.#length += piece.length;
+    if (piece.length >= smallOctets) {
+      this.#close();
+      this.#pieces.push(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+      return;
+    }
+    if (this.#filled + piece.length > this.#block.length) {
+      this.#close();
+      this.#block = Buffer.allocUnsafeSlow(blockOctets);
+    }
+    this.#block.set(piece, this.#filled);
+    this.#filled += piece.length;
+  }
+
+  /** All of it, in one buffer that is nobody else's to change; nothing is gathered any more then. */
+  take(): Buffer {
+    this.#close();
+    const [only] = this.#pieces;
+    const all = this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#length = 0;
+    return all;
+  }
+
+  /** Ends the block; what is left of it is lost unless it is most of it. */
+  #close(): void {
+    if (this.#filled > 0) this.#pieces.push(this.#block.subarray(0, this.#filled));
+    this.#block = this.#block.subarray(this.#filled);
+    if (this.#block.length < smallOctets) this.#block = nothing;
+    this.#filled = 0;
+  }
+}
