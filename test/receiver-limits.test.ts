@@ -63,6 +63,19 @@ test('transient refusals are no errors', async () => {
   await peer.expect(['NOOP', 250]);
 });
 
+test('a client that names recipients without end is let go, and one that brings mail between them is not', async () => {
+  await using peer = await MemoryPeer.identified({ limits: { recipients: 1, deferredRecipients: 5 } });
+  for (let n = 0; n < 3; n++) {
+    await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250]);
+    for (let i = 0; i < 5; i++) await peer.expect(['RCPT TO:<v@example.org>', 452]);
+    await peer.expect(['DATA', 354], ['Subject: x\r\n\r\nx\r\n.', 250]);
+  }
+  await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250]);
+  for (let i = 0; i < 6; i++) await peer.expect(['RCPT TO:<v@example.org>', 452]);
+  assert.match(await peer.reply(), /^421 4\.7\.0/);
+  await peer.over();
+});
+
 test('commands that carry no mail are counted until one does', async () => {
   await using peer = await MemoryPeer.identified({ limits: { idleCommands: 5 } });
   for (let i = 0; i < 3; i++) {

@@ -89,6 +89,9 @@ export const limits = z.strictObject({
   commandErrors: count(1, 10_000)
     .prefault(50)
     .describe('Refused commands of a session before it is closed (421 4.7.0).'),
+  deferredRecipients: count(100, 1_000_000)
+    .prefault(1000)
+    .describe('Recipients answered with 4yz since the last message that was taken (421 4.7.0).'),
   idleCommands: count(1, 10_000)
     .prefault(100)
     .describe('Commands in a row that carry no mail forward, such as NOOP and RSET (421 4.7.0).'),

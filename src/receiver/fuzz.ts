@@ -90,6 +90,7 @@ const limits = {
   hops: 2,
   transactions: 1e6,
   commandErrors: 1e6,
+  deferredRecipients: 1e6,
   idleCommands: 1e6,
 };
 

@@ -17,6 +17,8 @@ export interface ReceiverLimits {
   readonly transactions: number;
   /** Commands answered with 5yz in one session: 421 4.7.0. */
   readonly commandErrors: number;
+  /** Recipients answered with 4yz since the last message of a session was taken: 421 4.7.0. */
+  readonly deferredRecipients: number;
   /** Commands in a row that carry no mail forward (NOOP, RSET, VRFY, …): 421 4.7.0. */
   readonly idleCommands: number;
   /** Received fields of a message: 554 5.4.6. */
@@ -37,6 +39,7 @@ export const defaultLimits: ReceiverLimits = {
   sessionsPerClient: 500,
   transactions: 10_000,
   commandErrors: 50,
+  deferredRecipients: 1000,
   idleCommands: 100,
   hops: 50,
   idleMs: 300_000,

@@ -353,7 +353,8 @@ export class Session {
       return;
     }
     const last =
-      this.#tally.reply(answer) ?? (this.#isShuttingDown && this.isIdle ? replies.shuttingDown : undefined);
+      this.#tally.reply(answer, this.accepted) ??
+      (this.#isShuttingDown && this.isIdle ? replies.shuttingDown : undefined);
     if (last !== undefined) this.close(last);
   }
 

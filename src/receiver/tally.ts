@@ -8,6 +8,9 @@ export class Tally {
   readonly #limits: ReceiverLimits;
   #errors = 0;
   #idleCommands = 0;
+  #deferredRecipients = 0;
+  #isRecipient = false;
+  #accepted = 0;
 
   constructor(limits: ReceiverLimits) {
     this.#limits = limits;
@@ -17,11 +20,19 @@ export class Tally {
   command(verb: (Command | CommandError)['verb']): void {
     const isForward = verb === 'rcpt' || verb === 'data' || verb === 'bdat';
     this.#idleCommands = isForward ? 0 : this.#idleCommands + 1;
+    this.#isRecipient = verb === 'rcpt';
   }
 
-  /** Counts a reply. The result is the last word, when a limit is passed. */
-  reply(answer: Reply): Reply | undefined {
+  /** Counts a reply; `accepted` messages were taken so far. The result is the last word, when a limit is passed. */
+  reply(answer: Reply, accepted: number): Reply | undefined {
+    // Whoever brings mail may go on.
+    if (accepted > this.#accepted) this.#deferredRecipients = 0;
+    this.#accepted = accepted;
     if (answer.code >= 500 && ++this.#errors > this.#limits.commandErrors) return replies.tooManyErrors;
+    // Each of them can be a question to the policy or to another server, and the client may go on asking for ever.
+    const isDeferral = this.#isRecipient && answer.code >= 400 && answer.code < 500;
+    if (isDeferral && ++this.#deferredRecipients > this.#limits.deferredRecipients)
+      return replies.tooManyErrors;
     return this.#idleCommands > this.#limits.idleCommands ? replies.tooManyCommands : undefined;
   }
 }
