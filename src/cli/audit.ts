@@ -1,8 +1,9 @@
 import { type AuditEvent, connectControl } from '../admin/index.ts';
+import { harmlessText } from '../base/index.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { openTable } from './table.ts';
 
 /** Verdicts that are as they should be; others are shown case by case. */
@@ -39,7 +40,7 @@ machine. Exit 0 when the relay is closed, 1 when it is open, 75 when that could 
 type Report = (event: AuditEvent) => Promise<void>;
 
 function jsonReport(io: Io): Report {
-  return (event) => io.out(`${JSON.stringify(event)}\n`);
+  return (event) => io.out(jsonLine(event));
 }
 
 function textReport(io: Io, isVerbose: boolean): Report {
@@ -73,7 +74,7 @@ function textReport(io: Io, isVerbose: boolean): Report {
         return;
       case 'end':
         await summary(io, listeners);
-        await io.out(`\n${event.verdict}: ${event.because}\n`);
+        await io.out(`\n${event.verdict}: ${harmlessText(event.because)}\n`);
     }
   };
 }

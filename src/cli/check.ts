@@ -3,6 +3,7 @@ import { configChecks, configWarnings } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
+import { jsonLine } from './io.ts';
 
 /** `posthouse check`. */
 export const check: Command = {
@@ -18,7 +19,7 @@ export const check: Command = {
       const config = loadConfiguration(io, file, configChecks);
       const summary = summaryOf(config);
       const warnings = configWarnings(config).map(({ path, message }) => `${path}: ${message}`);
-      if (args.has('json')) await io.out(`${JSON.stringify({ ok: true, file, ...summary, warnings })}\n`);
+      if (args.has('json')) await io.out(jsonLine({ ok: true, file, ...summary, warnings }));
       else {
         const told = warnings.map((warning) => `warning: ${warning}\n`).join('');
         await io.out(`configuration is good: ${file ?? 'local profile'}\n${formatSummary(summary)}${told}`);
@@ -27,7 +28,7 @@ export const check: Command = {
     } catch (error) {
       if (!(error instanceof ConfigProblems)) throw error;
       const { problems } = error;
-      if (args.has('json')) await io.out(`${JSON.stringify({ ok: false, file, problems })}\n`);
+      if (args.has('json')) await io.out(jsonLine({ ok: false, file, problems }));
       else await io.out(`${problems.join('\n')}\n`);
       return exitCode.config;
     }

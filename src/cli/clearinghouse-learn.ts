@@ -4,7 +4,7 @@ import { connectControl } from '../admin/index.ts';
 import { type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import { resolvePath } from './io.ts';
+import { jsonLine, resolvePath } from './io.ts';
 
 /** `posthouse clearinghouse learn`. */
 export const clearinghouseLearn: Command = {
@@ -26,7 +26,7 @@ nobody is allowed by it.`,
         await control.clearinghouseAsk({ verb: 'learn' }, once(octets));
         messages++;
       }
-    if (args.has('json')) await io.out(`${JSON.stringify({ messages })}\n`);
+    if (args.has('json')) await io.out(jsonLine({ messages }));
     else await io.out(`${messages} messages read\n`);
     return exitCode.ok;
   },

@@ -10,7 +10,7 @@ import { harmlessText } from '../base/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import { type Io, resolvePath } from './io.ts';
+import { type Io, jsonLine, resolvePath } from './io.ts';
 import { formatSpan, openTable } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
@@ -34,7 +34,7 @@ export const clearinghouseStatus: Command = {
   arity: { min: 0, max: 0 },
   async run(args, io) {
     const status = await connect(args, io).clearinghouseStatus();
-    if (args.has('json')) await io.out(`${JSON.stringify(status)}\n`);
+    if (args.has('json')) await io.out(jsonLine(status));
     else await printStatus(status, io);
     return exitCode.ok;
   },
@@ -84,7 +84,7 @@ gave it, such as 1r-1; a file of that name comes first.${verb === 'check' ? ' Ex
         question,
         isCluster ? nothing() : which === '-' ? io.stdin : await fileOf(resolvePath(io, which)),
       );
-      if (args.has('json')) await io.out(`${JSON.stringify(verdict)}\n`);
+      if (args.has('json')) await io.out(jsonLine(verdict));
       else await io.out(formatBulkVerdict(verdict, Date.now()));
       return verb === 'check' && verdict.isBulk && !verdict.isAllowed ? 1 : exitCode.ok;
     },

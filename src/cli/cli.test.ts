@@ -16,6 +16,10 @@ const mistakes: [string[], RegExp][] = [
   [['queue'], /needs a subcommand: see "posthouse queue --help"/],
   [['help', 'strat'], /did you mean "posthouse start"/],
   [['frobnicate'], /see "posthouse --help"/],
+  [['constructor'], /unknown command "constructor"/],
+  [['__proto__', 'x'], /unknown command "__proto__"/],
+  [['sendmail', '-bconstructor'], /modes are -bm/],
+  [['init', 'constructor'], /unknown role "constructor"/],
   [
     ['check', '--conifg', 'x'],
     /Unknown option '--conifg' \(did you mean "--config"\?\)\nusage: posthouse check/,
@@ -69,6 +73,23 @@ test('sizes and spans are short', () => {
     '2h',
     '3d',
   ]);
+});
+
+test('what a peer said speaks to no terminal, as text and as JSON', async (t) => {
+  const said = 'a\u009b2J\u202eb\u0007c';
+  const recipients = [{ to: said, status: 'deferred', reply: said } as const];
+  const { data } = await fakeRelay(t, {
+    async *list() {
+      yield queueItem('A1', { from: `${said}@example.org`, recipients });
+    },
+  });
+  for (const words of [['list'], ['list', '--json'], ['show', 'A1'], ['show', 'A1', '--json']]) {
+    const { out } = await run(['queue', ...words, '--data', data]);
+    assert.match(out, /2J/, words.join(' '));
+    assert.doesNotMatch(out, /[^\n -~]/, words.join(' '));
+  }
+  const json = await run(['queue', 'list', '--json', '--data', data]);
+  assert.equal(JSON.parse(json.out).recipients[0].reply, said, 'it reads as it was said');
 });
 
 test('queue list is a table of harmless text, or JSON', async (t) => {

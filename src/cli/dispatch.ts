@@ -1,5 +1,5 @@
 import { ControlError, type ControlErrorCode } from '../admin/index.ts';
-import { nearest, packageVersion } from '../base/index.ts';
+import { harmlessText, nearest, packageVersion } from '../base/index.ts';
 import { type Command, runCommand } from './command.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
@@ -64,7 +64,7 @@ const links: Readonly<Record<string, readonly string[]>> = {
  */
 export async function dispatch(argv: readonly string[], io: Io, calledAs = 'posthouse'): Promise<number> {
   try {
-    const link = links[calledAs];
+    const link = Object.hasOwn(links, calledAs) ? links[calledAs] : undefined;
     if (link !== undefined) return await runSendmailLink([...link, ...argv], io);
     const [first, ...rest] = argv;
     if (first === 'help' && rest.length > 0) return await dispatch([...rest, '--help'], io);
@@ -75,7 +75,9 @@ export async function dispatch(argv: readonly string[], io: Io, calledAs = 'post
     return await runNamed(first, rest, io);
   } catch (error) {
     const { code, message } = explain(error);
-    io.err(`${calledAs in links ? calledAs : 'posthouse'}: ${message}\n`);
+    // It may quote what a peer or a damaged file said.
+    const lines = message.split('\n').map(harmlessText);
+    io.err(`${Object.hasOwn(links, calledAs) ? calledAs : 'posthouse'}: ${lines.join('\n')}\n`);
     return code;
   }
 }
@@ -93,7 +95,7 @@ async function runNamed(first: string, rest: readonly string[], io: Io): Promise
     throw new CliError(exitCode.usage, `"${first}" needs a subcommand: see "posthouse ${first} --help"`);
   }
   const name = isGroup ? `${first} ${second}` : first;
-  const load = commands[name];
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load === undefined) throw unknown(name);
   return runCommand(await load(), isGroup ? others : rest, io);
 }

@@ -10,7 +10,7 @@ import {
   locationOptions,
 } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 
 /** `posthouse explain`. */
 export const explain: Command = {
@@ -37,9 +37,7 @@ Without a running relay the configuration is evaluated, and --user is taken at i
   async run(args, io) {
     const question = questionOf(args);
     const answer = await ask(args, io, question);
-    await io.out(
-      args.has('json') ? `${JSON.stringify({ question, ...answer })}\n` : format(question, answer),
-    );
+    await io.out(args.has('json') ? jsonLine({ question, ...answer }) : format(question, answer));
     return answer.decision.kind === 'grant' ? exitCode.ok : exitCode.noPerm;
   },
 };

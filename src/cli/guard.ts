@@ -3,7 +3,7 @@ import { harmlessText } from '../base/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { formatSize, formatSpan, openTable } from './table.ts';
 
 type HoldItem = Extract<GuardItem, { kind: 'hold' }>;
@@ -34,7 +34,7 @@ export const guardList: Command = {
     let count = 0;
     for await (const item of connect(args, io).guardList()) {
       count++;
-      if (args.has('json')) await io.out(`${JSON.stringify(item)}\n`);
+      if (args.has('json')) await io.out(jsonLine(item));
       else await table.row(rowOf(item));
     }
     if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('nobody is held\n');
@@ -67,13 +67,13 @@ export const guardShow: Command = {
     const id = (args.rest[0] ?? '').toUpperCase();
     const hold = await findHold(control.guardList(), id);
     if (hold === undefined) throw new CliError(exitCode.noInput, `no hold "${id}"`);
-    await io.out(args.has('json') ? `${JSON.stringify(hold)}\n` : formatHold(hold));
+    await io.out(args.has('json') ? jsonLine(hold) : formatHold(hold));
     for await (const item of control.list({ match: { held: true } })) {
       if (!item.recipients.some(({ held }) => held?.startsWith(`guard ${id}:`))) continue;
       const to = item.recipients.map((recipient) => recipient.to);
       const more = to.length > 1 ? ` and ${to.length - 1} more` : '';
       const line = `${item.id}  ${formatSize(item.size)}  from ${item.client}  to ${to[0] ?? ''}${more}`;
-      await io.out(args.has('json') ? `${JSON.stringify(item)}\n` : `${harmlessText(line)}\n`);
+      await io.out(args.has('json') ? jsonLine(item) : `${harmlessText(line)}\n`);
     }
     return exitCode.ok;
   },
@@ -111,7 +111,7 @@ export function guardDecision(verb: 'release' | 'remove'): Command {
     arity: { min: 1, max: 1 },
     async run(args, io) {
       const { messages = 0 } = await change(args, io, { verb, id: args.rest[0] ?? '' });
-      if (args.has('json')) await io.out(`${JSON.stringify({ messages })}\n`);
+      if (args.has('json')) await io.out(jsonLine({ messages }));
       else await io.out(`${messages} ${messages === 1 ? 'message' : 'messages'} ${verb}d\n`);
       return exitCode.ok;
     },
@@ -138,9 +138,7 @@ are: an open relay without a guard is not to be had. A hold that stands already 
     const forMs = durationOf(args.text('for'));
     const named = args.rest[0] ?? '';
     const made = await change(args, io, { verb: 'allow', subject: named, ...(forMs && { forMs }) });
-    await io.out(
-      args.has('json') ? `${JSON.stringify(made)}\n` : `${harmlessText(made.subject ?? named)} is allowed\n`,
-    );
+    await io.out(args.has('json') ? jsonLine(made) : `${harmlessText(made.subject ?? named)} is allowed\n`);
     return exitCode.ok;
   },
 };
@@ -154,9 +152,7 @@ export const guardDisallow: Command = {
   arity: { min: 1, max: 1 },
   async run(args, io) {
     const made = await change(args, io, { verb: 'disallow', subject: args.rest[0] ?? '' });
-    await io.out(
-      args.has('json') ? `${JSON.stringify(made)}\n` : `${harmlessText(made.subject ?? '')} has budgets\n`,
-    );
+    await io.out(args.has('json') ? jsonLine(made) : `${harmlessText(made.subject ?? '')} has budgets\n`);
     return exitCode.ok;
   },
 };

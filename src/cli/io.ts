@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { harmlessJson } from '../base/index.ts';
 
 /** What a command may touch of its surroundings, so that tests can stand in for all of it. */
 export interface Io {
@@ -74,6 +75,14 @@ async function ask(prompt: string): Promise<string> {
   } finally {
     terminal.close();
   }
+}
+
+/**
+ * A value as one line of JSON. What a peer said in it is fit for a terminal: JSON by itself escapes no control
+ * characters above ASCII, and to some terminals U+009B is what ESC [ is.
+ */
+export function jsonLine(value: unknown): string {
+  return `${harmlessJson(JSON.stringify(value))}\n`;
 }
 
 /** An argument that is a path, absolute. */

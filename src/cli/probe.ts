@@ -3,13 +3,13 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { canonicalIp, parseCidr } from '../base/index.ts';
+import { canonicalIp, harmlessText, parseCidr } from '../base/index.ts';
 import { type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 import { classicCases, noteOptOut, noteTest, permission, readRecord, unionCases } from '../probe/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { dataFolder, loadSite, locationOptions } from './configuration.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { ProbeListener } from './probe-listener.ts';
 import { type ProbePlan, type ProbeResult, type ProbeTarget, probeTarget } from './probe-target.ts';
 import { openTable } from './table.ts';
@@ -108,8 +108,8 @@ async function testOne(name: string, { args, io, record, plan }: Testing): Promi
   const tls = args.text('tls') === undefined && place.port === 465 ? 'implicit' : plan.tls;
   const { results, overall } = await probeTarget(target, { ...plan, tls });
   await report(results, { args, io, target });
-  if (args.has('json')) await io.out(`${JSON.stringify({ target: name, ...overall })}\n`);
-  else await io.out(`${name}: ${overall.verdict}: ${overall.because}\n`);
+  if (args.has('json')) await io.out(jsonLine({ target: name, ...overall }));
+  else await io.out(`${name}: ${overall.verdict}: ${harmlessText(overall.because)}\n`);
   return { closed: exitCode.ok, open: exitCode.open, inconclusive: exitCode.tempFail }[overall.verdict];
 }
 
@@ -120,9 +120,7 @@ async function report(
   if (args.has('json')) {
     for (const { one, token, verdict, evidence, returned } of results) {
       const by = returned === undefined ? {} : { by: returned.from, hops: hops(returned.from, target) };
-      await io.out(
-        `${JSON.stringify({ target: target.name, case: one.id, token, verdict, ...by, evidence })}\n`,
-      );
+      await io.out(jsonLine({ target: target.name, case: one.id, token, verdict, ...by, evidence }));
     }
     return;
   }
@@ -145,7 +143,7 @@ async function report(
       one.session?.tests ?? one.recipient.tests,
       `${evidence.at(-1) ?? ''}${seen}`,
     ]);
-    if (args.has('verbose')) for (const line of evidence) await io.out(`    ${line}\n`);
+    if (args.has('verbose')) for (const line of evidence) await io.out(`    ${harmlessText(line)}\n`);
   }
 }
 

@@ -3,7 +3,7 @@ import { harmlessText } from '../base/index.ts';
 import { parseMailbox } from '../mail/index.ts';
 import { type Arguments, type Command, type Option, usage } from './command.ts';
 import { exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { connectQueue, locationOptions } from './queue-access.ts';
 import { selectorOptions, selectorsOf } from './queue-selector.ts';
 import { formatSuspension } from './table.ts';
@@ -121,7 +121,7 @@ async function apply(call: Call): Promise<number> {
     if (isAsked(call) && !(await agrees(call, plan()))) continue;
     for await (const changed of control.change(change, selector, reach)) {
       if (typeof changed === 'string') count++;
-      if (args.has('json')) await io.out(`${JSON.stringify(changed)}\n`);
+      if (args.has('json')) await io.out(jsonLine(changed));
       else if (typeof changed === 'string') await io.out(`${changed}\n`);
       else io.err(`${harmlessText(formatUntried(changed))}\n`);
     }
@@ -137,7 +137,7 @@ async function printPlan({ args, io, done }: Call, plan: AsyncIterable<Planned>)
   let count = 0;
   for await (const planned of plan) {
     count++;
-    await io.out(args.has('json') ? `${JSON.stringify(planned)}\n` : formatPlan(planned, done));
+    await io.out(args.has('json') ? jsonLine(planned) : formatPlan(planned, done));
   }
   return count;
 }

@@ -1,7 +1,7 @@
 import type { QueueItem } from '../admin/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { locationOptions, type OpenQueue, openQueue } from './queue-access.ts';
 import { selectorOptions, selectorsOf } from './queue-selector.ts';
 import { formatSize, formatSpan, formatSuspension, openTable } from './table.ts';
@@ -27,7 +27,7 @@ export async function listQueue(args: Arguments, io: Io, queue: OpenQueue): Prom
   for await (const selector of selectorsOf(queueList, { args, io, needsOne: false })) {
     for await (const item of queue.list(selector)) {
       count++;
-      if (args.has('json')) await io.out(`${JSON.stringify(item)}\n`);
+      if (args.has('json')) await io.out(jsonLine(item));
       else await table.row(rowOf(item));
     }
   }

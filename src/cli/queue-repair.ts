@@ -1,8 +1,9 @@
+import { harmlessText } from '../base/index.ts';
 import { SpoolError, type SpoolProblem, salvageSpool, verifySpool } from '../spool/index.ts';
 import type { Command } from './command.ts';
 import { dataFolder, locationOptions, spoolPath } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import { type Io, resolvePath } from './io.ts';
+import { type Io, jsonLine, resolvePath } from './io.ts';
 
 const json = { json: { help: 'the report as one JSON object' } };
 
@@ -17,7 +18,7 @@ export const queueVerify: Command = {
   async run(args, io) {
     const path = spoolPath(dataFolder(args, io));
     const report = await explained(verifySpool(path));
-    if (args.has('json')) await io.out(`${JSON.stringify({ path, ...report })}\n`);
+    if (args.has('json')) await io.out(jsonLine({ path, ...report }));
     else {
       await printProblems(io, report.problems);
       await io.out(
@@ -45,7 +46,7 @@ of the relay, then put FOLDER in the place of "spool" in the data folder.`,
     const from = spoolPath(dataFolder(args, io));
     const to = resolvePath(io, args.rest[0] ?? '');
     const report = await explained(salvageSpool(from, to));
-    if (args.has('json')) await io.out(`${JSON.stringify({ from, to, ...report })}\n`);
+    if (args.has('json')) await io.out(jsonLine({ from, to, ...report }));
     else {
       await printProblems(io, report.problems);
       await io.out(`${count(report.salvaged)} copied to ${to}, ${report.held} of them held\n`);
@@ -56,7 +57,7 @@ of the relay, then put FOLDER in the place of "spool" in the data folder.`,
 
 async function printProblems(io: Io, problems: readonly SpoolProblem[]): Promise<void> {
   for (const { id, what, detail } of problems)
-    await io.out(`${id ?? what.padEnd(16)}  ${id === undefined ? '' : `${what}: `}${detail}\n`);
+    await io.out(`${id ?? what.padEnd(16)}  ${id === undefined ? '' : `${what}: `}${harmlessText(detail)}\n`);
 }
 
 function count(messages: number): string {

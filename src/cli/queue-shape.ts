@@ -1,6 +1,7 @@
 import { shapeMinutes } from '../admin/index.ts';
 import type { Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
+import { jsonLine } from './io.ts';
 import { connectQueue, locationOptions } from './queue-access.ts';
 import { selectorOptions, selectorsOf } from './queue-selector.ts';
 import { openTable } from './table.ts';
@@ -18,8 +19,7 @@ export const queueShape: Command = {
     const total: number[] = [];
     for await (const selector of selectorsOf(queueShape, { args, io, needsOne: false })) {
       for await (const { destination, counts } of control.shape(selector)) {
-        if (args.has('json'))
-          await io.out(`${JSON.stringify({ destination, counts, minutes: shapeMinutes })}\n`);
+        if (args.has('json')) await io.out(jsonLine({ destination, counts, minutes: shapeMinutes }));
         else await table.row(rowOf(destination, counts));
         for (const [index, count] of counts.entries()) total[index] = (total[index] ?? 0) + count;
       }

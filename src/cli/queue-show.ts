@@ -2,6 +2,7 @@ import type { QueueItem } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import type { Command } from './command.ts';
 import { CliError, exitCode } from './exit-code.ts';
+import { jsonLine } from './io.ts';
 import { locationOptions, openQueue } from './queue-access.ts';
 import { formatSize, formatSuspension } from './table.ts';
 
@@ -24,7 +25,7 @@ export const queueShow: Command = {
       return exitCode.ok;
     }
     for await (const item of queue.list({ ids: [id] })) {
-      if (args.has('json')) await io.out(`${JSON.stringify(item)}\n`);
+      if (args.has('json')) await io.out(jsonLine(item));
       else await io.out(`${formatItem(item)}\n${await headerOf(queue.octets(id))}`);
       return exitCode.ok;
     }

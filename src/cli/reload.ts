@@ -2,6 +2,7 @@ import { connectControl } from '../admin/index.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
+import { jsonLine } from './io.ts';
 
 /** `posthouse reload`. */
 export const reload: Command = {
@@ -16,7 +17,7 @@ every problem when the new configuration is not good; then nothing changes.`,
   async run(args, io) {
     const result = await connectControl(controlPath(dataFolder(args, io))).reload();
     const isRefused = result.outcome === 'refused';
-    if (args.has('json')) await io.out(`${JSON.stringify(result)}\n`);
+    if (args.has('json')) await io.out(jsonLine(result));
     else {
       const lines = isRefused ? result.problems : result.changes;
       if (isRefused) io.err('not reloaded, the configuration in force stays:\n');

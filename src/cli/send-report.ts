@@ -1,7 +1,7 @@
 import { ControlError, type SubmitEvent } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { formatSpan } from './table.ts';
 
 type Fate = Extract<SubmitEvent, { readonly event: 'fate' }>;
@@ -23,7 +23,7 @@ export async function reportFates(
   try {
     for await (const event of events) {
       fates.add(event);
-      if (isJson) await io.out(`${JSON.stringify(event)}\n`);
+      if (isJson) await io.out(jsonLine(event));
       else if (isLive) await io.out(`${harmlessText(describe(event))}\n`);
       if (fates.areComplete) break;
     }

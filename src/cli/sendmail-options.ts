@@ -149,7 +149,7 @@ function takeMode(draft: Draft, value: string): void {
   if (value === 'd' || value === 'D' || value === 'l') {
     throw unsupported(`-b${value}`, 'start the relay with "posthouse start"');
   }
-  const mode = modes[value];
+  const mode = Object.hasOwn(modes, value) ? modes[value] : undefined;
   if (mode === undefined) throw unsupported(`-b${value}`, 'modes are -bm, -bs, -bp and -bi');
   draft.mode = mode;
 }

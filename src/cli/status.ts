@@ -2,6 +2,7 @@ import { connectControl, type RelayStatus } from '../admin/index.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
+import { jsonLine } from './io.ts';
 import { formatSpan } from './table.ts';
 
 /** `posthouse status`. */
@@ -14,7 +15,7 @@ export const status: Command = {
   arity: { min: 0, max: 0 },
   async run(args, io) {
     const found = await connectControl(controlPath(dataFolder(args, io))).status();
-    await io.out(args.has('json') ? `${JSON.stringify(found)}\n` : format(found));
+    await io.out(args.has('json') ? jsonLine(found) : format(found));
     return found.state === 'running' && found.spool === 'ok' ? exitCode.ok : exitCode.tempFail;
   },
 };

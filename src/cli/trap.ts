@@ -3,6 +3,7 @@ import { listTrapped, openTrapped, type TrappedMessage } from '../trap/index.ts'
 import type { Command } from './command.ts';
 import { locationOptions, trapFolder } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
+import { jsonLine } from './io.ts';
 import { formatSize, formatSpan, openTable } from './table.ts';
 
 const columns = [
@@ -32,7 +33,7 @@ export const trapList: Command = {
     let count = 0;
     for await (const message of listTrapped(trapFolder(args, io))) {
       if (++count > limit) break;
-      if (args.has('json')) await io.out(`${JSON.stringify(message)}\n`);
+      if (args.has('json')) await io.out(jsonLine(message));
       else await table.row(rowOf(message));
     }
     if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('the trap is empty\n');
@@ -69,7 +70,7 @@ export const trapShow: Command = {
     const id = (args.rest[0] ?? '').toUpperCase();
     const found = await openTrapped(trapFolder(args, io), id);
     if (found === undefined) throw new CliError(exitCode.noInput, `no message "${id}" in the trap`);
-    if (args.has('json')) await io.out(`${JSON.stringify({ id, envelope: found.envelope })}\n`);
+    if (args.has('json')) await io.out(jsonLine({ id, envelope: found.envelope }));
     else if (args.has('message')) for await (const chunk of found.octets()) await io.out(chunk);
     else {
       await io.out(`${formatEnvelope(id, found.envelope)}\n`);

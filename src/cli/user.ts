@@ -14,7 +14,7 @@ import { parsePattern } from '../mail/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { configOption, usersFile } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 
 const fileOption = {
   ...configOption,
@@ -150,7 +150,7 @@ export const userList: Command = {
     for (const user of (await read(usersFile(args, io))).values()) {
       const { name, senderTexts, devices, isDisabled } = user;
       const facts = { name, senders: senderTexts, devices: devices.map(({ device }) => device), isDisabled };
-      await io.out(args.has('json') ? `${JSON.stringify(facts)}\n` : format(facts));
+      await io.out(args.has('json') ? jsonLine(facts) : format(facts));
     }
     return exitCode.ok;
   },

@@ -3,7 +3,7 @@ import { connectControl, type Window } from '../admin/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 import { formatSpan, openTable } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
@@ -30,7 +30,7 @@ export const windowsList: Command = {
     let count = 0;
     for await (const window of connect(args, io).windowsList()) {
       count++;
-      if (args.has('json')) await io.out(`${JSON.stringify(window)}\n`);
+      if (args.has('json')) await io.out(jsonLine(window));
       else await table.row(rowOf(window));
     }
     if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('no window is open\n');
@@ -57,7 +57,7 @@ export const windowsRevoke: Command = {
     const isAddress = isIP(text.replace(/\/64$/, '')) !== 0;
     const { windows } = await connect(args, io).windowsRevoke(isAddress ? { address: text } : { name: text });
     if (windows === 0) throw new CliError(exitCode.noInput, `no window of "${text}"`);
-    if (args.has('json')) await io.out(`${JSON.stringify({ windows })}\n`);
+    if (args.has('json')) await io.out(jsonLine({ windows }));
     else await io.out(`${windows} ${windows === 1 ? 'window' : 'windows'} revoked\n`);
     return exitCode.ok;
   },

@@ -64,7 +64,7 @@ const decoders = new Map<string, InstanceType<typeof TextDecoder>>();
 /** Text in a charset; where there is none or nobody knows it, UTF-8 if it is, else windows-1252. */
 export function decodeText(octets: Uint8Array, charset: string | undefined): string {
   const label = charset?.trim().toLowerCase().replace(/^"|"$/g, '') ?? '';
-  const known = decoderOf(aliases[label] ?? label);
+  const known = decoderOf((Object.hasOwn(aliases, label) && aliases[label]) || label);
   if (known !== undefined && known.encoding !== 'windows-1252') return known.decode(octets);
   if (isAscii(octets))
     return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1');

@@ -30,3 +30,18 @@ test('the encoding of the body changes no key but those of others', () => {
     legacyKeys(message(text)).map(({ scheme, value }) => `${scheme} ${value}`),
   );
 });
+
+test('an entity named like something that every object has is no entity', () => {
+  const keysOf = (entity: string) =>
+    legacyKeys(
+      message(
+        `Content-Type: text/html\n\n<html><body>Buy the ${entity} here, all of you, today!</body></html>\n`,
+      ),
+    );
+  const unknown = keysOf('&tostrong;').map(({ scheme }) => scheme);
+  assert.deepEqual(
+    keysOf('&toString;').map(({ scheme }) => scheme),
+    unknown,
+  );
+  assert.notDeepEqual(keysOf('&toString;'), keysOf('function toString() { [native code] }'));
+});

@@ -122,7 +122,7 @@ function withoutTags(text: string): string {
   if (!knownTag.test(text)) return text;
   return withoutMarkup(withoutSpans(text, '<!--', '-->')).replace(
     /&([a-zA-Z]{2,6});?/g,
-    (whole, name: string) => entities[name] ?? whole,
+    (whole, name: string) => (Object.hasOwn(entities, name) && entities[name]) || whole,
   );
 }
 
