@@ -154,6 +154,7 @@ const errorCodes: readonly ControlErrorCode[] = [
   'bad-request',
   'too-large',
   'not-found',
+  'no-user',
   'failed',
   'storage',
   'unavailable',

@@ -245,7 +245,7 @@ export interface Control extends GuardControl, WindowControl, ClearinghouseContr
   /**
    * Applies the change to the recipients that are meant, one message after the other; yields the id of each one
    * that was changed, once durable. A flush then waits a few seconds to hear which destinations take nothing.
-   * `bad-request` for a redirect to an address that the policy does not know.
+   * `no-user` for a redirect to an address that the policy refuses.
    */
   change(change: QueueChange, selector: Selector, reach?: Reach): AsyncIterable<Changed>;
   /** What `change` would do now, message by message; nothing is changed. */
@@ -268,6 +268,8 @@ export type ControlErrorCode =
   | 'bad-request'
   | 'too-large'
   | 'not-found'
+  /** An address that mail was to go to does not exist. */
+  | 'no-user'
   /** The relay could not do it; the message says why. */
   | 'failed'
   /** The disk of the relay takes no writes now: to be tried again later. */

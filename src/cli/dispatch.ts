@@ -129,6 +129,7 @@ const controlCodes: Readonly<Record<ControlErrorCode, ExitCode>> = {
   'bad-request': exitCode.usage,
   'too-large': exitCode.dataErr,
   'not-found': exitCode.noInput,
+  'no-user': exitCode.noUser,
   failed: exitCode.software,
   storage: exitCode.tempFail,
   unavailable: exitCode.unavailable,

@@ -26,7 +26,7 @@ export function parseAliases(text: string): ListFile<Map<string, readonly string
   const faults: LineFault[] = [];
   for (const { line, content } of logicalLines(text)) {
     const colon = content.indexOf(':');
-    const name = unquote(content.slice(0, Math.max(colon, 0)).trim()).toLowerCase();
+    const name = comparable(unquote(content.slice(0, Math.max(colon, 0)).trim()));
     const targets = splitTargets(content.slice(colon + 1));
     const fault =
       aliasFault(name, colon, targets) ?? (value.has(name) ? `"${name}" is here twice` : undefined);
@@ -60,6 +60,11 @@ function splitTargets(text: string): string[] {
   return words.map((word) => word.trim()).filter((word) => word !== '');
 }
 
+/** Names are compared whatever their case, and however their letters are composed. */
+function comparable(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}
+
 function unquote(text: string): string {
   return text.startsWith('"') && text.endsWith('"') && text.length > 1 ? text.slice(1, -1) : text;
 }
@@ -81,10 +86,7 @@ export function parseRecipientList(text: string): ListFile<Set<string>> {
   const value = new Set<string>();
   const faults: LineFault[] = [];
   for (const [index, raw] of text.split(/\r?\n/).entries()) {
-    const name = raw
-      .replace(/(^|\s)#.*$/, '')
-      .trim()
-      .toLowerCase();
+    const name = comparable(raw.replace(/(^|\s)#.*$/, '').trim());
     if (name === '') continue;
     if (isTarget(name)) value.add(name);
     else faults.push({ line: index + 1, message: `not an address or local part: "${name.slice(0, 60)}"` });

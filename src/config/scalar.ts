@@ -351,5 +351,5 @@ function nearestHint(value: string, words: readonly string[]): string | undefine
 function recipientList(list: readonly unknown[]): RecipientsOption | Fault {
   const bad = list.find((name) => typeof name !== 'string' || !/^\S+$/.test(name));
   if (bad !== undefined) return new Fault(`not a recipient: ${describe(bad)}`);
-  return { kind: 'list', names: list.map((name) => String(name).toLowerCase()) };
+  return { kind: 'list', names: list.map((name) => String(name).normalize('NFC').toLowerCase()) };
 }

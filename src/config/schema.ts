@@ -91,10 +91,14 @@ const domain = z.strictObject({
     ),
   aliases: path()
     .optional()
-    .describe('A file of aliases(5): `name: target, target`, continuation lines, `#` comments.'),
+    .describe(
+      'A file of aliases(5): `name: target, target`, continuation lines, `#` comments. Targets are looked up like recipients of a client: they may be aliases, a tag is taken off, and one that is nobody here, or a circle, is a fault that `check` names.',
+    ),
   catchAll: mailbox()
     .optional()
-    .describe('The address that gets the mail of recipients who do not exist, instead of a refusal.'),
+    .describe(
+      'The address that gets the mail of recipients who do not exist, instead of a refusal; it may be an alias.',
+    ),
   tagSeparator: text()
     .prefault('+')
     .describe('Characters that begin a tag: `user+shop` is `user`. `none` turns tags off.'),
@@ -177,7 +181,7 @@ export const schema = z.strictObject({
   postmaster: mailbox()
     .optional()
     .describe(
-      'Gets the mail for postmaster and abuse of every domain, and the notices of the relay. Default: `postmaster@` and the hostname.',
+      'Gets the mail for postmaster and abuse of every domain, and the notices of the relay; it may be an alias. Default: `postmaster@` and the hostname.',
     ),
   data: path()
     .prefault('/var/lib/posthouse')

@@ -253,7 +253,7 @@ class Deliveries implements Delivery {
         log: this.#log,
         now,
       },
-      maildir: { now },
+      maildir: { now, hasMailbox: options.hasMailbox ?? (() => true) },
     };
   }
 

@@ -19,6 +19,7 @@ import { deliverToMaildir, mailboxPath } from './maildir.ts';
 import { type AttemptChanges, attemptFor, recipientOf } from './testing.ts';
 
 const now = () => Date.UTC(2026, 0, 1);
+const parts = { now, hasMailbox: () => true };
 const signal = new AbortController().signal;
 
 async function folder(t: TestContext): Promise<string> {
@@ -32,7 +33,7 @@ async function deliver(template: string, text: string, to: readonly string[], ch
   const { statuses, health } = await deliverToMaildir(
     attemptFor(text, to, changes),
     transport,
-    { now },
+    parts,
     signal,
   );
   const fates = to.map((_, index) => {
@@ -154,7 +155,7 @@ test('a full disk is transient with 4.2.2 and stops the lane', async (t) => {
     },
   };
   const transport = { kind: 'maildir', lane: 'x', template: `${root}/m` } as const;
-  const { statuses, health } = await deliverToMaildir({ ...attempt, octets }, transport, { now }, signal);
+  const { statuses, health } = await deliverToMaildir({ ...attempt, octets }, transport, parts, signal);
   assert.equal(statuses.get(0)?.status, 'pending');
   assert.equal(statuses.get(0)?.reply.detail, '2.2');
   assert.equal(health.kind, 'unavailable');
@@ -189,7 +190,7 @@ function compareText(a: string, b: string): number {
 async function deliverAs(owner: { uid: number; gid: number }, template: string) {
   const transport = { kind: 'maildir', lane: 'x', template, owner } as const;
   const attempt = attemptFor('A: b\r\n\r\n', ['a@dest.test']);
-  return (await deliverToMaildir(attempt, transport, { now }, signal)).statuses.get(0);
+  return (await deliverToMaildir(attempt, transport, parts, signal)).statuses.get(0);
 }
 
 test('with root everything that is made belongs to the owner, and what was there stays as it is', async (t) => {
@@ -240,7 +241,23 @@ test('an abort leaves the message pending and nothing behind', async (t) => {
   const root = await folder(t);
   const transport = { kind: 'maildir', lane: 'x', template: `${root}/m` } as const;
   const attempt = attemptFor('A: b\r\n\r\n', ['a@dest.test']);
-  const { statuses } = await deliverToMaildir(attempt, transport, { now }, AbortSignal.abort());
+  const { statuses } = await deliverToMaildir(attempt, transport, parts, AbortSignal.abort());
   assert.equal(statuses.get(0)?.status, 'pending');
   assert.deepEqual(await contents(`${root}/m`), []);
+});
+
+test('a mailbox that is not there and that no policy grants is not made; one that is there is delivered to', async (t) => {
+  const root = await folder(t);
+  const transport = { kind: 'maildir', lane: 'maildir:dest.test', template: `${root}/{local}` } as const;
+  const fate = async (isGranted: boolean) => {
+    const attempt = attemptFor('A: b\r\n\r\nx\r\n', ['sales@dest.test']);
+    const hasMailbox = () => isGranted;
+    const { statuses } = await deliverToMaildir(attempt, transport, { now, hasMailbox }, signal);
+    const status = statuses.get(0);
+    return `${status?.status} ${status?.reply.code} ${status?.reply.detail}`;
+  };
+  assert.equal(await fate(false), 'failed 550 1.1');
+  assert.deepEqual(await readdir(root), []);
+  assert.equal(await fate(true), 'delivered 250 0.0');
+  assert.equal(await fate(false), 'delivered 250 0.0');
 });

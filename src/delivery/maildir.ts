@@ -18,6 +18,8 @@ import { parseVia } from './via.ts';
 
 export interface MaildirParts {
   readonly now: () => number;
+  /** Whether a Maildir that is not there may be made for the address. */
+  readonly hasMailbox: (address: Address) => boolean;
 }
 
 /** Mailboxes written at the same time by one attempt. */
@@ -26,12 +28,14 @@ const maxParallel = 8;
 const maxComponentOctets = 255;
 
 const delivered = reply(250, '0.0', 'Delivered to mailbox');
+const noMailbox = reply(550, '1.1', 'No mailbox of that name');
 
 /**
  * Writes the message into the Maildir of each recipient: `tmp`, sync, `new`, sync of the folder, so that a
  * mailbox never shows half a message and `delivered` survives a power cut. Lines end in LF, as the readers
  * of Maildirs expect; binary messages stay as they are. Never rejects: errors of the file system are
- * transient, because the mailbox of a recipient we know must be there when somebody has repaired it.
+ * transient, because the mailbox of a recipient we know must be there when somebody has repaired it. A Maildir
+ * that no policy grants is never made: its recipient fails.
  */
 export async function deliverToMaildir(
   attempt: Attempt,
@@ -110,7 +114,8 @@ async function writeMessage(path: string, address: Address, writing: Writing): P
   const temporary = join(path, 'tmp', name);
   try {
     const { owner } = writing;
-    const file = await openTemporary(path, temporary, owner);
+    const file = await openTemporary(path, temporary, writing, address);
+    if (file === undefined) return noMailbox;
     try {
       await writeOctets(file, address, writing);
       if (owner !== undefined) await file.chown(owner.uid, owner.gid);
@@ -133,18 +138,23 @@ function uniqueName(now: number): string {
   return `${Math.floor(now / 1000)}.M${(now % 1000) * 1000}P${process.pid}R${randomBytes(8).toString('hex')}.${host}`;
 }
 
-/** A Maildir that is not there yet is made on the way; the usual case costs no look at the folders. */
+/**
+ * A Maildir that is not there yet is made on the way, when it may be; the usual case costs no look at the folders.
+ * `undefined` when it may not.
+ */
 async function openTemporary(
   path: string,
   temporary: string,
-  owner: MaildirOwner | undefined,
-): Promise<FileHandle> {
+  { owner, parts }: Writing,
+  address: Address,
+): Promise<FileHandle | undefined> {
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
   try {
     return await open(temporary, flags, 0o600);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
+  if (!parts.hasMailbox(address)) return undefined;
   await makeMaildir(path, owner);
   return open(temporary, flags, 0o600);
 }

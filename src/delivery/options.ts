@@ -1,4 +1,5 @@
 import type { ClientTimeouts } from '../client/index.ts';
+import type { Address } from '../mail/index.ts';
 
 /** Numbers of a user and a group of this machine. */
 export interface MaildirOwner {
@@ -133,6 +134,11 @@ export interface DeliveryOptions {
   readonly ownAddresses?: readonly string[];
   readonly domains?: readonly DeliveryDomain[];
   readonly routes?: readonly DeliveryRoute[];
+  /**
+   * Whether a Maildir that is not there may be made for this address: no name that stands for others, and nobody
+   * who does not exist. Default: for any.
+   */
+  readonly hasMailbox?: (address: Address) => boolean;
   /**
    * Mail exchangers found by MX on loopback, private and other special addresses (RFC 6890) are not
    * connected to, so that a stranger's DNS cannot point us at our own network. Default true.

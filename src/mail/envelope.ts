@@ -19,6 +19,8 @@ export interface Recipient {
   readonly address: Address;
   readonly notify?: Notify;
   readonly originalRecipient?: OriginalRecipient;
+  /** As it was named: the policy could not say yet where it leads, and is asked again. */
+  readonly undecided?: true;
 }
 
 /** The reverse-path; `null` is `<>`, the path of notifications (RFC 5321 §4.5.5). */

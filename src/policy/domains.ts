@@ -21,49 +21,81 @@ export interface LocalDomain {
   readonly keepsTag: boolean;
 }
 
-/** What is known of a recipient of ours before anybody is asked. */
+/** What one look at a domain says of a recipient of it, before anybody is asked. */
 export type Lookup =
-  | { readonly kind: 'known'; readonly to: readonly Address[]; readonly because: string }
+  /** A mailbox of that destination: the address, perhaps without its tag. */
+  | { readonly kind: 'mailbox'; readonly address: Address; readonly because: string }
+  /** Others, each of whom is looked up in turn; `name` is what stands for them. */
+  | {
+      readonly kind: 'others';
+      readonly to: readonly Address[];
+      readonly name: string;
+      readonly because: string;
+    }
   | { readonly kind: 'unknown'; readonly because: string }
   | { readonly kind: 'ask'; readonly because: string };
+
+/** What recipients are looked up in. */
+export interface RecipientOptions {
+  readonly domains: ReadonlyMap<Domain, LocalDomain>;
+  /** Domains for which we are a backup MX: onwards by MX. */
+  readonly backupDomains: ReadonlySet<Domain>;
+  readonly postmaster: Address;
+}
 
 /**
  * Looks a recipient up in its domain: alias, then the name itself, then the name without its tag, then
  * `postmaster` and `abuse` (RFC 5321 §4.5.1, RFC 2142), then the catch-all. The first that fits wins.
  */
-export function lookUpRecipient(
-  address: Address,
-  domain: LocalDomain,
-  options: { readonly postmaster: Address; readonly domains: ReadonlyMap<Domain, LocalDomain> },
-): Lookup {
-  const name = address.localPart.toLowerCase();
+export function lookUp(address: Address, domain: LocalDomain, { postmaster }: RecipientOptions): Lookup {
+  const name = nameOf(address);
   // A tag that hides a route (`user+x%there`) would reach the destination behind a name that we know.
   const untagged = hidesRoute(address) ? name : withoutTag(name, domain.tagSeparators);
   for (const candidate of untagged === name ? [name] : [name, untagged]) {
-    if (domain.aliases.has(candidate)) {
-      const to = expandAlias(address, candidate, { domain, domains: options.domains });
-      return { kind: 'known', to, because: `alias ${candidate}` };
-    }
+    const targets = domain.aliases.get(candidate);
+    if (targets === undefined) continue;
+    const to = targets.flatMap((text) => targetOf(text, domain) ?? []);
+    return { kind: 'others', to, name: candidate, because: `alias ${candidate}` };
   }
   const { recipients } = domain;
   if (recipients.kind === 'list') {
     for (const candidate of [name, untagged]) {
       if (!recipients.names.has(candidate) && !recipients.names.has(`${candidate}@${domain.name}`)) continue;
       const to = candidate === name || domain.keepsTag ? address : withLocalPart(address, candidate);
-      return { kind: 'known', to: [to], because: `listed as ${candidate}` };
+      return { kind: 'mailbox', address: to, because: `listed as ${candidate}` };
     }
   }
   if (untagged === 'postmaster' || untagged === 'abuse') {
-    return { kind: 'known', to: [options.postmaster], because: `${untagged} always reaches somebody` };
+    const because = `${untagged} always reaches somebody`;
+    return { kind: 'others', to: [postmaster], name: untagged, because };
   }
   if (hidesRoute(address)) return { kind: 'unknown', because: 'the local part hides a route' };
   if (recipients.kind === 'any') {
-    const to = untagged === name || domain.keepsTag ? address : withLocalPart(address, untagged);
-    return { kind: 'known', to: [to], because: 'any recipient' };
+    return { kind: 'mailbox', address: mailboxOf(address, domain), because: 'any recipient' };
   }
   if (recipients.kind === 'verify') return { kind: 'ask', because: 'verified by callout' };
-  if (domain.catchAll !== undefined) return { kind: 'known', to: [domain.catchAll], because: 'catch-all' };
-  return { kind: 'unknown', because: 'not in the list' };
+  if (domain.catchAll === undefined) return { kind: 'unknown', because: 'not in the list' };
+  return { kind: 'others', to: [domain.catchAll], name: catchAllName, because: 'catch-all' };
+}
+
+/** What stands for the catch-all of a domain: no local part is written like it. */
+export const catchAllName = '*';
+
+/** A local part as names are compared: whatever the case, and however its letters are composed. */
+export function nameOf({ localPart }: Address): string {
+  return localPart.normalize('NFC').toLowerCase();
+}
+
+/** The address that an alias names: with a domain, or of the domain of the alias. */
+export function targetOf(text: string, domain: LocalDomain): Address | undefined {
+  return parseMailbox(text.includes('@') ? text : `${text}@${domain.name}`, { smtputf8: true });
+}
+
+/** The mailbox of an address: without the tag, where its destination wants none. */
+export function mailboxOf(address: Address, { keepsTag, tagSeparators }: LocalDomain): Address {
+  const name = nameOf(address);
+  const untagged = withoutTag(name, tagSeparators);
+  return keepsTag || untagged === name ? address : withLocalPart(address, untagged);
 }
 
 function withLocalPart(address: Address, localPart: string): Address {
@@ -77,37 +109,4 @@ function withoutTag(name: string, separators: string): string {
     if (at > 0) return name.slice(0, at);
   }
   return name;
-}
-
-interface AliasScope {
-  readonly domain: LocalDomain;
-  readonly domains: ReadonlyMap<Domain, LocalDomain>;
-}
-
-/**
- * Expands an alias through all our domains. Each name is expanded once, so a loop ends at the members that
- * it has besides itself; one that has none is the mailbox of the name that was asked for.
- */
-function expandAlias(address: Address, name: string, scope: AliasScope): readonly Address[] {
-  const found = new Map<string, Address>();
-  const seen = new Set<string>();
-  const waiting = [{ local: name, domain: scope.domain }];
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-    const { local, domain } = next;
-    const key = `${local}@${domain.name}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    for (const text of domain.aliases.get(local) ?? []) {
-      const target = parseMailbox(text.includes('@') ? text : `${text}@${domain.name}`, { smtputf8: true });
-      if (target === undefined) continue;
-      const targetName = target.localPart.toLowerCase();
-      const targetKey = `${targetName}@${target.domain}`;
-      const targetDomain = scope.domains.get(target.domain);
-      // An alias that names itself (`user: user, copy@…`) keeps the mailbox of that name.
-      if (targetKey !== key && targetDomain?.aliases.has(targetName)) {
-        waiting.push({ local: targetName, domain: targetDomain });
-      } else found.set(targetKey, target);
-    }
-  }
-  return found.size > 0 ? [...found.values()] : [address];
 }

@@ -9,11 +9,15 @@
  * speaks. Local parts that hide a route (`%`, `!`, a quoted `@`) are refused for domains that are ours before
  * anybody could follow them. `explain` evaluates the same rules and tells what each of them found.
  *
+ * Aliases, the postmaster and catch-alls are names for others, who are looked up in turn until mailboxes or
+ * strangers are left; `destinationOf` gives our own mail the same answers as a client gets at RCPT.
+ *
  * On failure: a destination that cannot be asked about a recipient is `450`, never a grant.
  *
  * RFC 2505, RFC 5068, RFC 6409, RFC 5321 §3.6 and §7.9, RFC 2142.
  */
-export { type KnownRecipients, type LocalDomain, type Lookup, lookUpRecipient } from './domains.ts';
+export { type RecipientFault, recipientFaults } from './check.ts';
+export type { KnownRecipients, LocalDomain, RecipientOptions } from './domains.ts';
 export { watchNames } from './many-names.ts';
 export type {
   CertificateGrant,
@@ -23,4 +27,6 @@ export type {
   VerifyRecipient,
 } from './options.ts';
 export { createPolicy, type ExplainingPolicy, type Explanation, type Finding } from './policy.ts';
+export { type Destination, destinationOf } from './recipient-rules.ts';
+export { isMailbox, resolve } from './resolve.ts';
 export { cacheVerification, type VerifyCacheOptions } from './verify-cache.ts';

@@ -1,6 +1,6 @@
 import type { IpSet } from '../base/index.ts';
-import type { Address, Domain, Pattern } from '../mail/index.ts';
-import type { LocalDomain } from './domains.ts';
+import type { Address, Pattern } from '../mail/index.ts';
+import type { RecipientOptions } from './domains.ts';
 
 /** Asks the destination of a domain of ours whether it knows a recipient. Cached by whoever gives it. */
 export type VerifyRecipient = (recipient: Address) => Promise<'known' | 'unknown' | 'unavailable'>;
@@ -30,11 +30,7 @@ export interface Untruth {
 }
 
 /** What the policy rests on. It is replaced as a whole on reload. Everything in it answers at once, but `verify`. */
-export interface PolicyOptions {
-  readonly domains: ReadonlyMap<Domain, LocalDomain>;
-  /** Domains for which we are a backup MX: onwards by MX. */
-  readonly backupDomains: ReadonlySet<Domain>;
-  readonly postmaster: Address;
+export interface PolicyOptions extends RecipientOptions {
   readonly verify: VerifyRecipient;
   readonly networks: IpSet;
   /** Whether the address is in the networks of one listener, by its name: those of a VPN come and go. */

@@ -1,12 +1,21 @@
-import { hidesRoute, reply } from '../mail/index.ts';
+import { type Address, reply } from '../mail/index.ts';
 import type { Decision, RelayRequest } from '../receiver/index.ts';
-import { lookUpRecipient } from './domains.ts';
 import type { PolicyOptions } from './options.ts';
-import { type Outcome, pass, type Rule } from './rule.ts';
+import {
+  type Answered,
+  type Resolution,
+  resolve,
+  resolveCatchAll,
+  resolvePostmaster,
+  type Way,
+  wayOfCatchAll,
+} from './resolve.ts';
+import { pass, type Rule } from './rule.ts';
 
 const unknownUser = reply(550, '1.1', 'no such recipient here');
 const routeRefused = reply(550, '7.1', 'addresses that name a route are not accepted');
 const cannotVerify = reply(450, '1.1', 'recipient cannot be verified now, try again later');
+const loops = reply(451, '3.5', 'the recipient leads in a circle here, try again later');
 const notOurs = pass('it is not a domain of ours');
 const noBackup = pass('we are no backup of it');
 
@@ -15,7 +24,10 @@ export const ourDomain: Rule = {
   name: 'our domain',
   looksAt: ({ recipient }, { domains }) =>
     `the domain ${recipient.domain}, among ${domains.size} of ours (domains)`,
-  judge: judgeOurDomain,
+  judge: (request, options) =>
+    options.domains.has(request.recipient.domain) || request.isPostmaster
+      ? judge(find(request, options))
+      : notOurs,
 };
 
 /** We are a backup MX of the domain. */
@@ -23,54 +35,84 @@ export const backupDomain: Rule = {
   name: 'backup domain',
   looksAt: ({ recipient }, { backupDomains }) =>
     `the domain ${recipient.domain}, among ${backupDomains.size} that we are a backup of (domains, backup: true)`,
-  judge: judgeBackup,
+  judge: ({ recipient }, options) =>
+    options.backupDomains.has(recipient.domain) ? judge(resolve(recipient, options)) : noBackup,
 };
 
-function judgeOurDomain({ recipient, isPostmaster }: RelayRequest, options: PolicyOptions): Outcome {
-  const domain = options.domains.get(recipient.domain);
-  if (domain === undefined) return isPostmaster ? toPostmaster(options) : notOurs;
-  const found = lookUpRecipient(recipient, domain, options);
+/** RFC 5321 §4.5.1: a server without a domain of its own has a postmaster too. */
+function find({ recipient, isPostmaster }: RelayRequest, options: PolicyOptions): Resolution {
+  const isElsewhere = isPostmaster && !options.domains.has(recipient.domain);
+  return isElsewhere ? resolvePostmaster(options) : resolve(recipient, options);
+}
+
+function judge(found: Resolution): Decision | { readonly kind: 'ask' } {
+  if (found.kind === 'known' && found.toAsk.length > 0) return { kind: 'ask' };
+  return found.kind === 'ask' ? { kind: 'ask' } : decided(found);
+}
+
+function decided(found: Answered): Decision {
+  const { because } = found;
   switch (found.kind) {
     case 'known':
-      return { kind: 'grant', ground: 'recipient', because: found.because, to: found.to };
+      return { kind: 'grant', ground: 'recipient', because, to: found.to };
     case 'unknown':
-      return {
-        kind: 'refusal',
-        reply: hidesRoute(recipient) ? routeRefused : unknownUser,
-        because: found.because,
-      };
-    case 'ask':
-      return { kind: 'ask' };
+      return { kind: 'refusal', reply: found.isRoute ? routeRefused : unknownUser, because };
+    case 'loop':
+      return { kind: 'refusal', reply: loops, because };
   }
 }
 
-/** RFC 5321 §4.5.1: a server without a domain of its own has a postmaster too. */
-function toPostmaster({ postmaster }: PolicyOptions): Outcome {
-  return { kind: 'grant', ground: 'recipient', because: 'the postmaster of this server', to: [postmaster] };
+/** The answer for a recipient of which a destination has to be asked. Silence is no grant. */
+export function askDestination(request: RelayRequest, options: PolicyOptions): Promise<Decision> {
+  return ask(find(request, options), request.recipient, options);
 }
 
-function judgeBackup({ recipient }: RelayRequest, options: PolicyOptions): Outcome {
-  if (!options.backupDomains.has(recipient.domain)) return noBackup;
-  // The primary trusts its backup, so a route hidden here would be followed there.
-  if (hidesRoute(recipient)) {
-    return { kind: 'refusal', reply: routeRefused, because: 'the local part hides a route' };
-  }
-  return { kind: 'grant', ground: 'recipient', because: 'backup domain', to: [recipient] };
-}
-
-/** The answer for a recipient whose existence only its destination knows. Silence is no grant. */
-export async function askDestination({ recipient }: RelayRequest, options: PolicyOptions): Promise<Decision> {
-  const answer = await options.verify(recipient);
-  switch (answer) {
+async function ask(found: Resolution, recipient: Address, options: PolicyOptions): Promise<Decision> {
+  if (found.kind !== 'ask') return decided(await asked(found, options, []));
+  switch (await options.verify(recipient)) {
     case 'known':
       return { kind: 'grant', ground: 'recipient', because: 'its destination knows it', to: [recipient] };
-    case 'unknown': {
-      const catchAll = options.domains.get(recipient.domain)?.catchAll;
-      return catchAll === undefined
-        ? { kind: 'refusal', reply: unknownUser, because: 'its destination does not know it' }
-        : { kind: 'grant', ground: 'recipient', because: 'catch-all', to: [catchAll] };
-    }
+    case 'unknown':
+      return decided(await catchAllOf(recipient, options, []));
     case 'unavailable':
       return { kind: 'refusal', reply: cannotVerify, because: 'its destination cannot be asked now' };
   }
+}
+
+/**
+ * Has the members asked about. One who cannot be asked about now stays: the message waits for its destination, as
+ * it does for one that is down.
+ */
+async function asked(found: Answered, options: PolicyOptions, way: Way): Promise<Answered> {
+  if (found.kind !== 'known' || found.toAsk.length === 0) return found;
+  const to = [...found.to];
+  for (const member of found.toAsk) {
+    const isUnknown = (await options.verify(member)) === 'unknown';
+    const instead = isUnknown ? await catchAllOf(member, options, way) : undefined;
+    if (instead?.kind === 'loop') return instead;
+    to.push(...(instead?.kind === 'known' ? instead.to : [member]));
+  }
+  return { ...found, to, toAsk: [] };
+}
+
+async function catchAllOf({ domain: name }: Address, options: PolicyOptions, way: Way): Promise<Answered> {
+  const domain = options.domains.get(name);
+  if (domain === undefined) return { kind: 'unknown', because: 'its destination does not know it' };
+  return await asked(resolveCatchAll(domain, options, way), options, [...way, wayOfCatchAll(domain)]);
+}
+
+/** Where a message goes for a recipient, or why it does not: a refusal may be temporary. */
+export type Destination =
+  | { readonly kind: 'known'; readonly to: readonly Address[] }
+  | (Decision & { readonly kind: 'refusal' });
+
+/**
+ * What the policy says of a recipient by itself, for mail of our own and of those who may send to anybody: the
+ * same as at RCPT. Somebody of no domain of ours is known.
+ */
+export async function destinationOf(recipient: Address, options: PolicyOptions): Promise<Destination> {
+  const found = resolve(recipient, options);
+  const outcome = judge(found);
+  const decision = outcome.kind === 'ask' ? await ask(found, recipient, options) : outcome;
+  return decision.kind === 'grant' ? { kind: 'known', to: decision.to } : decision;
 }

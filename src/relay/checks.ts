@@ -1,9 +1,10 @@
 import type { Config, ConfigCheck } from '../config/index.ts';
 import { compileRules, routeWarnings } from '../delivery/index.ts';
+import { recipientFaults } from '../policy/index.ts';
 import { type Account, findAccount, UnknownAccountError } from './accounts.ts';
 import { guardProblems } from './guard.ts';
 import { type RelayWarning, relayWarnings } from './relay-warnings.ts';
-import { routingOptions } from './settings.ts';
+import { recipientOptions, routingOptions } from './settings.ts';
 
 type Finding = ReturnType<ConfigCheck>[number];
 
@@ -12,7 +13,17 @@ export const configChecks: readonly ConfigCheck[] = [
   (config) => compileRules(routingOptions(config)).problems,
   guardProblems,
   accountProblems,
+  recipientProblems,
 ];
+
+/** Aliases, catch-alls and a postmaster that lead to nobody, or in a circle. */
+function recipientProblems(config: Config): readonly Finding[] {
+  return recipientFaults(recipientOptions(config)).map(({ domain, key, because }) => {
+    if (domain === undefined) return { path: key, message: because };
+    const index = config.domains.findIndex(({ name }) => name === domain);
+    return { path: `domains[${index}].${key}`, message: because };
+  });
+}
 
 /** What works and is perhaps not meant: `check` and the log of a start say it. */
 export function configWarnings(config: Config): readonly RelayWarning[] {

@@ -4,9 +4,10 @@ import { Background, manualClock, memoryLog } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { envelope, TestMemory } from '../guard/testing.ts';
-import { parseQueueId, reply } from '../mail/index.ts';
+import { type Address, parseQueueId, reply } from '../mail/index.ts';
+import type { Destination } from '../policy/index.ts';
 import { openBench } from '../queue/test-bench.ts';
-import type { Intake, Policy } from '../receiver/index.ts';
+import type { Intake } from '../receiver/index.ts';
 import { createGuard } from './guard.ts';
 
 function configOf(): Config {
@@ -44,13 +45,10 @@ async function guardBench(isKnown: (to: string) => boolean = () => true) {
       };
     },
   };
-  const policy: Policy = {
-    refuseSender: () => undefined,
-    decide: ({ recipient }) =>
-      isKnown(recipient.text)
-        ? { kind: 'grant', ground: 'recipient', because: '', to: [recipient] }
-        : { kind: 'refusal', reply: reply(550, '1.1', 'no such recipient here'), because: '' },
-  };
+  const destinationOf = async (to: Address): Promise<Destination> =>
+    isKnown(to.text)
+      ? { kind: 'known', to: [to] }
+      : { kind: 'refusal', reply: reply(550, '1.1', 'no such recipient here'), because: '' };
   const clock = manualClock();
   const config = configOf();
   const guard = createGuard({
@@ -65,7 +63,8 @@ async function guardBench(isKnown: (to: string) => boolean = () => true) {
       intake,
       clock,
       log,
-      policy: () => policy,
+      destinationOf,
+      isOurs: () => false,
       hostname: () => 'relay.test',
       maxMessageBytes: () => 1_000_000,
     }),

@@ -6,23 +6,20 @@ import {
   type Envelope,
   formatReceived,
   needsSmtputf8,
-  originalRecipientOf,
   type QueueId,
   type Recipient,
   type Reply,
   type ReversePath,
 } from '../mail/index.ts';
 import {
-  type ClientFacts,
-  type Decision,
   faultReplies,
   HeaderEdge,
   type IncomingMessage,
   type Intake,
   mailboxKey,
-  type Policy,
 } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
+import { areWide, destined, type OwnPolicy } from './destinations.ts';
 
 /** A message of somebody on this machine: from the maildrop, or by the control socket. */
 export interface LocalMessage {
@@ -60,61 +57,38 @@ export type LocalOutcome =
   | { readonly kind: 'refused'; readonly reply: Reply; readonly to?: Address };
 
 /** What taking in local messages works with. */
-export interface LocalParts {
+export interface LocalParts extends OwnPolicy {
   readonly intake: Intake;
   readonly clock: Clock;
   readonly log: Log;
-  readonly policy: () => Policy;
   readonly hostname: () => string;
   readonly maxMessageBytes: () => number;
 }
 
 const loopbackClient = '127.0.0.1';
 
-const localClient: ClientFacts = {
-  address: loopbackClient,
-  port: 0,
-  helo: 'localhost',
-  listener: 'local',
-  role: 'local',
-  isVouchedFor: false,
-};
-
-/** Our users may send to anybody; what the policy says still decides where a recipient of ours goes. */
+/**
+ * Our users may send to anybody; what the policy says still decides where a recipient of ours goes. One about whom
+ * it cannot decide now is known, and waits.
+ */
 export async function localRecipients(
-  parts: LocalParts,
-  message: LocalMessage,
+  parts: OwnPolicy,
+  message: Pick<LocalMessage, 'recipients'>,
 ): Promise<{ readonly known: readonly Recipient[]; readonly unknown: readonly UnknownRecipient[] }> {
   const found = new Map<string, Recipient>();
   const unknown: UnknownRecipient[] = [];
   for (const recipient of message.recipients) {
-    const decision = await parts.policy().decide({
-      client: localClient,
-      reversePath: message.reversePath,
-      recipient: recipient.address,
-    });
-    if (isUnknownHere(decision)) {
-      unknown.push({ recipient, reply: decision.reply });
+    const to = await destined(parts, recipient);
+    if (to.kind === 'refused') {
+      unknown.push({ recipient, reply: to.reply });
       continue;
     }
-    for (const address of destinations(recipient.address, decision)) {
-      // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
-      const originalRecipient = recipient.originalRecipient ?? originalRecipientOf(recipient.address);
-      const renamed =
-        address === recipient.address ? recipient : { ...recipient, address, originalRecipient };
-      const key = mailboxKey(address, parts.policy().isOurs?.(address.domain) ?? false);
-      if (!found.has(key)) found.set(key, renamed);
+    for (const each of to.recipients) {
+      const key = mailboxKey(each.address, parts.isOurs(each.address.domain));
+      if (!found.has(key)) found.set(key, each);
     }
   }
   return { known: [...found.values()], unknown };
-}
-
-function isUnknownHere(decision: Decision): decision is Decision & { kind: 'refusal' } {
-  return decision.kind === 'refusal' && decision.reply.detail === '1.1';
-}
-
-function destinations(named: Address, decision: Decision): readonly Address[] {
-  return decision.kind === 'grant' ? decision.to : [named];
 }
 
 /** Takes in a message; it is durable when this resolves with `accepted`. */
@@ -199,11 +173,7 @@ function isWide(
   { reversePath, smtputf8 }: Pick<LocalMessage, 'reversePath' | 'smtputf8'>,
   recipients: readonly Recipient[],
 ): boolean {
-  return (
-    smtputf8 === true ||
-    (reversePath !== null && needsSmtputf8(reversePath)) ||
-    recipients.some(({ address }) => needsSmtputf8(address))
-  );
+  return smtputf8 === true || (reversePath !== null && needsSmtputf8(reversePath)) || areWide(recipients);
 }
 
 /** What the octets need, whatever was said of them. */

@@ -27,6 +27,7 @@ async function openNotifier(mail: Mail) {
     clock,
     log,
     settings: () => settings,
+    destinationOf: async (to) => ({ kind: 'known', to: [to] }),
     queue: () => ({
       accept: (...args) => {
         if (--failing === 0) throw fullError;

@@ -13,6 +13,7 @@ import {
 import { type Address, formatReplyText, type RecipientStatus } from '../mail/index.ts';
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
 import type { Change, Spool } from '../spool/index.ts';
+import { areWide, destined, type OwnPolicy } from './destinations.ts';
 
 /** What notifying works with; `settings` is asked each time, so that a reload counts. */
 export interface NotifierParts {
@@ -20,6 +21,8 @@ export interface NotifierParts {
   readonly queue: () => Pick<Queue, 'accept'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Notices go where the policy leads mail for their recipient, and nowhere where it refuses it. */
+  readonly destinationOf: OwnPolicy['destinationOf'];
   readonly settings: () => {
     readonly hostname: string;
     readonly postmaster: Address;
@@ -131,10 +134,17 @@ async function carryOut(
     });
     return;
   }
+  const named = decision.kind === 'notify' ? decision.to : postmaster;
+  const to = await destined(parts, { address: named });
+  if (to.kind === 'refused') {
+    const because = `a notice to ${named.text} is refused here: ${formatReplyText(to.reply)}`;
+    await goInstead(parts, event, { decision, original, because });
+    return;
+  }
   const draft = parts.spool.begin();
   const built = await buildDsn({
     kind: decision.kind,
-    to: decision.kind === 'notify' ? decision.to : postmaster,
+    to: named,
     recipients: decision.recipients,
     envelope: event.envelope,
     original,
@@ -146,7 +156,10 @@ async function carryOut(
   });
   try {
     await draft.write(built.octets);
-    await parts.queue().accept(draft, built.envelope, { changes: recordOf(event, decision) });
+    const { recipients } = to;
+    const smtputf8 = built.envelope.smtputf8 || areWide(recipients);
+    const envelope = { ...built.envelope, recipients, smtputf8 };
+    await parts.queue().accept(draft, envelope, { changes: recordOf(event, decision) });
   } finally {
     await draft[Symbol.asyncDispose]();
   }
@@ -154,6 +167,33 @@ async function carryOut(
     queueId: draft.id,
     about: event.id,
     kind: decision.kind === 'double-bounce' ? doubleBounceGround : event.kind,
-    to: built.envelope.recipients[0]?.address.text,
+    to: named.text,
   });
+}
+
+/**
+ * Whom a notice is for does not exist: of a failure the postmaster hears, as of a notice that came back; anything
+ * else ends in the log.
+ */
+async function goInstead(
+  parts: NotifierParts,
+  event: NotifyEvent,
+  {
+    decision,
+    original,
+    because,
+  }: {
+    readonly decision: DsnDecision;
+    readonly original: Original;
+    readonly because: string;
+  },
+): Promise<void> {
+  const { recipients } = decision;
+  const isFailure = recipients.some(({ action }) => action === 'failed');
+  const isForPostmaster = decision.kind === 'notify' && isFailure;
+  if (!isForPostmaster && event.changes !== undefined) await parts.spool.update(event.changes);
+  const instead: DsnDecision = isForPostmaster
+    ? { kind: 'double-bounce', recipients }
+    : { kind: 'drop', because, recipients };
+  await carryOut(parts, event, { decision: instead, original });
 }

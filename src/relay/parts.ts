@@ -4,7 +4,7 @@ import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import { type Guard, type GuardMemory, RouteWatch } from '../guard/index.ts';
-import { cacheVerification, watchNames } from '../policy/index.ts';
+import { cacheVerification, destinationOf, type PolicyOptions, watchNames } from '../policy/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
@@ -14,6 +14,7 @@ import { type BulkCheck, createBulkCheck } from './bulk.ts';
 import type { RelayClearinghouse } from './clearinghouse.ts';
 import { createClientNames } from './client-names.ts';
 import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
+import { askingAgain, type OwnPolicy, withUndecided } from './destinations.ts';
 import { Followers } from './followers.ts';
 import { createGuard } from './guard.ts';
 import { guardDelivery, guardPolicy } from './guard-hooks.ts';
@@ -26,6 +27,7 @@ import { RelayPop3 } from './pop3.ts';
 import {
   deliveryOptions,
   noticeSettings,
+  policyOptions,
   queueOptions,
   type ReceiverFacts,
   receiverSettings,
@@ -90,27 +92,28 @@ export function createParts(options: PartsOptions): Parts {
   const background = new Background(log);
   const delivery = createDelivery(deliveryOptions(config), { resolver, clock, log });
   const routeWatch = new RouteWatch(clock);
+  const { facts, windows, own } = createFacts({ state, current, delivery, clock, log });
   const settings = () => noticeSettings(current.config);
+  const deliver = askingAgain(watched(delivery.deliver, routeWatch), { ...own, now: () => clock.now() });
   const queueParts: QueueParts = {
     spool,
     clock,
     log,
     background,
     random: Math.random,
-    deliver: guardDelivery(watched(delivery.deliver, routeWatch), () => guard),
-    routing: delivery,
-    notify: createNotifier({ spool, clock, log, settings, queue: () => queue }),
+    deliver: guardDelivery(deliver, () => guard),
+    routing: withUndecided(delivery),
+    notify: createNotifier({ spool, clock, log, settings, ...own, queue: () => queue }),
   };
   const queue = new Queue(queueParts, queueOptions(config));
   const entrance = createEntrance({ current, audits, queue, queueParts, guardMemory, local: () => local });
   const { guard, intake, trap } = entrance;
-  const { facts, windows } = createFacts({ state, current, delivery, clock, log });
   const receiver = new Receiver(
     { intake, trap: trap.intake, clock, log, background },
     sessionSettings(current, { facts, guard }),
   );
   const pop3 = new RelayPop3({ current, receiver, windows, clock, log });
-  const local = localParts(current, { intake, clock, log, policy: () => receiver.settings.policy });
+  const local = localParts(current, { intake, clock, log, ...own });
   const watchdog = new RelayWatchdog({
     spool,
     queue,
@@ -122,7 +125,6 @@ export function createParts(options: PartsOptions): Parts {
     background,
     config: () => current.config,
   });
-  const letters = createLetterIntake({ local, queue: queueParts });
   return {
     spool,
     state,
@@ -142,7 +144,7 @@ export function createParts(options: PartsOptions): Parts {
     windows,
     pop3,
     local,
-    letters,
+    letters: createLetterIntake({ local, queue: queueParts }),
     watchdog,
   };
 }
@@ -156,6 +158,20 @@ function localParts(current: Current, parts: Omit<LocalParts, 'hostname' | 'maxM
   };
 }
 
+/** Where mail that no session asks about goes, under the configuration of the moment. */
+function policyInForce(current: Current, facts: Parts['facts']): OwnPolicy {
+  let built: { readonly config: Config; readonly options: PolicyOptions } | undefined;
+  const options = () => {
+    const { config } = current;
+    if (built?.config !== config) built = { config, options: policyOptions(config, facts) };
+    return built.options;
+  };
+  return {
+    destinationOf: (recipient) => destinationOf(recipient, options()),
+    isOurs: (domain) => options().domains.has(domain),
+  };
+}
+
 /** What sessions know: by asking destinations, by looking at this machine, and of what clients did before. */
 function createFacts({
   state,
@@ -166,7 +182,7 @@ function createFacts({
 }: Pick<PartsOptions, 'current'> & Pick<Parts, 'state' | 'delivery' | 'clock' | 'log'>): Pick<
   Parts,
   'facts' | 'windows'
-> {
+> & { readonly own: OwnPolicy } {
   const untruth = createClientTruth(clock);
   const windows = new RelayWindows({ state, config: () => current.config, untruth, clock, log });
   const facts = {
@@ -176,7 +192,7 @@ function createFacts({
     noteName: watchNames({ log, clock }),
     window: windows.find.bind(windows),
   };
-  return { facts, windows };
+  return { facts, windows, own: policyInForce(current, facts) };
 }
 
 /** What a message passes on its way in: the guard before the queue; and the trap, which is beside it. */

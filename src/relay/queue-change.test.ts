@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ControlError, type QueueChange } from '../admin/index.ts';
+import type { Address } from '../mail/index.ts';
 import { fullError, ioError, openBench, result } from '../queue/test-bench.ts';
 import { changeQueue } from './queue-change.ts';
 
@@ -24,7 +25,8 @@ for (const change of changes) {
       bench.faults.set('update', fault);
       // What bounces is told to the sender first.
       bench.notify = () => Promise.reject(fault);
-      const parts = { spool: bench.parts.spool, operator: bench.operator, clock: bench.clock };
+      const local = { destinationOf: async (to: Address) => ({ kind: 'known', to: [to] }) as const };
+      const parts = { spool: bench.parts.spool, operator: bench.operator, clock: bench.clock, local };
       await assert.rejects(
         async () => {
           for await (const changed of changeQueue(parts, { change, selector: { ids: [id] } }))

@@ -10,6 +10,8 @@ import type { Clock } from '../base/index.ts';
 import { formatReplyText, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
+import { destined } from './destinations.ts';
+import type { LocalParts } from './local-message.ts';
 import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 
 /** What changing the queue works with. */
@@ -17,6 +19,7 @@ export interface QueueChangeParts {
   readonly spool: Spool;
   readonly operator: Operator;
   readonly clock: Clock;
+  readonly local: Pick<LocalParts, 'destinationOf'>;
 }
 
 /** How long a flush waits for destinations to answer, and how often it looks. */
@@ -37,7 +40,7 @@ export async function* changeQueue(parts: QueueChangeParts, call: ChangeCall): A
   const { spool } = parts;
   const { change, selector } = call;
   try {
-    const operate = operation(parts, change);
+    const operate = await operation(parts, change);
     if (change.verb === 'flush') yield* flush(parts, call);
     else
       for await (const selected of select(spool, selector)) {
@@ -56,7 +59,7 @@ function portionOf({ whole = false }: ChangeCall, { portion }: Selected): Portio
 export async function* planChange(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator<Planned> {
   const { spool } = parts;
   const { change, selector, whole = false } = call;
-  operation(parts, change);
+  await operation(parts, change);
   const isFor = ({ held }: Waiting) =>
     change.verb === 'release' ? held : change.verb === 'flush' ? !held : true;
   for await (const selected of select(spool, selector)) {
@@ -116,10 +119,10 @@ async function outcome({ operator, clock }: QueueChangeParts, lanes: ReadonlySet
 }
 
 /** The operation of the queue that a change comes to. Throws `ControlError` for one that makes no sense. */
-function operation(
-  { operator }: QueueChangeParts,
+async function operation(
+  { operator, local }: QueueChangeParts,
   change: QueueChange,
-): (id: QueueId, portion: Portion) => Promise<Operated> {
+): Promise<(id: QueueId, portion: Portion) => Promise<Operated>> {
   switch (change.verb) {
     case 'hold':
       return (id, portion) => operator.hold(id, change.because, portion);
@@ -132,9 +135,12 @@ function operation(
     case 'bounce':
       return (id, portion) => operator.bounce(id, change.because, portion);
     case 'redirect': {
-      const to = parseMailbox(change.to, { smtputf8: true });
-      if (to === undefined) throw new ControlError('bad-request', `not an address: ${change.to}`);
-      return (id, portion) => operator.redirect(id, [{ address: to }], portion);
+      const address = parseMailbox(change.to, { smtputf8: true });
+      if (address === undefined) throw new ControlError('bad-request', `not an address: ${change.to}`);
+      const to = await destined(local, { address });
+      if (to.kind === 'refused')
+        throw new ControlError('no-user', `${address.text} is refused: ${formatReplyText(to.reply)}`);
+      return (id, portion) => operator.redirect(id, to.recipients, portion);
     }
   }
 }

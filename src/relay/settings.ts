@@ -4,7 +4,14 @@ import { IpSet } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import type { DeliveryDomain, DeliveryOptions } from '../delivery/index.ts';
 import type { ResolverOptions } from '../dns/index.ts';
-import { createPolicy, type LocalDomain, type PolicyOptions, type VerifyRecipient } from '../policy/index.ts';
+import {
+  createPolicy,
+  isMailbox,
+  type LocalDomain,
+  type PolicyOptions,
+  type RecipientOptions,
+  type VerifyRecipient,
+} from '../policy/index.ts';
 import type { QueueOptions } from '../queue/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
 import { findAccount } from './accounts.ts';
@@ -33,6 +40,7 @@ export function deliveryOptions(config: Config): DeliveryOptions {
       const owner = config.domains[index]?.owner;
       return owner === undefined ? domain : { ...domain, owner: findAccount(owner) };
     }),
+    hasMailbox: mailboxes(config),
     hostname: config.hostname,
     ownNames: delivery.ownNames,
     refusePrivateMx: config.dns.refusePrivateMx,
@@ -41,6 +49,12 @@ export function deliveryOptions(config: Config): DeliveryOptions {
     timeouts: delivery.timeouts,
     ...(delivery.ownAddresses === undefined ? {} : { ownAddresses: delivery.ownAddresses }),
   };
+}
+
+/** The last wall against mailboxes by accident: only what some recipient leads to at RCPT is made. */
+function mailboxes(config: Config): NonNullable<DeliveryOptions['hasMailbox']> {
+  const options = recipientOptions(config);
+  return (address) => isMailbox(address, options);
 }
 
 export function queueOptions(config: Config): QueueOptions {
@@ -76,12 +90,10 @@ export interface ReceiverFacts {
 
 /** What the policy rests on under this configuration. */
 export function policyOptions(config: Config, facts: Omit<ReceiverFacts, 'clientName'>): PolicyOptions {
-  const { relay, listeners, postmaster } = config;
+  const { relay, listeners } = config;
   const { verify, untruth, interfaceHas, noteName, window = () => undefined } = facts;
   return {
-    domains: localDomains(config),
-    backupDomains: new Set(config.domains.filter(({ isBackup }) => isBackup).map(({ name }) => name)),
-    postmaster,
+    ...recipientOptions(config),
     verify,
     networks: new IpSet(relay.networks),
     listenerHas: listenerNetworks(listeners, interfaceHas),
@@ -95,6 +107,15 @@ export function policyOptions(config: Config, facts: Omit<ReceiverFacts, 'client
     window,
     open: () => relay.open,
     ...(noteName && { noteName }),
+  };
+}
+
+/** What recipients are looked up in. */
+export function recipientOptions(config: Config): RecipientOptions {
+  return {
+    domains: localDomains(config),
+    backupDomains: new Set(config.domains.filter(({ isBackup }) => isBackup).map(({ name }) => name)),
+    postmaster: config.postmaster,
   };
 }
 

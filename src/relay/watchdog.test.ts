@@ -47,10 +47,8 @@ async function kennel(t: TestContext) {
       log,
       hostname: () => config.hostname,
       maxMessageBytes: () => 1e6,
-      policy: () => ({
-        refuseSender: () => undefined,
-        decide: ({ recipient }) => ({ kind: 'grant', ground: 'recipient', because: '', to: [recipient] }),
-      }),
+      destinationOf: async (to) => ({ kind: 'known', to: [to] }),
+      isOurs: () => false,
       intake: {
         refusal: () => reply(452, '3.1', 'no room'),
         begin: () => {
