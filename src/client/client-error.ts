@@ -54,18 +54,21 @@ export class ClientError extends Error {
   readonly phase: ClientPhase;
   /** The reply that caused it. Its text is the peer's: escape it before it is shown. */
   readonly reply: Reply | undefined;
+  /** STARTTLS had been said: in clear the same server may be of use. */
+  readonly isOfTls: boolean;
 
   constructor(
     code: ClientErrorCode,
     phase: ClientPhase,
     message: string,
-    options?: { readonly reply?: Reply; readonly cause?: unknown },
+    options?: { readonly reply?: Reply | undefined; readonly cause?: unknown; readonly isOfTls?: boolean },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ClientError';
     this.code = code;
     this.phase = phase;
     this.reply = options?.reply;
+    this.isOfTls = options?.isOfTls ?? false;
   }
 }
 

@@ -27,16 +27,21 @@ export async function openOver(
 ): Promise<ClientSession> {
   let timeouts = defaultTimeouts;
   let wire: Wire | undefined;
+  let opening: Opening | undefined;
   try {
     timeouts = { ...defaultTimeouts, ...options.timeouts };
     wire = new Wire(stream, options.clock ?? systemClock);
     wire.watch(options.signal);
     if (mustConnect) await wire.connected(timeouts.connect);
-    return await new Opening(wire, options, timeouts).run();
-  } catch (error) {
+    opening = new Opening(wire, options, timeouts);
+    return await opening.run();
+  } catch (cause) {
     if (wire === undefined) stream.destroy();
     else await wire.leave('QUIT\r\n', timeouts.quit);
-    throw error instanceof ClientError ? error : faultOf(error, 'ehlo');
+    const error = cause instanceof ClientError ? cause : faultOf(cause, 'ehlo');
+    if (opening?.hasSaidStartTls !== true) throw error;
+    const { code, phase, message, reply } = error;
+    throw new ClientError(code, phase, message, { reply, cause: error, isOfTls: true });
   }
 }
 
@@ -60,11 +65,16 @@ class Opening {
   readonly #options: ClientOptions;
   readonly #timeouts: ClientTimeouts;
   #tls: ClientTls | undefined;
+  #hasSaidStartTls = false;
 
   constructor(wire: Wire, options: ClientOptions, timeouts: ClientTimeouts) {
     this.#wire = wire;
     this.#options = options;
     this.#timeouts = timeouts;
+  }
+
+  get hasSaidStartTls(): boolean {
+    return this.#hasSaidStartTls;
   }
 
   async run(): Promise<ClientSession> {
@@ -113,6 +123,7 @@ class Opening {
       if (tls === 'opportunistic') return false;
       throw new ClientError('tls-unavailable', 'starttls', 'TLS is required and not offered');
     }
+    this.#hasSaidStartTls = true;
     const answer = await this.#wire.ask('STARTTLS', waitFor('starttls', this.#timeouts.starttls));
     const isDeclined = answer !== undefined && replyClass(answer) >= 4 && this.#wire.isIdle;
     if (isDeclined && tls === 'opportunistic') return false;

@@ -66,7 +66,8 @@ export interface ClientOptions {
   readonly protocol: 'smtp' | 'lmtp';
   /**
    * `opportunistic` uses STARTTLS when it is offered and goes on in clear when the server declines it, but
-   * rejects with code `tls` when the handshake fails: the caller may dial again with `none` (RFC 7435).
+   * rejects with `isOfTls` when something goes wrong after it was said: the caller may dial again with `none`
+   * (RFC 7435).
    */
   readonly tls: 'none' | 'opportunistic' | 'required' | 'implicit';
   /** `name` requires a certificate that chains to a trusted root and names `serverName`. */

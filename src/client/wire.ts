@@ -252,9 +252,11 @@ export class Wire {
 
   readonly #onDrain = (): void => this.#wake();
 
-  readonly #onError = (error: NodeJS.ErrnoException): void => {
+  readonly #onError = (error: NodeJS.ErrnoException & { readonly reason?: string }): void => {
     const code = codeOf(error, this.#phase, this.#stream);
-    this.fail(code, `the connection failed with ${error.code}`, { cause: error });
+    // OpenSSL says in words what the other side demands, such as a certificate.
+    const { code: name, reason = name } = error;
+    this.fail(code, `the connection failed with ${reason}`, { cause: error });
   };
 
   readonly #onClose = (): void => {

@@ -317,6 +317,7 @@ function deliveryOf(delivery: Parsed['delivery']): Config['delivery'] {
     sessionAge,
     avoid,
     avoidMax,
+    tlsRetry,
     conversion,
     ...counts
   } = delivery;
@@ -328,6 +329,7 @@ function deliveryOf(delivery: Parsed['delivery']): Config['delivery'] {
       sessionAgeMs: sessionAge,
       avoidMs: avoid,
       avoidMaxMs: avoidMax,
+      tlsRetryMs: tlsRetry,
       conversionBytes: conversion,
     },
     mxPort,

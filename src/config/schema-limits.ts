@@ -48,7 +48,9 @@ const timeouts = z.strictObject({
 
 export const delivery = z.strictObject({
   timeouts: timeouts.prefault({}).describe('How long a server may take (RFC 5321 §4.5.3.2).'),
-  addresses: count(1, 100).prefault(5).describe('Addresses tried in one attempt.'),
+  addresses: count(1, 100)
+    .prefault(5)
+    .describe('Addresses tried in one attempt; the next one goes on with the others.'),
   sessions: count(1, 100).prefault(2).describe('Servers that are talked to in one attempt.'),
   recipients: count(1, 100_000)
     .prefault(100)
@@ -64,6 +66,11 @@ export const delivery = z.strictObject({
     .prefault('1m')
     .describe('How long a host that failed is tried last; twice as long each time.'),
   avoidMax: duration().prefault('30m').describe('The longest such while.'),
+  tlsRetry: duration()
+    .prefault('1h')
+    .describe(
+      'How long mail goes in clear to a host that offered STARTTLS and broke it, before TLS is tried there again. Where TLS is required, mail waits instead.',
+    ),
   conversion: size()
     .prefault('32MB')
     .describe('Messages above this are not re-encoded for a server without 8BITMIME, but bounced.'),

@@ -19,6 +19,7 @@ import { faultReply } from './failure.ts';
 import { HostMemory, type HostRecord } from './host-memory.ts';
 import { deliverToMaildir } from './maildir.ts';
 import type { TokenTrouble } from './oauth-token.ts';
+import { Onward } from './onward.ts';
 import { type DeliveryOptions, defaultLimits } from './options.ts';
 import { SessionPool } from './pool.ts';
 import { attemptRemote, type RemoteParts } from './remote-attempt.ts';
@@ -100,6 +101,7 @@ class Deliveries implements Delivery {
   readonly #background: Background;
   /** The health of hosts and the tokens outlive a reload. */
   readonly #memory: HostMemory;
+  readonly #onward = new Onward();
   readonly #tokens: Tokens;
   /** When it was last said of a lane that mail passed it over. */
   readonly #toldAt = new Map<string, number>();
@@ -228,6 +230,7 @@ class Deliveries implements Delivery {
       ),
       refusePrivate: options.refusePrivateMx ?? true,
       maxAddresses: limits.addresses,
+      onward: this.#onward,
       random,
       mxPort: options.mxPort ?? 25,
       memory: this.#memory,
@@ -237,6 +240,8 @@ class Deliveries implements Delivery {
       clock: this.#clock,
       log: this.#log,
       tokens: this.#tokens,
+      memory: this.#memory,
+      onward: this.#onward,
       ...(timeouts === undefined ? {} : { timeouts }),
     });
     const pool = new SessionPool(limits, this.#clock, this.#background);

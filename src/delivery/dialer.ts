@@ -1,8 +1,16 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock, Log } from '../base/index.ts';
-import { ClientError, type ClientOptions, type ClientTimeouts, openClient } from '../client/index.ts';
+import {
+  ClientError,
+  type ClientErrorCode,
+  type ClientOptions,
+  type ClientTimeouts,
+  openClient,
+} from '../client/index.ts';
 import { isPermanent } from '../mail/index.ts';
 import { failureOf, type HostFailure } from './failure.ts';
+import type { HostMemory } from './host-memory.ts';
+import type { Onward } from './onward.ts';
 import type { PooledSession } from './pool.ts';
 import type { Tokens } from './tokens.ts';
 import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
@@ -29,6 +37,8 @@ export interface DialerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly tokens: Tokens;
+  readonly memory: HostMemory;
+  readonly onward: Onward;
   readonly timeouts?: Partial<ClientTimeouts>;
 }
 
@@ -46,6 +56,9 @@ export function socketTarget(path: string): Target {
   return { serverName: 'localhost', address: { path }, port: 0, relay: path, key: path, keys: [path] };
 }
 
+/** Ends that TLS has nothing to do with. */
+const ownEnds: ReadonlySet<ClientErrorCode> = new Set(['aborted', 'internal', 'certificate']);
+
 /** How a host is dialled. */
 interface Manner {
   readonly tls: ClientOptions['tls'];
@@ -62,25 +75,52 @@ export class Dialer {
     this.#options = options;
   }
 
-  /**
-   * Opens a session for the lane. A failed handshake of opportunistic TLS is followed by a second connection
-   * in clear (RFC 7435 §3): that is still better for the mail than not to send it, and no worse than a server
-   * without STARTTLS. Never done when TLS is required. Never rejects.
-   */
+  /** Opens a session for the lane, and remembers how the host does. Never rejects. */
   async open(
     transport: RemoteTransport,
     target: Target,
     signal: AbortSignal,
   ): Promise<PooledSession | HostFailure> {
-    const tls = tlsModeOf(transport, target);
-    const first = await this.#dialWithToken(transport, target, tls, signal);
-    if (!(first instanceof ClientError)) return first;
-    const isHandshake = first.phase === 'tls' && first.code !== 'certificate' && first.code !== 'aborted';
-    if (tls !== 'opportunistic' || !isHandshake) return this.#failed(first, target);
-    this.#options.log.warn('tls-fallback', { relay: target.relay, because: first.message });
+    const { memory, onward } = this.#options;
+    const opened = await this.#openOrFallBack(transport, target, signal);
+    if (!(opened instanceof ClientError)) {
+      for (const key of target.keys) memory.answered(key);
+      onward.reached(transport.lane);
+      return opened;
+    }
+    const failure = this.#failed(opened, target);
+    if (failure.isOver) return failure;
+    for (const key of target.keys) memory.failed(key, failure.reply);
+    onward.failed(transport.lane, target.key);
+    return failure;
+  }
+
+  /** Opportunistic TLS that a host began did not work: for a while it is talked to in clear. */
+  tlsBroke({ relay, hostKey }: Pick<PooledSession, 'relay' | 'hostKey'>, because: string): void {
+    const { memory, log } = this.#options;
+    memory.tlsBroke(hostKey);
+    log.warn('tls-fallback', { relay, because });
+  }
+
+  /**
+   * Opportunistic TLS that breaks, in its handshake or in the first words after it, is followed by a second
+   * connection in clear (RFC 7435 §3): that is still better for the mail than not to send it, and no worse than
+   * a server without STARTTLS. Where that worked it is remembered. Never done when TLS is required.
+   */
+  async #openOrFallBack(
+    transport: RemoteTransport,
+    target: Target,
+    signal: AbortSignal,
+  ): Promise<PooledSession | ClientError> {
+    const asked = tlsModeOf(transport, target);
+    const isClear = asked === 'opportunistic' && this.#options.memory.isTlsBroken(target.key);
+    const first = await this.#dialWithToken(transport, target, isClear ? 'none' : asked, signal);
+    const isBroken = first instanceof ClientError && first.isOfTls && !ownEnds.has(first.code);
+    if (asked !== 'opportunistic' || isClear || !isBroken) return first;
     // There are no credentials: they would have required TLS.
     const second = await this.#dial(transport, target, { tls: 'none' }, signal);
-    return second instanceof ClientError ? this.#failed(second, target) : second;
+    if (!(second instanceof ClientError)) this.tlsBroke(second, first.message);
+    return second;
   }
 
   /**
@@ -135,11 +175,10 @@ export class Dialer {
       const { relay, key: hostKey, keys, next } = target;
       const now = clock.now();
       const kept = { lane: transport.lane, relay, hostKey, keys, next, openedAt: now, idleSince: now };
+      const session = await openClient(credentials === undefined ? options : { ...options, credentials });
       // Nothing comes after this that could fail and leave the session to nobody.
-      return {
-        ...kept,
-        session: await openClient(credentials === undefined ? options : { ...options, credentials }),
-      };
+      const hasTriedTls = session.tls !== undefined || session.capabilities.startTls;
+      return { ...kept, session, mayGoClear: tls === 'opportunistic' && hasTriedTls };
     } catch (error) {
       if (error instanceof ClientError) return error;
       return new ClientError('internal', 'connect', `a fault of this relay: ${String(error)}`, {

@@ -9,7 +9,7 @@ const minute = 60_000;
 
 function memory() {
   const clock = manualClock();
-  const hosts = new HostMemory(clock, { avoidMs: minute, avoidMaxMs: 8 * minute });
+  const hosts = new HostMemory(clock, { avoidMs: minute, avoidMaxMs: 8 * minute, tlsRetryMs: 5 * minute });
   const order = () => hosts.order(['a', 'b'], (name) => [name, `${name}.test`]).join('');
   return { clock, hosts, order };
 }

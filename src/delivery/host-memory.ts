@@ -11,6 +11,8 @@ export interface AvoidOptions {
   /** After the first failure; it doubles with each further one. */
   readonly avoidMs: number;
   readonly avoidMaxMs: number;
+  /** How long a host at which opportunistic TLS broke is talked to in clear. */
+  readonly tlsRetryMs: number;
 }
 
 /** A host that does not do well. */
@@ -36,6 +38,8 @@ export class HostMemory {
   readonly #clock: Clock;
   #options: AvoidOptions;
   readonly #hosts = new Map<string, HostRecord>();
+  /** Until when hosts are talked to in clear. It is not held against them. */
+  readonly #clear = new Map<string, number>();
 
   constructor(clock: Clock, options: AvoidOptions) {
     this.#clock = clock;
@@ -72,7 +76,7 @@ export class HostMemory {
     const since = known?.since ?? this.#clock.now();
     if (broken % brokenToAvoid === 0 || (known?.failures ?? 0) > 0)
       this.#avoid(key, { since, broken, reply });
-    else this.#put(key, { since, broken, reply, failures: 0, avoidUntil: 0 });
+    else putBounded(this.#hosts, key, { since, broken, reply, failures: 0, avoidUntil: 0 });
   }
 
   /** A message went through, or a recipient was refused for good: it does its work. */
@@ -83,6 +87,20 @@ export class HostMemory {
   isAvoided(key: string): boolean {
     if (this.#hosts.size === 0) return false;
     return (this.#hosts.get(key)?.avoidUntil ?? 0) > this.#clock.now();
+  }
+
+  /** A host said that it does TLS, and it did not work; in clear it may. */
+  tlsBroke(key: string): void {
+    putBounded(this.#clear, key, this.#clock.now() + this.#options.tlsRetryMs);
+  }
+
+  /** Whether that was a short while ago. */
+  isTlsBroken(key: string): boolean {
+    if (this.#clear.size === 0) return false;
+    const until = this.#clear.get(key) ?? 0;
+    if (until > this.#clock.now()) return true;
+    this.#clear.delete(key);
+    return false;
   }
 
   /** What is held against a host; `undefined` when nothing is. */
@@ -114,17 +132,17 @@ export class HostMemory {
     const failures = (this.#hosts.get(key)?.failures ?? 0) + 1;
     const { avoidMs, avoidMaxMs } = this.#options;
     const forMs = Math.min(avoidMs * 2 ** Math.min(failures - 1, 30), Math.max(avoidMs, avoidMaxMs));
-    this.#put(key, { ...record, failures, avoidUntil: this.#clock.now() + forMs });
+    putBounded(this.#hosts, key, { ...record, failures, avoidUntil: this.#clock.now() + forMs });
   }
+}
 
-  #put(key: string, record: HostRecord): void {
-    this.#hosts.delete(key);
-    if (this.#hosts.size >= maxHosts) {
-      for (const oldest of this.#hosts.keys()) {
-        this.#hosts.delete(oldest);
-        break;
-      }
+function putBounded<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  if (map.size >= maxHosts) {
+    for (const oldest of map.keys()) {
+      map.delete(oldest);
+      break;
     }
-    this.#hosts.set(key, record);
   }
+  map.set(key, value);
 }

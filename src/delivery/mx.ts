@@ -22,14 +22,14 @@ export interface MxOptions {
   /** Our addresses, canonical. */
   readonly ownAddresses: ReadonlySet<string>;
   readonly refusePrivate: boolean;
-  /** Addresses wanted at most. */
-  readonly maxAddresses: number;
   /** 0 ≤ n < 1; shuffles exchangers of equal preference. */
   readonly random: () => number;
 }
 
 /** Exchangers looked at: more than any real domain has, few enough that a hostile list costs little. */
 const maxExchangers = 20;
+/** Addresses looked at, for the same reason; how many of them one attempt tries is another matter. */
+const maxAddresses = 100;
 
 /**
  * Finds the mail exchangers of a domain (RFC 5321 §5.1, RFC 7505): MX, or the domain itself when it has
@@ -55,7 +55,7 @@ export async function findExchangers(
 /** The addresses of a host of a static route, in order of dialling: no MX, no test for ourselves. */
 export async function findHost(
   host: string,
-  options: Pick<MxOptions, 'resolver' | 'families' | 'maxAddresses'>,
+  options: Pick<MxOptions, 'resolver' | 'families'>,
   signal: AbortSignal,
 ): Promise<HostList> {
   if (isIP(host) !== 0) return { kind: 'hosts', hosts: [{ host, address: host }] };
@@ -65,7 +65,7 @@ export async function findHost(
   if (addresses.length > 0) {
     return {
       kind: 'hosts',
-      hosts: addresses.slice(0, options.maxAddresses).map((address) => ({ host, address })),
+      hosts: addresses.slice(0, maxAddresses).map((address) => ({ host, address })),
     };
   }
   // A smart host without an address is a mistake of ours or of the moment, never the sender's.
@@ -155,7 +155,7 @@ function selectHosts(
     (resolved.get(exchange)?.addresses ?? []).map((address) => ({ host: exchange, address })),
   );
   const hosts = all.filter(({ address }) => mayDial(address, options));
-  if (hosts.length > 0) return { kind: 'hosts', hosts: hosts.slice(0, options.maxAddresses) };
+  if (hosts.length > 0) return { kind: 'hosts', hosts: hosts.slice(0, maxAddresses) };
   if (better.some(({ exchange }) => resolved.get(exchange)?.isUncertain === true)) {
     return failed(reply(451, '4.3', `Name service error for the mail exchangers of ${domain}`));
   }

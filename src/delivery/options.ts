@@ -89,7 +89,7 @@ export interface DeliveryRoute {
 
 /** Limits of remote delivery. Each has a default, see `defaultLimits`. */
 export interface DeliveryLimits {
-  /** Addresses tried per attempt. */
+  /** Addresses tried per attempt; the next one goes on with the others. */
   readonly addresses: number;
   /** Sessions (past the greeting) per attempt. */
   readonly sessions: number;
@@ -106,6 +106,8 @@ export interface DeliveryLimits {
   /** How long a host that failed is tried last; twice as long each time, up to `avoidMaxMs`. */
   readonly avoidMs: number;
   readonly avoidMaxMs: number;
+  /** How long mail goes in clear to a host at which opportunistic TLS broke. */
+  readonly tlsRetryMs: number;
   /** Messages above this are not converted for a server without 8BITMIME, but bounced. */
   readonly conversionBytes: number;
 }
@@ -121,6 +123,7 @@ export const defaultLimits: DeliveryLimits = {
   messagesPerSession: 1000,
   avoidMs: 60_000,
   avoidMaxMs: 1_800_000,
+  tlsRetryMs: 3_600_000,
   conversionBytes: 32_000_000,
 };
 

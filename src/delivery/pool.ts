@@ -15,6 +15,8 @@ export interface PooledSession {
   readonly keys: readonly string[];
   /** The host of the route that it is a session with. */
   readonly next: NextHost | undefined;
+  /** TLS was tried because it was offered, and is not asked for: when it breaks, the host is talked to in clear. */
+  readonly mayGoClear: boolean;
   readonly openedAt: number;
   idleSince: number;
 }
@@ -91,6 +93,11 @@ export class SessionPool {
     else idle.push(kept);
     this.#count++;
     if (this.#cancelSweep === undefined) this.#scheduleSweep();
+  }
+
+  /** Says QUIT to a session that has done enough. */
+  retire(kept: PooledSession): void {
+    this.#quit(kept);
   }
 
   /** Says QUIT to every idle session; sessions given back later are still kept. */

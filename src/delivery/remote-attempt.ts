@@ -17,6 +17,7 @@ import { faultReply, type HostFailure, healthOf, shuttingDown } from './failure.
 import type { DeliveryLimits } from './options.ts';
 import type { PooledSession, SessionPool } from './pool.ts';
 import { lastOf, Round } from './round.ts';
+import { isTired, isUnheard } from './session-end.ts';
 import { findHosts, findTargets, hasAlternatives, type TargetOptions } from './targets.ts';
 import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
 
@@ -43,14 +44,17 @@ export function attemptRemote(
   return new RemoteAttempt(attempt, transport, parts, signal).run();
 }
 
-/** What a session did for its recipients. */
-type SessionOutcome =
-  /** A kept session that had ended before anything was taken: as if it had not been there. */
-  | 'stale'
-  /** Indices that another host may be asked about. */
-  | readonly number[];
+/** Recipients without a final answer, as indices, by where they may be asked about next. */
+interface Waiting {
+  /** Another host. */
+  readonly left: readonly number[];
+  /** A fresh connection to the same host: the session ended before it looked at them. */
+  readonly again: readonly number[];
+}
 
 const nobody: readonly number[] = [];
+const nowhere: Waiting = { left: nobody, again: nobody };
+const endedEarly = reply(451, '4.2', 'The session ended before the recipient was reached');
 
 /** Our own octets, our own mistake or our own end: no other host will do better, and none is to blame. */
 const ownFaults: ReadonlySet<ClientErrorCode> = new Set(['content', 'internal', 'aborted', 'busy']);
@@ -107,21 +111,22 @@ class RemoteAttempt {
   }
 
   async #carryOut(): Promise<void> {
-    let left = this.#attempt.recipients;
+    let waiting: Waiting = { left: this.#attempt.recipients, again: nobody };
     const order = this.#turn();
     const kept = this.#takeKept(order?.[0]);
     let tried: string | undefined;
     if (kept !== undefined) {
-      const outcome = await this.#converse(kept, left, true);
-      if (outcome !== 'stale') {
-        left = outcome;
+      waiting = await this.#converse(kept, waiting.left);
+      // One that was not good any more is as if it had not been there.
+      if (waiting.again.length < this.#attempt.recipients.length) {
         tried = kept.hostKey;
         this.#sessions++;
       }
     }
-    const isDone =
-      left.length === 0 || this.#isOver || (tried !== undefined && !hasAlternatives(this.#transport));
-    if (!isDone) await this.#tryHosts(left, tried, order);
+    const { left, again } = waiting;
+    const isElsewhere = tried === undefined || hasAlternatives(this.#transport);
+    if (this.#isOver || (again.length === 0 && (left.length === 0 || !isElsewhere))) return;
+    await this.#tryHosts(waiting, tried, order);
   }
 
   /** The hosts of a weighted route, the one whose turn it is first. */
@@ -148,7 +153,7 @@ class RemoteAttempt {
   }
 
   async #tryHosts(
-    recipients: readonly number[],
+    waiting: Waiting,
     tried: string | undefined,
     order: readonly NextHost[] | undefined,
   ): Promise<void> {
@@ -156,22 +161,22 @@ class RemoteAttempt {
     const { fallback } = this.#transport;
     const found = await findTargets(this.#transport, options, this.#signal, order);
     if ('code' in found && (fallback.length === 0 || isPermanent(found) || this.#signal.aborted)) {
-      this.#settle(recipients, this.#signal.aborted ? shuttingDown : found);
+      this.#settle([...waiting.left, ...waiting.again], this.#signal.aborted ? shuttingDown : found);
       if (!isPermanent(found)) this.#health = { kind: 'unavailable', reply: found };
       return;
     }
     const first = new Round(found);
     const rounds = fallback.length === 0 ? [first] : await this.#withFallback(first);
-    let left = recipients;
+    let still = waiting;
     for (const round of rounds) {
-      if (left.length === 0 || this.#isOver) break;
-      left = await this.#tryRound(round, left, tried);
+      if (this.#isOver) break;
+      still = await this.#tryRound(round, still, tried);
     }
     const last = lastOf(rounds);
     if (last === undefined) return;
     if (this.#sessions === 0) this.#health = healthOf(last.failure.health, last.failure.reply);
     // What a server said to a recipient tells more than that the next host is down.
-    const untold = left.filter((index) => !this.#statuses.has(index));
+    const untold = [...still.left, ...still.again].filter((index) => !this.#statuses.has(index));
     this.#settle(untold, last.failure.reply, last.relay);
   }
 
@@ -185,39 +190,54 @@ class RemoteAttempt {
     return isDown ? [spare, first] : [first, spare];
   }
 
-  /** Targets in order, within the limit of sessions. Gives the recipients that another host may be asked about. */
-  async #tryRound(
-    round: Round,
-    recipients: readonly number[],
-    tried: string | undefined,
-  ): Promise<readonly number[]> {
-    const { limits, targets: options, dialer } = this.#parts;
-    let left = recipients;
+  /** Targets in order, within the limit of sessions. Gives the recipients that another round may be for. */
+  async #tryRound(round: Round, waiting: Waiting, tried: string | undefined): Promise<Waiting> {
+    let { left, again } = waiting;
     // A kept session counted for the hosts themselves, and a fallback has its own chance.
     let sessions = round.targets.some(({ key }) => key === tried) ? 1 : 0;
     for (const target of round.targets) {
-      if (left.length === 0 || this.#isOver || sessions >= limits.sessions) break;
-      if (target.key === tried) continue;
-      const opened = await dialer.open(this.#transport, target, this.#signal);
-      if ('session' in opened) {
-        for (const key of target.keys) options.memory.answered(key);
-        this.#sessions++;
-        sessions++;
-        const outcome = await this.#converse(opened, left, false);
-        if (outcome !== 'stale') left = outcome;
-        continue;
+      const isTried = target.key === tried;
+      if (this.#isOver || (!isTried && sessions >= this.#parts.limits.sessions)) break;
+      const here = isTried ? again : [...left, ...again];
+      if (here.length === 0) continue;
+      const refused = await this.#tryTarget(target, here, round);
+      if (refused === undefined) continue;
+      left = isTried ? [...left, ...refused] : refused;
+      again = nobody;
+      if (!isTried) sessions++;
+    }
+    return { left, again };
+  }
+
+  /**
+   * Sessions with one target, a fresh one after each that was good for no more: every fresh one hears at least
+   * of some recipients. Gives those that another host may be asked about; `undefined` when no session came about.
+   */
+  async #tryTarget(
+    target: Target,
+    recipients: readonly number[],
+    round: Round,
+  ): Promise<readonly number[] | undefined> {
+    const left: number[] = [];
+    let here = recipients;
+    for (let count = 0; here.length > 0 && !this.#isOver; count++) {
+      const opened = await this.#parts.dialer.open(this.#transport, target, this.#signal);
+      if (!('session' in opened)) {
+        this.#onHostFailure(opened, target);
+        round.failed(opened, target.relay);
+        return count === 0 ? undefined : [...left, ...here];
       }
-      this.#onHostFailure(opened, target);
-      round.failed(opened, target.relay);
+      if (count === 0) this.#sessions++;
+      const outcome = await this.#converse(opened, here);
+      left.push(...outcome.left);
+      here = outcome.again;
     }
     return left;
   }
 
   #onHostFailure(failure: HostFailure, target: Target): void {
-    const { targets, log } = this.#parts;
     if (failure.isOver) this.#isOver = true;
-    else for (const key of target.keys) targets.memory.failed(key, failure.reply);
-    log.info('host-failed', {
+    this.#parts.log.info('host-failed', {
       queueId: this.#attempt.id,
       lane: this.#transport.lane,
       relay: target.relay,
@@ -226,13 +246,9 @@ class RemoteAttempt {
   }
 
   /** Transactions on one session, which is in the pool or closed when this is over, however it is. */
-  async #converse(
-    host: PooledSession,
-    recipients: readonly number[],
-    isKept: boolean,
-  ): Promise<SessionOutcome> {
+  async #converse(host: PooledSession, recipients: readonly number[]): Promise<Waiting> {
     try {
-      return await this.#transact(host, recipients, isKept);
+      return await this.#transact(host, recipients);
     } catch (error) {
       host.session.close();
       throw error;
@@ -240,40 +256,41 @@ class RemoteAttempt {
   }
 
   /** Transactions until the recipients are through or the session ends. */
-  async #transact(
-    host: PooledSession,
-    recipients: readonly number[],
-    isKept: boolean,
-  ): Promise<SessionOutcome> {
+  async #transact(host: PooledSession, recipients: readonly number[]): Promise<Waiting> {
     const { session } = host;
-    const max = Math.min(
-      this.#parts.limits.recipients,
-      session.capabilities.limits?.rcptMax ?? Number.POSITIVE_INFINITY,
-    );
+    const { limits, pool } = this.#parts;
+    const max = Math.min(limits.recipients, session.capabilities.limits?.rcptMax ?? Number.POSITIVE_INFINITY);
     const left: number[] = [];
     let queue = recipients;
+    let result: SendResult | undefined;
     this.#message.begin();
-    for (let count = 0; queue.length > 0 && (count === 0 || session.isUsable) && !this.#isOver; count++) {
+    while (queue.length > 0 && (result === undefined || session.isUsable) && !this.#isOver) {
       const chunk = queue.length <= max ? queue : queue.slice(0, max);
       const rest = queue.length <= max ? nobody : queue.slice(max);
-      const result = await this.#message.send(session, chunk, this.#signal);
-      if (isKept && count === 0 && isStale(result)) {
-        session.close();
-        return 'stale';
+      const isUsed = session.messagesSent > 0;
+      result = await this.#message.send(session, chunk, this.#signal);
+      if (this.#isInVain(host, result, isUsed)) {
+        pool.retire(host);
+        return { left, again: queue };
       }
       queue = this.#record(host, chunk, result, left, rest);
     }
-    if (queue.length > 0) {
-      this.#settle(
-        queue,
-        reply(451, '4.2', 'The session ended before the recipient was reached'),
-        host.relay,
-      );
-      left.push(...queue);
-    }
-    if (session.isUsable) this.#parts.pool.give(host);
-    else session.close();
-    return this.#isOver ? nobody : left;
+    // Who puts MAIL off now is likely to do so to the next message too.
+    if (!session.isUsable) session.close();
+    else if (result !== undefined && isTransient(result.mail)) pool.retire(host);
+    else pool.give(host);
+    // All that it takes on one connection: it said so beforehand (RFC 9422).
+    if (result?.ending.kind === 'complete' && !this.#isOver) return { left, again: queue };
+    if (queue.length > 0) this.#settle(queue, endedEarly, host.relay);
+    return this.#isOver ? nowhere : { left: [...left, ...queue], again: nobody };
+  }
+
+  /** Nothing came of a transaction, and the same is worth another connection to this host at once. */
+  #isInVain(host: PooledSession, result: SendResult, isUsed: boolean): boolean {
+    if (isUsed) return isTired(result);
+    if (!host.mayGoClear || !isUnheard(result)) return false;
+    this.#parts.dialer.tlsBroke(host, 'the server began TLS and answered nothing after it');
+    return true;
   }
 
   /** Writes down what came of a transaction; gives the indices to ask this same session about next. */
@@ -375,17 +392,4 @@ class RemoteAttempt {
 
 function nameOf({ host, port }: NextHost): string {
   return formatHostPort(host, port);
-}
-
-/**
- * The server had closed a kept session, or said so now: nothing was taken. That the content went out in the
- * same write as MAIL makes no difference: who answers neither has read neither, and waiting for the next
- * attempt would not be any safer.
- */
-function isStale({ ending, accepted }: SendResult): boolean {
-  if (accepted > 0) return false;
-  if (ending.kind === 'closing') return true;
-  if (ending.kind === 'lost') return ending.error.code === 'closed';
-  if (ending.kind !== 'in-doubt') return false;
-  return ending.error.code === 'closed' && (ending.error.phase === 'mail' || ending.error.phase === 'idle');
 }

@@ -108,3 +108,85 @@ test('sessions are not shared between lanes to the same host', async (t) => {
   await b.send(['a@other.test']);
   assert.equal(sink.sessions, 2);
 });
+
+test('a kept session that refuses its second MAIL is retired, and the message goes on a fresh one at once', async (t) => {
+  for (const said of [
+    '451 4.3.0 too many messages on this connection',
+    '450 4.7.1 slow down',
+    '421 4.7.0 too many messages',
+    '452 4.5.3 one is enough',
+    '503 5.5.1 one transaction only',
+    '554 5.7.0 too many messages on this connection',
+    'drop',
+  ]) {
+    for (const keywords of [['PIPELINING'], [], ['PIPELINING', 'CHUNKING', '8BITMIME']]) {
+      const sink = await sinkFor(t, {
+        keywords,
+        answer: (command, { taken }) => (command.startsWith('MAIL') && taken > 0 ? said : undefined),
+      });
+      const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+      for (let i = 0; i < 3; i++) {
+        const result = await b.send(to);
+        assert.deepEqual(fates(result), ['delivered 250 0.0'], said);
+        assert.deepEqual(result.health, { kind: 'alive' });
+      }
+      // Once each, every one on a connection of its own, and the old ones are let go.
+      assert.deepEqual(
+        sink.messages.map(({ session }) => session),
+        [1, 2, 3],
+        said,
+      );
+      await b.delivery[Symbol.asyncDispose]();
+      await sink.empty();
+    }
+  }
+});
+
+test('MAIL that a fresh session puts off too waits, and the session is not kept for others', async (t) => {
+  const sink = await sinkFor(t, {
+    answer: (command, { session, taken }) =>
+      command.startsWith('MAIL') && (taken > 0 || session > 1) ? '451 4.3.0 not now' : undefined,
+  });
+  const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+  assert.deepEqual(fates(await b.send(to)), ['delivered 250 0.0']);
+  assert.deepEqual(fates(await b.send(to)), ['pending 451 3.0']);
+  assert.equal(sink.sessions, 2);
+  await sink.empty();
+  assert.deepEqual(fates(await b.send(to)), ['pending 451 3.0']);
+  assert.equal(sink.sessions, 3);
+});
+
+test('many recipients reach a server that takes one message on a connection, each of them once', async (t) => {
+  for (const [keywords, said] of [
+    [['PIPELINING'], '451 4.3.0 too many messages on this connection'],
+    [['PIPELINING'], '421 4.7.0 bye'],
+    [[], 'drop'],
+    [['PIPELINING', 'LIMITS MAILMAX=1'], undefined],
+  ] as const) {
+    const sink = await sinkFor(t, {
+      keywords,
+      answer: (command, { taken }) => (command.startsWith('MAIL') && taken > 0 ? said : undefined),
+    });
+    const limits = { recipients: 3 };
+    const b = await bench(t, { limits, routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+    const all = Array.from({ length: 8 }, (_, i) => `r${i}@dest.test`);
+    const result = await b.send(all);
+    assert.deepEqual(
+      fates(result),
+      Array.from(all, () => 'delivered 250 0.0'),
+    );
+    assert.deepEqual(sink.messages.flatMap(({ rcpts }) => rcpts).toSorted(), all);
+    assert.equal(sink.sessions, 3);
+  }
+});
+
+test('a recipient that was put off is not asked about again on the same host because of the others', async (t) => {
+  const sink = await sinkFor(t, {
+    keywords: ['PIPELINING', 'LIMITS MAILMAX=1'],
+    answer: (command) => (command.startsWith('RCPT TO:<later') ? '450 4.2.1 later' : undefined),
+  });
+  const b = await bench(t, { limits: { recipients: 2 }, routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+  const result = await b.send(['later@dest.test', 'a@dest.test', 'b@dest.test']);
+  assert.deepEqual(fates(result), ['pending 450 2.1', 'delivered 250 0.0', 'delivered 250 0.0']);
+  assert.equal(sink.commands.filter((line) => line.includes('<later')).length, 1);
+});

@@ -3,6 +3,7 @@ import { type Reply, reply } from '../mail/index.ts';
 import { socketTarget, type Target, targetOf } from './dialer.ts';
 import type { HostMemory } from './host-memory.ts';
 import { findExchangers, findHost, type HostList, type MxOptions } from './mx.ts';
+import { mixed, type Onward } from './onward.ts';
 import type { NextHost, RemoteTransport } from './transport.ts';
 
 /** What finding targets needs besides the transport. */
@@ -10,6 +11,9 @@ export interface TargetOptions extends Omit<MxOptions, 'families' | 'resolver'> 
   readonly resolver: Resolver;
   readonly mxPort: number;
   readonly memory: HostMemory;
+  readonly onward: Onward;
+  /** Those that one attempt tries at most. */
+  readonly maxAddresses: number;
 }
 
 /** Whether a second host could be tried after the first: false is known without asking the DNS. */
@@ -38,7 +42,7 @@ export async function findTargets(
       const list = await findExchangers(nextHop.domain, { ...options, families }, signal);
       if (list.kind === 'failed') return list.reply;
       const targets = list.hosts.map(({ host, address }) => targetOf(host, address, options.mxPort));
-      return options.memory.order(targets, (target) => target.keys);
+      return chosen(targets, transport, options);
     }
     case 'hosts':
       return findHosts(hosts ?? nextHop.hosts, transport, options, signal);
@@ -48,30 +52,43 @@ export async function findTargets(
 /** The same for a list of hosts of a route, such as its fallback. */
 export async function findHosts(
   hosts: readonly NextHost[],
-  { policy }: RemoteTransport,
+  transport: RemoteTransport,
   options: TargetOptions,
   signal: AbortSignal,
 ): Promise<readonly Target[] | Reply> {
   const found = await Promise.all(
     hosts.map(async (next) => {
-      const list = await findHost(next.host, { ...options, families: policy.addresses }, signal);
+      const list = await findHost(next.host, { ...options, families: transport.policy.addresses }, signal);
       return { next, list };
     }),
   );
-  return targetsOf(found, options);
+  return targetsOf(found, transport, options);
 }
 
 /** The addresses of smart hosts in order of the hosts, so that a second address comes before a second host. */
 function targetsOf(
   found: readonly { readonly next: NextHost; readonly list: HostList }[],
-  { memory, maxAddresses }: TargetOptions,
+  transport: RemoteTransport,
+  options: TargetOptions,
 ): readonly Target[] | Reply {
   const targets = found.flatMap(({ next, list }) =>
     list.kind === 'failed'
       ? []
       : list.hosts.map(({ host, address }) => targetOf(host, address, next.port, next)),
   );
-  if (targets.length > 0) return memory.order(targets, (target) => target.keys).slice(0, maxAddresses);
+  if (targets.length > 0) return chosen(targets, transport, options);
   for (const { list } of found) if (list.kind === 'failed') return list.reply;
   return reply(451, '4.4', 'The route has no hosts');
+}
+
+/** Those for one attempt: where the last one stopped, hosts that do badly last, both address families. */
+function chosen(
+  targets: readonly Target[],
+  { lane }: RemoteTransport,
+  { memory, onward, maxAddresses }: TargetOptions,
+): readonly Target[] {
+  const isWhole = targets.length <= maxAddresses;
+  const ordered = memory.order(isWhole ? targets : onward.order(lane, targets), (target) => target.keys);
+  if (isWhole) return ordered;
+  return mixed(ordered, maxAddresses, ({ address }) => (typeof address === 'string' ? address : ''));
 }

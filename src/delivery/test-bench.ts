@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type ManualClock, manualClock } from '../base/index.ts';
+import { type ManualClock, manualClock, memoryLog } from '../base/index.ts';
 import { createResolver } from '../dns/index.ts';
 import { type FakeZone, startFakeDns } from '../dns/testing.ts';
 import type { RecipientStatus } from '../mail/index.ts';
@@ -18,6 +18,7 @@ export const never = new AbortController().signal;
 /** A delivery side to send by. */
 export interface Bench {
   readonly clock: ManualClock;
+  readonly log: ReturnType<typeof memoryLog>;
   send(
     to: readonly string[],
     changes?: AttemptChanges & { readonly text?: string | Buffer },
@@ -42,7 +43,8 @@ export async function bench(
     timeouts: { quit: 500 },
     ...options,
   };
-  const delivery = createDelivery(settings, { resolver, clock, random: () => 0 });
+  const log = memoryLog();
+  const delivery = createDelivery(settings, { resolver, clock, log, random: () => 0 });
   t.after(async () => {
     await delivery[Symbol.asyncDispose]();
     await resolver[Symbol.asyncDispose]();
@@ -50,6 +52,7 @@ export async function bench(
   });
   return {
     clock,
+    log,
     delivery,
     questions: dns.questions,
     send(to, changes = {}) {

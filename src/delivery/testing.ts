@@ -32,8 +32,11 @@ export interface SinkOptions {
    * `undefined` is the usual answer.
    */
   readonly answer?: (command: string, moment: SinkMoment) => string | undefined;
-  /** Offers STARTTLS, or speaks TLS from the start. `broken` fails every handshake. */
-  readonly tls?: 'starttls' | 'implicit' | 'broken';
+  /**
+   * Offers STARTTLS, or speaks TLS from the start. `broken` fails every handshake; `certificate` demands one of
+   * the client, which TLS 1.3 tells it of after the handshake.
+   */
+  readonly tls?: 'starttls' | 'implicit' | 'broken' | 'certificate';
   /** A unix socket instead of a port. */
   readonly path?: string;
   /** The loopback address; default 127.0.0.1. */
@@ -159,6 +162,7 @@ class SinkSession {
       isServer: true,
       key: sinkKey,
       cert: sinkCertificate,
+      ...(this.#parts.options.tls === 'certificate' ? { requestCert: true, rejectUnauthorized: true } : {}),
     });
     socket.on('error', () => {});
     this.#stream = socket;
@@ -238,7 +242,8 @@ class SinkSession {
         if (this.#say(line, '250 2.1.0 ok')) this.#mail = line.slice('MAIL FROM:'.length);
         return;
       case 'RCPT':
-        if (this.#say(line, '250 2.1.5 ok')) this.#rcpts.push(/<(.*)>/.exec(line)?.[1] ?? '');
+        if (this.#say(line, this.#mail === '' ? '503 5.5.1 no sender' : '250 2.1.5 ok'))
+          this.#rcpts.push(/<(.*)>/.exec(line)?.[1] ?? '');
         return;
       case 'DATA':
         if (this.#say(line, this.#rcpts.length > 0 ? '354 go on' : '503 5.5.1 no recipients'))
@@ -262,7 +267,7 @@ class SinkSession {
 
   #offer(): string {
     const { keywords = usualKeywords, tls } = this.#parts.options;
-    const hasStartTls = !this.#isTls && (tls === 'starttls' || tls === 'broken');
+    const hasStartTls = !this.#isTls && tls !== undefined && tls !== 'implicit';
     const lines = ['sink.test', ...keywords, ...(hasStartTls ? ['STARTTLS'] : [])];
     return lines.map((text, i) => `250${i === lines.length - 1 ? ' ' : '-'}${text}`).join('\r\n');
   }

@@ -1,0 +1,34 @@
+import type { SendResult } from '../client/index.ts';
+import { isPositive } from '../mail/index.ts';
+
+/**
+ * A session that has carried mail will carry no more: the server closed it, said so now, or refuses MAIL, as
+ * those do that take only so many messages on one connection. Nothing was taken, so the same is worth another
+ * connection at once. That the content went out in the same write as MAIL makes no difference: who answers
+ * neither has read neither, and waiting for the next attempt would not be any safer.
+ */
+export function isTired(result: SendResult): boolean {
+  const { ending, accepted, mail } = result;
+  if (accepted > 0) return false;
+  switch (ending.kind) {
+    case 'closing':
+      return true;
+    case 'complete':
+      return !isPositive(mail);
+    case 'lost':
+      return ending.error.code === 'closed';
+    case 'in-doubt':
+      return isUnheard(result);
+    case 'unsendable':
+      return false;
+  }
+}
+
+/** The server answered nothing at all of a transaction, not even MAIL, and closed or let us wait. */
+export function isUnheard({ ending }: SendResult): boolean {
+  if (ending.kind !== 'lost' && ending.kind !== 'in-doubt') return false;
+  const { code, phase } = ending.error;
+  // Who is slow may still take what was sent to the end.
+  const isEnd = code === 'closed' || (code === 'timeout' && ending.kind === 'lost');
+  return isEnd && (phase === 'mail' || phase === 'idle');
+}
