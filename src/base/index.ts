@@ -4,6 +4,7 @@
  */
 
 export { Background } from './background.ts';
+export { certificateNameFault } from './certificate-name.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
 export { DueHeap } from './due-heap.ts';
 export { Fifo } from './fifo.ts';
@@ -15,6 +16,7 @@ export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
 export { nearest } from './nearest.ts';
 export { type OwnNetworkSource, readOwnNetwork, type SharedAddress } from './own-network.ts';
 export { Places } from './places.ts';
+export { type PlainRequest, plainFetch } from './plain-fetch.ts';
 export { Reclaimer } from './reclaim.ts';
 export { type Redactor, redactor, type Secrets } from './redact.ts';
 export { type SelfSigned, selfSigned } from './self-signed.ts';

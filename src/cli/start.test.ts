@@ -207,7 +207,8 @@ test('a certificate that cannot be made does not stop the local profile: it star
   await ready(io);
   assert.deepEqual(roles, ['mx']);
   assert.deepEqual(
-    log.lines.filter(({ level }) => level === 'warn'),
+    // The Node that runs the tests may be an old one.
+    log.lines.filter(({ level, event }) => level === 'warn' && event !== 'runtime-outdated'),
     [
       {
         level: 'warn',

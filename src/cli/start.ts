@@ -6,6 +6,7 @@ import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
+import { runtimeFault } from './runtime.ts';
 
 /** A relay that runs, as this command uses it. */
 export interface StartedRelay extends AsyncDisposable {
@@ -56,6 +57,8 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   const config = load();
   await using log = parts.openLog({ format: config.logs.format });
   if (failure !== undefined) log.warn('local-login-unavailable', { because: failure });
+  const outdated = runtimeFault(process.versions.node);
+  if (outdated !== undefined) log.warn('runtime-outdated', { because: outdated });
   const stopped = stopSignals(io, log);
   const started = Promise.withResolvers<StartedRelay>();
   // One that comes during the start would otherwise end the process; it counts once the relay runs.

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
-import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { certificateNameFault } from '../base/index.ts';
 import type { ClientOptions } from './options.ts';
 import type { ClientTls } from './session.ts';
 
@@ -9,7 +10,7 @@ export function tlsOptions(options: ClientOptions): ConnectionOptions {
   return {
     minVersion: 'TLSv1.2',
     rejectUnauthorized: options.verify === 'name',
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+    checkServerIdentity: (_host, certificate) => certificateNameFault(serverName, certificate),
     // An address is no name to indicate (RFC 6066 §3).
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
     ...(secureContext === undefined ? {} : { secureContext }),

@@ -5,6 +5,7 @@ import {
   canonicalIp,
   type Log,
   Places,
+  type plainFetch,
   silentLog,
   systemClock,
 } from '../base/index.ts';
@@ -42,7 +43,7 @@ export interface DeliveryParts {
   /** 0 ≤ n < 1; default Math.random. */
   readonly random?: () => number;
   /** Asks token endpoints; default: that of the runtime. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof plainFetch;
 }
 
 /** A host of a route, or an account of one, that an operator has to look after. */

@@ -1,4 +1,4 @@
-import { type Clock, type Log, redactor } from '../base/index.ts';
+import { type Clock, type Log, type plainFetch, redactor } from '../base/index.ts';
 import type { OauthOptions } from './options.ts';
 import { RefreshToken } from './refresh-token.ts';
 import { askForToken, type TokenAnswer } from './token-endpoint.ts';
@@ -32,7 +32,7 @@ export interface TokenParts {
   readonly log: Log;
   /** Work that nobody waits for. */
   readonly background: { run(what: string, work: Promise<unknown>): void };
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof plainFetch;
   /** Cuts off what is under way. */
   readonly signal: AbortSignal;
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/index.ts';
+import { type Clock, plainFetch } from '../base/index.ts';
 
 /** The endpoint has to answer within this. */
 const fetchMs = 15_000;
@@ -16,18 +16,17 @@ export interface TokenAnswer {
 export async function askForToken(
   url: string,
   form: URLSearchParams,
-  parts: { readonly clock: Clock; readonly fetch?: typeof fetch; readonly signal: AbortSignal },
+  parts: { readonly clock: Clock; readonly fetch?: typeof plainFetch; readonly signal: AbortSignal },
 ): Promise<TokenAnswer> {
   const deadline = new AbortController();
   const late = new Error(`no answer within ${fetchMs / 1000} s`);
   const cancel = parts.clock.after(fetchMs, () => deadline.abort(late));
   try {
-    const response = await (parts.fetch ?? fetch)(url, {
+    const response = await (parts.fetch ?? plainFetch)(url, {
       method: 'POST',
       body: form,
       headers: { accept: 'application/json' },
-      // The secrets are for this address alone.
-      redirect: 'error',
+      // The secrets are for this address alone: a redirection is not followed.
       signal: AbortSignal.any([deadline.signal, parts.signal]),
     });
     return parseAnswer(response.status, await readBounded(response));

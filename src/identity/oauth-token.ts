@@ -1,5 +1,6 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { plainFetch } from '../base/index.ts';
 
 /** How access tokens are judged: by their signature, or by asking who issued them. */
 export interface OAuthOptions {
@@ -50,7 +51,7 @@ export function createTokenJudge(options: OAuthOptions): JudgeToken {
 
 function byKeys(options: OAuthOptions): JudgeToken {
   const { issuer, audience, jwks = '', clockSkewMs, timeoutMs } = options;
-  const keys = createRemoteJWKSet(new URL(jwks), { timeoutDuration: timeoutMs });
+  const keys = createRemoteJWKSet(new URL(jwks), { timeoutDuration: timeoutMs, [customFetch]: plainFetch });
   const rules = {
     issuer,
     algorithms,
@@ -96,9 +97,8 @@ function byIntrospection(options: OAuthOptions): JudgeToken {
   const { introspection, audience, issuer, timeoutMs, clockSkewMs } = options;
   return async (token) => {
     const { url, clientId, clientSecret } = introspection ?? { url: '', clientId: '', clientSecret: '' };
-    const answer = await fetch(url, {
+    const answer = await plainFetch(url, {
       method: 'POST',
-      redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
       headers: {
         // RFC 6749 §2.3.1: both are form-encoded first.

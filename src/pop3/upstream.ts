@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import type { Clock } from '../base/index.ts';
+import { type Clock, certificateNameFault } from '../base/index.ts';
 import { nextOctets, writeOctets } from './connection.ts';
 import { LineReader } from './line-reader.ts';
 import { type Endpoint, encodeProxyHeader } from './proxy-header.ts';
@@ -154,6 +154,7 @@ function secured(raw: Socket, parts: UpstreamParts): Promise<Socket> {
     socket: raw,
     host,
     rejectUnauthorized: verify,
+    checkServerIdentity: (_host, certificate) => certificateNameFault(host, certificate),
     minVersion: 'TLSv1.2',
     ...(/[a-z]/i.test(host) && !host.includes(':') && { servername: host }),
     ...(ca !== undefined && { ca }),
