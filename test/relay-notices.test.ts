@@ -248,3 +248,21 @@ test('a notice without anything to leave out that is still too large ends with t
   await relay.send({ to: 'bad@x.test' });
   await relay.log.logged('bounce-dropped');
 });
+
+test('what a server said in UTF-8 is readable in the log and in the notice, in whichever form', async (t) => {
+  const said = '550 5.1.1 Пользователь gelöscht';
+  const { relay, senders } = await openPair(t, {
+    answer: (command) => (command.startsWith('RCPT') ? said : undefined),
+  });
+  await relay.send({ to: 'bad@x.test' });
+  const plain = await notice(relay, senders);
+  const [bounced] = await relay.log.logged('bounced');
+  assert.equal(bounced?.reply, said);
+  assert.match(plain.text, /Content-Type: message\/delivery-status\r\n/);
+  assert.match(plain.text, /Diagnostic-Code: smtp; 550 5\.1\.1 \\x\{41F\}.* gel\\x\{F6\}scht\r\n/);
+  await relay.send({ to: 'bad@x.test', mailParameters: ' SMTPUTF8' });
+  const global = await notice(relay, senders, 2);
+  assert.match(global.text, /Content-Type: message\/global-delivery-status\r\n/);
+  // Quoted-printable, for a notice is of 7-bit lines.
+  assert.match(global.text, /Diagnostic-Code: smtp; 550 5\.1\.1 =D0=9F/);
+});

@@ -107,11 +107,15 @@ export function statusCode({ action, reply }: ReportedRecipient): string {
   return `${action === 'delayed' ? 4 : 2}.${detail}`;
 }
 
-/** The diagnostic as the transport gave it; a success needs none (RFC 3464 §2.3.6, RFC 3461 §6.3 i). */
+/**
+ * The diagnostic as the transport gave it; a success needs none (RFC 3464 §2.3.6, RFC 3461 §6.3 i). In a report
+ * that must be ASCII its other characters are written as those of addresses are.
+ */
 function diagnostic({ action, reply, relay }: ReportedRecipient, global: boolean): string[] {
   if (action === 'delivered' || action === 'expanded') return [];
-  const text = peerText(formatReplyText(reply), { unicode: global });
-  const [first = '', ...more] = wrap(`${relay === undefined ? 'X-Posthouse' : 'smtp'}; ${text}`, 60);
+  const said = peerText(formatReplyText(reply), { unicode: true });
+  const lines = wrap(`${relay === undefined ? 'X-Posthouse' : 'smtp'}; ${said}`, 60);
+  const [first = '', ...more] = global || isAscii(said) ? lines : lines.map(xtext);
   return [`Diagnostic-Code: ${first}`, ...more.map((line) => `  ${line}`)];
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Reply } from '../mail/index.ts';
 
 const lf = 10;
@@ -127,7 +128,14 @@ function withoutStatus(code: number, detail: string | undefined, text: string): 
   return text.startsWith(`${status} `) ? text.slice(status.length + 1) : text;
 }
 
-/** What is not printable ASCII becomes `?`: the text goes to logs, notifications and terminals. */
-function harmless(text: string): string {
-  return /^[ -~]*$/.test(text) ? text : text.replace(/\t/g, ' ').replace(/[^ -~]/g, '?');
+/**
+ * What a server said, one character per octet, as text for logs, notifications and terminals. UTF-8 is read
+ * (RFC 6531 §3.7.4.2) whether or not it was agreed on; characters that are none to look at become `?`: controls,
+ * those that turn the direction of a text or hide a part, and all beyond ASCII of what is no UTF-8.
+ */
+function harmless(octets: string): string {
+  if (/^[ -~]*$/.test(octets)) return octets;
+  const raw = Buffer.from(octets, 'latin1');
+  const text = isUtf8(raw) ? raw.toString('utf8') : octets.replace(/[^\0-~]/g, '?');
+  return text.replace(/[\t\p{Zs}]/gu, ' ').replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '?');
 }

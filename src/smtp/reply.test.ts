@@ -107,6 +107,20 @@ test('text is made harmless', () => {
   assert.deepEqual(read('250 a\rb\r\n'), [{ code: 250, lines: ['a?b'] }]);
 });
 
+test('UTF-8 of a server stays readable, and what would hide in it does not stay', () => {
+  const said = (text: string) => takeAll([Buffer.from(`550 5.1.1 ${text}\r\n`)]);
+  const line = (text: string) => [{ code: 550, detail: '1.1', lines: [text] }];
+  for (const text of ['gelöscht', 'нет такого ящика', '该用户不存在', 'é', '👍'])
+    assert.deepEqual(said(text), line(text));
+  assert.deepEqual(said('a\u202eb\u200bc\u2028d\u0085e\u00a0f\u{e0041}\ufeff'), line('a?b?c?d?e f??'));
+  // Of what is half UTF-8 nothing is guessed.
+  const half = Buffer.concat([Buffer.from('550 5.1.1 ü'), Buffer.from([0xfc]), Buffer.from('\r\n')]);
+  assert.deepEqual(takeAll([half]), line('???'));
+  // The same wherever the chunks end.
+  const whole = Buffer.from('550 5.1.1 gelöscht\r\n');
+  assert.deepEqual(takeAll([...whole].map((octet) => Buffer.from([octet]))), line('gelöscht'));
+});
+
 test('a hostile server cannot fill the memory', () => {
   assert.deepEqual(takeAll([octets(`250 ${'x'.repeat(4090)}\r\n`)]).length, 1);
   assert.deepEqual(read(`250 ${'x'.repeat(5000)}\r\n`), ['too-long']);
