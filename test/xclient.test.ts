@@ -218,17 +218,28 @@ test('XCLIENT without ADDR does not lend the address of the proxy to whoever it 
     assert.ok(!(await relays(peer)), attributes);
     await peer.expect(['RSET', 250], ['XCLIENT ADDR=10.0.0.1', 220]);
     assert.ok(await relays(peer), 'once the address is said, it counts');
-    await peer.expect(['RSET', 250], ['XCLIENT PORT=4712', 220]);
-    assert.equal(peer.session.client.address, '10.0.0.1');
   }
 });
 
 test('a second XCLIENT leaves nothing of the client of the first', async () => {
-  await using peer = await proxy();
+  await using peer = await proxy({
+    settings: { ...listed.settings, xclientFrom: networks('127.0.0.1', '10.0.0.1') },
+  });
   await peer.expect(['XCLIENT ADDR=10.0.0.1 PORT=4711 NAME=in.example', 220], ['EHLO in.example', 250]);
+  await peer.expect(['XCLIENT PORT=4712', 220]);
+  assert.equal(peer.session.client.address, '10.0.0.1');
   await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
   const { address, port, name, helo } = peer.session.client;
   assert.deepEqual([address, port, name, helo], ['198.51.100.7', 0, undefined, '']);
+  assert.ok(!(await relays(peer)));
+});
+
+test('a client behind a filter that hands on every command cannot say XCLIENT for itself', async () => {
+  await using peer = await proxy();
+  await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
+  assert.doesNotMatch(await offered(peer), /XCLIENT/);
+  for (const address of ['127.0.0.1', '10.0.0.1']) await peer.expect([`XCLIENT ADDR=${address}`, 550]);
+  assert.equal(peer.session.client.address, '198.51.100.7');
   assert.ok(!(await relays(peer)));
 });
 

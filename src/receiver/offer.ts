@@ -14,8 +14,8 @@ function mechanisms(
 }
 
 /** What EHLO offers to this client now, and what parameters are taken from it. */
-export function offerTo({ client, facts, isSecured }: Session): Extensions {
-  const { settings, listener, address } = facts;
+export function offerTo({ client, facts, isSecured, mayXclient }: Session): Extensions {
+  const { settings, listener } = facts;
   const { limits, secureContext } = settings;
   return {
     size: limits.messageBytes,
@@ -29,6 +29,6 @@ export function offerTo({ client, facts, isSecured }: Session): Extensions {
     startTls: listener.tls === 'starttls' && secureContext !== undefined && !isSecured,
     auth: mechanisms(client, { settings, listener }),
     limits: { rcptMax: limits.recipients, mailMax: limits.transactions },
-    ...(settings.xclientFrom.has(address) ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),
+    ...(mayXclient ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),
   };
 }

@@ -87,8 +87,9 @@ export class Session {
     return offerTo(this);
   }
 
+  /** As Postfix does, by the address that is in force: a filter may hand on all that its client says, XCLIENT too. */
   get mayXclient(): boolean {
-    return this.facts.settings.xclientFrom.has(this.facts.address);
+    return this.facts.settings.xclientFrom.has(this.client.address);
   }
 
   greet(): void {
