@@ -104,45 +104,61 @@ function relayed(posthouse: Posthouse): readonly unknown[] {
   return posthouse.log().filter((line) => String(line.relay ?? '').includes(`${net.stranger}:${net.port}`));
 }
 
-for (const name of closedExamples) {
-  peerTest(`${name} relays nothing for those who are next to somebody trusted`, needs, async (peers) => {
-    const { relay, stranger } = await relayAndStranger(peers, {
-      relay: `${net.relay}/24`,
-      stranger: `${net.stranger}/24`,
-    });
-    // The filter is at the stranger's, so that whoever comes through it could be anybody.
-    await stranger.ip('address', 'add', `${filterAddress}/24`, 'dev', 'eth0');
-    const [server, listed, alike] = [
-      await peers.certificate(),
-      await peers.certificate(),
-      await peers.certificate(),
-    ];
-    const configuration = await withNeighbours(peers, name, { server, filter: listed });
-    const posthouse = await peers.posthouse(configuration, relay.prefix);
-    const listeners = listenersOf(configuration);
-    const battery = async (targets: Attack['targets']) =>
-      assertClosed(
-        await attack({
-          from: stranger,
-          targets,
-          domain: domainOf(configuration),
-          home: await peers.folder('tester'),
-        }),
-      );
+/** A relay with the example and the grounds, a stranger, and the battery from there. */
+async function place(peers: Peers, name: string) {
+  const { relay, stranger } = await relayAndStranger(peers, {
+    relay: `${net.relay}/24`,
+    stranger: `${net.stranger}/24`,
+  });
+  // The filter is at the stranger's, so that whoever comes through it could be anybody.
+  await stranger.ip('address', 'add', `${filterAddress}/24`, 'dev', 'eth0');
+  const [server, listed] = [await peers.certificate(), await peers.certificate()];
+  const configuration = await withNeighbours(peers, name, { server, filter: listed });
+  const posthouse = await peers.posthouse(configuration, relay.prefix);
+  const domain = domainOf(configuration);
+  const battery = async (targets: Attack['targets']) => {
+    const home = await peers.folder('tester');
+    assertClosed(await attack({ from: stranger, targets, domain, home }));
+    assert.deepEqual(relayed(posthouse), []);
+  };
+  return { relay, stranger, posthouse, listed, battery, listeners: listenersOf(configuration) };
+}
 
-    const shown = { netns: stranger, address: net.stranger, port: 2800 };
-    await sends(stranger, (await filters(peers, shown, { listeners, ...listed }))[0]?.at ?? '');
-    const behind = { netns: stranger, address: filterAddress, port: 2600 };
-    const said = { xclient: `ADDR=${net.stranger} NAME=[UNAVAILABLE]` };
-    await battery(await filters(peers, behind, { listeners, ...listed, ...said }));
+for (const name of closedExamples) {
+  peerTest(
+    `${name} relays nothing for strangers behind a filter with a certificate`,
+    needs,
+    async (peers) => {
+      const { stranger, listed, battery, listeners } = await place(peers, name);
+      const shown = { netns: stranger, address: net.stranger, port: 2800 };
+      await sends(stranger, (await filters(peers, shown, { listeners, ...listed }))[0]?.at ?? '');
+      const behind = { netns: stranger, address: filterAddress, port: 2600 };
+      const said = { xclient: `ADDR=${net.stranger} NAME=[UNAVAILABLE]` };
+      await battery(await filters(peers, behind, { listeners, ...listed, ...said }));
+    },
+  );
+
+  peerTest(`${name} relays nothing for a certificate that looks like a listed one`, needs, async (peers) => {
+    const { stranger, battery, listeners } = await place(peers, name);
     const beside = { netns: stranger, address: net.stranger, port: 2700 };
-    await battery(await filters(peers, beside, { listeners, ...alike }));
+    await battery(await filters(peers, beside, { listeners, ...(await peers.certificate()) }));
+  });
+
+  peerTest(`${name} relays nothing beside the address of somebody who read mail`, needs, async (peers) => {
+    const { relay, battery, listeners } = await place(peers, name);
     await readMail(relay, '10.77.0.4');
     await battery(listeners);
-    await readMail(relay, net.stranger);
-    const asked = ['--client', net.stranger, '--from', reader, '--to', 'u@away.test'];
-    assert.match(await posthouse.command('explain', ...asked), /→ pop-before-smtp +grants/);
-    await battery(listeners);
-    assert.deepEqual(relayed(posthouse), []);
   });
+
+  peerTest(
+    `${name} relays nothing for others at the address of somebody who read mail`,
+    needs,
+    async (peers) => {
+      const { relay, posthouse, battery, listeners } = await place(peers, name);
+      await readMail(relay, net.stranger);
+      const asked = ['--client', net.stranger, '--from', reader, '--to', 'u@away.test'];
+      assert.match(await posthouse.command('explain', ...asked), /→ pop-before-smtp +grants/);
+      await battery(listeners);
+    },
+  );
 }
