@@ -94,7 +94,7 @@ async function sends(from: Netns, at: string): Promise<void> {
   const { code, stderr } = await from.run(
     'curl',
     ['-sS', `smtp://${at}`, '--mail-from', 'fax@away.test', '--mail-rcpt', 'u@away.test', '-T', '-'],
-    { input: 'Subject: fax\r\n\r\nHello.\r\n' },
+    { input: 'From: fax@away.test\r\nSubject: fax\r\n\r\nHello.\r\n' },
   );
   assert.equal(code, 0, stderr);
 }
