@@ -6,6 +6,7 @@
  *                    [--directory FOLDER] [--results FOLDER] [--older FOLDER] [--quick]
  *   npm run bench -- memory
  *   npm run bench -- bulk
+ *   npm run bench -- stall
  *
  * The sink's count of messages and recipients has to equal what was accepted, or the run fails with exit code 1.
  */
@@ -21,6 +22,7 @@ import { memory } from './memory.ts';
 import { compile } from './programs.ts';
 import { olderBuild, type Relay, relayFolder, relays, removeFolder } from './relays.ts';
 import { printAgainstOlder, printCase, Results } from './report.ts';
+import { stall } from './stall/run.ts';
 
 interface Plan {
   readonly relays: readonly Relay[];
@@ -132,7 +134,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void abandonAccounts().finally(() => process.exit(130)));
 }
 
-const parts: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { memory, bulk };
+const parts: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { memory, bulk, stall };
 
 const [first = '', ...rest] = process.argv.slice(2);
 process.exitCode = await (parts[first]?.(rest) ?? main(process.argv.slice(2)));

@@ -4,7 +4,7 @@ import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
 import { Notices } from './notices.ts';
 import type { NotifyEvent, QueueParts } from './options.ts';
-import { logStatuses } from './outcome.ts';
+import { logAnswers } from './outcome.ts';
 import { byHold } from './portion.ts';
 import { rescheduled, statusChanges, unclaimed } from './settle.ts';
 
@@ -75,7 +75,7 @@ export class Endings {
   ): Promise<number | undefined> {
     const { log, clock } = this.#parts;
     const { entry, envelope } = task;
-    logStatuses(log, { id: entry.id, envelope, statuses: result.statuses, now: clock.now() });
+    await logAnswers(log, { id: entry.id, envelope, statuses: result.statuses, now: clock.now() });
     const statuses = await this.#notify(task, result, times.retryUntil);
     if (![...statuses.values()].some(({ status }) => status === 'pending')) {
       await this.finish({ id: entry.id, entries: [entry], statuses });

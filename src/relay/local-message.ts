@@ -124,7 +124,7 @@ async function take(
   });
   const edge = new HeaderEdge({ dropsOurs: false });
   for await (const chunk of message.octets) {
-    const octets = Buffer.from(chunk);
+    const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     const waits: (Promise<void> | undefined)[] = [];
     reader.begin(octets.length, false);
     reader.read(octets, 0, (slice) => waits.push(incoming.write(edge.read(slice))));

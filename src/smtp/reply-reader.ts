@@ -10,12 +10,16 @@ const maxLineOctets = 4096;
 const maxLines = 512;
 /** All lines of one reply together. */
 const maxReplyOctets = 65_536;
+/** Of a refusal more than this is read and not kept: it is kept for each of a thousand recipients. */
+const maxRefusalOctets = 4096;
 
 interface Partial {
   readonly code: number;
   readonly detail: string | undefined;
   readonly lines: string[];
   octets: number;
+  /** Lines, those that are not kept included. */
+  count: number;
   /** A line had another code than the first. */
   isMixed: boolean;
 }
@@ -90,13 +94,22 @@ export class ReplyReader {
     if (match === null) return this.#break('invalid');
     const code = Number(match[1]);
     const text = harmless(match[3] ?? '');
-    this.#partial ??= { code, detail: statusDetail(code, text), lines: [], octets: 0, isMixed: false };
+    this.#partial ??= {
+      code,
+      detail: statusDetail(code, text),
+      lines: [],
+      octets: 0,
+      count: 0,
+      isMixed: false,
+    };
     const partial = this.#partial;
     if (partial.code !== code) partial.isMixed = true;
     partial.octets += line.length;
-    if (partial.lines.length >= maxLines || partial.octets > maxReplyOctets) return this.#break('too-long');
+    partial.count++;
+    if (partial.count > maxLines || partial.octets > maxReplyOctets) return this.#break('too-long');
     const own = partial.code === code ? partial.detail : statusDetail(code, text);
-    partial.lines.push(withoutStatus(code, own, text));
+    const isKept = partial.code < 400 || partial.lines.length === 0 || partial.octets <= maxRefusalOctets;
+    if (isKept) partial.lines.push(withoutStatus(code, own, text));
     if (match[2] === '-') return undefined;
     this.#partial = undefined;
     const { lines } = partial;

@@ -209,3 +209,12 @@ test('random octets never make the reader throw, and every text is printable', (
     { numRuns: 1000 },
   );
 });
+
+test('of a long refusal 4 KB are kept, and of a long offer all of it', () => {
+  const lines = (code: number) => `${`${code}-${'x'.repeat(500)}\r\n`.repeat(100)}${code} end\r\n`;
+  const [refusal, offer] = read(lines(550) + lines(250));
+  assert.ok(typeof refusal === 'object' && typeof offer === 'object');
+  assert.equal(refusal.code, 550);
+  assert.equal(refusal.lines.length, 8);
+  assert.equal(offer.lines.length, 101);
+});

@@ -106,6 +106,16 @@ export class Posthouse implements AsyncDisposable {
     return outcome.stdout;
   }
 
+  /** Sends a signal and waits for the line of standard output that answers it. */
+  async tell(name: NodeJS.Signals, answer: RegExp): Promise<RegExpExecArray> {
+    const from = this.#program.stdout.length;
+    this.#program.signal(name);
+    const line = await this.#program.line((text) => answer.test(text), { from });
+    const match = answer.exec(line);
+    if (match === null) throw new Error(`"${line}" is no answer to ${name}`);
+    return match;
+  }
+
   /** SIGTERM and wait; gives how it ended (`exit 0`). */
   async stop(): Promise<string> {
     return await this.#program.stop(30_000);
