@@ -78,3 +78,30 @@ test('a letter with a thousand signatures of others asks for the keys of the dom
   const honest = Buffer.concat([Buffer.from(others.join('')), await signed('shop.test')]);
   assert.equal(await createSignedBy(resolver)(honest, domains), true, 'an honest one among them counts');
 });
+
+test('a header that is long, or of very many lines, is not verified at all', async () => {
+  const { resolver, asked } = resolverOf(known);
+  const isSignedBy = createSignedBy(resolver);
+  const whole = await signed('shop.test');
+  const signature = whole.subarray(0, whole.length - message.length);
+  const headed = (more: string) => Buffer.concat([signature, Buffer.from(more), message]);
+  assert.equal(await isSignedBy(headed('A: b\r\n'.repeat(900)), domains), true);
+  asked.length = 0;
+  assert.equal(await isSignedBy(headed(`A:\r\n${' \r\n'.repeat(80_000)}`), domains), false);
+  assert.equal(await isSignedBy(headed('A:\r\n'.repeat(1000)), domains), false);
+  assert.equal(await isSignedBy(headed(`A: ${'x'.repeat(70_000)}\r\n`), domains), false);
+  assert.deepEqual(asked, []);
+});
+
+test('a signature over a long body is read in pieces and holds', async () => {
+  const { resolver } = resolverOf(known);
+  const signer = {
+    signingDomain: 'shop.test',
+    selector: 's1',
+    privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
+  const long = Buffer.concat([message, Buffer.from('offers \r\n'.repeat(50_000))]);
+  const { signatures } = await dkimSign(long, { ...signer, signatureData: [signer] });
+  const whole = Buffer.concat([Buffer.from(signatures), long]);
+  assert.equal(await createSignedBy(resolver)(whole, domains), true);
+});

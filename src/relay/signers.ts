@@ -1,11 +1,23 @@
+import { Readable } from 'node:stream';
+import { Slices } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { headerFields } from '../mail/index.ts';
+import { headerEnd, headerFields } from '../mail/index.ts';
 
 /** Verifications under way at once; beyond them nobody is taken for a signer. */
 const mostAtOnce = 20;
 
 /** Signatures of one message whose keys are asked for: an honest one has one or two of a domain. */
 const mostKeys = 5;
+const lf = 10;
+const pieceOctets = 64 * 1024;
+
+/** How far a header is looked through for signatures. */
+const lookedThroughOctets = 256 * 1024;
+/**
+ * The verification goes through a header again and again, in this thread: one that is longer, or of more lines, without
+ * the signatures of others is nobody's whose mail is wanted.
+ */
+const mostHeader = { octets: 64 * 1024, lines: 1000 } as const;
 
 /** Says whether a message is signed by one of these domains, or one below them (DKIM, RFC 6376). Never rejects. */
 export type SignedBy = (octets: Uint8Array, domains: ReadonlySet<string>) => Promise<boolean>;
@@ -17,11 +29,13 @@ export type SignedBy = (octets: Uint8Array, domains: ReadonlySet<string>) => Pro
 export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): SignedBy {
   let underWay = 0;
   return async (octets, domains) => {
-    if (!claimsToBeSigned(octets, domains) || underWay >= mostAtOnce) return false;
+    if (underWay >= mostAtOnce) return false;
+    const claimed = claimOf(octets, domains);
+    if (claimed === undefined) return false;
     underWay++;
     try {
       const { dkimVerify } = await import('mailauth/lib/dkim/verify.js');
-      const { results } = await dkimVerify(Buffer.from(octets), {
+      const { results } = await dkimVerify(Readable.from(inTurns(claimed)), {
         resolver: lookupWith(resolver(), domains),
       });
       return results.some(
@@ -36,13 +50,46 @@ export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): Signed
   };
 }
 
-function claimsToBeSigned(octets: Uint8Array, domains: ReadonlySet<string>): boolean {
-  for (const { name, value } of headerFields(octets)) {
-    if (name.toLowerCase() !== 'dkim-signature') continue;
-    const domain = /(?:^|;)\s*d\s*=\s*([^;\s]+)/.exec(value)?.[1];
-    if (isAmong(domain, domains)) return true;
+/**
+ * The message with those signatures that claim to be of the domains, a few of them, and without others. `undefined` when
+ * there is none, or when the header is too much to be verified.
+ */
+function claimOf(message: Uint8Array, domains: ReadonlySet<string>): readonly Uint8Array[] | undefined {
+  const start = message.subarray(0, lookedThroughOctets);
+  const end = headerEnd(start);
+  if (end === start.length && start.length < message.length) return undefined;
+  const kept: Uint8Array[] = [];
+  let own = 0;
+  let at = 0;
+  for (const field of headerFields(start, (name) => name.toLowerCase() === 'dkim-signature')) {
+    const isOwn = isAmong(/(?:^|;)\s*d\s*=\s*([^;\s]+)/.exec(field.value)?.[1], domains);
+    if (isOwn && ++own <= mostKeys) continue;
+    kept.push(start.subarray(at, field.start));
+    at = field.end;
+  }
+  const header = Buffer.concat([...kept, start.subarray(at, end)]);
+  if (own === 0 || header.length > mostHeader.octets || hasManyLines(header)) return undefined;
+  return [header, message.subarray(end)];
+}
+
+function hasManyLines(header: Buffer): boolean {
+  let lines = 0;
+  for (let at = header.indexOf(lf); at >= 0; at = header.indexOf(lf, at + 1)) {
+    if (++lines > mostHeader.lines) return true;
   }
   return false;
+}
+
+/** The octets in pieces, between which others have their turn. */
+async function* inTurns(parts: readonly Uint8Array[]): AsyncGenerator<Buffer> {
+  const slices = new Slices({ octets: pieceOctets });
+  for (const part of parts) {
+    for (let at = 0; at < part.length; at += pieceOctets) {
+      const piece = Buffer.from(part.subarray(at, at + pieceOctets));
+      yield piece;
+      await slices.spend(piece.length);
+    }
+  }
 }
 
 function isAmong(domain: string | undefined, domains: ReadonlySet<string>): boolean {
@@ -53,10 +100,7 @@ function isAmong(domain: string | undefined, domains: ReadonlySet<string>): bool
   return false;
 }
 
-/**
- * As mailauth asks: what is not there is an error with the code of node:dns. Other signatures in the same message have
- * no key: else a letter with a thousand of them would have us ask and calculate a thousand times.
- */
+/** As mailauth asks: what is not there is an error with the code of node:dns. */
 function lookupWith(resolver: Pick<Resolver, 'lookup'>, domains: ReadonlySet<string>) {
   let asked = 0;
   return async (name: string, type: string): Promise<string[][]> => {
