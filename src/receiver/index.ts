@@ -32,6 +32,7 @@ export type {
   TlsFacts,
 } from './ask.ts';
 export { HeaderEdge } from './header-edge.ts';
+export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {
   type Disguise,

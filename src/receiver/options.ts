@@ -2,6 +2,7 @@ import type { SecureContext } from 'node:tls';
 import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';
 import type { Authenticator, Intake, ListenerRole, Policy } from './ask.ts';
+import type { Lenience } from './lenience.ts';
 
 /** What one peer, or all of them, may use up. Over each limit there is one reply, named here. */
 export interface ReceiverLimits {
@@ -91,6 +92,8 @@ export interface ReceiverParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly background: Background;
+  /** Remembers whose odd commands were told of; without it each session tells once. */
+  readonly lenience?: Lenience;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Resolver } from '../dns/index.ts';
 import { type Guard, type GuardMemory, RouteWatch } from '../guard/index.ts';
 import { cacheVerification, destinationOf, type PolicyOptions, watchNames } from '../policy/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
-import { type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
+import { Lenience, type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import { Audits } from './audit-run.ts';
@@ -109,7 +109,7 @@ export function createParts(options: PartsOptions): Parts {
   const entrance = createEntrance({ current, audits, queue, queueParts, guardMemory, local: () => local });
   const { guard, intake, trap } = entrance;
   const receiver = new Receiver(
-    { intake, trap: trap.intake, clock, log, background },
+    { intake, trap: trap.intake, clock, log, background, lenience: new Lenience(log) },
     sessionSettings(current, { facts, guard }),
   );
   const pop3 = new RelayPop3({ current, receiver, windows, clock, log });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Command, type CommandError, formatReply, parseCommand } from './index.ts';
+import { type Command, type CommandError, formatReply, parseCommand, parseLeniently } from './index.ts';
 
 /** A short form of what came out, so that tables stay readable. */
 function short(line: string): string {
@@ -215,4 +215,60 @@ test('no line makes the parser throw, and no reply repeats what was sent', () =>
     }),
     { numRuns: 2000 },
   );
+});
+
+test('what Postfix takes beyond the standard is read, and what is in doubt is not', () => {
+  const table = [
+    ['EHLO my file (1).eml', 'ehlo my?file?(1).eml'],
+    ['EHLO b\u00fccher', 'ehlo b?cher'],
+    ['helo a b  c', 'helo a?b??c'],
+    ['EHLO a\0b', 'ehlo a?b'],
+    [`EHLO ${'a b'.repeat(200)}`, `ehlo ${'a?b'.repeat(85)}`],
+    ['EHLO', undefined],
+    ['HELO  ', undefined],
+    ['LHLO a b', undefined],
+    ['MAIL FROM:\t<u@d>', 'mail u@d'],
+    ['MAIL FROM: \t <u@d>', 'mail u@d'],
+    ['MAIL\tFROM:\t<u@d>', 'mail u@d'],
+    ['MAIL FROM:<u@d>\tSIZE=10', 'mail u@d SIZE=10'],
+    ['MAIL FROM:<u@d>\t', 'mail u@d'],
+    ['MAIL FROM:< u@d >', 'mail u@d'],
+    ['MAIL FROM:u@d', 'mail u@d'],
+    ['mail from: u@d  body=8bitmime', 'mail u@d BODY=8bitmime'],
+    ['MAIL FROM:"a b"@d', 'mail "a b"@d'],
+    ['MAIL FROM:"a > b"@d SIZE=1', 'mail "a > b"@d SIZE=1'],
+    ['MAIL FROM:< >', 'mail <>'],
+    ['MAIL FROM:\t<>', 'mail <>'],
+    ['RCPT TO:\t<u@d>', 'rcpt u@d'],
+    ['RCPT TO:u@d NOTIFY=NEVER', 'rcpt u@d NOTIFY=NEVER'],
+    ['RCPT TO: postmaster', 'rcpt postmaster'],
+    ['RCPT TO:<u@[IPv6:::1]>\t', 'rcpt u@[IPv6:::1]'],
+    ['MAIL FROM:', undefined],
+    ['MAIL FROM', undefined],
+    ['MAIL u@d', undefined],
+    ['MAIL FROM <u@d>', undefined],
+    ['MAIL FROM :<u@d>', undefined],
+    ['MAIL TO:u@d', undefined],
+    ['MAIL FROM:<u@d>SIZE=1', undefined],
+    ['MAIL FROM:<u@d', undefined],
+    ['MAIL FROM:u@d>', undefined],
+    ['MAIL FROM:Anna <u@d>', undefined],
+    ['MAIL FROM:"Anna" <u@d>', undefined],
+    ['MAIL FROM:<<u@d>>', undefined],
+    ['MAIL FROM:<a b@d>', undefined],
+    ['MAIL FROM:u', undefined],
+    ['MAIL FROM:u@d@e', undefined],
+    ['MAIL FROM:\u00fc@d', undefined],
+    ['RCPT TO:', undefined],
+    ['RCPT TO:<>', undefined],
+    ['RCPT TO:<u@d>,<v@d>', undefined],
+    ['RCPT TO:u@d,v@d', undefined],
+    ['RCPT TO:<u@d> <v@d>', undefined],
+    ['DATA now', undefined],
+    ['AUTH PLAIN a b', undefined],
+  ] as const;
+  for (const [line, expected] of table) {
+    const command = parseLeniently(line);
+    assert.equal(command && brief(command), expected, JSON.stringify(line));
+  }
 });

@@ -120,6 +120,49 @@ export function parseCommand(line: string): Command | CommandError {
   return parser(space < 0 ? '' : text.slice(space).trimStart());
 }
 
+/**
+ * Reads a command that `parseCommand` refuses as Postfix does, which more programs were tried with than with
+ * the standard: a greeting of several words or beyond ASCII, tabs for blanks, blanks around an address, an
+ * address without brackets. What it means is never in doubt; `undefined` where it would be.
+ */
+export function parseLeniently(line: string): Command | undefined {
+  const [, verb = '', rest = ''] = /^(\S+)[ \t]+(.*)$/s.exec(trimEnd(line)) ?? [];
+  const argument = rest.trimStart();
+  switch (verb.toUpperCase()) {
+    case 'EHLO':
+    case 'HELO':
+      return argument === '' ? undefined : accepted(`${verb} ${asName(argument)}`);
+    case 'MAIL':
+    case 'RCPT': {
+      const [, keyword = '', path = ''] = /^((?:from|to):)[ \t]*(.*)$/is.exec(argument) ?? [];
+      const tidy = asPath(path);
+      return tidy === undefined ? undefined : accepted(`${verb} ${keyword}${tidy}`);
+    }
+    default:
+      return undefined;
+  }
+}
+
+function accepted(line: string): Command | undefined {
+  const command = parseCommand(line);
+  return command.verb === 'error' ? undefined : command;
+}
+
+/** A name that is one word of ASCII: it is only shown, so nothing depends on what becomes a question mark. */
+function asName(argument: string): string {
+  return argument.replace(/[^!-~]/gu, '?').slice(0, 255);
+}
+
+/** The path in brackets, and what follows behind one blank. */
+function asPath(text: string): string | undefined {
+  const [, inner, rest = ''] =
+    /^<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)$/s.exec(text) ??
+    /^((?:"(?:[^"\\]|\\.)*"|[^<> \t"])+)((?:[ \t].*)?)$/s.exec(text) ??
+    [];
+  if (inner === undefined || (rest !== '' && rest[0] !== ' ' && rest[0] !== '\t')) return undefined;
+  return `<${trimEnd(inner).trimStart()}>${rest.replaceAll('\t', ' ')}`;
+}
+
 function unknownCommand(name: string): Command {
   // A first word with a colon is a header field: somebody speaks HTTP, or sends a message without DATA.
   const isForeign = httpVerbs.has(name) || /^[A-Z][A-Z0-9-]*:$/.test(name);

@@ -23,6 +23,7 @@ export {
   type CommandError,
   type Parameters,
   parseCommand,
+  parseLeniently,
 } from './command.ts';
 export { type ContentFault, type ContentLimits, DataReader } from './data-reader.ts';
 export { DotStuffer, LineEndError, stuff } from './dot-stuffing.ts';

@@ -1,0 +1,28 @@
+import type { Log } from '../base/index.ts';
+import type { ClientFacts } from './ask.ts';
+
+const maxClients = 10_000;
+
+/** Tells once of each client that is let off with a command which is not of the standard. */
+export class Lenience {
+  readonly #log: Log;
+  readonly #told = new Set<string>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** `said` is the verb; what came with it may be anything. */
+  tell({ address, listener }: ClientFacts, said: string): void {
+    if (this.#told.has(address)) return;
+    if (this.#told.size >= maxClients) this.#told.clear();
+    this.#told.add(address);
+    this.#log.info('lenient', {
+      client: address,
+      listener,
+      verb: said.toUpperCase(),
+      because:
+        'the command is not of RFC 5321; it is taken from clients of ours, and would be refused from strangers',
+    });
+  }
+}
