@@ -93,6 +93,54 @@ test('a refusal for reasons of login, of the tester and of the moment is told ap
   }
 });
 
+test('a 4yz that refuses relaying in words is a refusal, and greylisting is none', async () => {
+  const answer =
+    (text: string): Script =>
+    (line) =>
+      line.startsWith('RCPT') ? `${text}\r\n` : '250 ok\r\n';
+  for (const [text, verdict] of [
+    // Postfix, as it comes
+    ['454 4.7.1 <later@third.example>: Relay access denied', 'refused'],
+    ['554 5.7.1 <b@third.example>: Relay access denied', 'refused'],
+    ['451 4.7.1 <b@third.example>: Relay access denied', 'refused'],
+    // Exim
+    ['550 relay not permitted', 'refused'],
+    ['451 relay not permitted', 'refused'],
+    ['550-Please turn on SMTP Authentication in your mail client\r\n550 relay not permitted!', 'refused'],
+    // Sendmail; the second one may end when the name is found
+    ['550 5.7.1 <b@third.example>... Relaying denied. IP name lookup failed [192.0.2.1]', 'refused'],
+    ['450 4.7.1 <b@third.example>... Relaying temporarily denied. Cannot resolve PTR record', 'deferred'],
+    ['550 5.7.1 <b@third.example>... Relaying denied. Proper authentication required.', 'auth-required'],
+    // Exchange
+    ['550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain', 'refused'],
+    ['550 5.7.1 Unable to relay for b@third.example', 'refused'],
+    ['450 4.7.1 Unable to relay', 'refused'],
+    // qmail, OpenSMTPD, qpsmtpd, chasquid, mailfront, Haraka
+    ["553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", 'refused'],
+    ["451 sorry, that domain isn't in my list of allowed rcpthosts (#4.7.1)", 'refused'],
+    ['550 Invalid recipient: <b@third.example>', 'refused'],
+    ['550 Relaying denied (#5.7.1)', 'refused'],
+    ['503 5.7.1 Relay not allowed', 'refused'],
+    ['550 5.1.0 Mail system is not configured to accept that recipient', 'refused'],
+    ['450 I cannot deliver mail for <b@third.example>', 'refused'],
+    // What may be another answer later
+    ['450 4.2.0 <b@third.example>: Recipient address rejected: Greylisted', 'deferred'],
+    ['451 4.7.1 Greylisting in action, please come back later', 'deferred'],
+    ['450 4.7.1 relay access denied temporarily, you are greylisted', 'deferred'],
+    ['451 4.3.0 <b@third.example>: Temporary lookup failure', 'deferred'],
+    ['451 4.7.0 Temporary server error. Please try again later. PRX2', 'deferred'],
+    ['450 4.1.1 <b@third.example>: Recipient address rejected: unverified address', 'deferred'],
+    ['421 Temporary failure', 'disconnected'],
+    // It is the tester
+    ['554 5.7.1 Relaying denied: 192.0.2.1 is listed by zen.spamhaus.org', 'blocked'],
+    ['554 5.7.1 your address is listed as an open relay', 'blocked'],
+    ['450 4.7.1 Client host rejected: cannot find your reverse hostname', 'blocked'],
+    ['454 4.7.0 Authentication required', 'auth-required'],
+  ] as const) {
+    assert.deepEqual(new Set(await verdicts(answer(text))), new Set([verdict]), text);
+  }
+});
+
 test('a greeting that turns us away ends the test, and nothing is called closed', async () => {
   for (const [greeting, verdict] of [
     ['554 no service for you\r\n', 'blocked'],

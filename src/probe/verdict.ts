@@ -2,7 +2,7 @@ import type { Heard } from './dialogue.ts';
 
 /** What came of one case. */
 export type Verdict =
-  /** 5yz, at whatever command. */
+  /** 5yz, at whatever command, or a 4yz that says in words that nothing is relayed. */
   | 'refused'
   /** 4yz: greylisting, or a server that cannot decide now. */
   | 'deferred'
@@ -34,20 +34,52 @@ export interface Outcome {
   readonly isLawful: boolean;
 }
 
-/** Says who is meant: the tester's address, its reputation, its name. */
+/** Says that the tester is on a list, so that nothing is said about relaying. */
+const aboutList = /block(?:ed|list)|black\s?list|deny\s?list|dnsbl|\brbl\b|spamhaus|barracuda/i;
+/** Says who is meant otherwise: the tester's address, its name. */
 const aboutTester =
-  /block(?:ed|list)|black\s?list|deny\s?list|dnsbl|\brbl\b|spamhaus|barracuda|client host (?:rejected|blocked)|your (?:ip|host|address|server)|reverse (?:dns|hostname)|access denied for|too many (?:connections|sessions)/i;
+  /client host (?:rejected|blocked)|your (?:ip|host|address|server)|reverse (?:dns|hostname)|access denied for|too many (?:connections|sessions)/i;
 const aboutLogin =
   /auth(?:entication|enticate|)\b[^.]*\b(?:required|needed|first)|must (?:log ?in|authenticate)|not authenticated/i;
+
+/**
+ * Says that nothing is relayed, whatever the code: Postfix answers `454 4.7.1 … Relay access denied` as it comes
+ * (`defer_unauth_destination`), and soft refusals of others are worded alike.
+ */
+const aboutRelaying = new RegExp(
+  [
+    // Postfix, Sendmail, qpsmtpd, Haraka, MailEnable
+    String.raw`\brelay(?:ing)?\b[\s-]*(?:access\s+|attempt\s+|is\s+|was\s+)*(?:denied|refused|rejected|prohibited|forbidden|disabled)`,
+    // Exim, chasquid, Courier
+    String.raw`\brelay(?:ing)?\b\s+(?:is\s+)?not\s+(?:permitted|allowed|authori[sz]ed|enabled|possible)`,
+    String.raw`\bnot\s+(?:permitted|allowed|authori[sz]ed)\s+to\s+relay\b`,
+    // Exchange
+    String.raw`\b(?:unable|cannot|can't|not able|refus\w+|do(?:es)? not|don't|won't|will not|no)\s+(?:to\s+)?relay(?:ing)?\b`,
+    // qmail, mailfront, Haraka
+    String.raw`\ballowed rcpthosts\b|\bnot configured to accept\b|\bcannot deliver mail for\b`,
+    String.raw`\bnon-accepted domain\b|\bnot (?:a|one of our) local domains?\b`,
+  ].join('|'),
+  'i',
+);
+/** A 4yz that may be another answer next time: greylisting, or a server that did not find something out. */
+const aboutNow =
+  /gr[ae]y-?list|temporar|try (?:again|later)|come back|later\b|lookup|resolve|time-?out|unverified|verif(?:y|ication)|busy|overload/i;
 
 /** The verdict of a case by the reply that decided it; `undefined` is when every command was taken. */
 export function verdictOf(decisive: Heard | undefined): Verdict {
   if (decisive === undefined) return 'accepted-unconfirmed';
   if (decisive.kind !== 'reply') return 'disconnected';
-  const { code, text } = decisive;
+  const { code } = decisive;
+  // What the server repeats of the addresses is not what it says.
+  const words = decisive.text.replace(/<[^>]*>|\S+@\S+/g, '');
   if (code === 421) return 'disconnected';
-  if (code === 530 || code === 538 || (code >= 500 && aboutLogin.test(text))) return 'auth-required';
-  if (code >= 400 && aboutTester.test(text)) return 'blocked';
+  if (code === 530 || code === 538) return 'auth-required';
+  if (code < 400) return 'deferred';
+  const isForNow = code < 500 && aboutNow.test(words);
+  if (aboutLogin.test(words) && !isForNow) return 'auth-required';
+  if (aboutList.test(words)) return 'blocked';
+  if (aboutRelaying.test(words) && !isForNow) return 'refused';
+  if (aboutTester.test(words)) return 'blocked';
   return code >= 500 ? 'refused' : 'deferred';
 }
 
