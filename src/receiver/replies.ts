@@ -17,7 +17,7 @@ export const replies = {
   foreign: reply(554, '5.1', 'this is a mail server'),
   bareInHeader: reply(550, '5.2', 'bare CR, bare LF or NUL in the header; lines end with CRLF'),
   lineTooLong: reply(500, '5.6', 'line too long'),
-  bareLineEnd: reply(500, '5.2', 'lines end with CRLF'),
+  bareLineEnd: reply(500, '5.2', 'lines end with CRLF, not with LF alone (nc: -C; printf: \\r\\n)'),
   invalidLine: reply(500, '5.2', 'a line is text in UTF-8'),
   helloFirst: reply(503, '5.1', 'say EHLO first'),
   nestedMail: reply(503, '5.1', 'a transaction is under way'),
@@ -45,7 +45,12 @@ export const replies = {
 /** Why a message is refused after its end, by the fault of its octets. */
 export const faultReplies: Readonly<Record<ContentFault, Reply>> = {
   'bare-cr': reply(550, '5.2', 'bare CR in the message; lines end with CRLF'),
-  'bare-lf': reply(550, '5.2', 'bare LF in the message; lines end with CRLF'),
+  // The clients that send it show this at most, so it names what to do in each.
+  'bare-lf': reply(
+    550,
+    '5.2',
+    'bare LF in the message; lines end with CRLF (curl: --crlf; Python smtplib: str or send_message, not bytes; JavaScript: \\r\\n in the text)',
+  ),
   nul: reply(550, '6.0', 'NUL in the message'),
   'line-too-long': reply(550, '6.0', 'line too long in the message'),
   'too-big': reply(552, '3.4', 'message too big'),
