@@ -1,6 +1,7 @@
 /** Pieces below this are copied into a block with others. */
 const smallOctets = 2048;
-const blockOctets = 16 * 1024;
+/** A block is as long as all that came before, within these. */
+const [leastBlock, mostBlock] = [512, 16 * 1024] as const;
 const nothing = Buffer.alloc(0);
 
 /**
@@ -33,13 +34,14 @@ export class Gathered {
     }
     if (this.#filled + piece.length > this.#block.length) {
       this.#close();
-      this.#block = Buffer.allocUnsafeSlow(blockOctets);
+      const octets = Math.min(mostBlock, Math.max(leastBlock, piece.length, this.#length));
+      this.#block = Buffer.allocUnsafe(octets);
     }
     this.#block.set(piece, this.#filled);
     this.#filled += piece.length;
   }
 
-  /** All of it, in one buffer that is nobody else's to change; nothing is gathered any more then. */
+  /** All of it, in one buffer; nothing is gathered any more then. */
   take(): Buffer {
     this.#close();
     const [only] = this.#pieces;
@@ -49,11 +51,11 @@ export class Gathered {
     return all;
   }
 
-  /** Ends the block; what is left of it is lost unless it is most of it. */
+  /** Ends the block; what is left of it serves the next small pieces, where it is worth it. */
   #close(): void {
     if (this.#filled > 0) this.#pieces.push(this.#block.subarray(0, this.#filled));
     this.#block = this.#block.subarray(this.#filled);
-    if (this.#block.length < smallOctets) this.#block = nothing;
+    if (this.#block.length < leastBlock) this.#block = nothing;
     this.#filled = 0;
   }
 }
