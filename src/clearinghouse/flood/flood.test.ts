@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect as connectTcp, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,6 +11,7 @@ import { openClearinghouse } from '../open.ts';
 import { type FloodPeerOptions, openFlood } from './flood.ts';
 import { identityOf } from './identity.ts';
 import { networkKey } from './testing.ts';
+import { callPeer, listenForPeers } from './tls.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-flood-'));
@@ -121,6 +123,29 @@ test('who shows another certificate, or none, is refused; so is who has another 
   await using c = await node(await folderOf(t), second, { peers: right, key: Buffer.alloc(16, 7) });
   await until(() => a.flood.counts.faults + c.flood.counts.faults > 0);
   assert.deepEqual([a.flood.linked, c.flood.linked], [[], []]);
+});
+
+test('a stranger who opens connections and says nothing leaves room for the peers', async (t) => {
+  const [ours, theirs] = [selfSigned('a.test'), selfSigned('b.test')];
+  const credentials = ({ cert, key }: SelfSigned) => ({ certificate: cert, key });
+  const listener = await listenForPeers({ host: '127.0.0.1', port: 0 }, credentials(ours), ({ socket }) =>
+    socket.resume(),
+  );
+  t.after(() => listener.close());
+  let closed = 0;
+  const silent = Array.from({ length: 40 }, () => {
+    const socket = connectTcp({ host: '127.0.0.1', port: listener.port, localAddress: '127.0.0.2' });
+    socket.on('error', () => {});
+    return socket.resume().on('close', () => closed++);
+  });
+  await until(() => closed === 40 - 16);
+  const outcome = await new Promise((resolve) => {
+    const parts = { credentials: credentials(theirs), clock: systemClock };
+    callPeer({ host: '127.0.0.1', port: listener.port }, parts, resolve);
+  });
+  assert.ok(typeof outcome === 'object' && outcome !== null && 'socket' in outcome, 'a peer gets in');
+  for (const socket of silent) socket.destroy();
+  if ('socket' in outcome && outcome.socket instanceof Socket) outcome.socket.destroy();
 });
 
 test('who is no peer of TLS, or says nothing, keeps nobody from closing', async (t) => {

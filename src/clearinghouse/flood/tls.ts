@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
-import type { Clock } from '../../base/index.ts';
+import { blockOf, type Clock, canonicalIp } from '../../base/index.ts';
 import type { Link, Transport } from './link.ts';
 
 /** Where a node listens or a peer is. */
@@ -25,6 +25,8 @@ export interface Arrival {
 const handshakeMs = 10_000;
 const closingMs = 5000;
 const mostConnections = 256;
+/** Of one address, or of one /64: a stranger who says nothing must leave room for the peers. */
+const mostOfOne = 16;
 
 /**
  * Both ends show certificates; who may come is decided by their fingerprints, so no authority is asked. That an end
@@ -51,9 +53,15 @@ export async function listenForPeers(
     socket.on('error', () => socket.destroy());
     arrived({ socket, origin: originOf(socket) });
   });
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, string>();
   server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
+    const from = blockOf(canonicalIp(socket.remoteAddress ?? '') ?? '');
+    const others = [...sockets.values()].filter((other) => other === from).length;
+    if (others >= mostOfOne) {
+      socket.destroy();
+      return;
+    }
+    sockets.set(socket, from);
     socket.once('close', () => sockets.delete(socket));
   });
   server.maxConnections = mostConnections;
@@ -72,7 +80,7 @@ export async function listenForPeers(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
+        for (const socket of sockets.keys()) socket.destroy();
       }),
   };
 }
