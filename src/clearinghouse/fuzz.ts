@@ -1,5 +1,6 @@
 /** Fuzz targets of this folder: every reader of what others send. Each takes any octets and throws out of its bounds. */
 import assert from 'node:assert/strict';
+import { crc32 } from 'node:zlib';
 import { readContent } from './content/read.ts';
 import { bodyWith, parseDccRequest } from './doors/dccifd.ts';
 import { FuzzyCipher } from './doors/fuzzy-cipher.ts';
@@ -72,6 +73,14 @@ function checkDoors(input: Uint8Array): void {
   wholeMessage(octets);
   bodyWith(octets, 'X-DCC-x-Metrics: x');
   for (const { end } of decodeEntries(octets)) assert.ok(end <= octets.length);
+  // With a checksum that is right: what another version wrote, or somebody who can write the file.
+  for (const letter of 'CLTW') {
+    const body = Buffer.concat([Buffer.from(letter), octets]);
+    const head = Buffer.alloc(8);
+    head.writeUInt32LE(body.length, 0);
+    head.writeUInt32LE(crc32(body), 4);
+    assert.ok([...decodeEntries(Buffer.concat([head, body]))].length <= 1);
+  }
 }
 
 function checkFlood(input: Uint8Array): void {

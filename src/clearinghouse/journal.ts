@@ -129,8 +129,10 @@ function encodeCopy({
 
 function decodeCopy(body: Buffer): Entry | undefined {
   const count = body[14] ?? 0;
+  if (body.length < 15 + 2 * count) return undefined;
   const lengths = Array.from({ length: count }, (_, at) => body.readUInt16LE(15 + 2 * at));
   let at = 15 + 2 * count;
+  if (body.length !== at + 8 * lengths.reduce((sum, length) => sum + length, 0)) return undefined;
   const all = lengths.map((length) =>
     Array.from({ length }, () => {
       at += 8;

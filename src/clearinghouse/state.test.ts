@@ -4,7 +4,8 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Entry } from './journal.ts';
+import { crc32 } from 'node:zlib';
+import { decodeEntries, type Entry, encodeEntry } from './journal.ts';
 import { StateFiles, type Storable } from './state.ts';
 
 const of = '00'.repeat(32);
@@ -208,4 +209,32 @@ test('a snapshot that cannot be written is tried again later, and nothing is los
   await assert.rejects(files[Symbol.asyncDispose](), /EISDIR/);
   await rm(join(folder, 'snapshot.new'), { recursive: true });
   assert.equal((await reopened(folder)).entries, 5);
+});
+
+test('an entry whose lists are longer than it is, is where the journal ends', () => {
+  const whole = encodeEntry({
+    ...{
+      kind: 'copy',
+      now: 1,
+      ref: 0,
+      begins: true,
+      lists: [[1, 2]],
+      recipients: [3],
+      keys: [],
+      keyFeatures: [],
+    },
+  });
+  assert.equal([...decodeEntries(whole)].length, 1);
+  const body = whole.subarray(8);
+  for (const wrong of [
+    body.subarray(0, 10),
+    body.subarray(0, 20),
+    body.subarray(0, -8),
+    Buffer.concat([body, Buffer.alloc(8)]),
+  ]) {
+    const head = Buffer.alloc(8);
+    head.writeUInt32LE(wrong.length, 0);
+    head.writeUInt32LE(crc32(wrong), 4);
+    assert.deepEqual([...decodeEntries(Buffer.concat([whole, head, wrong]))].length, 1);
+  }
 });
