@@ -13,7 +13,6 @@ import { type Keys, openRelay, type TestRelay, testConfig, testFolder } from './
 const windows = { popBeforeSmtp: { window: '20m', allowLoopback: true } };
 const keys = {
   relay: windows,
-  domains: [{ name: 'ours.test', deliver: 'maildir:/nowhere/{local}' }],
   routes: [{ to: '*', via: 'capture' }],
   users: { file: 'users.yaml', plaintext: 'loopback' },
   pop3: { listeners: [{ address: '127.0.0.1:0', plaintext: 'loopback' }] },
@@ -22,12 +21,17 @@ const keys = {
 const testdata = fileURLToPath(new URL('../src/client/testdata/', import.meta.url));
 const tls = { cert: join(testdata, 'cert.pem'), key: join(testdata, 'key.pem') };
 
+/** With mailboxes of its own: whoever runs this as root could write anywhere. */
+function keysIn(folder: string): Keys {
+  return { ...keys, domains: [{ name: 'ours.test', deliver: `maildir:${folder}/mail/{local}` }] };
+}
+
 async function start(t: TestContext, more: Keys = {}, folder?: string): Promise<TestRelay> {
   const own = folder ?? (await testFolder(t));
   const hash = await hashPassword('sesame');
   const users = { users: { 'anna@ours.test': { hash } } };
   await writeFile(join(own, 'users.yaml'), JSON.stringify(users), { mode: 0o600 });
-  return openRelay(t, { ...keys, ...more }, { folder: own });
+  return openRelay(t, { ...keysIn(own), ...more }, { folder: own });
 }
 
 /** Logs in over POP3; the answer to PASS. */
@@ -70,12 +74,12 @@ test('a login from this machine opens nothing unless that was asked for; the mai
 test('a reload that takes the key away takes the windows away, and gives them back', async (t) => {
   const relay = await start(t);
   await login(relay);
-  relay.next = testConfig(relay.folder, { ...keys, relay: {} });
+  relay.next = testConfig(relay.folder, { ...keysIn(relay.folder), relay: {} });
   await relay.relay.control.reload();
   assert.match(await relays(relay), /^550 /);
   assert.equal(await login(relay), '+OK 0 messages', 'people read their mail');
   assert.equal((await relay.relay.control.status()).windows, undefined);
-  relay.next = testConfig(relay.folder, keys);
+  relay.next = testConfig(relay.folder, keysIn(relay.folder));
   await relay.relay.control.reload();
   assert.match(await relays(relay), /^250 /);
 });

@@ -42,6 +42,22 @@ test('sessions of one client above its limit are told 421, those of others are n
   assert.match(welcome, /^220/);
 });
 
+test('all addresses of an IPv6 network are one client to the limit of sessions', async () => {
+  await using server = await TestServer.start({
+    limits: { sessionsPerClient: 2 },
+    listener: { proxyProtocolFrom: networks('127.0.0.1') },
+  });
+  const greetings: string[] = [];
+  const peers = new AsyncDisposableStack();
+  await using _peers = peers;
+  for (const address of ['2001:db8:1:2::1', '2001:db8:1:2:ffff::2', '2001:db8:1:2:3::', '2001:db8:1:3::1']) {
+    const peer = peers.use(await SocketPeer.connect(server.port));
+    peer.send(`PROXY TCP6 ${address} 2001:db8::25 4711 25\r\n`);
+    greetings.push((await peer.reply()).slice(0, 3));
+  }
+  assert.deepEqual(greetings, ['220', '220', '421', '220']);
+});
+
 test('errors above the limit end the session with 421', async () => {
   await using peer = await MemoryPeer.identified({ limits: { commandErrors: 3 } });
   await peer.expect(['ONE', 500], ['MAIL', 501], ['DATA', 503], ['FOUR', 500]);

@@ -10,7 +10,7 @@ import { identityOf, PasswordCheck } from './password.ts';
 import { judge, login, plain } from './plain.ts';
 import { notNow } from './replies.ts';
 import { scram } from './scram.ts';
-import { Throttle } from './throttle.ts';
+import type { Throttle } from './throttle.ts';
 import type { Users } from './users.ts';
 
 /** Who may log in, and how that is found out. */
@@ -22,8 +22,8 @@ export interface AuthenticatorOptions {
   readonly identityOfCertificate: IdentityOfCertificate;
   /** Where passwords may travel in clear: nowhere but on this machine. */
   readonly allowPlaintext: (client: ClientFacts) => boolean;
-  /** Our own proxies, which are not to pay for what comes through them. */
-  readonly isExempt: (address: string) => boolean;
+  /** One for all doors, and for the life of the process. */
+  readonly throttle: Throttle;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -37,8 +37,11 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['NTLM', 'NTLM is not offered, use SCRAM-SHA-256 or PLAIN under TLS'],
 ]);
 
-/** A password that was checked outside SMTP. */
-export type VerifyPassword = (name: string, password: string, client: ClientFacts) => Promise<SaslStep>;
+/** Checks a password outside SMTP. Both are octets as they came, UTF-8 or not. */
+export type VerifyPassword = (
+  credentials: { readonly name: Buffer; readonly password: Buffer },
+  client: ClientFacts,
+) => Promise<SaslStep>;
 
 /** The authenticator of all listeners, and what else needs its users. */
 export interface Identities extends Authenticator {
@@ -50,7 +53,7 @@ export interface Identities extends Authenticator {
 
 /** Makes the authenticator that the receiver asks. */
 export function createAuthenticator(options: AuthenticatorOptions): Identities {
-  const throttle = new Throttle(options.clock, options.isExempt);
+  const { throttle } = options;
   const passwords = options.users && new PasswordCheck(options.users, options.clock);
   const check = passwords ? passwords.check.bind(passwords) : options.dovecot?.check.bind(options.dovecot);
   const table = mechanismTable(options, check);
@@ -69,9 +72,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Identities {
       );
       return exchange;
     },
-    async verifyPassword(name, password, client) {
+    async verifyPassword(credentials, client) {
       if (check === undefined) return notNow('there are no users');
-      const step = await judge({ client, throttle }, { name, password, mechanism: 'PASSWORD', check });
+      const step = await judge({ client, throttle }, { ...credentials, mechanism: 'PASSWORD', check });
       tell(options.log, { mechanism: 'PASSWORD', client, step });
       return step;
     },

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { memoryLog, systemClock } from '../base/index.ts';
 import { escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
-import { Dovecot } from './index.ts';
+import { Dovecot, Throttle } from './index.ts';
 import { authenticator, client, wordsOf } from './testing.ts';
 
 const hello =
@@ -208,7 +208,7 @@ test('a reason of Dovecot that quotes the password or the token does not bring i
   const token = 'ya29.a0AfH6SMBx-of-anna';
   const first = Buffer.from(`user=anna\x01auth=Bearer ${token}\x01\x01`);
   const exchange = dovecot.passThrough('XOAUTH2')(
-    { client: client(), throttle: { enter: async () => 'go', failed: () => {} } } as never,
+    { client: client(), throttle: new Throttle(systemClock) },
     first,
   );
   const { value } = await exchange.next();

@@ -3,8 +3,10 @@ import { type Clock, type Log, redactor, type Secrets } from '../base/index.ts';
 import { parsePattern } from '../mail/index.ts';
 import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
 import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
-import type { Credentials, Mechanism } from './mechanism.ts';
+import { type Credentials, lossyText, type Mechanism } from './mechanism.ts';
+import { parseOAuthBearer, parseXoauth2 } from './oauth.ts';
 import { notNow, wrong } from './replies.ts';
+import { parseClientFirst } from './scram.ts';
 
 /** Where a Dovecot listens for clients of its authentication. */
 export type DovecotPlace = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -45,6 +47,7 @@ export class Dovecot implements Disposable {
 
   /** Has a name and a password checked. */
   async check({ mechanism, name, password, client }: Credentials): Promise<SaslStep> {
+    if (password === undefined) return wrong('not UTF-8');
     const response = Buffer.from(`\0${name}\0${password}`, 'utf8');
     const answer = await this.#begin('PLAIN', response, client);
     return this.#judge(mechanism, answer === 'unavailable' ? answer : answer.first, {
@@ -56,11 +59,13 @@ export class Dovecot implements Disposable {
   /** A mechanism that Dovecot itself carries out. */
   passThrough(mechanism: string): Mechanism {
     const dovecot = this;
-    return async function* exchange({ client, throttle }, first) {
-      const attempter = { address: client.address };
-      if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
-      const said: Buffer[] = [first ?? (yield nothing)];
-      const begun = await dovecot.#begin(mechanism, said[0] ?? nothing, client);
+    return async function* exchange({ client, throttle }, given) {
+      const first = given ?? (yield nothing);
+      const said = [first];
+      const attempt = await throttle.enter({ address: client.address, ...claimOf(mechanism, first) });
+      if (attempt === 'busy') return notNow('too many attempts wait');
+      using judged = attempt;
+      const begun = await dovecot.#begin(mechanism, first, client);
       if (begun === 'unavailable') return notNow('Dovecot cannot be asked');
       let answer: Answer = begun.first;
       while (answer !== 'unavailable' && answer.kind === 'continue') {
@@ -69,7 +74,8 @@ export class Dovecot implements Disposable {
         answer = await begun.connection.ask(answer.id, `CONT\t${answer.id}\t${response.toString('base64')}`);
       }
       const step = dovecot.#judge(mechanism, answer, secretsIn(said));
-      if (step.kind === 'failure' && step.reply.code === 535) throttle.failed(attempter);
+      if (step.kind === 'success') judged.succeeded();
+      else if (step.kind === 'failure' && step.reply.code === 535) judged.failed();
       return step;
     };
   }
@@ -253,4 +259,15 @@ class Connection {
     for (const answer of this.#pending.values()) answer('unavailable');
     this.#pending.clear();
   }
+}
+
+/** Whom the first message of a client is about, as far as it can be told: nobody is slowed down for somebody else. */
+function claimOf(mechanism: string, first: Buffer): { readonly name?: string; readonly secret?: string } {
+  const text = lossyText(first);
+  if (mechanism === 'SCRAM-SHA-256') {
+    const name = parseClientFirst(text)?.name;
+    return name === undefined ? {} : { name };
+  }
+  const bearer = mechanism === 'OAUTHBEARER' ? parseOAuthBearer(text) : parseXoauth2(text);
+  return bearer === undefined ? {} : { name: `token of ${bearer.name ?? ''}`, secret: bearer.token };
 }

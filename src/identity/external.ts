@@ -1,5 +1,6 @@
 import type { CertificateFacts, Identity } from '../receiver/index.ts';
 import { decodeText, type Mechanism } from './mechanism.ts';
+import { isSameName } from './name.ts';
 import { wrong } from './replies.ts';
 
 const nothing = Buffer.alloc(0);
@@ -14,7 +15,7 @@ export function external(identityOf: IdentityOfCertificate): Mechanism {
     const certificate = client.tls?.certificate;
     const identity = certificate && identityOf(certificate);
     if (identity === undefined) return wrong('a certificate that is nobody’s');
-    if (authorization !== '' && authorization !== identity.name)
+    if (authorization === undefined || (authorization !== '' && !isSameName(authorization, identity.name)))
       return wrong('another authorization identity');
     return { kind: 'success', identity };
   };

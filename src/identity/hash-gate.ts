@@ -1,7 +1,6 @@
 import { hash, verify } from '@node-rs/argon2';
-import { Fifo } from '../base/index.ts';
 
-/** Passwords that wait to be checked; whoever has most of them waiting is told to come back. */
+/** Passwords that wait to be checked; of more the one whose turn is last is told to come back. */
 const maxWaiting = 64;
 
 /** OWASP's parameters of argon2id for 19 MiB. */
@@ -16,69 +15,71 @@ export interface HashRequest {
   /** `undefined`, when there is none, takes as long. */
   readonly hashed: string | undefined;
   readonly password: string;
-  /** Whoever asks: those who ask take turns. */
-  readonly by: string;
+  /** The block of addresses from where, and the name that was given: both take turns. */
+  readonly from: string;
+  readonly name: string;
 }
 
 interface Waiting extends HashRequest {
+  /** The lowest is next. */
+  readonly turn: number;
   readonly tell: (outcome: boolean | 'busy') => void;
 }
 
 /**
- * Hashes one password at a time: the threads that hash are those that the spool writes with. Clients take turns,
- * so that a flood from one of them delays its own logins and nobody else's.
+ * Hashes one password at a time: the threads that hash are those that the spool writes with. Whoever has none
+ * waiting is next, before those of the same name at the same address, and before those who share a name or an
+ * address with many: a flood delays itself.
  */
 export class HashGate {
-  readonly #clients = new Map<string, Fifo<Waiting>>();
-  #waiting = 0;
+  #waiting: Waiting[] = [];
+  #served = 0;
   #isWorking = false;
 
   /** Whether the password has that hash. `busy`: not looked at. */
   verify(request: HashRequest): Promise<boolean | 'busy'> {
     return new Promise((tell) => {
-      if (this.#waiting >= maxWaiting && !this.#makesRoomFor(request.by)) {
+      const turn = this.#turnOf(request);
+      if (this.#waiting.length >= maxWaiting && !this.#makesRoom(turn)) {
         tell('busy');
         return;
       }
-      const own = this.#clients.get(request.by) ?? new Fifo();
-      own.push({ ...request, tell });
-      this.#clients.set(request.by, own);
-      this.#waiting++;
+      this.#waiting.push({ ...request, turn, tell });
       if (!this.#isWorking) void this.#work();
     });
   }
 
-  /** Sends the client away that has most waiting, unless that is the one who asks. */
-  #makesRoomFor(by: string): boolean {
-    const [most, queue] = [...this.#clients].reduce((a, b) => (b[1].length > a[1].length ? b : a));
-    if (most === by || queue.length <= (this.#clients.get(by)?.length ?? 0) + 1) return false;
-    this.#waiting--;
-    queue.shift()?.tell('busy');
+  /** Counted from what was served, so that nobody is overtaken for ever. */
+  #turnOf({ from, name }: HashRequest): number {
+    let behind = 0;
+    for (const other of this.#waiting) {
+      const [isNear, isSame] = [other.from === from, other.name === name];
+      behind += isNear && isSame ? 8 : isNear || isSame ? 1 / 8 : 0;
+    }
+    return this.#served + behind;
+  }
+
+  /** Sends the one away whose turn is last, unless that is the one who asks. */
+  #makesRoom(turn: number): boolean {
+    const last = this.#waiting.reduce((a, b) => (b.turn >= a.turn ? b : a));
+    if (last.turn <= turn) return false;
+    this.#waiting = this.#waiting.filter((other) => other !== last);
+    last.tell('busy');
     return true;
   }
 
   /** Never rejects. */
   async #work(): Promise<void> {
     this.#isWorking = true;
-    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+    while (this.#waiting.length > 0) {
+      const next = this.#waiting.reduce((a, b) => (b.turn < a.turn ? b : a));
+      this.#waiting = this.#waiting.filter((other) => other !== next);
+      this.#served++;
       const { hashed, password, tell } = next;
       const isRight = await verify(hashed ?? nobodys, password).catch(() => false);
       tell(isRight && hashed !== undefined);
     }
     this.#isWorking = false;
-  }
-
-  /** The first of the client whose turn it is; that client is the last then. */
-  #next(): Waiting | undefined {
-    for (const [by, queue] of this.#clients) {
-      this.#clients.delete(by);
-      const next = queue.shift();
-      if (queue.length > 0) this.#clients.set(by, queue);
-      if (next === undefined) continue;
-      this.#waiting--;
-      return next;
-    }
-    return undefined;
   }
 }
 

@@ -8,7 +8,14 @@ import fc from 'fast-check';
 import { manualClock, memoryLog } from '../base/index.ts';
 import { parsePattern } from '../mail/index.ts';
 import type { ClientFacts, SaslStep } from '../receiver/index.ts';
-import { editUsers, parseUsers, UsersFileError } from './index.ts';
+import {
+  editUsers,
+  hashPassword,
+  makeScramVerifier,
+  parseUsers,
+  scramValue,
+  UsersFileError,
+} from './index.ts';
 import { parseClientFinal, parseClientFirst } from './scram.ts';
 import { authenticator, binding, client, ScramClient, usersFile, wordsOf, writeUsers } from './testing.ts';
 
@@ -82,6 +89,83 @@ test('PLAIN and LOGIN let in the right password, and nobody else', async (t) => 
   ] as const;
   for (const [mechanism, responses, expected] of table)
     assert.equal(await talk(identities, mechanism, responses), expected, JSON.stringify(responses));
+});
+
+test('a user name counts as the same in NFD and NFC, in another case, and with blanks around it', async (t) => {
+  const file = join(await folder(t), 'users.yaml');
+  const [hash, scram] = await Promise.all([hashPassword('sesame'), makeScramVerifier('sesame')]);
+  await editUsers(file, (users) => {
+    users.set('Zoë@example.org'.normalize('NFD'), 'hash', hash);
+    users.set('Zoë@example.org'.normalize('NFD'), 'scram', scramValue(scram));
+  });
+  const identities = authenticator(file);
+  const name = 'Zoë@example.org'.normalize('NFD');
+  for (const typed of [
+    name,
+    name.normalize('NFC'),
+    'ZOË@EXAMPLE.ORG',
+    ' zoë@Example.org ',
+    'zoë@example.ORG',
+  ]) {
+    assert.equal(await talk(identities, 'PLAIN', [plain(typed, 'sesame')]), `${name} by PLAIN`, typed);
+    assert.equal(await talk(identities, 'LOGIN', [typed, 'sesame']), `${name} by LOGIN`, typed);
+    const speaker = new ScramClient(typed, 'sesame');
+    assert.equal(
+      wordsOf(await speaker.run(identities.begin('SCRAM-SHA-256', client()))),
+      `${name} by SCRAM-SHA-256`,
+      typed,
+    );
+  }
+  assert.throws(
+    () => parseUsers(`users: { ${name}: {}, ${name.normalize('NFC').toUpperCase()}: {} }`, 'u'),
+    /is there twice/,
+  );
+});
+
+test('an authorization identity that differs in case or normalisation only is the same', async (t) => {
+  const identities = authenticator(await usersFile(await folder(t)));
+  for (const acting of ['ANNA@Example.org', ' anna@example.org', 'anna@example.org'])
+    assert.equal(
+      await talk(identities, 'PLAIN', [plain('anna@example.org', 'sesame', acting)]),
+      'anna@example.org by PLAIN',
+      acting,
+    );
+  const speaker = new ScramClient('anna@example.org', 'sesame');
+  speaker.header = 'n,a=ANNA@example.org,';
+  assert.match(wordsOf(await speaker.run(identities.begin('SCRAM-SHA-256', client()))), /^anna/);
+  for (const acting of ['bob@example.org', 'anna', 'anna@example.orgg'])
+    assert.equal(
+      await talk(identities, 'PLAIN', [plain('anna@example.org', 'sesame', acting)]),
+      '535',
+      acting,
+    );
+});
+
+test('a name or a password in windows-1252 is a wrong one, not a malformed exchange', async (t) => {
+  const file = join(await folder(t), 'users.yaml');
+  const hash = await hashPassword('grün\ufffd');
+  await editUsers(file, (users) => users.set('zoë@example.org', 'hash', hash));
+  const identities = authenticator(file);
+  const utf8 = (text: string) => Buffer.from(text);
+  const latin1 = (text: string) => Buffer.from(text, 'latin1');
+  const table: readonly (readonly [string, readonly Buffer[], string])[] = [
+    ['PLAIN', [utf8(plain('zoë@example.org', 'grün\ufffd'))], 'zoë@example.org by PLAIN'],
+    ['PLAIN', [Buffer.concat([utf8('\0zoë@example.org\0'), latin1('grün')])], '535'],
+    ['PLAIN', [Buffer.concat([utf8('\0zoë@example.org\0grün'), latin1('ü')])], '535'],
+    ['PLAIN', [latin1(plain('zoë@example.org', 'grun'))], '535'],
+    ['PLAIN', [latin1(plain('anna', 'grun', 'zoë'))], '535'],
+    ['PLAIN', [latin1('grün')], '501'],
+    ['LOGIN', [utf8('zoë@example.org'), latin1('grün')], '535'],
+    ['LOGIN', [latin1('zoë@example.org'), latin1('grün')], '535'],
+    ['SCRAM-SHA-256', [latin1('n,,n=zoë@example.org,r=abc')], '535'],
+    ['SCRAM-SHA-256', [latin1('zoë')], '501'],
+  ];
+  for (const [mechanism, responses, expected] of table) {
+    const exchange = identities.begin(mechanism, client());
+    let step: SaslStep | undefined;
+    for (const response of responses) step = await exchange?.step(response);
+    assert.equal(step && wordsOf(step), expected, `${mechanism} ${responses.at(-1)?.toString('latin1')}`);
+  }
 });
 
 test('SCRAM lets in whoever knows the password, and shows that the server knows it too', async (t) => {

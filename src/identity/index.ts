@@ -7,8 +7,8 @@
  * SCRAM verifiers and the hashes of application passwords, never a password.
  *
  * Invariants: an unknown user and a wrong password have the same reply after the same work; guessing becomes
- * slower per address and per name, and nobody is locked out; one password is hashed at a time, so that the
- * spool keeps its threads.
+ * slower for a name at an address, and nobody waits for what others get wrong (decision 0017); one password is
+ * hashed at a time, so that the spool keeps its threads.
  *
  * Windows (POP before SMTP): who logged in to a mailbox from an address a moment ago may relay from there for a
  * while, as themselves. They are durable before they count, and a disk that takes no writes opens none.
@@ -27,8 +27,9 @@ export {
 export { Dovecot, type DovecotOptions, type DovecotPlace } from './dovecot.ts';
 export type { IdentityOfCertificate } from './external.ts';
 export { hashPassword } from './hash-gate.ts';
+export { isSameName, nameKey } from './name.ts';
 export { createTokenJudge, type JudgeToken, type OAuthOptions } from './oauth-token.ts';
-export { Throttle } from './throttle.ts';
+export { type Attempt, type Attempter, Throttle } from './throttle.ts';
 export { Users } from './users.ts';
 export {
   type DevicePassword,

@@ -11,7 +11,8 @@ export interface ExchangeParts {
 export interface Credentials {
   readonly mechanism: string;
   readonly name: string;
-  readonly password: string;
+  /** `undefined`: octets that are no UTF-8, so nobody's. */
+  readonly password: string | undefined;
   readonly client: ClientFacts;
 }
 
@@ -28,4 +29,9 @@ export function decodeText(octets: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A name as it can be looked up and told: octets that are no UTF-8 become a mark that no name has. */
+export function lossyText(octets: Buffer): string {
+  return decodeText(octets) ?? octets.toString('latin1').replace(/[\x80-\xff]/g, '\ufffd');
 }

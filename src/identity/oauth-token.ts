@@ -25,7 +25,8 @@ export interface OAuthOptions {
 /** What a token comes to. */
 export type TokenVerdict =
   | { readonly kind: 'valid'; readonly name: string }
-  | { readonly kind: 'invalid'; readonly because: string }
+  /** `isSigned`: by the issuer nevertheless, so that nobody can have guessed it. */
+  | { readonly kind: 'invalid'; readonly because: string; readonly isSigned: boolean }
   /** The issuer cannot be asked, or makes no sense. */
   | { readonly kind: 'unavailable'; readonly because: string };
 
@@ -65,16 +66,20 @@ function byKeys(options: OAuthOptions): JudgeToken {
       return nameOf(payload, options);
     } catch (error) {
       // An unknown key is the token's fault; keys that cannot be had are not.
+      if (isClaimFault(error)) return rejected(error.message);
       if (isTokenFault(error)) return invalid(error.message);
       throw error;
     }
   };
 }
 
+/** What it says is looked at only when the signature is right. */
+function isClaimFault(error: unknown): error is Error {
+  return error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed;
+}
+
 function isTokenFault(error: unknown): error is Error {
   return [
-    errors.JWTExpired,
-    errors.JWTClaimValidationFailed,
     errors.JWTInvalid,
     errors.JWSInvalid,
     errors.JWSSignatureVerificationFailed,
@@ -110,10 +115,10 @@ function byIntrospection(options: OAuthOptions): JudgeToken {
     if (!answer.ok) throw new Error(`the issuer answered ${answer.status}`);
     const found = introspected.parse(JSON.parse(await boundedText(answer)));
     if (!found.active) return invalid('the issuer says that it is not active');
-    if (found.iss !== undefined && found.iss !== issuer) return invalid('another issuer');
-    if (found.exp !== undefined && found.exp * 1000 + clockSkewMs < Date.now()) return invalid('expired');
+    if (found.iss !== undefined && found.iss !== issuer) return rejected('another issuer');
+    if (found.exp !== undefined && found.exp * 1000 + clockSkewMs < Date.now()) return rejected('expired');
     if (audience !== undefined && ![found.aud ?? []].flat().includes(audience))
-      return invalid('another audience');
+      return rejected('another audience');
     return nameOf(found, options);
   };
 }
@@ -131,14 +136,18 @@ async function boundedText(answer: Response): Promise<string> {
 
 function nameOf(claims: Readonly<Record<string, unknown>>, { claim, scope }: OAuthOptions): TokenVerdict {
   const scopes = typeof claims.scope === 'string' ? claims.scope.split(' ') : [claims.scp ?? []].flat();
-  if (scope !== undefined && !scopes.includes(scope)) return invalid(`without the scope ${scope}`);
+  if (scope !== undefined && !scopes.includes(scope)) return rejected(`without the scope ${scope}`);
   const name = claims[claim];
-  if (typeof name !== 'string' || name === '') return invalid(`without the claim ${claim}`);
-  // An address that nobody checked is whatever its owner likes.
-  if (claim === 'email' && claims.email_verified === false) return invalid('an address that is not verified');
+  if (typeof name !== 'string' || name === '') return rejected(`without the claim ${claim}`);
+  // An address that nobody checked is whatever its owner likes (OpenID Connect Core §5.7).
+  if (claim === 'email' && claims.email_verified !== true) return rejected('an address that is not verified');
   return { kind: 'valid', name };
 }
 
 function invalid(because: string): TokenVerdict {
-  return { kind: 'invalid', because };
+  return { kind: 'invalid', because, isSigned: false };
+}
+
+function rejected(because: string): TokenVerdict {
+  return { kind: 'invalid', because, isSigned: true };
 }

@@ -7,6 +7,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { createTokenJudge, type OAuthOptions } from './index.ts';
 import { parseOAuthBearer, parseXoauth2 } from './oauth.ts';
 import { authenticator, client, wordsOf } from './testing.ts';
+import { Throttle } from './throttle.ts';
 
 const issuer = 'https://login.example';
 
@@ -48,7 +49,14 @@ async function issuing(t: TestContext) {
 test('a token is judged by signature, issuer, audience, time, scope and the claim that names somebody', async (t) => {
   const { jwks, sign, soon, otherKey } = await issuing(t);
   const judge = createTokenJudge(options({ jwks, audience: 'smtp', scope: 'mail.send' }));
-  const good = { iss: issuer, aud: 'smtp', exp: soon, scope: 'openid mail.send', email: 'anna@example.org' };
+  const good = {
+    iss: issuer,
+    aud: 'smtp',
+    exp: soon,
+    scope: 'openid mail.send',
+    email: 'anna@example.org',
+    email_verified: true,
+  };
   assert.deepEqual(await judge(await sign(good)), { kind: 'valid', name: 'anna@example.org' });
   const table: readonly (readonly [string, Promise<string>])[] = [
     ['another issuer', sign({ ...good, iss: 'https://evil.example' })],
@@ -59,6 +67,8 @@ test('a token is judged by signature, issuer, audience, time, scope and the clai
     ['another scope', sign({ ...good, scope: 'openid' })],
     ['nobody', sign({ ...good, email: undefined })],
     ['an address that is not verified', sign({ ...good, email_verified: false })],
+    ['an address that nobody says is verified', sign({ ...good, email_verified: undefined })],
+    ['an address that is verified in words', sign({ ...good, email_verified: 'true' })],
     ['another key', sign(good, otherKey)],
     ['no token', Promise.resolve('abc')],
     ['nothing', Promise.resolve('')],
@@ -82,7 +92,7 @@ test('keys that cannot be had are nobody’s fault but the issuer’s', async (t
   const { jwks, state, sign, soon } = await issuing(t);
   state.isDown = true;
   const judge = createTokenJudge(options({ jwks }));
-  const token = await sign({ iss: issuer, exp: soon, email: 'anna@example.org' });
+  const token = await sign({ iss: issuer, exp: soon, email: 'anna@example.org', email_verified: true });
   assert.equal((await judge(token)).kind, 'unavailable');
   const hanging = await web(t, () => {});
   assert.equal(
@@ -104,7 +114,13 @@ test('an issuer that is asked says who it is, and nothing else is believed', asy
   });
   const introspection = { url, clientId: 'relay', clientSecret: 'p:w' };
   const judge = createTokenJudge(options({ introspection, audience: 'smtp' }));
-  const good = { active: true, iss: issuer, aud: ['x', 'smtp'], email: 'anna@example.org' };
+  const good = {
+    active: true,
+    iss: issuer,
+    aud: ['x', 'smtp'],
+    email: 'anna@example.org',
+    email_verified: true,
+  };
   const table: readonly (readonly [unknown, number, string])[] = [
     [good, 200, 'valid'],
     [{ active: false }, 200, 'invalid'],
@@ -125,13 +141,37 @@ test('an issuer that is asked says who it is, and nothing else is believed', asy
   assert.equal(asked[0], `Basic ${Buffer.from('relay:p%3Aw').toString('base64')}`);
 });
 
+test('a token that the issuer has signed is no guess, however old it is', async () => {
+  const judgeToken = async (token: string) =>
+    ({ kind: 'invalid', because: 'no', isSigned: token.startsWith('old') }) as const;
+  const pauses: number[] = [];
+  const clock = {
+    now: () => 0,
+    after(delayMs: number) {
+      pauses.push(delayMs);
+      return () => {};
+    },
+  };
+  const identities = authenticator(undefined, { judgeToken, throttle: new Throttle(clock) });
+  const show = (token: string) =>
+    identities.begin('XOAUTH2', client())?.step(Buffer.from(`user=anna\x01auth=Bearer ${token}\x01\x01`));
+  for (let i = 0; i < 20; i++) assert.equal((await show(`old${i}`))?.kind, 'challenge');
+  // The same one again counts once.
+  for (let i = 0; i < 20; i++) await show('forged');
+  assert.deepEqual(pauses, []);
+  await Promise.all(['forged1', 'forged2'].map(show));
+  void show('forged3');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(pauses[0], 500);
+});
+
 test('OAUTHBEARER and XOAUTH2 let in whose token it is, and tell the others why before they fail', async () => {
   const judgeToken = async (token: string) =>
     token === 'good'
       ? ({ kind: 'valid', name: 'anna@example.org' } as const)
       : token === 'down'
         ? ({ kind: 'unavailable', because: 'away' } as const)
-        : ({ kind: 'invalid', because: 'no' } as const);
+        : ({ kind: 'invalid', because: 'no', isSigned: false } as const);
   const identities = authenticator(undefined, { judgeToken, isExempt: () => true });
   const talk = async (mechanism: string, ...responses: readonly string[]) => {
     const exchange = identities.begin(mechanism, client()) ?? assert.fail();

@@ -1,6 +1,7 @@
 import { parsePattern } from '../mail/index.ts';
 import type { Identity } from '../receiver/index.ts';
-import { decodeText, type Mechanism } from './mechanism.ts';
+import { type ExchangeParts, lossyText, type Mechanism } from './mechanism.ts';
+import { isSameName } from './name.ts';
 import type { JudgeToken } from './oauth-token.ts';
 import { garbled, notNow, wrong } from './replies.ts';
 
@@ -49,15 +50,14 @@ export interface OAuthMechanismOptions {
 export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): Mechanism {
   const parse = mechanism === 'OAUTHBEARER' ? parseOAuthBearer : parseXoauth2;
   return async function* exchange({ client, throttle }, first) {
-    const bearer = parse(decodeText(first ?? (yield nothing)) ?? '');
+    const octets = first ?? (yield nothing);
+    const bearer = parse(lossyText(octets));
     if (bearer === undefined) return garbled(`not a ${mechanism} message`);
-    const attempter = { address: client.address };
-    if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
-    const verdict = await judge(bearer.token);
+    const verdict = await judgeInTurn(judge, bearer, { client, throttle });
+    if (verdict === 'busy') return notNow('too many attempts wait');
     if (verdict.kind === 'unavailable') return notNow(`the issuer of tokens: ${verdict.because}`);
     const because = verdict.kind === 'invalid' ? `token: ${verdict.because}` : faultOf(bearer, verdict.name);
     if (verdict.kind === 'invalid' || because !== undefined) {
-      throttle.failed(attempter);
       yield refusal;
       return wrong(because ?? 'token');
     }
@@ -69,10 +69,24 @@ export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): 
   };
 }
 
+/**
+ * Nobody guesses a token that the issuer has signed: one that is merely too old, or meant for something else, is not
+ * counted. The others have a count of their own, so that nobody's password waits for them.
+ */
+async function judgeInTurn(judge: JudgeToken, { name = '', token }: Bearer, parts: ExchangeParts) {
+  const { client, throttle } = parts;
+  const attempter = { address: client.address, name: `token of ${name}`, secret: token };
+  const attempt = await throttle.enter(attempter);
+  if (attempt === 'busy') return attempt;
+  using judged = attempt;
+  const verdict = await judge(token);
+  if (verdict.kind === 'valid') judged.succeeded();
+  else if (verdict.kind === 'invalid' && !verdict.isSigned) judged.failed();
+  return verdict;
+}
+
 function faultOf({ name }: Bearer, proven: string): string | undefined {
-  return name === undefined || name.toLowerCase() === proven.toLowerCase()
-    ? undefined
-    : 'the token of somebody else';
+  return name === undefined || isSameName(name, proven) ? undefined : 'the token of somebody else';
 }
 
 /** Somebody who is known by a token alone. */

@@ -1,17 +1,17 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Clock } from '../base/index.ts';
+import { blockOf, type Clock } from '../base/index.ts';
 import type { Identity, SaslStep } from '../receiver/index.ts';
-import { HashGate } from './hash-gate.ts';
+import { HashGate, type HashRequest } from './hash-gate.ts';
 import type { Credentials } from './mechanism.ts';
+import { nameKey } from './name.ts';
 import { notNow, wrong } from './replies.ts';
-import { networkOf } from './throttle.ts';
 import type { Users } from './users.ts';
 import type { User } from './users-file.ts';
 import { isDevicePassword, preparePassword } from './verifier.ts';
 
 /** A device that sends a hundred messages a minute, each in a session of its own, is hashed for once. */
 const rememberMs = 60_000;
-const maxRemembered = 1000;
+const maxRemembered = 2000;
 
 /** Checks passwords against the users of a file. An unknown user takes as long as a wrong password. */
 export class PasswordCheck {
@@ -19,8 +19,8 @@ export class PasswordCheck {
   readonly #clock: Clock;
   readonly #gate = new HashGate();
   readonly #key = randomBytes(32);
-  /** Codes of name, hash and password that were right a moment ago. */
-  readonly #right = new Map<string, number>();
+  /** Codes of name, hash and password that were judged a moment ago. */
+  readonly #judged = new Map<string, { readonly isRight: boolean; readonly until: number }>();
 
   constructor(users: Users, clock: Clock) {
     this.#users = users;
@@ -30,11 +30,14 @@ export class PasswordCheck {
   async check({ mechanism, name, password: given, client }: Credentials): Promise<SaslStep> {
     const user = this.#users.find(name);
     if (user === 'unavailable') return notNow('the users cannot be read');
-    const password = preparePassword(given);
-    const device = user?.devices.find(({ hash }) => isDevicePassword(hash, password));
-    if (user !== undefined && device !== undefined && !user.isDisabled)
+    // A password that is not UTF-8 fits nobody, after the same work.
+    const hashed = given === undefined ? undefined : user?.hash;
+    const password = preparePassword(given ?? '');
+    const device = given && user?.devices.find(({ hash }) => isDevicePassword(hash, password));
+    if (user !== undefined && device && !user.isDisabled)
       return { kind: 'success', identity: identityOf(user, mechanism, device.device) };
-    const isRight = await this.#isRight(user, password, networkOf(client.address));
+    const from = blockOf(client.address);
+    const isRight = await this.#isRight({ hashed, password, from, name: nameKey(name) });
     if (isRight === 'busy') return notNow('too many passwords are being checked');
     if (user === undefined) return wrong('no such user');
     if (!isRight) return wrong('wrong password');
@@ -43,19 +46,19 @@ export class PasswordCheck {
       : { kind: 'success', identity: identityOf(user, mechanism) };
   }
 
-  async #isRight(user: User | undefined, password: string, by: string): Promise<boolean | 'busy'> {
+  async #isRight(request: HashRequest): Promise<boolean | 'busy'> {
     const now = this.#clock.now();
-    const code = createHmac('sha256', this.#key)
-      .update(`${user?.name}\0${user?.hash}\0${password}`)
-      .digest('base64');
-    if ((this.#right.get(code) ?? 0) > now) return true;
-    const isRight = await this.#gate.verify({ hashed: user?.hash, password, by });
-    if (isRight !== true) return isRight;
-    this.#right.delete(code);
-    this.#right.set(code, now + rememberMs);
-    if (this.#right.size > maxRemembered)
-      for (const oldest of this.#right.keys()) if (this.#right.delete(oldest)) break;
-    return true;
+    const { name, hashed, password } = request;
+    const code = createHmac('sha256', this.#key).update(`${name}\0${hashed}\0${password}`).digest('base64');
+    const known = this.#judged.get(code);
+    if (known !== undefined && known.until > now) return known.isRight;
+    const isRight = await this.#gate.verify(request);
+    if (isRight === 'busy') return isRight;
+    this.#judged.delete(code);
+    this.#judged.set(code, { isRight, until: now + rememberMs });
+    if (this.#judged.size > maxRemembered)
+      for (const oldest of this.#judged.keys()) if (this.#judged.delete(oldest)) break;
+    return isRight;
   }
 }
 

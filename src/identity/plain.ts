@@ -1,5 +1,6 @@
 import type { SaslStep } from '../receiver/index.ts';
-import { type Credentials, decodeText, type ExchangeParts, type Mechanism } from './mechanism.ts';
+import { type Credentials, decodeText, type ExchangeParts, lossyText, type Mechanism } from './mechanism.ts';
+import { isSameName } from './name.ts';
 import { garbled, notNow, wrong } from './replies.ts';
 
 /** Says who has that name and password. Never rejects. */
@@ -12,12 +13,14 @@ const maxOctets = 1024;
 /** PLAIN (RFC 4616): authorization identity, name and password, with NUL between them. */
 export function plain(check: CheckPassword): Mechanism {
   return async function* exchange(parts, first) {
-    const message = decodeText(first ?? (yield nothing));
-    const [authorization, name, password, ...more] = message?.split('\0') ?? [];
-    if (!name || !password || authorization === undefined || more.length > 0)
+    const fields = split(first ?? (yield nothing));
+    const [authorization, name, password] = fields;
+    if (!name?.length || !password?.length || authorization === undefined || fields.length > 3)
       return garbled('not a PLAIN message');
     // Nobody may act for somebody else.
-    if (authorization !== '' && authorization !== name) return wrong('another authorization identity');
+    const acting = decodeText(authorization);
+    if (acting === undefined || (acting !== '' && !isSameName(acting, lossyText(name))))
+      return wrong('another authorization identity');
     return await judge(parts, { name, password, mechanism: 'PLAIN', check });
   };
 }
@@ -25,31 +28,49 @@ export function plain(check: CheckPassword): Mechanism {
 /** LOGIN: never standardised, still spoken. Some clients give the name at once. */
 export function login(check: CheckPassword): Mechanism {
   return async function* exchange(parts, first) {
-    const name = decodeText(first ?? (yield Buffer.from('Username:')));
-    const password = decodeText(yield Buffer.from('Password:'));
-    if (!name || !password || name.includes('\0') || password.includes('\0'))
+    const name = first ?? (yield Buffer.from('Username:'));
+    const password = yield Buffer.from('Password:');
+    if (name.length === 0 || password.length === 0 || name.includes(0) || password.includes(0))
       return garbled('not a LOGIN message');
     return await judge(parts, { name, password, mechanism: 'LOGIN', check });
   };
 }
 
-/** Has a name and a password judged in their turn. */
+/**
+ * Has a name and a password judged in their turn. Octets in another encoding than UTF-8 are a wrong name or a wrong
+ * password, and cost as much.
+ */
 export async function judge(
   { client, throttle }: ExchangeParts,
   given: {
-    readonly name: string;
-    readonly password: string;
+    readonly name: Buffer;
+    readonly password: Buffer;
     readonly mechanism: string;
     readonly check: CheckPassword;
   },
 ): Promise<SaslStep> {
-  const { name, password, mechanism, check } = given;
-  const attempter = { address: client.address, name };
-  if (name.length > maxOctets || password.length > maxOctets) return wrong('longer than any password');
-  if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
+  const { mechanism, check } = given;
+  if (given.name.length > maxOctets || given.password.length > maxOctets)
+    return wrong('longer than any password');
+  const name = lossyText(given.name);
+  const password = decodeText(given.password);
+  const secret = given.password.toString('latin1');
+  const attempt = await throttle.enter({ address: client.address, name, secret });
+  if (attempt === 'busy') return notNow('too many attempts wait');
+  using judged = attempt;
   const step = await check({ mechanism, name, password, client });
-  if (step.kind === 'success') throttle.succeeded(attempter);
+  if (step.kind === 'success') judged.succeeded();
   if (step.kind !== 'failure') return step;
-  if (step.reply.code === 535) throttle.failed(attempter);
+  if (step.reply.code === 535) judged.failed();
   return { ...step, because: `${step.because}: "${name}"` };
+}
+
+function split(message: Buffer): readonly Buffer[] {
+  const fields: Buffer[] = [];
+  let from = 0;
+  for (let at = message.indexOf(0); at >= 0; at = message.indexOf(0, from)) {
+    fields.push(message.subarray(from, at));
+    from = at + 1;
+  }
+  return [...fields, message.subarray(from)];
 }

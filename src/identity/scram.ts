@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientFacts } from '../receiver/index.ts';
-import { decodeText, type Mechanism } from './mechanism.ts';
+import { decodeText, lossyText, type Mechanism } from './mechanism.ts';
+import { isSameName, nameKey } from './name.ts';
 import { identityOf } from './password.ts';
 import { garbled, notNow, wrong } from './replies.ts';
 import type { Users } from './users.ts';
@@ -75,14 +76,14 @@ export interface ScramOptions {
 export function scram({ users, isPlus }: ScramOptions): Mechanism {
   const mechanism = isPlus ? 'SCRAM-SHA-256-PLUS' : 'SCRAM-SHA-256';
   return async function* exchange({ client, throttle }, given) {
-    const first = parseClientFirst(decodeText(given ?? (yield nothing)) ?? '');
+    const octets = given ?? (yield nothing);
+    const first = parseClientFirst(lossyText(octets));
     if (first === undefined) return garbled('not a first message of SCRAM');
+    if (decodeText(octets) === undefined) return wrong('a name that is not UTF-8');
     const bound = bindingOf(first, client, isPlus);
     if (typeof bound === 'string') return wrong(bound);
-    if (first.authorization !== '' && first.authorization !== first.name)
+    if (first.authorization !== '' && !isSameName(first.authorization, first.name))
       return wrong('another authorization identity');
-    const attempter = { address: client.address, name: first.name };
-    if ((await throttle.enter(attempter)) === 'busy') return notNow('too many attempts wait');
     const list = users.list();
     const user = users.find(first.name);
     if (list === undefined || user === 'unavailable') return notNow('the users cannot be read');
@@ -91,6 +92,10 @@ export function scram({ users, isPlus }: ScramOptions): Mechanism {
     const serverFirst = `r=${nonce},s=${verifier.salt.toString('base64')},i=${verifier.iterations}`;
     const last = parseClientFinal(decodeText(yield Buffer.from(serverFirst)) ?? '');
     if (last === undefined) return garbled('not a last message of SCRAM');
+    // What comes before this judges nothing, so nobody takes a turn by saying no more.
+    const attempt = await throttle.enter({ address: client.address, name: first.name });
+    if (attempt === 'busy') return notNow('too many attempts wait');
+    using judged = attempt;
     const message = `${first.bare},${serverFirst},${last.withoutProof}`;
     const isRight = isProof(verifier, message, last.proof);
     const expected = Buffer.concat([Buffer.from(first.header), bound]);
@@ -101,13 +106,13 @@ export function scram({ users, isPlus }: ScramOptions): Mechanism {
       last.nonce !== nonce ||
       !last.binding.equals(expected)
     ) {
-      throttle.failed(attempter);
+      judged.failed();
       return wrong(
         becauseOf({ isRight, isKnown: user !== undefined, isBound: last.binding.equals(expected) }),
       );
     }
+    judged.succeeded();
     yield Buffer.from(`v=${hmac(verifier.serverKey, message).toString('base64')}`);
-    throttle.succeeded(attempter);
     return { kind: 'success', identity: identityOf(user, mechanism) };
   };
 }
@@ -142,7 +147,7 @@ function bindingOf({ binding }: ClientFirst, { tls }: ClientFacts, isPlus: boole
 
 /** A verifier for a user who does not exist, or has none: always the same salt, and no password fits. */
 function nobodys(name: string, secret: Buffer | undefined): ScramVerifier {
-  const salt = hmac(secret ?? processSecret, `salt ${name.toLowerCase()}`).subarray(0, 16);
+  const salt = hmac(secret ?? processSecret, `salt ${nameKey(name)}`).subarray(0, 16);
   return {
     iterations: scramIterations,
     salt,

@@ -1,10 +1,11 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, type Log, memoryLog, systemClock } from '../base/index.ts';
+import { memoryLog, systemClock } from '../base/index.ts';
 import type { ClientFacts, SaslExchange, SaslStep } from '../receiver/index.ts';
 import { type AuthenticatorOptions, createAuthenticator } from './authenticator.ts';
 import { hashPassword } from './hash-gate.ts';
+import { Throttle } from './throttle.ts';
 import { Users } from './users.ts';
 import { editUsers, scramValue } from './users-file.ts';
 import { hashDevicePassword, makeScramVerifier } from './verifier.ts';
@@ -53,14 +54,14 @@ export function writeUsers(file: string, text: string): void {
 /** An authenticator over a file. */
 export function authenticator(
   file: string | undefined,
-  changes: Partial<AuthenticatorOptions> & { readonly clock?: Clock; readonly log?: Log } = {},
+  changes: Partial<AuthenticatorOptions> & { readonly isExempt?: (address: string) => boolean } = {},
 ) {
-  const { clock = systemClock, log = memoryLog() } = changes;
+  const { clock = systemClock, log = memoryLog(), isExempt } = changes;
   return createAuthenticator({
     users: file === undefined ? undefined : new Users(file, { clock, log }),
     identityOfCertificate: () => undefined,
     allowPlaintext: () => false,
-    isExempt: () => false,
+    throttle: new Throttle(clock, isExempt),
     clock,
     log,
     ...changes,

@@ -1,134 +1,185 @@
-import { isIPv6 } from 'node:net';
-import type { Clock } from '../base/index.ts';
+import { createHmac, randomBytes } from 'node:crypto';
+import { blockOf, type Clock } from '../base/index.ts';
+import { nameKey } from './name.ts';
+import { type AttemptEnd, Pace, type PaceRule } from './pace.ts';
+import { Recent } from './recent.ts';
 
-const maxKeys = 20_000;
+/** Names at addresses, names, and addresses that are remembered, each. */
+const maxPaces = 20_000;
 const maxKnown = 50_000;
-/** Attempts that wait for one address or one name; the next is told to come back. */
-const maxWaiting = 20;
-/** Wrong passwords that cost nothing: people mistype. */
-const freeFailures = 3;
-const firstDelayMs = 500;
-const maxDelayMs = 30_000;
-/** Half of the failures are forgotten in this time. */
-const halfLifeMs = 600_000;
+/** Secrets that were right, and that were wrong, each. */
+const maxSecrets = 20_000;
 
-interface Record {
-  failures: number;
-  failedAt: number;
-  /** The next attempt is judged no earlier than this. */
-  nextAt: number;
-  waiting: number;
-}
+/** One name tried from one address: people mistype, then it becomes slow. */
+const ofPair: PaceRule = { free: 3, doubling: 1, halfLifeMs: 600_000, room: 20 };
+/** One name from everywhere, or everybody at one address: far more than people with old passwords come to. */
+const ofMany: PaceRule = { free: 300, doubling: 100, halfLifeMs: 6 * 3_600_000, room: 100 };
 
 /** What an attempt is made with. */
 export interface Attempter {
   readonly address: string;
   /** Who it claims to be; absent where that is not known before the attempt is judged. */
   readonly name?: string | undefined;
+  /** What it proves itself with, where the same secret always looks the same; kept as a keyed hash. */
+  readonly secret?: string | undefined;
+}
+
+/** What an attempt is counted under. */
+interface Keys {
+  readonly pair: string;
+  readonly name: string | undefined;
+  /** Absent for a proxy of ours. */
+  readonly block: string | undefined;
+}
+
+/** An attempt that is being judged. Exactly one of its ends counts; disposed without one, it was not judged. */
+export interface Attempt extends Disposable {
+  succeeded(): void;
+  failed(): void;
 }
 
 /**
- * Slows down those who guess. Attempts from one address, and at one name, are judged one after the other with
- * a growing pause, so that many sessions at once gain nothing. Somebody who logged in from an address before
- * does not wait for what others try at his name. Nobody is locked out: the longest pause is half a minute.
- * The pause comes before the attempt is judged, so it says nothing about it.
+ * Slows down those who guess, and nobody else (decision 0017). The pause comes before the attempt is judged, so it
+ * says nothing about it. It is for one name at one address; a name that is guessed at from everywhere, and an address
+ * that guesses at everybody, get pauses of their own, which concern only those who never logged in from there. A
+ * secret that was right before waits for nothing, and one that was wrong before counts no second time.
  */
 export class Throttle {
-  readonly #clock: Clock;
   readonly #isExempt: (address: string) => boolean;
-  readonly #records = new Map<string, Record>();
+  readonly #pairs: PaceTable;
+  readonly #names: PaceTable;
+  readonly #addresses: PaceTable;
   /** Names and the addresses that they have logged in from. */
-  readonly #known = new Set<string>();
+  readonly #known = new Recent(maxKnown);
+  readonly #right = new Recent(maxSecrets);
+  readonly #wrong = new Recent(maxSecrets);
+  readonly #key = randomBytes(32);
 
   /** `isExempt` names our own proxies: everybody would pay for what comes through them. */
   constructor(clock: Clock, isExempt: (address: string) => boolean = () => false) {
-    this.#clock = clock;
     this.#isExempt = isExempt;
+    this.#pairs = new PaceTable(clock, ofPair);
+    this.#names = new PaceTable(clock, ofMany);
+    this.#addresses = new PaceTable(clock, ofMany);
   }
 
   /** Resolves when the attempt may be judged; `busy` when too many wait before it. */
-  async enter(attempter: Attempter): Promise<'go' | 'busy'> {
-    const now = this.#clock.now();
-    const records = this.#keys(attempter).map((key) => this.#record(key));
-    if (records.some(({ waiting }) => waiting >= maxWaiting)) return 'busy';
-    const at = Math.max(now, ...records.map(({ nextAt }) => nextAt));
-    for (const record of records) record.nextAt = Math.max(record.nextAt, at + delayOf(record, now));
-    if (at <= now) return 'go';
-    for (const record of records) record.waiting++;
-    await new Promise<void>((resolve) => {
-      this.#clock.after(at - now, resolve);
-    });
-    for (const record of records) record.waiting--;
-    return 'go';
-  }
-
-  failed(attempter: Attempter): void {
-    const now = this.#clock.now();
-    for (const key of this.#keys(attempter)) {
-      const record = this.#record(key);
-      record.failures = failuresAt(record, now) + 1;
-      record.failedAt = now;
-      record.nextAt = Math.max(record.nextAt, now + delayOf(record, now));
+  async enter({ address, name, secret }: Attempter): Promise<Attempt | 'busy'> {
+    const who = nameKey(name ?? '');
+    const keys: Keys = {
+      pair: this.#code(blockOf(address), who),
+      name: name === undefined ? undefined : this.#code(who),
+      block: this.#isExempt(address) ? undefined : blockOf(address),
+    };
+    const code = secret === undefined ? undefined : this.#code(who, secret);
+    const passed: Pace[] = [];
+    for (const pace of this.#before(keys, code)) {
+      if ((await pace.enter(passed[0]?.failures)) === 'go') passed.push(pace);
+      else {
+        for (const each of passed) each.end('none');
+        return 'busy';
+      }
     }
+    return new JudgedOnce((outcome) => this.#judged({ keys, code, passed }, outcome));
   }
 
-  succeeded({ address, name }: Attempter): void {
-    // A right password does not excuse the wrong ones: that would let a guesser with an account go on.
-    if (name === undefined) return;
-    const known = knownKey(address, name);
-    this.#known.delete(known);
-    this.#known.add(known);
-    if (this.#known.size > maxKnown) for (const oldest of this.#known) if (this.#known.delete(oldest)) break;
+  /** What the attempt has to pass; nothing where what was judged before tells a guesser nothing new. */
+  #before(keys: Keys, code: string | undefined): readonly Pace[] {
+    if (code !== undefined && (this.#right.has(code) || this.#wrong.has(code))) return [];
+    return this.#known.has(keys.pair) ? [this.#pairs.of(keys.pair)] : this.#pacesOf(keys);
   }
 
-  #keys({ address, name }: Attempter): string[] {
-    const keys: string[] = [];
-    if (!this.#isExempt(address)) keys.push(`address ${networkOf(address)}`);
-    if (name !== undefined && !this.#known.has(knownKey(address, name)))
-      keys.push(`name ${name.toLowerCase()}`);
-    return keys;
+  #judged(
+    {
+      keys,
+      code,
+      passed,
+    }: { readonly keys: Keys; readonly code?: string | undefined; readonly passed: Pace[] },
+    outcome: AttemptEnd,
+  ): void {
+    if (outcome === 'right' && keys.name !== undefined) this.#known.add(keys.pair);
+    const isAgain = outcome === 'wrong' && code !== undefined && this.#wrong.has(code);
+    if (code !== undefined) this.#note(code, outcome);
+    for (const pace of passed) pace.end(isAgain ? 'none' : outcome);
+    if (outcome !== 'wrong' || isAgain) return;
+    for (const pace of this.#pacesOf(keys)) if (!passed.includes(pace)) pace.fail();
   }
 
-  #record(key: string): Record {
-    const known = this.#records.get(key);
+  /** From the narrowest to the widest. */
+  #pacesOf({ pair, name, block }: Keys): readonly Pace[] {
+    return [
+      this.#pairs.of(pair),
+      ...(name === undefined ? [] : [this.#names.of(name)]),
+      ...(block === undefined ? [] : [this.#addresses.of(block)]),
+    ];
+  }
+
+  #note(code: string, outcome: AttemptEnd): void {
+    if (outcome === 'none') return;
+    const [now, before] = outcome === 'right' ? [this.#right, this.#wrong] : [this.#wrong, this.#right];
+    before.delete(code);
+    now.add(code);
+  }
+
+  /** Of a fixed length, and of no use to anybody who does not know the key. */
+  #code(...parts: readonly string[]): string {
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('base64');
+  }
+}
+
+class JudgedOnce implements Attempt {
+  #tell: ((outcome: AttemptEnd) => void) | undefined;
+
+  constructor(tell: (outcome: AttemptEnd) => void) {
+    this.#tell = tell;
+  }
+
+  succeeded(): void {
+    this.#end('right');
+  }
+
+  failed(): void {
+    this.#end('wrong');
+  }
+
+  [Symbol.dispose](): void {
+    this.#end('none');
+  }
+
+  #end(outcome: AttemptEnd): void {
+    const tell = this.#tell;
+    this.#tell = undefined;
+    tell?.(outcome);
+  }
+}
+
+/** The paces of many, bounded. */
+class PaceTable {
+  readonly #clock: Clock;
+  readonly #rule: PaceRule;
+  readonly #paces = new Map<string, Pace>();
+
+  constructor(clock: Clock, rule: PaceRule) {
+    this.#clock = clock;
+    this.#rule = rule;
+  }
+
+  of(key: string): Pace {
+    const known = this.#paces.get(key);
     if (known !== undefined) return known;
-    if (this.#records.size >= maxKeys) this.#forget();
-    const record = { failures: 0, failedAt: 0, nextAt: 0, waiting: 0 };
-    this.#records.set(key, record);
-    return record;
+    if (this.#paces.size >= maxPaces) this.#forget();
+    const pace = new Pace(this.#clock, this.#rule);
+    this.#paces.set(key, pace);
+    return pace;
   }
 
-  /** Those who did nothing wrong go first, then the oldest; a quarter at a time, so that a flood costs little. */
+  /** Those without a pause go first, then the oldest; a quarter at a time, so that a flood costs little. */
   #forget(): void {
-    const now = this.#clock.now();
-    for (const [key, record] of this.#records)
-      if (record.waiting === 0 && failuresAt(record, now) < 1) this.#records.delete(key);
-    for (const [key, record] of this.#records) {
-      if (this.#records.size < 0.75 * maxKeys) return;
-      if (record.waiting === 0) this.#records.delete(key);
-    }
+    for (const [key, pace] of this.#paces) if (pace.isFree) this.#drop(key);
+    for (const [key, pace] of this.#paces) if (!pace.isInUse) this.#drop(key);
   }
-}
 
-function failuresAt({ failures, failedAt }: Record, now: number): number {
-  return failures * 0.5 ** (Math.max(0, now - failedAt) / halfLifeMs);
-}
-
-function delayOf(record: Record, now: number): number {
-  const excess = Math.round(failuresAt(record, now) - freeFailures);
-  return excess < 0 ? 0 : Math.min(maxDelayMs, firstDelayMs * 2 ** excess);
-}
-
-/** The /64 of an IPv6 address, as its first four groups: whoever has one address has all of those. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - front.length - back.length;
-  return [...front, ...Array<string>(Math.max(0, zeros)).fill('0'), ...back].slice(0, 4).join(':');
-}
-
-function knownKey(address: string, name: string): string {
-  return `${networkOf(address)} ${name.toLowerCase()}`;
+  #drop(key: string): void {
+    if (this.#paces.size >= 0.75 * maxPaces) this.#paces.delete(key);
+  }
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { type Pattern, parsePattern } from '../mail/index.ts';
+import { nameKey } from './name.ts';
 import type { ScramVerifier } from './verifier.ts';
 
 const base64 = z.base64().transform((text) => Buffer.from(text, 'base64'));
@@ -48,7 +49,7 @@ export interface User {
   readonly isDisabled: boolean;
 }
 
-/** Everybody in a file, by name in lower case. */
+/** Everybody in a file, by the form of their names that is looked up. */
 export interface UserList {
   readonly users: ReadonlyMap<string, User>;
   /** What the salts of those who do not exist are made of. */
@@ -75,8 +76,8 @@ export function parseUsers(text: string, file: string): UserList {
     const user = userOf(name, entry ?? {}, (path, message) =>
       problems.push({ path: ['users', name, ...path], message }),
     );
-    if (users.has(name.toLowerCase())) problems.push({ path: ['users', name], message: 'is there twice' });
-    users.set(name.toLowerCase(), user);
+    if (users.has(nameKey(name))) problems.push({ path: ['users', name], message: 'is there twice' });
+    users.set(nameKey(name), user);
   }
   if (problems.length === 0) return { users, secret: parsed.data?.secret };
   const told = problems.map(

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock, Log } from '../base/index.ts';
+import { nameKey } from './name.ts';
 import { parseUsers, type User, type UserList } from './users-file.ts';
 
 /** How often the file is looked at for a change. */
@@ -27,7 +28,7 @@ export class Users {
   /** `undefined` when there is no such user; `unavailable` when the file cannot be used now. */
   find(name: string): User | undefined | 'unavailable' {
     const list = this.list();
-    return list === undefined ? 'unavailable' : list.users.get(name.toLowerCase());
+    return list === undefined ? 'unavailable' : list.users.get(nameKey(name));
   }
 
   /** `undefined` while the file cannot be used. */

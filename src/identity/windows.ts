@@ -1,7 +1,5 @@
-import { isIPv6 } from 'node:net';
-import { type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
+import { blockOf, type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
 import type { ExpiringTable } from '../store/index.ts';
-import { networkOf } from './throttle.ts';
 import {
   maxNames,
   namesAt,
@@ -229,7 +227,7 @@ export class Windows {
   }
 
   #prefixed(address: string): string {
-    return this.#options.ipv6Prefix === 64 && isIPv6(address) ? `${networkOf(address)}::/64` : address;
+    return this.#options.ipv6Prefix === 64 ? blockOf(address) : address;
   }
 
   #item(address: string, row: StoredWindow): WindowItem | undefined {

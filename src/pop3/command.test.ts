@@ -4,9 +4,9 @@ import { parseCommand } from './command.ts';
 
 test('commands are read as RFC 1939 writes them, keywords in any case', () => {
   const table: Readonly<Record<string, ReturnType<typeof parseCommand>>> = {
-    'USER anna@example.org': { verb: 'user', name: 'anna@example.org' },
-    'user  an na ': { verb: 'user', name: 'an na' },
-    'PASS  two  spaces ': { verb: 'pass', password: ' two  spaces ' },
+    'USER anna@example.org': { verb: 'user', name: Buffer.from('anna@example.org') },
+    'user  an na ': { verb: 'user', name: Buffer.from('an na') },
+    'PASS  two  spaces ': { verb: 'pass', password: Buffer.from(' two  spaces ') },
     'auth plain': { verb: 'auth', mechanism: 'PLAIN' },
     'AUTH PLAIN =': { verb: 'auth', mechanism: 'PLAIN', initial: '=' },
     'APOP anna c4c9334bac560ecc979e58001b3e22fb': { verb: 'apop' },

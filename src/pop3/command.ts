@@ -1,7 +1,8 @@
 /** What a client asks for. `error` is a line that is no command, or one with arguments that make no sense. */
 export type Command =
-  | { readonly verb: 'user'; readonly name: string }
-  | { readonly verb: 'pass'; readonly password: string }
+  /** Octets as they came: UTF-8 (RFC 6856), or what a client takes for text. */
+  | { readonly verb: 'user'; readonly name: Buffer }
+  | { readonly verb: 'pass'; readonly password: Buffer }
   | { readonly verb: 'auth'; readonly mechanism: string; readonly initial?: string }
   | { readonly verb: 'apop' | 'stls' | 'capa' | 'stat' | 'rset' | 'noop' | 'quit' }
   /** Without a number: all messages. */
@@ -13,16 +14,20 @@ export type Command =
 const unknown: Command = { verb: 'error', kind: 'unknown' };
 const badArguments: Command = { verb: 'error', kind: 'arguments' };
 
-/** Parses a line without its CRLF (RFC 1939 §3). Keywords have no case; a password may have spaces. Never throws. */
-export function parseCommand(line: string): Command {
+/**
+ * Parses a line without its CRLF (RFC 1939 §3). Keywords have no case; a password may have spaces. `latin1` is for
+ * octets that are no UTF-8: they may be somebody's name or password, and nothing else. Never throws.
+ */
+export function parseCommand(line: string, encoding: 'utf8' | 'latin1' = 'utf8'): Command {
   const space = line.indexOf(' ');
   const keyword = (space < 0 ? line : line.slice(0, space)).toLowerCase();
   const rest = space < 0 ? '' : line.slice(space + 1);
+  if (encoding === 'latin1' && keyword !== 'user' && keyword !== 'pass') return unknown;
   switch (keyword) {
     case 'user':
-      return rest.trim() === '' ? badArguments : { verb: 'user', name: rest.trim() };
+      return rest.trim() === '' ? badArguments : { verb: 'user', name: Buffer.from(rest.trim(), encoding) };
     case 'pass':
-      return rest === '' ? badArguments : { verb: 'pass', password: rest };
+      return rest === '' ? badArguments : { verb: 'pass', password: Buffer.from(rest, encoding) };
     case 'auth':
       return parseAuth(wordsOf(rest));
     case 'apop':

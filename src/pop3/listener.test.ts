@@ -81,6 +81,19 @@ test('somebody with too many connections is told so, and the place is free again
   assert.equal(await all(listener.port, 'x'), '+OK 127.0.0.1\r\nx');
 });
 
+test('all addresses of an IPv6 network are one client to the limit of connections', async () => {
+  const proxyProtocolFrom = new IpSet([parseCidr('127.0.0.1') ?? assert.fail()]);
+  const limits = { ...defaultPopLimits, connectionsPerClient: 1 };
+  await using listener = await echo({ proxyProtocolFrom, limits }).listening;
+  const first = connect(listener.port, '127.0.0.1');
+  first.write('PROXY 2001:db8:1:2::1\n');
+  await once(first, 'data');
+  assert.match(await all(listener.port, 'PROXY 2001:db8:1:2:ffff::7\n'), /too many connections/);
+  assert.match(await all(listener.port, 'PROXY 2001:db8:1:3::7\n'), /^\+OK/);
+  first.destroy();
+  await once(first, 'close');
+});
+
 test('who does not log in in time is cut off', async () => {
   const { listening, clock } = echo();
   await using listener = await listening;

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
+import { blockOf, type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
 import { PopConnection } from './connection.ts';
 
 /** What a PROXY header comes to; the receiver reads it, the composition root passes the reading in. */
@@ -13,6 +13,7 @@ export type ProxyHeaderReading =
 /** What clients may use. */
 export interface PopLimits {
   readonly connections: number;
+  /** From one address, or one /64 of IPv6. */
   readonly connectionsPerClient: number;
   /** For the PROXY header, and for the TLS handshake. */
   readonly openingMs: number;
@@ -171,19 +172,20 @@ export class PopListener implements AsyncDisposable {
   #refusal(address: string): string | undefined {
     const { connections, connectionsPerClient } = this.#options.limits;
     if (this.#admitted >= connections) return 'too many connections';
-    return (this.#perClient.get(address) ?? 0) >= connectionsPerClient
+    return (this.#perClient.get(blockOf(address)) ?? 0) >= connectionsPerClient
       ? 'too many connections from your address'
       : undefined;
   }
 
   #enter(address: string): () => void {
+    const block = blockOf(address);
     this.#admitted++;
-    this.#perClient.set(address, (this.#perClient.get(address) ?? 0) + 1);
+    this.#perClient.set(block, (this.#perClient.get(block) ?? 0) + 1);
     return () => {
       this.#admitted--;
-      const left = (this.#perClient.get(address) ?? 1) - 1;
-      if (left > 0) this.#perClient.set(address, left);
-      else this.#perClient.delete(address);
+      const left = (this.#perClient.get(block) ?? 1) - 1;
+      if (left > 0) this.#perClient.set(block, left);
+      else this.#perClient.delete(block);
     };
   }
 

@@ -1,3 +1,5 @@
+import { isSameName } from '../identity/index.ts';
+
 /** How a client asks to be logged in, and as whom, as far as that can be told from what it says. */
 
 /** Mechanisms that do not show the password to whoever listens. */
@@ -44,6 +46,37 @@ export function saslName(mechanism: string, responses: readonly string[]): strin
   }
 }
 
+/** Who tries to log in, for those who slow down guessing. */
+export interface Claim {
+  readonly name?: string | undefined;
+  /** Where the same secret looks the same each time. */
+  readonly secret?: string | undefined;
+}
+
+/**
+ * What the responses claim once the next of them would have the server judge them; undefined before that. Tokens
+ * are no passwords, and have a count of their own.
+ */
+export function saslClaim(mechanism: string, responses: readonly string[]): Claim | undefined {
+  const last = responses.at(-1);
+  if (last === undefined) return undefined;
+  const name = saslName(mechanism, responses);
+  switch (mechanism.toUpperCase()) {
+    case 'PLAIN':
+      return { name, secret: last };
+    case 'LOGIN':
+      return responses.length < 2 ? undefined : { name, secret: last };
+    case 'OAUTHBEARER':
+    case 'XOAUTH2':
+      return { name: `token of ${name ?? ''}`, secret: last };
+    case 'SCRAM-SHA-1':
+    case 'SCRAM-SHA-256':
+      return responses.length < 2 ? undefined : { name };
+    default:
+      return { name };
+  }
+}
+
 /** The one text that a response stands for: canonical base 64 of UTF-8. */
 function decodeResponse(response: string): string | undefined {
   const octets = Buffer.from(response, 'base64');
@@ -56,15 +89,15 @@ function decodeResponse(response: string): string | undefined {
 function plainName(text: string): string | undefined {
   const [authorized = '', authenticated = '', password] = text.split('\0');
   if (password === undefined || authenticated === '') return undefined;
-  return authorized === '' || authorized === authenticated ? authenticated : undefined;
+  return authorized === '' || isSameName(authorized, authenticated) ? authenticated : undefined;
 }
 
 /** RFC 5802 §7: `n,,n=user,r=…`; with an authorization identity it must be the same name. */
 function scramName(first: string): string | undefined {
   const match = /^[ny],(?:a=([^,]*))?,(?:m=[^,]*,)?n=([^,]+),r=/.exec(first);
   const [, authorized, name] = match ?? [];
-  const isSame = authorized === undefined || authorized === '' || authorized === name;
-  return isSame ? gs2Name(name) : undefined;
+  const [acting, own] = [gs2Name(authorized) ?? '', gs2Name(name)];
+  return acting === '' || isSameName(acting, own ?? '') ? own : undefined;
 }
 
 function gs2Name(text: string | undefined): string | undefined {

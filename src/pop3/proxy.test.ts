@@ -153,6 +153,31 @@ test('a login opens a window, and everything behind it passes as it is', async (
   assert.deepEqual(seen, ['USER anna', 'PASS secret', 'STAT', 'RETR 1', 'QUIT']);
 });
 
+test('one user with an old password keeps no neighbour waiting, whatever the mechanism', async (t) => {
+  const waits: string[] = [];
+  const clock = {
+    now: () => 0,
+    after(delayMs: number) {
+      waits.push(String(delayMs));
+      return () => {};
+    },
+  };
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const answer = (line: string) =>
+    /^AUTH (?:LOGIN|CRAM-MD5)$/.test(line) || line === base64('anna') ? '+ ' : usual(line);
+  const { port } = await bench(t, { answer, proxy: { throttle: new Throttle(clock) } });
+  for (let i = 0; i < 3; i++) await say(port, 'USER bob', `PASS old${i}`, 'USER bob', `PASS old${i}`, 'QUIT');
+  waits.length = 0;
+  await say(port, 'AUTH LOGIN', base64('anna'), base64('x'), 'QUIT');
+  await say(port, 'AUTH CRAM-MD5', base64(`anna ${'0'.repeat(32)}`), 'QUIT');
+  assert.match(await say(port, 'USER anna', 'PASS secret', 'QUIT'), /\+OK in/);
+  assert.deepEqual(waits, []);
+  const bob = connect(port, '127.0.0.1');
+  bob.write(`AUTH PLAIN ${base64('\0bob\0old9')}\r\n`);
+  while (waits.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  bob.destroy();
+});
+
 test('the window is open before the client hears that it is logged in', async (t) => {
   const order: string[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();

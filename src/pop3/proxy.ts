@@ -1,7 +1,8 @@
 import { type Clock, isLoopback, type Log } from '../base/index.ts';
+import type { Attempt, Throttle } from '../identity/index.ts';
 import type { PopConnection } from './connection.ts';
 import { LineReader } from './line-reader.ts';
-import { editCapabilities, isProtected, saslName } from './proxy-login.ts';
+import { type Claim, editCapabilities, isProtected, saslClaim, saslName } from './proxy-login.ts';
 import { isOk, type PopUpstream, UpstreamError, UpstreamSession } from './upstream.ts';
 
 /** A login that a server accepted. */
@@ -18,12 +19,8 @@ export interface PopProxyOptions {
   readonly plaintext: 'never' | 'loopback';
   /** Opens the window; resolves when it counts. Called before the client hears that it is logged in. */
   readonly opened: (login: ProxyLogin) => Promise<unknown>;
-  /** Slows down those who guess. The name is absent where it is not known before the server decides. */
-  readonly throttle: {
-    enter(attempter: { readonly address: string; readonly name?: string }): Promise<'go' | 'busy'>;
-    failed(attempter: { readonly address: string; readonly name?: string }): void;
-    succeeded(attempter: { readonly address: string; readonly name?: string }): void;
-  };
+  /** Slows down those who guess. */
+  readonly throttle: Pick<Throttle, 'enter'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -117,7 +114,7 @@ class ProxySession {
       case 'PASS':
         return this.#pass(line.text);
       case 'APOP':
-        return this.#login(line.text, argument?.split(' ')[0], true);
+        return this.#login(line.text, { name: apopName(argument) });
       case 'AUTH':
         return this.#auth(argument);
       case 'QUIT':
@@ -185,15 +182,15 @@ class ProxySession {
     if (this.#name === undefined) return this.#refuse('-ERR USER first');
     const name = this.#name;
     this.#name = undefined;
-    return this.#login(line, name, false);
+    return this.#login(line, { name, secret: line.slice(5) });
   }
 
   /** A command whose `+OK` is a login. */
-  async #login(line: string, name: string | undefined, isRaw: boolean): Promise<Step> {
-    const named = isRaw && name !== undefined ? utf8(name) : name;
-    const who = this.#attempter(named);
-    if ((await this.#options.throttle.enter(who)) === 'busy') return this.#refuse(tooMany);
-    return this.#judged(await this.#server.ask(line), named);
+  async #login(line: string, claim: Claim): Promise<Step> {
+    const attempt = await this.#enter(claim);
+    if (attempt === 'busy') return this.#refuse(tooMany);
+    using judged = attempt;
+    return await this.#judged(await this.#server.ask(line), claim.name, judged);
   }
 
   /** RFC 5034: the responses go to the server as they are, and tell who it is. */
@@ -203,33 +200,39 @@ class ProxySession {
     if (/-PLUS$/i.test(mechanism)) return this.#refuse('-ERR no such mechanism');
     if (!isProtected(mechanism) && !this.#allowsPlain) return this.#refuseClear();
     const responses = initial === undefined || initial === '=' ? [] : [initial];
-    const early = saslName(mechanism, responses);
-    if ((await this.#options.throttle.enter(this.#attempter(early))) === 'busy') return this.#refuse(tooMany);
-    let answer = await this.#server.ask(`AUTH ${argument}`);
-    while (answer.startsWith('+ ') || answer === '+') {
+    using turn = new DisposableStack();
+    let attempt: Attempt | undefined;
+    for (let next = `AUTH ${argument}`; ; ) {
+      // Whatever tells the server who it is waits for its turn, and what comes before tells nobody anything.
+      const claim = saslClaim(mechanism, responses);
+      if (attempt === undefined && claim !== undefined) {
+        const entered = await this.#enter(claim);
+        if (entered === 'busy') return this.#giveUp(responses.length > 0 && next !== `AUTH ${argument}`);
+        attempt = turn.use(entered);
+      }
+      const answer = await this.#server.ask(next);
+      if (!answer.startsWith('+ ') && answer !== '+')
+        return await this.#judged(answer, saslName(mechanism, responses), attempt);
       await this.#reply(answer);
       const line = await this.#lines.next();
       if (line.kind === 'end') return 'over';
       // RFC 5034 §4: a single star gives up.
-      const response = line.kind === 'line' && responses.length < maxResponses ? line.text : '*';
-      responses.push(response);
-      answer = await this.#server.ask(response);
+      next = line.kind === 'line' && responses.length < maxResponses ? line.text : '*';
+      responses.push(next);
     }
-    return this.#judged(answer, saslName(mechanism, responses));
   }
 
   /** The server has decided about a login. */
-  async #judged(answer: string, name: string | undefined): Promise<Step> {
-    const { throttle, opened, log } = this.#options;
+  async #judged(answer: string, name: string | undefined, attempt: Attempt | undefined): Promise<Step> {
+    const { opened, log } = this.#options;
     const { address, id, listener } = this.#connection.facts;
-    const who = this.#attempter(name);
     if (!isOk(answer)) {
       // A server that cannot say (RFC 3206) has not refused anybody.
-      if (!/^-ERR \[SYS\/TEMP\]/i.test(answer)) throttle.failed(who);
+      if (!/^-ERR \[SYS\/TEMP\]/i.test(answer)) attempt?.failed();
       log.info('pop3-login-failed', { session: id, client: address, user: name });
       return this.#refuse(answer);
     }
-    throttle.succeeded(who);
+    attempt?.succeeded();
     log.info('pop3-login', { session: id, client: address, user: name, tls: this.#connection.isSecure });
     if (name === undefined)
       log.info('window-refused', { client: address, because: 'the login does not say who it is' });
@@ -261,9 +264,14 @@ class ProxySession {
     return isSecure || (this.#options.plaintext === 'loopback' && isLoopback(facts.address));
   }
 
-  #attempter(name: string | undefined) {
-    const { address } = this.#connection.facts;
-    return name === undefined ? { address } : { address, name };
+  #enter(claim: Claim): Promise<Attempt | 'busy'> {
+    return this.#options.throttle.enter({ address: this.#connection.facts.address, ...claim });
+  }
+
+  /** Ends an exchange that the server is in the midst of. */
+  async #giveUp(isBegun: boolean): Promise<Step> {
+    if (isBegun) await this.#server.ask('*');
+    return await this.#refuse(tooMany);
   }
 
   #refuseClear(): Promise<Step> {
@@ -289,6 +297,12 @@ class ProxySession {
 }
 
 const tooMany = '-ERR [SYS/TEMP] too many attempts, try again later';
+
+/** RFC 1939 §7: the name, then a digest. */
+function apopName(argument: string | undefined): string | undefined {
+  const name = argument?.split(' ')[0];
+  return name === undefined ? undefined : utf8(name);
+}
 
 /** Lines are read octet by octet; names are UTF-8 (RFC 6856). */
 function utf8(text: string): string {

@@ -17,8 +17,8 @@ export function offeredMechanisms(session: PopSession): readonly string[] {
 }
 
 /** PASS behind USER (RFC 1939 §7). */
-export async function pass(session: PopSession, name: string, password: string): Promise<Answer> {
-  const step = await session.options.identities.verifyPassword(name, password, session.client);
+export async function pass(session: PopSession, name: Buffer, password: Buffer): Promise<Answer> {
+  const step = await session.options.identities.verifyPassword({ name, password }, session.client);
   return await conclude(session, step);
 }
 

@@ -44,7 +44,7 @@ export async function carryOut(session: PopSession, command: Command): Promise<A
     : await beforeLogin(session, command, user);
 }
 
-async function beforeLogin(session: PopSession, command: Command, user: string | undefined): Promise<Answer> {
+async function beforeLogin(session: PopSession, command: Command, user: Buffer | undefined): Promise<Answer> {
   switch (command.verb) {
     case 'user':
       if (!mayLogIn(session)) return '-ERR say STLS first';

@@ -77,6 +77,29 @@ test('nobody is told who exists, and guessing ends the connection', async (t) =>
   assert.deepEqual(logins, []);
 });
 
+test('a name or a password in windows-1252 is a wrong one, and not a line of nonsense', async (t) => {
+  const { options } = bench(t);
+  const asked: string[] = [];
+  const identities = {
+    ...options.identities,
+    verifyPassword: async (...args: Parameters<typeof options.identities.verifyPassword>) => {
+      asked.push(`${args[0].name.toString('latin1')} ${args[0].password.toString('latin1')}`);
+      return options.identities.verifyPassword(...args);
+    },
+  };
+  const wrong = '-ERR [AUTH] authentication failed';
+  const said = 'USER anna\r\nPASS gr\xfcn\r\nUSER zo\xeb\r\nPASS x\r\nST\xc4T\r\nQUIT\r\n';
+  assert.deepEqual(await replies({ ...options, identities }, said), [
+    '+OK now the password',
+    wrong,
+    '+OK now the password',
+    wrong,
+    '-ERR not a line of text',
+    '+OK goodbye',
+  ]);
+  assert.deepEqual(asked, ['anna gr\xfcn', 'zo\xeb x']);
+});
+
 test('a broken backend is temporary, a login without a mailbox is not', async (t) => {
   const { options, logins } = bench(t);
   const [, broken] = await replies(options, 'USER broken\r\nPASS x\r\n');

@@ -8,7 +8,7 @@ import { carryOut } from './session-verbs.ts';
 /** Where the dialogue stands (RFC 1939 §3). There is no mailbox before a login, and nothing is deleted before QUIT. */
 export type State =
   /** `user`: what USER said, in the command right before. */
-  | { readonly at: 'authorization'; readonly user?: string }
+  | { readonly at: 'authorization'; readonly user?: Buffer }
   | {
       readonly at: 'transaction';
       readonly identity: Identity;
@@ -128,6 +128,9 @@ export class PopSession {
 
   async #answerTo(line: LineResult): Promise<Answer> {
     if (line.kind === 'line') return await carryOut(this, parseCommand(line.text));
+    const text = line.kind === 'invalid' ? line.octets?.toString('latin1') : undefined;
+    const command = text === undefined ? undefined : parseCommand(text, 'latin1');
+    if (command !== undefined && command.verb !== 'error') return await carryOut(this, command);
     this.#forgetUser();
     return refusedLines[line.kind];
   }

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:net';
+import { blockOf } from '../base/index.ts';
 import { Connection, type ConnectionFacts } from './connection.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
@@ -75,15 +76,16 @@ export class Receiver implements AsyncDisposable {
   admit(address: string) {
     const { limits } = this.settings;
     if (this.#sessions >= limits.sessions) return { reply: replies.tooManySessions };
-    const mine = this.#perClient.get(address) ?? 0;
+    const block = blockOf(address);
+    const mine = this.#perClient.get(block) ?? 0;
     if (mine >= limits.sessionsPerClient) return { reply: replies.tooManyFromYou };
     this.#sessions++;
-    this.#perClient.set(address, mine + 1);
+    this.#perClient.set(block, mine + 1);
     const leave = () => {
       this.#sessions--;
-      const left = (this.#perClient.get(address) ?? 1) - 1;
-      if (left <= 0) this.#perClient.delete(address);
-      else this.#perClient.set(address, left);
+      const left = (this.#perClient.get(block) ?? 1) - 1;
+      if (left <= 0) this.#perClient.delete(block);
+      else this.#perClient.set(block, left);
     };
     return { leave };
   }

@@ -12,7 +12,7 @@ export interface ReceiverLimits {
   readonly recipients: number;
   /** Sessions at once on all listeners: 421 4.3.2. */
   readonly sessions: number;
-  /** Sessions at once from one address: 421 4.7.0. */
+  /** Sessions at once from one address, or one /64 of IPv6: 421 4.7.0. */
   readonly sessionsPerClient: number;
   /** Transactions of one session: 421 4.7.0. Announced as MAILMAX (RFC 9422). */
   readonly transactions: number;

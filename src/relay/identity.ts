@@ -1,6 +1,13 @@
-import { type Clock, IpSet, isLoopback, type Log } from '../base/index.ts';
+import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
-import { createAuthenticator, createTokenJudge, Dovecot, type Identities, Users } from '../identity/index.ts';
+import {
+  createAuthenticator,
+  createTokenJudge,
+  Dovecot,
+  type Identities,
+  type Throttle,
+  Users,
+} from '../identity/index.ts';
 import type { Pattern } from '../mail/index.ts';
 
 /** What knows who somebody is, under one configuration. */
@@ -14,14 +21,10 @@ const anySender: readonly Pattern[] = [{ kind: 'any' }];
 
 /** Makes the authenticator that a configuration asks for; without users it knows certificates only. */
 export function createIdentities(
-  { users, relay, listeners, xclientFrom }: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { users, relay }: Config,
+  { throttle, clock, log }: { readonly throttle: Throttle; readonly clock: Clock; readonly log: Log },
 ): RelayIdentities {
   const dovecot = users?.dovecot && new Dovecot(users.dovecot, { clock, log });
-  const proxies = new IpSet([
-    ...xclientFrom,
-    ...listeners.flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom),
-  ]);
   const listed = new Map(relay.certificates.map((entry) => [entry.fingerprint, entry]));
   const isTrusting = relay.clientAuthorities.length > 0;
   // What it offers beyond passwords is known once it has said hello.
@@ -40,7 +43,7 @@ export function createIdentities(
     // Whoever comes through a proxy is not on this machine, whatever address he has there.
     allowPlaintext: ({ address, isVouchedFor, isStandIn }) =>
       users?.plaintext === 'loopback' && isLoopback(address) && !isVouchedFor && !isStandIn,
-    isExempt: (address) => proxies.has(address),
+    throttle,
     clock,
     log,
   });

@@ -4,6 +4,7 @@ import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import { type Guard, type GuardMemory, RouteWatch } from '../guard/index.ts';
+import type { Throttle } from '../identity/index.ts';
 import { cacheVerification, destinationOf, type PolicyOptions, watchNames } from '../policy/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { Lenience, type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
@@ -41,6 +42,8 @@ export interface Current {
   config: Config;
   resolver: Resolver;
   identities: RelayIdentities;
+  /** Of all doors. */
+  readonly throttle: Throttle;
   /** Of SMTP. */
   addresses: readonly ListeningAddress[];
   /** Where people read mail, and programs report logins. */

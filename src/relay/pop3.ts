@@ -1,7 +1,6 @@
 import { type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { personalMailbox } from '../delivery/index.ts';
-import { Throttle } from '../identity/index.ts';
 import { parseMailbox } from '../mail/index.ts';
 import {
   defaultPopLimits,
@@ -34,13 +33,9 @@ export class RelayPop3 {
   readonly #parts: RelayPop3Parts;
   readonly #listeners: PopListener[] = [];
   readonly #mailboxes = new Mailboxes();
-  readonly #throttle: Throttle;
 
   constructor(parts: RelayPop3Parts) {
     this.#parts = parts;
-    const listed = parts.current.config.pop3.listeners.flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom);
-    const proxies = new IpSet(listed);
-    this.#throttle = new Throttle(parts.clock, (address) => proxies.has(address));
   }
 
   /** Binds. Rejects with the system's error. */
@@ -83,7 +78,7 @@ export class RelayPop3 {
         upstream: via,
         plaintext,
         opened,
-        throttle: this.#throttle,
+        throttle: current.throttle,
         clock,
         log,
       });

@@ -12,6 +12,7 @@ import { type Clock, type Log, systemClock } from '../base/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
 import type { GuardMemory } from '../guard/index.ts';
+import { Throttle } from '../identity/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
@@ -36,6 +37,7 @@ import {
 import { openState } from './state.ts';
 import { relayStatus } from './status.ts';
 import { sweepRegularly } from './sweeper.ts';
+import { proxiesOf } from './windows.ts';
 
 /** What `startRelay` is given. */
 export interface RelayOptions {
@@ -75,12 +77,14 @@ export class Relay implements AsyncDisposable {
   private constructor(options: RelayOptions, { spool, state, guardMemory, resolver, clock }: Opened) {
     const { config, log } = options;
     this.#options = options;
-    const identities = createIdentities(config, { clock, log });
+    const throttle = new Throttle(clock, (address) => proxiesOf(this.#current.config).has(address));
+    const identities = createIdentities(config, { throttle, clock, log });
     const startedAt = clock.now();
     this.#current = {
       config,
       resolver,
       identities,
+      throttle,
       addresses: [],
       otherAddresses: [],
       isDraining: false,
@@ -208,7 +212,8 @@ export class Relay implements AsyncDisposable {
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
     const next = { ...config, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
-    const identities = createIdentities(next, { clock, log });
+    const { throttle } = this.#current;
+    const identities = createIdentities(next, { throttle, clock, log });
     let idle = identities;
     try {
       const settings = sessionSettings({ config: next, resolver, identities }, { facts, guard });

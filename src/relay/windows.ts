@@ -86,7 +86,7 @@ function optionsOf({ relay: { popBeforeSmtp } }: Config): typeof defaultWindows 
 }
 
 /** Everybody behind a proxy that did not say for whom it speaks would have the window. */
-function proxiesOf({ listeners, pop3, xclientFrom }: Config): IpSet {
+export function proxiesOf({ listeners, pop3, xclientFrom }: Config): IpSet {
   const proxies = [...listeners, ...pop3.listeners].flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom);
   return new IpSet([...xclientFrom, ...proxies]);
 }

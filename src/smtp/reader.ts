@@ -7,8 +7,8 @@ export type LineResult =
   | { readonly kind: 'too-long' }
   /** It has a CR or LF that is no line end. */
   | { readonly kind: 'bare-line-end' }
-  /** It has a NUL, or octets above 127 that are no UTF-8. */
-  | { readonly kind: 'invalid' };
+  /** It has a NUL, or octets above 127 that are no UTF-8; the octets of the latter. */
+  | { readonly kind: 'invalid'; readonly octets?: Buffer };
 
 const cr = 13;
 const lf = 10;
@@ -114,6 +114,7 @@ function decodeLine(octets: Buffer, start: number, end: number): LineResult {
   if (/^[\x20-\x7e]*$/.test(text)) return { kind: 'line', text };
   if (text.includes('\r')) return bareLineEnd;
   if (text.includes('\0')) return invalid;
-  if (!isUtf8(octets.subarray(start, end))) return invalid;
-  return { kind: 'line', text: octets.toString('utf8', start, end) };
+  const line = octets.subarray(start, end);
+  if (!isUtf8(line)) return { kind: 'invalid', octets: line };
+  return { kind: 'line', text: line.toString('utf8') };
 }

@@ -1,0 +1,120 @@
+import type { Clock } from '../base/index.ts';
+
+const firstDelayMs = 500;
+const maxDelayMs = 30_000;
+
+/** From how many wrong attempts on there are pauses, and how they grow. */
+export interface PaceRule {
+  /** Wrong attempts that cost nothing. */
+  readonly free: number;
+  /** After so many more the pause is twice as long, up to half a minute. */
+  readonly doubling: number;
+  /** Half of the wrong attempts are forgotten in this time. */
+  readonly halfLifeMs: number;
+  /** Attempts that wait; of more, one that failed more often or waited longer is told to come back. */
+  readonly room: number;
+}
+
+/** What an attempt turned out to be. `none`: it was not judged. */
+export type AttemptEnd = 'right' | 'wrong' | 'none';
+
+interface Waiting {
+  /** The lowest first, and of the same rank the newest: whoever waited for long may have gone. */
+  readonly rank: number;
+  readonly tell: (outcome: 'go' | 'busy') => void;
+}
+
+/**
+ * Lets attempts through one by one, with a pause between them that grows with those that were wrong. What is being
+ * judged counts as wrong until it is known, so that many at once gain nothing; an attempt that was right gives its
+ * pause back, and the next one goes at once.
+ */
+export class Pace {
+  readonly #clock: Clock;
+  readonly #rule: PaceRule;
+  #failures = 0;
+  #failedAt = 0;
+  #judging = 0;
+  #nextAt = 0;
+  readonly #waiting: Waiting[] = [];
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock, rule: PaceRule) {
+    this.#clock = clock;
+    this.#rule = rule;
+  }
+
+  /** Wrong attempts, as far as they are not forgotten. */
+  get failures(): number {
+    const age = Math.max(0, this.#clock.now() - this.#failedAt);
+    return this.#failures * 0.5 ** (age / this.#rule.halfLifeMs);
+  }
+
+  /** Whether somebody waits or is being judged: then it must not be forgotten. */
+  get isInUse(): boolean {
+    return this.#judging > 0 || this.#waiting.length > 0;
+  }
+
+  get isFree(): boolean {
+    return !this.isInUse && this.#delay() === 0;
+  }
+
+  /** Resolves when the attempt may be judged: `end` has to be called then. `busy`: it may not. */
+  async enter(rank = 0): Promise<'go' | 'busy'> {
+    if (this.#waiting.length === 0 && this.#clock.now() >= this.#nextAt) {
+      this.#admit();
+      return 'go';
+    }
+    if (this.#waiting.length >= this.#rule.room && !this.#makesRoom(rank)) return 'busy';
+    return await new Promise((tell) => {
+      const place = this.#waiting.findIndex((other) => other.rank >= rank);
+      this.#waiting.splice(place < 0 ? this.#waiting.length : place, 0, { rank, tell });
+      this.#wake();
+    });
+  }
+
+  /** What came of an attempt that was let through. */
+  end(outcome: AttemptEnd): void {
+    this.#judging--;
+    if (outcome === 'wrong') this.fail();
+    else this.#nextAt = Math.min(this.#nextAt, this.#clock.now() + (outcome === 'right' ? 0 : this.#delay()));
+    this.#wake();
+  }
+
+  /** A wrong attempt, also one that did not come through here. */
+  fail(): void {
+    const now = this.#clock.now();
+    this.#failures = this.failures + 1;
+    this.#failedAt = now;
+    this.#nextAt = Math.max(this.#nextAt, now + this.#delay());
+  }
+
+  #admit(): void {
+    this.#judging++;
+    this.#nextAt = this.#clock.now() + this.#delay();
+  }
+
+  #delay(): number {
+    const { free, doubling } = this.#rule;
+    const excess = Math.round(this.failures + this.#judging - free);
+    return excess < 0 ? 0 : Math.min(maxDelayMs, firstDelayMs * 2 ** Math.floor(excess / doubling));
+  }
+
+  #wake(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    const now = this.#clock.now();
+    while (this.#waiting.length > 0 && now >= this.#nextAt) {
+      this.#admit();
+      this.#waiting.shift()?.tell('go');
+    }
+    if (this.#waiting.length > 0) this.#cancel = this.#clock.after(this.#nextAt - now, () => this.#wake());
+  }
+
+  /** Sends the last one away, unless it failed less often than the one who comes. */
+  #makesRoom(rank: number): boolean {
+    if ((this.#waiting.at(-1)?.rank ?? 0) < rank) return false;
+    this.#waiting.pop()?.tell('busy');
+    return true;
+  }
+}
