@@ -19,6 +19,16 @@ const separator = '\u0001';
  * another way is not read at all: a window must never be for a name that the server did not see.
  */
 export function saslName(mechanism: string, responses: readonly string[]): string | undefined {
+  const name = claimedName(mechanism, responses);
+  return name !== undefined && isPlainName(name) ? name : undefined;
+}
+
+/** Whether a name has no control characters: some servers read on behind them, and some do not. */
+export function isPlainName(name: string): boolean {
+  return name !== '' && !/\p{Cc}/u.test(name);
+}
+
+function claimedName(mechanism: string, responses: readonly string[]): string | undefined {
   const decoded = responses.map(decodeResponse);
   const [first] = decoded;
   if (first === undefined || decoded.includes(undefined)) return undefined;
@@ -26,7 +36,8 @@ export function saslName(mechanism: string, responses: readonly string[]): strin
     case 'PLAIN':
       return plainName(first);
     case 'LOGIN':
-      return first || undefined;
+      // With another number of them the first may be the password: `AUTH LOGIN =` is a name for some servers.
+      return responses.length === 2 ? first : undefined;
     case 'CRAM-MD5':
       return /^(\S+) [0-9a-f]{32}$/i.exec(first)?.[1];
     case 'XOAUTH2': {
@@ -87,8 +98,8 @@ function decodeResponse(response: string): string | undefined {
 
 /** RFC 4616: authorization identity, authentication identity, password. */
 function plainName(text: string): string | undefined {
-  const [authorized = '', authenticated = '', password] = text.split('\0');
-  if (password === undefined || authenticated === '') return undefined;
+  const [authorized = '', authenticated = '', password, ...more] = text.split('\0');
+  if (password === undefined || more.length > 0) return undefined;
   return authorized === '' || isSameName(authorized, authenticated) ? authenticated : undefined;
 }
 

@@ -351,6 +351,14 @@ test('an answer that comes before the question does not count', async (t) => {
   assert.deepEqual(logins, []);
 });
 
+test('a name that goes on behind a control character opens no window', async (t) => {
+  const { port, logins, seen } = await bench(t);
+  const said = await say(port, 'USER anna\tboss', 'APOP anna\tboss 0123', 'USER anna\x07', 'QUIT');
+  assert.equal(said.match(/-ERR (?:USER|APOP) needs a name|-ERR that is no command/g)?.length, 3);
+  assert.deepEqual(logins, []);
+  assert.doesNotMatch(seen.join('\n'), /boss/, 'the server hears nothing of it');
+});
+
 test('a flood of nonsense ends after a few errors', async (t) => {
   const { port, seen } = await bench(t);
   const text = await say(port, ...Array<string>(1000).fill('RETR 1'));

@@ -2,7 +2,14 @@ import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Attempt, Throttle } from '../identity/index.ts';
 import type { PopConnection } from './connection.ts';
 import { LineReader } from './line-reader.ts';
-import { type Claim, editCapabilities, isProtected, saslClaim, saslName } from './proxy-login.ts';
+import {
+  type Claim,
+  editCapabilities,
+  isPlainName,
+  isProtected,
+  saslClaim,
+  saslName,
+} from './proxy-login.ts';
 import { isOk, type PopUpstream, UpstreamError, UpstreamSession } from './upstream.ts';
 
 /** A login that a server accepted. */
@@ -114,7 +121,9 @@ class ProxySession {
       case 'PASS':
         return this.#pass(line.text);
       case 'APOP':
-        return this.#login(line.text, { name: apopName(argument) });
+        return isPlainName(utf8(argument ?? ''))
+          ? this.#login(line.text, { name: apopName(argument) })
+          : this.#refuse('-ERR APOP needs a name');
       case 'AUTH':
         return this.#auth(argument);
       case 'QUIT':
@@ -171,7 +180,7 @@ class ProxySession {
 
   async #user(name: string | undefined): Promise<Step> {
     if (!this.#allowsPlain) return this.#refuseClear();
-    if (name === undefined || name === '') return this.#refuse('-ERR USER needs a name');
+    if (name === undefined || !isPlainName(utf8(name))) return this.#refuse('-ERR USER needs a name');
     const answer = await this.#server.ask(`USER ${name}`);
     this.#name = isOk(answer) ? utf8(name) : undefined;
     return isOk(answer) ? this.#say(answer) : this.#refuse(answer);
