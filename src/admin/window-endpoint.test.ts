@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { memoryLog } from '../base/index.ts';
+import { manualClock, memoryLog } from '../base/index.ts';
 import type { WhichWindows } from './control-windows.ts';
 import { openWindowEndpoint, type ReportedLogin } from './window-endpoint.ts';
 
@@ -11,6 +11,7 @@ async function bench(t: TestContext) {
   const opened: ReportedLogin[] = [];
   const revoked: WhichWindows[] = [];
   const log = memoryLog();
+  const clock = manualClock();
   const endpoint = await openWindowEndpoint({
     host: '127.0.0.1',
     port: 0,
@@ -29,6 +30,7 @@ async function bench(t: TestContext) {
         return 'name' in which && which.name === 'nobody' ? 0 : 2;
       },
     },
+    clock,
     log,
   });
   t.after(() => endpoint[Symbol.asyncDispose]());
@@ -41,7 +43,7 @@ async function bench(t: TestContext) {
     });
     return { status: response.status, text: await response.text() };
   };
-  return { ask, opened, revoked, log };
+  return { ask, opened, revoked, clock, log };
 }
 
 /** What Dovecot 2.3 sends (`event_exporter`, JSON over HTTP). */
@@ -109,6 +111,18 @@ test('whoever does not know the token gets nowhere', async (t) => {
   }
   assert.deepEqual([opened, revoked], [[], []]);
   assert.ok(log.lines.every(({ event }) => event === 'window-report-denied'));
+});
+
+test('guesses of the token do not flood the log', async (t) => {
+  const { ask, clock, log } = await bench(t);
+  for (let n = 0; n < 20; n++)
+    await ask('GET', '/windows', undefined, { authorization: `Bearer guess-${n}` });
+  clock.advance(60_000);
+  await ask('GET', '/windows', undefined, {});
+  assert.deepEqual(
+    log.lines.map(({ fields }) => fields.denied),
+    [1, 20],
+  );
 });
 
 test('what is no report has a clear answer, and a fault says nothing of the inside', async (t) => {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Log } from '../base/index.ts';
+import type { Clock, Log } from '../base/index.ts';
 import type { WhichWindows, Window } from './control-windows.ts';
 
 /** A login that a program reports. */
@@ -29,6 +29,7 @@ export interface WindowEndpointOptions {
     list(): Iterable<Window>;
     revoke(which: WhichWindows): Promise<number>;
   };
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -40,6 +41,10 @@ export interface WindowEndpoint extends AsyncDisposable {
 }
 
 const maxBodyOctets = 16 * 1024;
+/** Connections at once; every other door has such a bound, too. */
+const maxConnections = 64;
+/** Who does not know the token is said once in this time, and how many there were. */
+const silenceMs = 60_000;
 
 const loginShape = z.strictObject({
   address: z.string().min(1).max(64),
@@ -74,7 +79,7 @@ const mailboxServices = ['imap', 'pop3'];
  * 7617). Rejects with the system's error when it cannot listen.
  */
 export async function openWindowEndpoint(options: WindowEndpointOptions): Promise<WindowEndpoint> {
-  const { host, token, log } = options;
+  const { host, token, clock, log } = options;
   // Loaded when it is asked for: it takes longer than all the rest of a start.
   const { fastify } = await import('fastify');
   const server = fastify({
@@ -84,9 +89,17 @@ export async function openWindowEndpoint(options: WindowEndpointOptions): Promis
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 600 },
   });
+  server.server.maxConnections = maxConnections;
+  let saidAt = Number.NEGATIVE_INFINITY;
+  let denied = 0;
   server.addHook('onRequest', async (request, reply) => {
     if (isAllowed(request.headers.authorization, token)) return;
-    log.warn('window-report-denied', { client: request.ip, because: 'it does not know the token' });
+    denied++;
+    if (clock.now() - saidAt >= silenceMs) {
+      log.warn('window-report-denied', { client: request.ip, denied, because: 'it does not know the token' });
+      saidAt = clock.now();
+      denied = 0;
+    }
     await reply
       .code(401)
       .header('www-authenticate', 'Bearer')

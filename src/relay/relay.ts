@@ -172,10 +172,10 @@ export class Relay implements AsyncDisposable {
 
   /** Where programs report logins, if anywhere. It is closed with the other doors. */
   async #openWindowEndpoint(): Promise<readonly ListeningAddress[]> {
-    const { windows, log } = this.#parts;
+    const { windows, clock, log } = this.#parts;
     const events = this.#current.config.relay.popBeforeSmtp?.events;
     if (events === undefined) return [];
-    const endpoint = this.#doors.use(await openWindowEndpoint({ ...events, windows, log }));
+    const endpoint = this.#doors.use(await openWindowEndpoint({ ...events, windows, clock, log }));
     const { address, port } = endpoint;
     return [{ name: 'windows', role: 'http', address, host: events.host, port }];
   }
