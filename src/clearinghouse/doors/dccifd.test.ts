@@ -63,3 +63,12 @@ test('dccifd: of forged headers of its name nothing is left, wherever they are',
     );
   assert.equal(String(bodyWith(Buffer.from(`${forged}\r\n\r\nhello`), ours)), `${ours}\r\n\r\nhello`);
 });
+
+test('of a message that is given back only the header is looked at, and without an end of it there is no answer', () => {
+  const body = Buffer.alloc(4_000_000, '\n\rX-DCC-a-Metrics: forged\n\0\xff', 'latin1');
+  const given = bodyWith(Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), body]), 'X-DCC-p-Metrics: p');
+  const head = Buffer.from('Subject: x\r\nX-DCC-p-Metrics: p\r\n\r\n');
+  assert.ok(given?.subarray(0, head.length).equals(head));
+  assert.ok(given?.subarray(head.length).equals(body), 'the body is as it came, octet by octet');
+  assert.equal(bodyWith(Buffer.alloc(300_000, 'a: b\n'), 'X: y'), undefined);
+});

@@ -102,13 +102,16 @@ function answerOf(
   { options, answers, message }: DccRequest,
   verdict: Verdict,
   brand: string,
-): string | Buffer {
+): string | Buffer | undefined {
   const isRejected = verdict.isBulk && verdict.isReported && !verdict.isAllowed && !options.has('no-reject');
   // Rejecting is for the client to decide, by the counts: dccifd does it where it was told to, and nobody told us.
   const action = isRejected && options.has('body') ? 'R' : 'A';
   const head = `${action}\n${action.repeat(answers)}\n`;
   const header = metricsHeader(verdict, brand);
-  if (options.has('body')) return Buffer.concat([Buffer.from(head), bodyWith(message, header)]);
+  if (options.has('body')) {
+    const body = bodyWith(message, header);
+    return body && Buffer.concat([Buffer.from(head), body]);
+  }
   if (options.has('cksums')) return `${head}${header}\n${checksumTable(verdict)}\n`;
   return options.has('header') ? `${head}${header}\n\n` : head;
 }
@@ -140,17 +143,25 @@ function checksumTable(verdict: Verdict): string {
   return `${'reported: 1'.padStart(39)}               checksum  server\n${row('Body', sum, count)}${row('Fuz1', sum, count)}${row('Fuz2', sum, count)}`;
 }
 
-/** The message with the header below its others; headers of that name that came with it go. */
-export function bodyWith(message: Buffer, header: string): Buffer {
-  const text = message.toString('latin1');
-  const end = /\r?\n\r?\n/.exec(text);
-  const [head, rest] = end === null ? [text, ''] : [text.slice(0, end.index), text.slice(end.index)];
-  const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
+/** More header than this is no letter's. */
+const maxHeaderOctets = 256 * 1024;
+
+/**
+ * The message with the header below its others; headers of that name that came with it go. Only its header is looked
+ * at, for the relay waits meanwhile; undefined where that has no end.
+ */
+export function bodyWith(message: Buffer, header: string): Buffer | undefined {
+  const beginning = message.toString('latin1', 0, maxHeaderOctets);
+  const end = /\r?\n\r?\n/.exec(beginning);
+  if (end === null && message.length > maxHeaderOctets) return undefined;
+  const head = end === null ? beginning : beginning.slice(0, end.index);
+  const rest = message.subarray(head.length);
+  const lineEnd = beginning.includes('\r\n') ? '\r\n' : '\n';
   let isForged = false;
   const kept = head.split('\n').filter((line) => {
     isForged = /^X-DCC-[^\s:]*-Metrics:/i.test(line) || (isForged && /^[ \t]/.test(line));
     return !isForged;
   });
   const fields = trimmedEnd(kept.join('\n'), '\r\n');
-  return Buffer.from(`${fields}${fields === '' ? '' : lineEnd}${header}${rest}`, 'latin1');
+  return Buffer.concat([Buffer.from(`${fields}${fields === '' ? '' : lineEnd}${header}`, 'latin1'), rest]);
 }

@@ -29,7 +29,9 @@ export function formatSis(fields: Readonly<Record<string, string | number>>): st
  */
 export function parseBatch(text: string, most: number): readonly Sis[] {
   const all = text.endsWith(batchEnd) ? text.slice(0, -batchEnd.length) : text;
-  const lines = all.split(/\r?\n/).filter((line) => line !== '');
+  // The queries that count are in there; the rest is not worth taking apart.
+  const begun = all.slice(0, (1 + most) * maxCharacters);
+  const lines = begun.split(/\r?\n/).filter((line) => line !== '');
   const [template = ''] = lines;
   if (!/=\?(?:&|$)/.test(template)) return lines.slice(0, most).map(parseSis);
   const pairs = template.slice(0, maxCharacters).split('&', maxFields);
