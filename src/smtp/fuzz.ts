@@ -237,7 +237,7 @@ function checkReply(input: Uint8Array): void {
       for (let reply = reader.take(); reply !== undefined; reply = reader.take()) {
         found.push(reply);
         if (typeof reply === 'string') return found;
-        for (const line of reply.lines) assert.match(line, /^[ -~]*$/);
+        for (const line of reply.lines) assert.match(line, /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u);
         assert.match(formatReply(reply), /^(?:\d{3}[ -][ -~]*\r\n)+$/);
         parseExtensions(reply);
       }
