@@ -7,7 +7,7 @@ import {
   type ClientTimeouts,
   openClient,
 } from '../client/index.ts';
-import { isPermanent } from '../mail/index.ts';
+import { formatReplyText, isPermanent } from '../mail/index.ts';
 import { failureOf, type HostFailure } from './failure.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { Onward } from './onward.ts';
@@ -102,6 +102,12 @@ export class Dialer {
     log.warn('tls-fallback', { relay, because });
   }
 
+  /** The host takes no mail in clear: this session is over, and TLS is to be tried again, broken or not. */
+  tlsWanted({ hostKey, session }: PooledSession): void {
+    this.#options.memory.tlsWanted(hostKey);
+    session.close();
+  }
+
   /**
    * Opportunistic TLS that breaks, in its handshake or in the first words after it, is followed by a second
    * connection in clear (RFC 7435 §3): that is still better for the mail than not to send it, and no worse than
@@ -119,7 +125,9 @@ export class Dialer {
     if (asked !== 'opportunistic' || isClear || !isBroken) return first;
     // There are no credentials: they would have required TLS.
     const second = await this.#dial(transport, target, { tls: 'none' }, signal);
-    if (!(second instanceof ClientError)) this.tlsBroke(second, first.message);
+    if (!(second instanceof ClientError)) this.tlsBroke(second, inWords(first));
+    // A refusal for good in clear is not what would have been said under TLS.
+    else if (second.reply !== undefined && isPermanent(second.reply)) return first;
     return second;
   }
 
@@ -177,8 +185,7 @@ export class Dialer {
       const kept = { lane: transport.lane, relay, hostKey, keys, next, openedAt: now, idleSince: now };
       const session = await openClient(credentials === undefined ? options : { ...options, credentials });
       // Nothing comes after this that could fail and leave the session to nobody.
-      const hasTriedTls = session.tls !== undefined || session.capabilities.startTls;
-      return { ...kept, session, mayGoClear: tls === 'opportunistic' && hasTriedTls };
+      return { ...kept, session, fallback: fallbackOf(tlsModeOf(transport, target), tls, session) };
     } catch (error) {
       if (error instanceof ClientError) return error;
       return new ClientError('internal', 'connect', `a fault of this relay: ${String(error)}`, {
@@ -239,6 +246,20 @@ function isAuthRefused({ phase, code, reply }: ClientError): boolean {
 
 function passwordOf(next: NextHost | undefined): ClientOptions['credentials'] | undefined {
   return next?.user === undefined ? undefined : { user: next.user, password: next.password ?? '' };
+}
+
+function inWords({ message, reply }: ClientError): string {
+  return reply === undefined ? message : `${message}: ${formatReplyText(reply)}`;
+}
+
+function fallbackOf(
+  asked: ClientOptions['tls'],
+  used: ClientOptions['tls'],
+  { tls, capabilities }: PooledSession['session'],
+): PooledSession['fallback'] {
+  if (asked !== 'opportunistic') return 'none';
+  if (used === 'none') return 'taken';
+  return tls !== undefined || capabilities.startTls ? 'possible' : 'none';
 }
 
 function tlsModeOf(transport: RemoteTransport, target: Target): ClientOptions['tls'] {

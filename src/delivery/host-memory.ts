@@ -94,6 +94,11 @@ export class HostMemory {
     putBounded(this.#clear, key, this.#clock.now() + this.#options.tlsRetryMs);
   }
 
+  /** It takes no mail in clear. */
+  tlsWanted(key: string): void {
+    this.#clear.delete(key);
+  }
+
   /** Whether that was a short while ago. */
   isTlsBroken(key: string): boolean {
     if (this.#clear.size === 0) return false;

@@ -45,7 +45,7 @@ function bench(changes: Partial<ConstructorParameters<typeof SessionPool>[0]> = 
       async [Symbol.asyncDispose]() {},
     };
     const now = clock.now();
-    const host = { hostKey: name, keys: [name], next: undefined, mayGoClear: false };
+    const host = { hostKey: name, keys: [name], next: undefined, fallback: 'none' as const };
     return { session, lane, relay: name, ...host, openedAt: now, idleSince: now };
   };
   return { clock, pool, ended, open };

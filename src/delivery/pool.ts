@@ -15,8 +15,11 @@ export interface PooledSession {
   readonly keys: readonly string[];
   /** The host of the route that it is a session with. */
   readonly next: NextHost | undefined;
-  /** TLS was tried because it was offered, and is not asked for: when it breaks, the host is talked to in clear. */
-  readonly mayGoClear: boolean;
+  /**
+   * Opportunistic TLS was begun, or declined, and may turn out to be broken (`possible`); it was broken and the
+   * session is in clear because of that (`taken`).
+   */
+  readonly fallback: 'none' | 'possible' | 'taken';
   readonly openedAt: number;
   idleSince: number;
 }

@@ -17,7 +17,7 @@ import { faultReply, type HostFailure, healthOf, shuttingDown } from './failure.
 import type { DeliveryLimits } from './options.ts';
 import type { PooledSession, SessionPool } from './pool.ts';
 import { lastOf, Round } from './round.ts';
-import { isTired, isUnheard } from './session-end.ts';
+import { isTired, isUnheard, wantsTls } from './session-end.ts';
 import { findHosts, findTargets, hasAlternatives, type TargetOptions } from './targets.ts';
 import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
 
@@ -273,6 +273,9 @@ class RemoteAttempt {
         pool.retire(host);
         return { left, again: queue };
       }
+      const demand = host.fallback === 'taken' ? wantsTls(result) : undefined;
+      if (demand !== undefined) this.#parts.dialer.tlsWanted(host);
+      result = demand ?? result;
       queue = this.#record(host, chunk, result, left, rest);
     }
     // Who puts MAIL off now is likely to do so to the next message too.
@@ -288,7 +291,7 @@ class RemoteAttempt {
   /** Nothing came of a transaction, and the same is worth another connection to this host at once. */
   #isInVain(host: PooledSession, result: SendResult, isUsed: boolean): boolean {
     if (isUsed) return isTired(result);
-    if (!host.mayGoClear || !isUnheard(result)) return false;
+    if (host.fallback !== 'possible' || !isUnheard(result)) return false;
     this.#parts.dialer.tlsBroke(host, 'the server began TLS and answered nothing after it');
     return true;
   }

@@ -1,5 +1,5 @@
 import type { SendResult } from '../client/index.ts';
-import { isPositive } from '../mail/index.ts';
+import { formatReplyText, isPermanent, isPositive, type Reply, reply } from '../mail/index.ts';
 
 /**
  * A session that has carried mail will carry no more: the server closed it, said so now, or refuses MAIL, as
@@ -31,4 +31,25 @@ export function isUnheard({ ending }: SendResult): boolean {
   // Who is slow may still take what was sent to the end.
   const isEnd = code === 'closed' || (code === 'timeout' && ending.kind === 'lost');
   return isEnd && (phase === 'mail' || phase === 'idle');
+}
+
+/**
+ * The same result where a server that is talked to in clear, because its TLS broke, refuses for good what it
+ * would take under TLS: that is transient. `undefined` when it says nothing of the kind.
+ */
+export function wantsTls(result: SendResult): SendResult | undefined {
+  const { mail, recipients } = result;
+  if (![mail, ...recipients].some(isDemand)) return undefined;
+  return { ...result, mail: deferred(mail), recipients: recipients.map(deferred) };
+}
+
+/** 530 (RFC 3207 §4), 538 (RFC 4954 §6), 5.7.10 (encryption needed), and words for the rest. */
+function isDemand(value: Reply): boolean {
+  if (!isPermanent(value)) return false;
+  const isCode = value.code === 530 || value.code === 538 || value.detail === '7.10';
+  return isCode || /\b(?:start)?tls\b|encrypt/i.test(value.lines.join(' '));
+}
+
+function deferred(value: Reply): Reply {
+  return isDemand(value) ? reply(451, '7.5', `TLS broke, and in clear: ${formatReplyText(value)}`) : value;
 }

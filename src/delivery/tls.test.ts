@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { bench, fates, sinkFor, to } from './test-bench.ts';
+import { bench, fates, only, sinkFor, to } from './test-bench.ts';
 import { type SinkOptions, sinkCertificate } from './testing.ts';
 
 test('opportunistic TLS is used when it is offered', async (t) => {
@@ -135,6 +135,33 @@ for (const { name, ...options } of broken) {
     assert.equal(sink.messages.length, 3);
   });
 }
+
+test('a server that takes nothing in clear does not bounce the mail whose TLS broke', async (t) => {
+  for (const said of [
+    '530 5.7.0 Must issue a STARTTLS command first',
+    '550 5.7.1 Session encryption is required',
+    '554 5.7.10 Encryption needed',
+  ]) {
+    for (const verb of ['MAIL', 'RCPT']) {
+      let isBroken = true;
+      const sink = await sinkFor(t, {
+        tls: 'starttls',
+        answer: (line, { isTls }) => {
+          if (isTls) return isBroken && line.startsWith('EHLO') ? 'drop' : undefined;
+          return line.startsWith(verb) ? said : undefined;
+        },
+      });
+      const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+      const result = await b.send(to);
+      assert.deepEqual(fates(result), ['pending 451 7.5'], said);
+      assert.match(only(result).reply.lines[0] ?? '', /^TLS broke, and in clear: 5/);
+      // It is not remembered as one for clear, so that the mail goes as soon as TLS works.
+      isBroken = false;
+      assert.deepEqual(fates(await b.send(to)), ['delivered 250 0.0'], said);
+      assert.equal(sink.messages[0]?.isTls, true);
+    }
+  }
+});
 
 test('STARTTLS that is declined goes on in clear, also where the server closes behind its refusal', async (t) => {
   for (const said of ['454 4.7.0 TLS not available', '502 5.5.1 no such command']) {

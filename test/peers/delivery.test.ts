@@ -129,6 +129,23 @@ peerTest('an untrusted certificate is not accepted where it has to be valid', ne
   assert.equal((await readMaildir(maildir)).length, 0);
 });
 
+peerTest('mail waits where Postfix insists on TLS and on a certificate of ours', needs, async (peers) => {
+  const { postfix, maildir } = await tlsMailbox(peers, {
+    smtpd_tls_security_level: 'encrypt',
+    smtpd_tls_req_ccert: 'yes',
+    smtpd_delay_reject: 'no',
+  });
+  const posthouse = await peers.posthouse({ routes: [{ to: '*', via: `smtp://127.0.0.1:${postfix.port}` }] });
+  await submit({
+    port: posthouse.port(),
+    from: 'a@client.test',
+    to: ['b@peer.test'],
+    octets: simpleMessage('certificate'),
+  });
+  assert.match(await deferral(posthouse), /^4\d\d 4\.7\./);
+  assert.equal((await readMaildir(maildir)).length, 0);
+});
+
 /** A Postfix that relays for nobody but the user `office`, over TLS, with the password `horse`. */
 async function smartHost(peers: Peers) {
   const sasl = await peers.folder('sasl');
