@@ -53,7 +53,8 @@ export class CountedSlices extends Slices {
 
 /** When something is to go wrong: at the so many-th step from 0. */
 export interface FaultPlan {
-  readonly at: number;
+  /** Below 0: nothing does any more. */
+  at: number;
   /** Steps so far. */
   steps: number;
 }

@@ -317,7 +317,6 @@ class RemoteAttempt {
       }
     }
     this.#noteEnding(result);
-    this.#judgeHost(host, result);
     const again: number[] = [];
     for (let i = 0; i < chunk.length; i++) {
       const index = chunk[i];
@@ -329,6 +328,8 @@ class RemoteAttempt {
       if (said.code === 452 && result.accepted > 0) again.push(index);
       else if (ending.kind !== 'in-doubt') left.push(index);
     }
+    // Last, so that whatever goes wrong here takes no answer away from a recipient.
+    this.#judgeHost(host, result);
     return again.length === 0 ? rest : [...rest, ...again];
   }
 
