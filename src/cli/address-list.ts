@@ -1,3 +1,5 @@
+import { isAscii, parseMailbox } from '../mail/index.ts';
+
 /**
  * The addresses in the value of an address field (RFC 5322 §3.4): mailboxes and members of groups, without
  * display names and comments, each as it was written (`"a b"@example.org`, `root`). Text that makes no
@@ -14,6 +16,7 @@ export function parseAddressList(value: string): string[] {
     angle = undefined;
   };
   for (const token of tokens(value)) {
+    if (token.startsWith('(')) continue;
     if (token === ',' || token === ';') flush();
     else if (token === ':') plain = '';
     else if (token.startsWith('<') && token.endsWith('>')) angle = token.slice(1, -1);
@@ -24,13 +27,47 @@ export function parseAddressList(value: string): string[] {
   return found.map(withoutBlanks).filter((address) => address !== '');
 }
 
-/** Quoted strings, domain literals and angle brackets whole; comments left out; the rest in runs. */
+/**
+ * The value of an address field with `host` behind the names that have no domain (`root`, `Anna <anna>`). Everything
+ * else stays as it is, octet for octet.
+ */
+export function qualifyAddressList(value: string, host: string): string {
+  let text = '';
+  let entry: string[] = [];
+  for (const token of tokens(value)) {
+    if (token === ',' || token === ';') {
+      text += qualifyEntry(entry, host) + token;
+      entry = [];
+    } else if (token === ':') {
+      // The name of a group.
+      text += entry.join('') + token;
+      entry = [];
+    } else entry.push(token);
+  }
+  return text + qualifyEntry(entry, host);
+}
+
+function qualifyEntry(entry: readonly string[], host: string): string {
+  const angle = entry.find((token) => token.startsWith('<') && token.endsWith('>'));
+  const words = entry.filter((token) => !/^(?:\s|\()/.test(token));
+  const name = angle ?? (words.length === 1 ? words[0] : undefined);
+  const text = angle === undefined ? name : angle.slice(1, -1).trim();
+  if (text === undefined || !isAscii(text) || isAddress(text) || !isAddress(`${text}@${host}`))
+    return entry.join('');
+  const whole = angle === undefined ? `${text}@${host}` : `<${text}@${host}>`;
+  return entry.map((token) => (token === name ? whole : token)).join('');
+}
+
+function isAddress(text: string): boolean {
+  return parseMailbox(text, { smtputf8: true }) !== undefined;
+}
+
+/** Quoted strings, domain literals, comments and angle brackets whole; the rest in runs. */
 function* tokens(value: string): Generator<string> {
   let at = 0;
   while (at < value.length) {
-    const char = value[at] ?? '';
     const end = tokenEnd(value, at);
-    if (char !== '(') yield value.slice(at, end);
+    yield value.slice(at, end);
     at = end;
   }
 }

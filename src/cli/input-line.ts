@@ -10,11 +10,13 @@ const maxInputLineOctets = 1024 * 1024;
 
 /**
  * The lines of a text in any of the ways programs end them: LF, CRLF, and the CR CR LF of careless ones. A
- * CR elsewhere becomes a space. Lines come without their end; a last line without an end counts as one.
+ * CR elsewhere becomes a space. Lines come without their end; a last line without an end counts as one. Throws
+ * `CliError` `dataErr` for a NUL, which no mail may have (RFC 5321 §4.5.2), and for a line without an end.
  */
 export async function* inputLines(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, void> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of octets) {
+    if (chunk.includes(0)) throw new CliError(exitCode.dataErr, 'the message has a NUL in it');
     let begin = 0;
     for (let end = chunk.indexOf(lf); end >= 0; end = chunk.indexOf(lf, begin)) {
       const line = chunk.subarray(begin, end);

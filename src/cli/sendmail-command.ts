@@ -12,18 +12,22 @@ usage: posthouse sendmail [options] [ADDRESS …]
 
   -t                take the recipients of To, Cc and Bcc too (of Resent-To … for a resent message)
   -i, -oi           a line with a single dot does not end the message
-  -f ADDRESS        the sender of the envelope; <> for the null reverse-path
+  -f, -r ADDRESS    the sender of the envelope; <> for the null reverse-path
   -F NAME           the full name for a From field that is missing
   -N WORDS          never, or success,failure,delay: when to be notified
   -R full|hdrs      what a notification returns
   -V ID             the envelope id of notifications
   -B 7BIT|8BITMIME  the kind of body
+  -G                names without a domain are not ours: the header stays as it is
   -C FILE           the configuration
   -v                say what was queued
   -bs               speak SMTP on standard input and output
   -bp, mailq        list the queue
-  -q                try everything in the queue now
+  -q                try everything in the queue now; -qIID one message, -qRDOMAIN what waits for a domain
   -bi, newaliases   nothing to do: aliases are read from their text
+
+ADDRESS is a list: a@example.org,b@example.net or "Anna <a@example.org>"; a name alone is at this host. Options may
+follow addresses, too: put -- before addresses that somebody else wrote. Other options of sendmail(1) are ignored.
 
 Exit 0 means that the message is safe on disk. 64: wrong usage; 65: bad message; 67: bad address;
 75: try again later; 77: no permission; 78: bad configuration.
@@ -51,9 +55,9 @@ export async function sendmailCommand(argv: readonly string[], io: Io): Promise<
       await using queue = await openQueue(args, io);
       return await listQueue(args, io, queue);
     },
-    flushQueue: async (configFile) => {
+    flushQueue: async (configFile, selector) => {
       const control = connectQueue(locationOf(configFile), io);
-      for await (const _ of control.change({ verb: 'flush' }, { match: {} }));
+      for await (const _ of control.change({ verb: 'flush' }, selector));
       return exitCode.ok;
     },
   });

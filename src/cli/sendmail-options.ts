@@ -1,15 +1,17 @@
+import type { Selector } from '../admin/index.ts';
 import type { Notify } from '../mail/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** What one call of sendmail(1) asks for. */
 export interface SendmailOptions {
-  readonly mode: 'deliver' | 'smtp' | 'list-queue' | 'flush-queue' | 'aliases';
+  readonly mode: 'deliver' | 'smtp' | 'list-queue' | 'flush-queue' | 'aliases' | 'nothing';
+  /** Address lists: each may name several. */
   readonly recipients: readonly string[];
   /** `-t`: take the recipients of the header too. */
   readonly readsHeader: boolean;
   /** A line that is just a dot ends the message. */
   readonly dotEnds: boolean;
-  /** `-f`; empty for the null reverse-path. */
+  /** `-f`, an address list; empty for the null reverse-path. */
   readonly from?: string;
   readonly fullName?: string;
   readonly body: '7bit' | '8bitmime';
@@ -17,11 +19,19 @@ export interface SendmailOptions {
   readonly ret?: 'full' | 'hdrs';
   readonly envid?: string;
   readonly isVerbose: boolean;
+  /** `-G`: the message comes from elsewhere, and names without a domain are not ours. */
+  readonly isGateway: boolean;
+  /** `-qI` and `-qR`: a queue id, or a domain; else everything. */
+  readonly flush?: Selector;
+  /** What was given and is not done, for the person who gave it. */
+  readonly warnings: readonly string[];
   /** `-C`: the configuration file. */
   readonly configFile?: string;
 }
 
-type Draft = { -readonly [K in keyof SendmailOptions]: SendmailOptions[K] };
+type Draft = {
+  -readonly [K in keyof Omit<SendmailOptions, 'recipients' | 'warnings'>]: SendmailOptions[K];
+} & { recipients: string[]; warnings: string[] };
 
 /** What is done with the value of an option; one that takes none ignores it. */
 type Take = (draft: Draft, value: string) => void;
@@ -39,7 +49,9 @@ const switches: Readonly<Record<string, Take>> = {
   v: (draft) => {
     draft.isVerbose = true;
   },
-  G: ignore,
+  G: (draft) => {
+    draft.isGateway = true;
+  },
   I: (draft) => {
     draft.mode = 'aliases';
   },
@@ -71,25 +83,20 @@ const valued: Readonly<Record<string, Take>> = {
   R: takeRet,
   r: takeFrom,
   V: takeEnvid,
+  X: takeTraffic,
 };
 
 /** Options whose value, if any, is attached: `-q`, `-q30m`, `-d8`. */
 const attached: Readonly<Record<string, Take>> = {
   d: ignore,
-  q: (draft, value) => {
-    if (/^[IRS]/.test(value)) throw unsupported(`-q${value}`, 'use "posthouse queue flush" with a selector');
-    draft.mode = 'flush-queue';
-  },
+  q: takeQueue,
 };
 
-/** `-O` and the older `-o` set options of sendmail.cf: these mean nothing here and may be given. */
-const ignoredSettings =
-  /^(?:DeliveryMode|ErrorMode|MeToo|OldStyleHeaders|SaveFromLine|SendMimeErrors|Timeout\..*|[demsw].*)$/i;
-
 /**
- * Parses the arguments of sendmail(1) as its programs write them: switches together, values attached or
- * apart, `-oX` settings. What would change the meaning of the call and is not done here is an error; what
- * only tunes another implementation is ignored. Throws `CliError` `usage`.
+ * Parses the arguments of sendmail(1) as its programs write them: switches together, values attached or apart,
+ * `-oX` settings, options before and behind the recipients; what follows `--` is an address whatever it begins with.
+ * What would change the meaning of the call and is not done here is an error; what only tunes another implementation
+ * is ignored, as Postfix does. Throws `CliError` `usage`.
  */
 export function parseSendmail(argv: readonly string[]): SendmailOptions {
   const draft: Draft = {
@@ -99,19 +106,21 @@ export function parseSendmail(argv: readonly string[]): SendmailOptions {
     dotEnds: true,
     body: '8bitmime',
     isVerbose: false,
+    isGateway: false,
+    warnings: [],
   };
-  let index = 0;
-  while (index < argv.length) {
+  for (let index = 0; index < argv.length; ) {
     const word = argv[index] ?? '';
     index++;
-    if (word === '--') break;
-    if (!word.startsWith('-') || word === '-') {
-      index--;
+    if (word === '--') {
+      draft.recipients.push(...argv.slice(index));
       break;
     }
-    if (takeWord(draft, word, argv[index])) index++;
+    if (!word.startsWith('-') || word === '-') draft.recipients.push(word);
+    else if (takeWord(draft, word, argv[index])) index++;
   }
-  draft.recipients = argv.slice(index);
+  if (draft.mode !== 'deliver' && (draft.recipients.length > 0 || draft.readsHeader))
+    throw problem('recipients are for the sending of a message only');
   return draft;
 }
 
@@ -139,6 +148,8 @@ function takeWord(draft: Draft, word: string, next: string | undefined): boolean
 }
 
 const modes: Readonly<Record<string, SendmailOptions['mode']>> = {
+  h: 'nothing',
+  H: 'nothing',
   m: 'deliver',
   s: 'smtp',
   p: 'list-queue',
@@ -146,16 +157,37 @@ const modes: Readonly<Record<string, SendmailOptions['mode']>> = {
 };
 
 function takeMode(draft: Draft, value: string): void {
-  if (value === 'd' || value === 'D' || value === 'l') {
-    throw unsupported(`-b${value}`, 'start the relay with "posthouse start"');
-  }
+  if (/^[dDl]$/.test(value)) throw unsupported(`-b${value}`, 'start the relay with "posthouse start"');
+  if (value === 'v') throw unsupported('-bv', 'use "posthouse explain --to ADDRESS"');
   const mode = Object.hasOwn(modes, value) ? modes[value] : undefined;
   if (mode === undefined) throw unsupported(`-b${value}`, 'modes are -bm, -bs, -bp and -bi');
   draft.mode = mode;
 }
 
+/** `-q30m` is the clock of a daemon, which the relay has itself. */
+function takeQueue(draft: Draft, value: string): void {
+  const kind = value.slice(0, 1);
+  const name = value.slice(1);
+  if (/^\d/.test(value)) {
+    if (draft.mode === 'deliver') draft.mode = 'nothing';
+    return;
+  }
+  if (value !== '' && kind !== 'I' && kind !== 'R')
+    throw unsupported(`-q${value}`, 'use "posthouse queue flush" with a selector');
+  if (value !== '' && name === '')
+    throw problem(`-q${kind} needs ${kind === 'I' ? 'a queue id' : 'a domain'}`);
+  draft.mode = 'flush-queue';
+  if (kind === 'I') draft.flush = { ids: [name.slice(0, 32).toUpperCase()] };
+  if (kind === 'R') draft.flush = { match: { to: name } };
+}
+
 function takeFrom(draft: Draft, value: string): void {
-  draft.from = value === '<>' ? '' : value.replace(/^<(.*)>$/s, '$1');
+  draft.from = value.replace(/^\s*<([^<>]*)>\s*$/, '$1');
+}
+
+/** A file for the traffic would be for debugging; a sender for each recipient is what `-XV` asks for. */
+function takeTraffic(_draft: Draft, value: string): void {
+  if (value.startsWith('V')) throw unsupported(`-X${value}`, 'a sender for each recipient is not made here');
 }
 
 function takeBody(draft: Draft, value: string): void {
@@ -169,30 +201,31 @@ function takeNotify(draft: Draft, value: string): void {
   const events = words.filter((word) => word === 'success' || word === 'failure' || word === 'delay');
   if (words.length === 1 && words[0] === 'never') draft.notify = 'never';
   else if (events.length === words.length) draft.notify = [...new Set(events)];
-  else throw problem(`-N takes never, or success, failure and delay with commas, not "${value}"`);
+  else
+    draft.warnings.push(`-N takes never, or success, failure and delay with commas: "${value}" is ignored`);
 }
 
 function takeRet(draft: Draft, value: string): void {
   const ret = value.toLowerCase();
-  if (ret !== 'full' && ret !== 'hdrs') throw problem(`-R takes full or hdrs, not "${value}"`);
-  draft.ret = ret;
+  if (ret === 'full' || ret === 'hdrs') draft.ret = ret;
+  else draft.warnings.push(`-R takes full or hdrs: "${value}" is ignored`);
 }
 
 /** RFC 3461 §4.4: printable, at most 100 characters. */
 function takeEnvid(draft: Draft, value: string): void {
-  if (!/^[ -~]{1,100}$/.test(value)) throw problem('-V takes up to 100 printable ASCII characters');
-  draft.envid = value;
+  if (/^[ -~]{1,100}$/.test(value)) draft.envid = value;
+  else draft.warnings.push('-V takes up to 100 printable ASCII characters: it is ignored');
 }
 
+/** The older form of `-O`: but for dots, nothing that means anything here. */
 function takeShortOption(draft: Draft, value: string): void {
-  if (value === 'i') draft.dotEnds = false;
-  else if (!/^[dempstvwA7]/.test(value)) throw unsupported(`-o${value}`, 'it would change what is sent');
+  if (value.startsWith('i')) draft.dotEnds = false;
 }
 
+/** Options of sendmail.cf: but for dots, nothing that means anything here. */
 function takeLongOption(draft: Draft, value: string): void {
   const [, name = '', setting = ''] = /^([^=]+)(?:=(.*))?$/s.exec(value) ?? [];
   if (/^IgnoreDots$|^i$/i.test(name)) draft.dotEnds = !/^(?:|t|true|1|y|yes)$/i.test(setting);
-  else if (!ignoredSettings.test(name)) throw unsupported(`-O ${name}`, 'set it in the configuration file');
 }
 
 function problem(message: string): CliError {

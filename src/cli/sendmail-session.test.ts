@@ -161,6 +161,28 @@ for (const [what, input, expected] of faults) {
 test('a message that cannot be kept is answered 451, and standard error says why', async (t) => {
   const input = 'EHLO x\nMAIL FROM:<>\nRCPT TO:<a@b>\nDATA\nx\n.\nQUIT\n';
   const { codes, err, code } = await speak(t, input, { maildrop: '/nowhere/maildrop' });
-  assert.deepEqual([code, codes], [0, '220 250 250 250 354 451 221']);
+  assert.deepEqual([code, codes], [75, '220 250 250 250 354 451 221']);
   assert.equal(err, 'sendmail: there is no maildrop "/nowhere/maildrop": has the relay ever run?\n');
 });
+
+const hello = 'EHLO x\r\nMAIL FROM:<a@b.example>\r\n';
+const ends: [string, string, number][] = [
+  ['nothing was asked for', 'EHLO x\nQUIT\n', 0],
+  ['the input is empty', '', 65],
+  ['no command is one', 'hi there\nQUIT\n', 65],
+  ['a recipient is no address', `${hello}RCPT TO:<bad\r\nQUIT\r\n`, 65],
+  ['the message has a NUL', `${hello}RCPT TO:<x@y.example>\r\nDATA\r\na\0b\r\n.\r\nQUIT\r\n`, 65],
+  ['the input ends in the message', `${hello}RCPT TO:<x@y.example>\r\nDATA\r\nhi\r\n`, 65],
+  [
+    'one of two messages is accepted',
+    `${hello}RCPT TO:<x@y.example>\r\nDATA\r\nhi\r\n.\r\nMAIL FROM:<bad\r\nQUIT\r\n`,
+    0,
+  ],
+  ['a message is accepted and QUIT forgotten', `${hello}RCPT TO:<x@y.example>\r\nDATA\r\nhi\r\n.\r\n`, 0],
+];
+for (const [what, input, expected] of ends) {
+  test(`sendmail -bs is exit ${expected} when ${what}`, async (t) => {
+    const { code, found } = await speak(t, [input]);
+    assert.deepEqual([code, found.length], [expected, what.includes('accepted') ? 1 : 0]);
+  });
+}

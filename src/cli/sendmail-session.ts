@@ -8,7 +8,7 @@ import {
   type SessionFacts,
   type Wire,
 } from '../receiver/index.ts';
-import { CliError, exitCode } from './exit-code.ts';
+import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 import type { SendmailSite } from './sendmail.ts';
 import { drop } from './sendmail-drop.ts';
@@ -29,15 +29,18 @@ const blockOctets = 64 * 1024;
  * The session is given one line at a time, each when the one before was answered, so that a whole dialogue
  * can be piped in: nobody here could use commands that came too early. Between commands and within DATA a
  * line may end with LF, as programs write it; the octets of BDAT are counted and stay as they are.
+ *
+ * Returns the exit code: 0 when a message was accepted, or nothing was asked for that was refused.
  */
-export async function speakSmtp(io: Io, site: SendmailSite): Promise<void> {
+export async function speakSmtp(io: Io, site: SendmailSite): Promise<ExitCode> {
   const log = faultLog(io);
   const background = new Background(log);
   const wire = new StdioWire(io);
+  let accepted = 0;
   const ids = new QueueIdSource({ shard: 0, now: Date.now });
   const intake = {
     refusal: () => undefined,
-    begin: () => new DroppedMessage(ids.next(), { folder: site.maildrop, io }),
+    begin: () => new DroppedMessage(ids.next(), { folder: site.maildrop, io, onAccepted: () => accepted++ }),
   };
   const session = new Session(factsOf(site), { intake, clock: systemClock, log, background }, wire);
   session.greet();
@@ -49,8 +52,16 @@ export async function speakSmtp(io: Io, site: SendmailSite): Promise<void> {
     await wire.written;
     if (session.state.at === 'closed') break;
   }
+  const isComplete = session.state.at === 'closed';
   session.closed();
   await wire.written;
+  return accepted > 0 ? exitCode.ok : codeOf(wire.refusal, isComplete);
+}
+
+/** What a caller that reads no dialogue is told where nothing was accepted: the last refusal decides. */
+function codeOf(refusal: string | undefined, isComplete: boolean): ExitCode {
+  if (refusal === undefined) return isComplete ? exitCode.ok : exitCode.dataErr;
+  return refusal.startsWith('4') ? exitCode.tempFail : exitCode.dataErr;
 }
 
 /** Anybody on this machine may send to anybody; the relay looks at each recipient later. */
@@ -110,12 +121,15 @@ class StdioWire implements Wire {
   readonly #io: Io;
   /** Resolves when the reader of what was written is not behind. */
   written: Promise<void> = Promise.resolve();
+  /** The last reply that refused something. */
+  refusal: string | undefined;
 
   constructor(io: Io) {
     this.#io = io;
   }
 
   write(text: string): void {
+    this.refusal = text.match(/^[45]\d\d .*/gm)?.at(-1) ?? this.refusal;
     this.written = this.written.then(() => this.#io.out(text));
   }
 
@@ -126,16 +140,22 @@ class StdioWire implements Wire {
   startTls(): void {}
 }
 
+interface DropPlace {
+  readonly folder: string;
+  readonly io: Io;
+  readonly onAccepted: () => void;
+}
+
 /** A message on its way into the maildrop, where the envelope, known last, comes first: it waits in memory. */
 class DroppedMessage implements IncomingMessage {
   readonly id: IncomingMessage['id'];
-  readonly #to: { readonly folder: string; readonly io: Io };
+  readonly #to: DropPlace;
   #blocks: Buffer[] = [];
   #block: Uint8Array[] = [];
   #blockSize = 0;
   #hasTrace = false;
 
-  constructor(id: IncomingMessage['id'], to: { readonly folder: string; readonly io: Io }) {
+  constructor(id: IncomingMessage['id'], to: DropPlace) {
     this.id = id;
     this.#to = to;
   }
@@ -158,6 +178,7 @@ class DroppedMessage implements IncomingMessage {
   async commit(envelope: Envelope): Promise<Reply> {
     try {
       const name = await drop(this.#to.folder, dropEnvelope(envelope), [...this.#blocks, ...this.#block]);
+      this.#to.onAccepted();
       return reply(250, '0.0', `queued as ${name}`);
     } catch (error) {
       if (!(error instanceof CliError)) throw error;

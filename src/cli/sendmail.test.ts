@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { userInfo } from 'node:os';
 import { type TestContext, test } from 'node:test';
 
-import { parseAddressList } from './address-list.ts';
+import { parseAddressList, qualifyAddressList } from './address-list.ts';
 import { CliError } from './exit-code.ts';
 import { foldLongLine } from './input-line.ts';
 import { runSendmail } from './sendmail.ts';
@@ -45,14 +45,41 @@ const calls: [string[], Partial<ReturnType<typeof parseSendmail>>][] = [
     { body: '8bitmime', ret: 'hdrs', envid: 'x1', notify: ['success', 'delay'] },
   ],
   [['-N', 'never'], { notify: 'never' }],
-  [['-O', 'DeliveryMode=b', '-OIgnoreDots=true', '-X', '/dev/null'].slice(0, 3), { dotEnds: false }],
+  [
+    ['-O', 'DeliveryMode=b', '-OIgnoreDots=true', '-OQueueDirectory=/x', '-X', '/dev/null'],
+    { dotEnds: false },
+  ],
+  [
+    [
+      '-X/var/log/x',
+      '-oo',
+      '-oQ/x',
+      '-oT4',
+      '-o7',
+      '-oAhash:/x',
+      '-m',
+      '-n',
+      '-U',
+      '-Am',
+      '-h20',
+      '-Lx',
+      'a@b',
+    ],
+    { recipients: ['a@b'] },
+  ],
+  [['-pUUCP:host', '-G', '-oee', '-odi', '-fhost!ann', 'a@b'], { from: 'host!ann', isGateway: true }],
+  [['-q30m'], { mode: 'nothing' }],
+  [['-bh'], { mode: 'nothing' }],
+  [['-qIabc123'], { mode: 'flush-queue', flush: { ids: ['ABC123'] } }],
+  [['-qRb.example'], { mode: 'flush-queue', flush: { match: { to: 'b.example' } } }],
   [['-bs'], { mode: 'smtp' }],
   [['-bp'], { mode: 'list-queue' }],
   [['-q'], { mode: 'flush-queue' }],
   [['-q30m', '-d8', '-bi'], { mode: 'aliases' }],
   [['-v', '--', '-strange@b'], { isVerbose: true, recipients: ['-strange@b'] }],
   [['-C', '/etc/x.yaml', '-bm'], { configFile: '/etc/x.yaml', mode: 'deliver' }],
-  [['a@b', '-t'], { recipients: ['a@b', '-t'], readsHeader: false }],
+  [['a@b', '-t', '-f', 'c@d', 'e@f'], { recipients: ['a@b', 'e@f'], readsHeader: true, from: 'c@d' }],
+  [['a@b', '--', '-t'], { recipients: ['a@b', '-t'], readsHeader: false }],
 ];
 for (const [argv, expected] of calls) {
   test(`sendmail ${argv.join(' ')} is understood`, () => {
@@ -64,17 +91,60 @@ for (const [argv, expected] of calls) {
 for (const argv of [
   ['-bd'],
   ['-bt'],
+  ['-bv', 'a@b'],
   ['-Z'],
   ['-f'],
-  ['-N', 'sometimes'],
-  ['-R', 'x'],
-  ['-O', 'QueueDirectory=/x'],
-  ['-qIxyz'],
-  ['-V', 'a\nb'],
+  ['-X'],
+  ['-XV', 'a@b'],
+  ['-qI'],
+  ['-qSx'],
+  ['-q', 'a@b'],
+  ['-bp', 'a@b'],
+  ['-bi', '-t'],
   ['-B', 'x'],
 ]) {
   test(`sendmail ${JSON.stringify(argv)} is a usage error`, () => {
     assert.throws(() => parseSendmail(argv), { code: 64 });
+  });
+}
+
+const ignored: [string[], RegExp][] = [
+  [['-N', 'sometimes'], /^-N takes never/],
+  [['-N', 'never,delay'], /^-N takes never/],
+  [['-R', 'x'], /^-R takes full or hdrs/],
+  [['-V', 'a\nb'], /^-V takes up to 100/],
+  [['-V', 'x'.repeat(101)], /^-V takes up to 100/],
+];
+for (const [argv, expected] of ignored) {
+  test(`sendmail ${JSON.stringify(argv).slice(0, 30)} is ignored with a warning, as Postfix has it`, () => {
+    const { warnings, notify, ret, envid } = parseSendmail([...argv, 'a@b']);
+    assert.match(warnings[0] ?? '', expected);
+    assert.deepEqual([notify, ret, envid], [undefined, undefined, undefined]);
+  });
+}
+
+const qualified: [string, string][] = [
+  ['root', 'root@h.example'],
+  [' root (Cron Daemon)', ' root@h.example (Cron Daemon)'],
+  ['Anna <anna>', 'Anna <anna@h.example>'],
+  [
+    '"Root, the" <root>, b@c.example,\r\n ann',
+    '"Root, the" <root@h.example>, b@c.example,\r\n ann@h.example',
+  ],
+  ['us: ann, bob@c.example; root', 'us: ann@h.example, bob@c.example; root@h.example'],
+  ['"a b"', '"a b"@h.example'],
+  ['a@b.example', 'a@b.example'],
+  ['<a@b.example>', '<a@b.example>'],
+  ['<>', '<>'],
+  ['', ''],
+  ['Anna Smith', 'Anna Smith'],
+  ['J\u00c3\u00bcrgen', 'J\u00c3\u00bcrgen'],
+  ['undisclosed-recipients:;', 'undisclosed-recipients:;'],
+  ['"unclosed', '"unclosed'],
+];
+for (const [value, expected] of qualified) {
+  test(`in the header ${JSON.stringify(value)} becomes ${JSON.stringify(expected)}`, () => {
+    assert.equal(qualifyAddressList(value, 'h.example'), expected);
   });
 }
 
@@ -92,6 +162,61 @@ async function run(t: TestContext, argv: string[], stdin: string | Buffer) {
   const found = await dropped(at);
   return { code, found, envelope: found[0]?.envelope, message: found[0]?.message ?? '', io };
 }
+
+const addressees: [string[], string[]][] = [
+  [['a@x.example,b@y.example'], ['a@x.example', 'b@y.example']],
+  [['Anna <a@x.example>'], ['a@x.example']],
+  [
+    ['"Smith, Anna" <a@x.example>', 'b'],
+    ['a@x.example', 'b@h.example'],
+  ],
+  [['us: a@x.example, b@y.example;'], ['a@x.example', 'b@y.example']],
+  [['a@x.example b@y.example'], ['a@x.example', 'b@y.example']],
+  [['(here) a@x.example (or there)', 'a@x.example'], ['a@x.example']],
+  [['"a b"@x.example'], ['"a b"@x.example']],
+  [['a@x.example', '-i', '-f', 's@z.example'], ['a@x.example']],
+];
+for (const [argv, expected] of addressees) {
+  test(`sendmail ${argv.join(' ')} sends to ${expected.length}`, async (t) => {
+    const { code, envelope } = await run(t, argv, head);
+    assert.equal(code, 0);
+    assert.deepEqual(
+      envelope.to.map(({ address }: { address: string }) => address),
+      expected,
+    );
+  });
+}
+
+const senders: [string, string, RegExp | undefined][] = [
+  ['Anna <a@x.example>', 'a@x.example', undefined],
+  ['<a@x.example>', 'a@x.example', undefined],
+  ['<>', '', undefined],
+  ['', '', undefined],
+  ['ann', 'ann@h.example', undefined],
+  [
+    'a@x.example,b@y.example',
+    'a@x.example',
+    /^sendmail: warning: -f names more than one sender; a@x\.example is taken\n$/,
+  ],
+];
+for (const [text, expected, warning] of senders) {
+  test(`sendmail -f ${JSON.stringify(text)} sends as ${JSON.stringify(expected)}`, async (t) => {
+    const { envelope, io } = await run(t, ['-f', text, 'x@y.example'], head);
+    assert.equal(envelope.from, expected);
+    assert.match(io.text.err, warning ?? /^$/);
+  });
+}
+
+test('From: root is qualified, and other names without a domain, but not with -G', async (t) => {
+  const input = 'From: root (Cron Daemon)\nTo: ann,\n bob@c.example\nSubject: root\n\nTo: ann\n';
+  const plain = await run(t, ['-i', 'x@y.example'], input);
+  assert.match(
+    plain.message,
+    /^From: root@h\.example \(Cron Daemon\)\r\nTo: ann@h\.example,\r\n bob@c\.example\r\nSubject: root\r\n\r\nTo: ann\r\n$/m,
+  );
+  const gateway = await run(t, ['-i', '-G', 'x@y.example'], input);
+  assert.match(gateway.message, /^From: root \(Cron Daemon\)\r\nTo: ann,\r\n/m);
+});
 
 const head = 'From: a@b.example\nDate: x\nMessage-ID: <1@b>\n';
 const conversions: [string, string[], string, string, string[]][] = [
@@ -199,6 +324,12 @@ const failures: [string, string[], string | Buffer, number][] = [
   ['a bad address', ['x@@y'], head, 67],
   ['a bad address in the header', ['-t'], `${head}To: x@@y\n\n`, 65],
   ['a bad sender', ['-f', 'a b c@', 'x@y.example'], head, 67],
+  ['an argument without an address', [',', 'x@y.example'], head, 67],
+  ['an empty argument', ['', 'x@y.example'], head, 67],
+  ['one bad address of a list', ['x@y.example,x@@y'], head, 67],
+  ['a NUL in the text', ['x@y.example'], `${head}\na\0b\n`, 65],
+  ['a NUL in the header', ['x@y.example'], `X-\0: y\n${head}\nab\n`, 65],
+  ['a NUL behind a megabyte', ['x@y.example'], `${head}\n${'x\n'.repeat(30_000)}\0`, 65],
   ['a message that is too large', ['x@y.example'], `${head}\n${'x\n'.repeat(40_000)}`, 65],
   ['a header without an end', ['x@y.example'], `X: ${'y'.repeat(200)}\n`.repeat(6000), 65],
   ['a line without an end', ['x@y.example'], Buffer.alloc(1_100_000, 'x'), 65],

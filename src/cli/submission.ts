@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { formatDate, type HeaderField, headerFields, unfold } from '../mail/index.ts';
-import { parseAddressList } from './address-list.ts';
+import { parseAddressList, qualifyAddressList } from './address-list.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { foldLongLine, inputLines } from './input-line.ts';
 
@@ -32,11 +32,13 @@ export interface PrepareOptions {
   readonly now: number;
   /** A line that is just a dot ends the message, as sendmail has it without `-i`. */
   readonly dotEnds: boolean;
+  /** Names without a domain in the address fields get the host name. */
+  readonly qualifies: boolean;
 }
 
 /**
  * Reads a message from a local program. Bcc, Resent-Bcc, Return-Path and Content-Length are removed; a
- * missing From, Date or Message-ID is added, and for a resent message the Resent- ones of its block. The
+ * missing From, Date or Message-ID is added, names without a domain get ours, and for a resent message the Resent- ones of its block. The
  * recipients are those of To, Cc and Bcc, or, when there is any Resent- field, those of Resent-To,
  * Resent-Cc and Resent-Bcc. A line that is no header field ends the header.
  */
@@ -52,13 +54,31 @@ export async function prepareMessage(
   const added = missingFields(named, isResent, options);
   const kept = fields
     .filter(({ name }) => !removed.has(name.toLowerCase()))
-    .map(({ start, end }) => header.subarray(start, end));
+    .map((field) => keptField(header, field, options));
   const head = Buffer.concat([Buffer.from(added), ...kept, Buffer.from('\r\n')]);
   return {
     recipients: recipientsOf(fields, isResent),
     messageId: fieldValue(fields, 'message-id') ?? /^Message-ID: (.*)\r$/m.exec(added)?.[1] ?? '',
     octets: join(head, firstBodyLine, lines),
   };
+}
+
+const addressFields = new Set(
+  ['from', 'sender', 'reply-to', 'to', 'cc'].flatMap((name) => [name, `resent-${name}`]),
+);
+
+/** The field as it is, or with our host name behind the names in it that have none (RFC 6409 §8.1). */
+function keptField(
+  header: Buffer,
+  { name, start, end }: HeaderField,
+  { qualifies, sender }: PrepareOptions,
+): Buffer {
+  const field = header.subarray(start, end);
+  if (!qualifies || !addressFields.has(name.toLowerCase())) return field;
+  const text = field.toString('latin1');
+  const value = text.indexOf(':') + 1;
+  const whole = qualifyAddressList(text.slice(value, -2), sender.hostname);
+  return Buffer.from(`${text.slice(0, value)}${whole}\r\n`, 'latin1');
 }
 
 const removed = new Set(['bcc', 'resent-bcc', 'return-path', 'content-length']);
