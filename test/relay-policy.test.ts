@@ -74,3 +74,37 @@ test('a destination that cannot be asked defers its recipients', async (t) => {
   });
   assert.match(await relay.send({ to: 'ann@ours.test' }), /^450 4\.1\.1 /);
 });
+
+test('a backend that answers about us instead of the recipient defers, and fills no catch-all', async (t) => {
+  for (const [verb, text] of [
+    ['MAIL', '550 5.7.1 no bounces here'],
+    ['RCPT', '530 5.7.0 authentication required'],
+    ['RCPT', '554 5.7.1 relay access denied'],
+    ['RCPT', '503 5.5.1 bad sequence of commands'],
+    ['EHLO', '550 5.1.1 go away'],
+  ] as const) {
+    await using sink = await startSink({
+      answer: (command) => (/^HELO/.test(command) || command.startsWith(verb) ? text : undefined),
+    });
+    const relay = await openRelay(t, {
+      domains: [
+        { name: 'ours.test', deliver: `smtp://127.0.0.1:${sink.port}`, recipients: 'verify' },
+        {
+          name: 'caught.test',
+          deliver: `smtp://127.0.0.1:${sink.port}`,
+          recipients: 'verify',
+          catchAll: 'rest@elsewhere.test',
+        },
+      ],
+      relay: { networks: [] },
+      routes: { to: '*', via: 'capture' },
+    });
+    for (const to of ['ann@ours.test', 'ann@caught.test', 'bob@ours.test'])
+      assert.match(await relay.send({ to }), /^450 4\.1\.1 /, `${verb} ${text}`);
+    const said = relay.log.lines.filter(({ event }) => event === 'callout-unanswered');
+    assert.equal(said.length, 1, 'both domains are one destination, which says the same');
+    assert.match(String(said[0]?.because), new RegExp(text.replaceAll('.', '\\.')));
+    const { callouts = [] } = await relay.relay.control.status();
+    assert.deepEqual([callouts.length, callouts[0]?.count], [1, 3]);
+  }
+});

@@ -127,6 +127,17 @@ const alarmShape = z.object({
   waiting: z.string().exactOptional(),
 });
 
+/** A destination that was asked who exists and did not say. */
+const calloutShape = z.object({
+  destination: z.string(),
+  since: instant,
+  lastAt: instant,
+  /** Questions without an answer. */
+  count: z.number(),
+  /** What it said instead. */
+  because: z.string(),
+});
+
 /** The relay at a glance. */
 export const statusShape = z.object({
   version: z.string(),
@@ -143,6 +154,8 @@ export const statusShape = z.object({
   /** Messages that were set aside some time ago; counted every few minutes. */
   held: z.object({ count: z.number(), oldestAt: instant.exactOptional() }).exactOptional(),
   alarms: z.array(alarmShape).exactOptional(),
+  /** Destinations that do not say who exists (`recipients: verify`): mail for what is not remembered waits. */
+  callouts: z.array(calloutShape).exactOptional(),
   listeners: z.array(listenerShape),
 });
 export type RelayStatus = z.infer<typeof statusShape>;

@@ -29,6 +29,7 @@ function format(relay: RelayStatus): string {
     ['sessions', String(relay.sessions)],
     ['listeners', relay.listeners.map(({ role, address }) => `${role} ${address}`).join(', ')],
     ...heldRow(relay),
+    ...calloutRows(relay),
     ...alarmRows(relay),
   ] as const;
   return rows.map(([name, value]) => `${name.padEnd(9)}  ${value}\n`).join('');
@@ -38,6 +39,16 @@ function heldRow({ held }: RelayStatus): readonly (readonly [string, string])[] 
   if (held?.oldestAt === undefined) return [];
   const age = formatSpan(Date.now() - held.oldestAt);
   return [['held', `${held.count}, the oldest for ${age}: see "posthouse queue list --held"`]];
+}
+
+function calloutRows({ callouts = [] }: RelayStatus): readonly (readonly [string, string])[] {
+  return callouts.map(({ destination, since, count, because }) => {
+    const span = formatSpan(Date.now() - since);
+    return [
+      'verify',
+      printable(`${destination} says of nobody whether they exist, ${count} times in ${span}: ${because}`),
+    ];
+  });
 }
 
 function alarmRows({ alarms = [] }: RelayStatus): readonly (readonly [string, string])[] {

@@ -13,15 +13,22 @@ export interface Callout {
   readonly mustReset: boolean;
 }
 
+/** What a server answered. */
+export interface CalloutAnswer {
+  /** The command that decided: RCPT, or MAIL where that was refused already. */
+  readonly to: 'mail' | 'rcpt';
+  readonly reply: Reply;
+}
+
 /**
  * Asks a server whether it would take mail for one recipient: MAIL, RCPT, RSET. Leaves no transaction open.
  * Rejects with a `ClientError` when the decisive reply does not come. A server without SMTPUTF8 is not asked
  * about an address that needs it: the reply is then ours.
  */
-export async function verifyRecipient(peer: Peer, callout: Callout): Promise<Reply> {
+export async function verifyRecipient(peer: Peer, callout: Callout): Promise<CalloutAnswer> {
   const { reversePath, recipient } = callout;
   if (hasWideAddress({ reversePath, recipients: [recipient] }) && !peer.capabilities.smtputf8)
-    return unmetAddress.reply;
+    return { to: 'rcpt', reply: cannotExist };
   const { toMail, toRcpt, toReset } = await (peer.capabilities.pipelining ? askGroup : askSteps)(
     peer,
     callout,
@@ -34,8 +41,11 @@ export async function verifyRecipient(peer: Peer, callout: Callout): Promise<Rep
     peer.wire.fail('protocol', `the server answered with ${decisive.code}`, { phase: 'rcpt' });
     throw noReply(peer);
   }
-  return isYes(toMail) ? rcptReply(decisive, 0) : decisive;
+  return isYes(toMail) ? { to: 'rcpt', reply: rcptReply(decisive, 0) } : { to: 'mail', reply: decisive };
 }
+
+/** A server that takes no addresses beyond ASCII has no mailbox of such a name. */
+const cannotExist: Reply = { ...unmetAddress.reply, detail: '1.1' };
 
 /** The replies that came. */
 interface Answers {

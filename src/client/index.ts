@@ -18,6 +18,7 @@
  * RFC 5321, 1870 (SIZE), 2033 (LMTP), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 (STARTTLS),
  * 3461 (DSN), 4954 (AUTH), 7628 (OAUTHBEARER), 6152 (8BITMIME), 6531 (SMTPUTF8), 9422 (LIMITS).
  */
+export type { CalloutAnswer } from './callout.ts';
 export { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
 export type { OutgoingMessage, OutgoingOctets, SendEnding, SendResult, Unmet } from './message.ts';
 export { openClient } from './open.ts';

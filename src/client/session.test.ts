@@ -360,7 +360,8 @@ test('a callout asks and resets, pipelined where that is offered', async () => {
     S: 250 ok${quit}`;
   for (const script of [pipelined, alone]) {
     await play(script, async (session) => {
-      assert.equal(formatReplyText(await session.verify(null, recipient)), '550 5.1.1 unknown');
+      const { to, reply } = await session.verify(null, recipient);
+      assert.deepEqual([to, formatReplyText(reply)], ['rcpt', '550 5.1.1 unknown']);
       assert.equal(session.isUsable, true);
     });
   }
@@ -380,8 +381,8 @@ test('a callout hears 552 as it was said, except where it is of too many recipie
       C: RSET
       S: 250 ok${quit}`;
     await play(script, async (session) => {
-      const answer = await session.verify(null, { address: testAddress('b@example.net') });
-      assert.equal(formatReplyText(answer), heard);
+      const { reply } = await session.verify(null, { address: testAddress('b@example.net') });
+      assert.equal(formatReplyText(reply), heard);
     });
   }
 });

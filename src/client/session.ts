@@ -1,6 +1,6 @@
 import type { Recipient, Reply, ReversePath } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
-import { verifyRecipient } from './callout.ts';
+import { type CalloutAnswer, verifyRecipient } from './callout.ts';
 import { ClientError, faultOf } from './client-error.ts';
 import type { OutgoingMessage, SendEnding, SendResult } from './message.ts';
 import type { Peer } from './peer.ts';
@@ -33,7 +33,7 @@ export interface ClientSession extends AsyncDisposable {
    * A callout: MAIL, RCPT, RSET and no content. Resolves with the reply to RCPT, or to MAIL when that was
    * refused. Rejects with a `ClientError` when no reply came.
    */
-  verify(reversePath: ReversePath, recipient: Recipient): Promise<Reply>;
+  verify(reversePath: ReversePath, recipient: Recipient): Promise<CalloutAnswer>;
   /** Says QUIT, waits shortly for the reply and closes. Never rejects. */
   quit(): Promise<void>;
   /** Closes at once, in whatever state. */
@@ -102,7 +102,7 @@ export class WireSession implements ClientSession {
     }
   }
 
-  async verify(reversePath: ReversePath, recipient: Recipient): Promise<Reply> {
+  async verify(reversePath: ReversePath, recipient: Recipient): Promise<CalloutAnswer> {
     if (this.#isBusy) throw busy();
     this.#isBusy = true;
     this.#messagesSent++;

@@ -198,6 +198,7 @@ export interface Config {
   readonly delivery: {
     readonly timeouts: ClientTimeouts;
     readonly limits: DeliveryLimits;
+    readonly callouts: { readonly connections: number; readonly unknown: readonly string[] };
     readonly mxPort: number;
     readonly ownNames: readonly string[];
     /** Absent: those of the machine. */

@@ -319,10 +319,12 @@ function deliveryOf(delivery: Parsed['delivery']): Config['delivery'] {
     avoidMax,
     tlsRetry,
     conversion,
+    callouts,
     ...counts
   } = delivery;
   return {
     timeouts,
+    callouts,
     limits: {
       ...counts,
       idleMs: idle,

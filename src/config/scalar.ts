@@ -260,6 +260,14 @@ export const webAddress = () =>
   });
 
 /** Of a certificate: `sha256:` and 64 hexadecimal digits, colons between them allowed. Lower case without colons. */
+/** A permanent refusal: `550`, or an enhanced code, `5.1.1`. */
+export const refusal = () =>
+  textual('reply code', (value) =>
+    /^5\d\d$|^5\.\d{1,3}\.\d{1,3}$/.test(value)
+      ? value
+      : expected('a code such as 550, or an enhanced code such as 5.1.1', value),
+  );
+
 export const fingerprint = () =>
   textual('fingerprint', (value): string | Fault => {
     const digits = value

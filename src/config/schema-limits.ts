@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { count, domainName, duration, ipAddress, listOf, size } from './scalar.ts';
+import { noSuchRecipient } from '../mail/index.ts';
+import { count, domainName, duration, ipAddress, listOf, refusal, size } from './scalar.ts';
 
 const retry = z.strictObject({
   min: duration({ min: '1s' })
@@ -74,6 +75,19 @@ export const delivery = z.strictObject({
   conversion: size()
     .prefault('32MB')
     .describe('Messages above this are not re-encoded for a server without 8BITMIME, but bounced.'),
+  callouts: z
+    .strictObject({
+      connections: count(1, 1000)
+        .prefault(4)
+        .describe('Connections to one destination that ask at once. Other questions wait for them.'),
+      unknown: listOf(refusal())
+        .prefault([...noSuchRecipient])
+        .describe(
+          'The refusals of RCPT that mean "no such recipient": an enhanced code, or a code alone for replies that have none. Any other reply is 450 to the client, since it says nothing about the recipient. Behind Microsoft 365 add `5.4.1`.',
+        ),
+    })
+    .prefault({})
+    .describe('How the destinations of domains with `recipients: verify` are asked who exists.'),
   mxPort: count(1, 65535).prefault(25).describe('The port of mail exchangers. Others are for laboratories.'),
   ownNames: listOf(domainName())
     .prefault([])

@@ -10,10 +10,12 @@ import {
   systemClock,
 } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { type Address, formatReplyText, reply } from '../mail/index.ts';
+import { type Address, formatReplyText, noSuchRecipient, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
 import { type AuditSink, auditLane, auditResult, toAudit } from './audit.ts';
 import { Balance } from './balance.ts';
+import type { Verification } from './callout-verdict.ts';
+import { type CalloutOptions, Callouts, type CalloutTrouble } from './callouts.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
 import { faultReply } from './failure.ts';
@@ -27,7 +29,6 @@ import { attemptRemote, type RemoteParts } from './remote-attempt.ts';
 import { type OnPassedOver, Router } from './router.ts';
 import { Tokens } from './tokens.ts';
 import type { Transport } from './transport.ts';
-import { type Verification, verifyAt } from './verify.ts';
 
 /** How often it is said that mail passes a route over. */
 const passedOverMs = 60_000;
@@ -67,6 +68,8 @@ export interface Delivery extends AsyncDisposable {
   keeps(lane: string): boolean;
   /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
   verify(recipient: Address): Promise<Verification>;
+  /** Destinations that do not say who exists. */
+  readonly calloutTroubles: readonly CalloutTrouble[];
   /** Whether the lane is one of a route that the operator wrote, rather than of some domain of the world. */
   isStatic(lane: string): boolean;
   /** Renews tokens that are due, and says what does not work. To be called every few seconds. */
@@ -107,6 +110,7 @@ class Deliveries implements Delivery {
   /** When it was last said of a lane that mail passed it over. */
   readonly #toldAt = new Map<string, number>();
   readonly #conversions = new Places(1);
+  readonly #callouts: Callouts;
   #generation: Generation;
   #capture: Capture | undefined;
   #captureKey = '';
@@ -120,6 +124,7 @@ class Deliveries implements Delivery {
     const { fetch } = parts;
     const told = { clock: this.#clock, log: this.#log, background: this.#background };
     this.#tokens = new Tokens(fetch === undefined ? told : { ...told, fetch });
+    this.#callouts = new Callouts({ clock: this.#clock, log: this.#log, options: calloutsOf(options) });
     this.#generation = this.#build(options, parts.resolver, 0);
     this.#openCapture(options);
   }
@@ -148,7 +153,12 @@ class Deliveries implements Delivery {
   async verify(recipient: Address): Promise<Verification> {
     const { router, remote } = this.#generation;
     const transport = router.transportFor(recipient);
-    return transport.kind === 'remote' ? await verifyAt(transport, recipient, remote) : 'known';
+    if (transport.kind !== 'remote') return 'known';
+    return await this.#callouts.verify(transport, recipient, remote);
+  }
+
+  get calloutTroubles(): readonly CalloutTrouble[] {
+    return this.#callouts.troubles;
   }
 
   isStatic(lane: string): boolean {
@@ -173,6 +183,7 @@ class Deliveries implements Delivery {
     const old = this.#generation;
     const resolver = parts.resolver ?? old.remote.targets.resolver;
     this.#generation = this.#build(options, resolver, old.number + 1);
+    this.#callouts.reload(calloutsOf(options));
     this.#openCapture(options);
     old.remote.pool.close();
   }
@@ -290,6 +301,11 @@ class Deliveries implements Delivery {
 /** One connection that was refused is an accident, and nothing may have been sent there since. */
 function isProven({ failures, broken }: HostRecord): boolean {
   return failures > 1 || (failures > 0 && broken > 1);
+}
+
+function calloutsOf({ callouts }: DeliveryOptions): CalloutOptions {
+  const { connections = 4, unknown = noSuchRecipient } = callouts ?? {};
+  return { connections, unknown: new Set(unknown) };
 }
 
 /** Every address of this machine. */

@@ -152,6 +152,13 @@ export interface DeliveryOptions {
   /** Where `capture` writes; required when a route or domain uses it. */
   readonly capture?: { readonly folder: string; readonly maxMessages?: number; readonly maxBytes?: number };
   readonly limits?: Partial<DeliveryLimits>;
+  /** How destinations are asked who exists. */
+  readonly callouts?: {
+    /** Connections to one destination that ask at once; default 4. */
+    readonly connections?: number;
+    /** The refusals that mean "no such recipient"; default: `noSuchRecipient`. */
+    readonly unknown?: readonly string[];
+  };
   /** How long each phase of a session may take. */
   readonly timeouts?: Partial<ClientTimeouts>;
 }

@@ -65,6 +65,7 @@ export {
   isPermanent,
   isPositive,
   isTransient,
+  noSuchRecipient,
   type Reply,
   type ReplyClass,
   reply,

@@ -13,6 +13,15 @@ export interface Reply {
   readonly lines: readonly string[];
 }
 
+/**
+ * The refusals of RCPT that mean "no such recipient", by enhanced code (RFC 3463 §3.2, §3.3; 5.1.10 as Exchange says it),
+ * and by code for replies that have none.
+ */
+export const noSuchRecipient: readonly string[] = [
+  ...['5.1.0', '5.1.1', '5.1.3', '5.1.4', '5.1.6', '5.1.10', '5.2.1'],
+  ...['550', '551', '553'],
+];
+
 /** Makes a reply of one line. `detail` is `subject.detail`, for example `7.1`. */
 export function reply(code: number, detail: string | undefined, text: string): Reply {
   return detail === undefined ? { code, lines: [text] } : { code, detail, lines: [text] };

@@ -76,3 +76,16 @@ test('a full table forgets its oldest answer, and no more than that', async () =
   await ask('a@d.example');
   assert.equal(destination.asked.length, 4);
 });
+
+test('guesses drive out guesses, and nobody who is known', async () => {
+  const { destination, ask } = fixture({ maxEntries: 2 });
+  await ask('anna@d.example');
+  for (const answer of ['unknown', 'unavailable'] as const) {
+    destination.answer = answer;
+    for (let n = 0; n < 5; n++) await ask(`${answer}${n}@d.example`);
+  }
+  const asked = destination.asked.length;
+  assert.equal(await ask('anna@d.example'), 'known');
+  assert.equal(await ask('unavailable4@d.example'), 'unavailable');
+  assert.equal(destination.asked.length, asked);
+});

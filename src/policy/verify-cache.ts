@@ -8,21 +8,28 @@ export interface VerifyCacheOptions {
   readonly knownMs?: number;
   readonly unknownMs?: number;
   readonly unavailableMs?: number;
+  /** Of recipients that are known; and again as many of the others. */
   readonly maxEntries?: number;
 }
 
+type Answer = Awaited<ReturnType<VerifyRecipient>>;
+type Answers = Map<string, { readonly answer: Answer; readonly until: number }>;
+
 /**
  * Keeps the answers of recipient callouts, so that a destination is asked once and not for each message;
- * the same question under way is shared. The oldest answer goes when the table is full.
+ * the same question under way is shared. The oldest answer goes when the table is full. Guesses have a table of their
+ * own: whoever tries names drives out what others guessed, and nobody who exists.
  */
 export function cacheVerification(ask: VerifyRecipient, options: VerifyCacheOptions): VerifyRecipient {
   const { clock, knownMs = 31 * 86_400_000, unknownMs = 3 * 3_600_000, unavailableMs = 60_000 } = options;
   const maxEntries = options.maxEntries ?? 50_000;
   const lifetimes = { known: knownMs, unknown: unknownMs, unavailable: unavailableMs };
-  const answers = new Map<string, { answer: keyof typeof lifetimes; until: number }>();
-  const underWay = new Map<string, Promise<keyof typeof lifetimes>>();
+  const known: Answers = new Map();
+  const others: Answers = new Map();
+  const underWay = new Map<string, Promise<Answer>>();
 
-  const remember = (key: string, answer: keyof typeof lifetimes) => {
+  const remember = (key: string, answer: Answer): Answer => {
+    const answers = answer === 'known' ? known : others;
     if (answers.size >= maxEntries) {
       for (const oldest of answers.keys()) {
         answers.delete(oldest);
@@ -32,16 +39,23 @@ export function cacheVerification(ask: VerifyRecipient, options: VerifyCacheOpti
     answers.set(key, { answer, until: clock.now() + lifetimes[answer] });
     return answer;
   };
+  const remembered = (key: string): Answer | undefined => {
+    for (const answers of [known, others]) {
+      const found = answers.get(key);
+      if (found !== undefined && found.until > clock.now()) return found.answer;
+      answers.delete(key);
+    }
+    return undefined;
+  };
   return (recipient: Address) => {
     const key = `${recipient.localPart}@${recipient.domain}`;
-    const known = answers.get(key);
-    if (known !== undefined && known.until > clock.now()) return Promise.resolve(known.answer);
-    answers.delete(key);
+    const answer = remembered(key);
+    if (answer !== undefined) return Promise.resolve(answer);
     const running = underWay.get(key);
     if (running !== undefined) return running;
     const asked = ask(recipient)
       .catch(() => 'unavailable' as const)
-      .then((answer) => remember(key, answer))
+      .then((given) => remember(key, given))
       .finally(() => underWay.delete(key));
     underWay.set(key, asked);
     return asked;

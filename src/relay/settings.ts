@@ -46,6 +46,7 @@ export function deliveryOptions(config: Config): DeliveryOptions {
     refusePrivateMx: config.dns.refusePrivateMx,
     mxPort: delivery.mxPort,
     limits: delivery.limits,
+    callouts: delivery.callouts,
     timeouts: delivery.timeouts,
     ...(delivery.ownAddresses === undefined ? {} : { ownAddresses: delivery.ownAddresses }),
   };

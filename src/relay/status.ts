@@ -4,7 +4,13 @@ import type { Current, Parts } from './parts.ts';
 
 /** The relay at a glance. */
 export function relayStatus(
-  { spool, receiver, watchdog, windows }: Pick<Parts, 'spool' | 'receiver' | 'watchdog' | 'windows'>,
+  {
+    spool,
+    receiver,
+    watchdog,
+    windows,
+    delivery,
+  }: Pick<Parts, 'spool' | 'receiver' | 'watchdog' | 'windows' | 'delivery'>,
   { config, addresses, otherAddresses, isDraining, startedAt }: Current,
 ): RelayStatus {
   const health = spool.health();
@@ -26,6 +32,7 @@ export function relayStatus(
       because,
       ...(waiting === undefined ? {} : { waiting }),
     })),
+    callouts: [...delivery.calloutTroubles],
     listeners: [...addresses, ...otherAddresses].map(({ name, role, address }) => ({ name, role, address })),
   };
 }

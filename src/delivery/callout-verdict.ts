@@ -1,0 +1,33 @@
+/** What a server's answer to a callout says about the recipient, if it is about the recipient at all. */
+import type { CalloutAnswer } from '../client/index.ts';
+import { enhancedStatus, isPermanent, isPositive } from '../mail/index.ts';
+
+/** What a destination says about a recipient. `unavailable`: nothing, this time. */
+export type Verification = 'known' | 'unknown' | 'unavailable';
+
+/**
+ * What servers without enhanced codes say with the same codes when it is not the recipient that they refuse: qmail's
+ * `553 … rcpthosts (#5.7.1)`, Exim's `550 relay not permitted`, `550 Administrative prohibition`.
+ */
+const otherReasons =
+  /relay|rcpthosts|authenti|authori|log ?in|denied|permitted|allowed|prohibit|policy|5\.7\.|spam|b(?:lack|lock)|gr[ae]y|sender|helo|ehlo|reverse|\bptr\b|\bdns|call ?(?:out|back)|later|too many|\brate\b|limit|quota|full|storage|space|size|secur|\btls\b|\bssl\b/i;
+
+/**
+ * Judges an answer. A refused MAIL, and whatever else is not said about the recipient (policy, authentication, the order of
+ * commands, greylisting), is no answer to the question: it says how the backend is to us, and nothing about who exists.
+ * A full mailbox is one that exists.
+ */
+export function judgeAnswer({ to, reply }: CalloutAnswer, unknown: ReadonlySet<string>): Verification {
+  if (to === 'mail') return 'unavailable';
+  if (isPositive(reply)) return 'known';
+  if (isFull(reply)) return 'known';
+  if (!isPermanent(reply)) return 'unavailable';
+  if (reply.detail !== undefined) return unknown.has(enhancedStatus(reply)) ? 'unknown' : 'unavailable';
+  if (!unknown.has(String(reply.code))) return 'unavailable';
+  return otherReasons.test(reply.lines.join(' ')) ? 'unavailable' : 'unknown';
+}
+
+/** Full, or too small for some message (RFC 3463 §3.3); 552 alone is about storage (RFC 5321 §4.2.3). */
+function isFull({ code, detail }: CalloutAnswer['reply']): boolean {
+  return detail === '2.2' || detail === '2.3' || (code === 552 && detail === undefined);
+}
