@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { createServer } from 'node:tls';
+import { selfSigned } from '../base/index.ts';
 import { type ClientError, type ClientOptions, openClient } from './index.ts';
 import { clientOptions, fakeServer, testCertificate, testMessage } from './testing.ts';
 
@@ -57,6 +60,32 @@ test('with verify by name an untrusted root or another name is refused', async (
     await using server = await fakeServer(`${beforeTls}\nTLS?\nWAIT`);
     const error = await failureOf(server.port, { tls: 'required', verify: 'name', ...changes });
     assert.deepEqual([error.code, error.phase], ['certificate', 'tls']);
+  }
+});
+
+test('a TLS session is used for no second connection, so each server proves its name anew', async () => {
+  const { cert, key } = selfSigned('mx.example');
+  const reused: boolean[] = [];
+  const server = createServer({ cert, key }, (socket) => {
+    reused.push(socket.isSessionReused());
+    socket.on('error', () => {});
+    socket.write('220 mx.example\r\n');
+    socket.on('data', (octets) => {
+      if (/^EHLO/.test(String(octets))) socket.write('250 mx.example\r\n');
+      else socket.end('221 bye\r\n');
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const bound = server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+  try {
+    const options = { tls: 'implicit', verify: 'name', ca: cert } as const;
+    for (let n = 0; n < 3; n++) await (await openClient(clientOptions(port, options))).quit();
+    assert.deepEqual(reused, [false, false, false]);
+    const error = await failureOf(port, { ...options, serverName: 'bank.example' });
+    assert.equal(error.code, 'certificate', 'what was proved for one name is nothing for another');
+  } finally {
+    server.close();
   }
 });
 

@@ -45,6 +45,7 @@ function dovecotOf(
 function placeOf(socket: string, source: UsersSource): DovecotOptions['place'] {
   const match = /^(?:\[([^\]]+)\]|([^/:]+)):(\d{1,5})$/.exec(socket);
   const host = match?.[1] ?? match?.[2];
+  if (socket.includes('\0')) source.find(['users', 'dovecot', 'socket'], 'is not a path');
   if (host === undefined) return { path: source.path(socket) };
   const port = Number(match?.[3]);
   if (isIP(host) === 0 || port > 65_535 || port === 0)
