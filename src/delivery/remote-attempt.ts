@@ -1,15 +1,8 @@
 import type { Log, Places } from '../base/index.ts';
 import type { ClientErrorCode, SendResult } from '../client/index.ts';
-import {
-  formatReplyText,
-  isPermanent,
-  isPositive,
-  isTransient,
-  type RecipientStatus,
-  type Reply,
-  reply,
-} from '../mail/index.ts';
+import { formatReplyText, isPermanent, isPositive, isTransient, reply } from '../mail/index.ts';
 import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
+import { Answers } from './answers.ts';
 import { AttemptMessage } from './attempt-message.ts';
 import type { Balance } from './balance.ts';
 import type { Dialer, Target } from './dialer.ts';
@@ -69,7 +62,7 @@ class RemoteAttempt {
   readonly #transport: RemoteTransport;
   readonly #parts: RemoteParts;
   readonly #signal: AbortSignal;
-  readonly #statuses = new Map<number, RecipientStatus>();
+  readonly #answers: Answers;
   #health: Health = { kind: 'alive' };
   #isOver = false;
   #sessions = 0;
@@ -81,6 +74,7 @@ class RemoteAttempt {
       maxBytes: parts.limits.conversionBytes,
       places: parts.conversions,
     });
+    this.#answers = new Answers(transport.protocol, parts.now);
     this.#transport = transport;
     this.#parts = parts;
     this.#signal = signal;
@@ -92,7 +86,7 @@ class RemoteAttempt {
     } catch (error) {
       this.#onFault(error);
     }
-    return { statuses: this.#statuses, health: this.#health };
+    return { statuses: this.#answers.statuses, health: this.#health };
   }
 
   /** Those who have their answer keep it: a recipient whose mail was delivered is not asked for again. */
@@ -103,10 +97,7 @@ class RemoteAttempt {
       lane: this.#transport.lane,
       error: String(error),
     });
-    this.#settle(
-      recipients.filter((index) => !this.#statuses.has(index)),
-      faultReply(error),
-    );
+    this.#answers.settle(this.#answers.missing(recipients), faultReply(error));
     this.#health = { kind: 'alive' };
   }
 
@@ -161,7 +152,7 @@ class RemoteAttempt {
     const { fallback } = this.#transport;
     const found = await findTargets(this.#transport, options, this.#signal, order);
     if ('code' in found && (fallback.length === 0 || isPermanent(found) || this.#signal.aborted)) {
-      this.#settle([...waiting.left, ...waiting.again], this.#signal.aborted ? shuttingDown : found);
+      this.#answers.settle([...waiting.left, ...waiting.again], this.#signal.aborted ? shuttingDown : found);
       if (!isPermanent(found)) this.#health = { kind: 'unavailable', reply: found };
       return;
     }
@@ -176,8 +167,8 @@ class RemoteAttempt {
     if (last === undefined) return;
     if (this.#sessions === 0) this.#health = healthOf(last.failure.health, last.failure.reply);
     // What a server said to a recipient tells more than that the next host is down.
-    const untold = [...still.left, ...still.again].filter((index) => !this.#statuses.has(index));
-    this.#settle(untold, last.failure.reply, last.relay);
+    const untold = this.#answers.missing([...still.left, ...still.again]);
+    this.#answers.settle(untold, last.failure.reply, last.relay);
   }
 
   /** The fallback after the hosts themselves, or before them where all of them did badly just now. */
@@ -263,16 +254,19 @@ class RemoteAttempt {
     const left: number[] = [];
     let queue = recipients;
     let result: SendResult | undefined;
+    // It has carried something before: one that refuses its first MAIL will refuse it on another connection too.
+    let isProven = session.messagesSent > 0;
     this.#message.begin();
     while (queue.length > 0 && (result === undefined || session.isUsable) && !this.#isOver) {
       const chunk = queue.length <= max ? queue : queue.slice(0, max);
       const rest = queue.length <= max ? nobody : queue.slice(max);
-      const isUsed = session.messagesSent > 0;
+      const isFirst = session.messagesSent === 0;
       result = await this.#message.send(session, chunk, this.#signal);
-      if (this.#isInVain(host, result, isUsed)) {
+      if (isProven ? isTired(result) : isFirst && this.#isTlsBroken(host, result)) {
         pool.retire(host);
         return { left, again: queue };
       }
+      isProven ||= isPositive(result.mail);
       const demand = host.fallback === 'taken' ? wantsTls(result) : undefined;
       if (demand !== undefined) this.#parts.dialer.tlsWanted(host);
       result = demand ?? result;
@@ -283,14 +277,14 @@ class RemoteAttempt {
     else if (result !== undefined && isTransient(result.mail)) pool.retire(host);
     else pool.give(host);
     // All that it takes on one connection: it said so beforehand (RFC 9422).
-    if (result?.ending.kind === 'complete' && !this.#isOver) return { left, again: queue };
-    if (queue.length > 0) this.#settle(queue, endedEarly, host.relay);
+    const isFull = result?.ending.kind === 'complete' && isPositive(result.mail);
+    if (isFull && !this.#isOver) return { left, again: queue };
+    if (queue.length > 0) this.#answers.settle(queue, endedEarly, host.relay);
     return this.#isOver ? nowhere : { left: [...left, ...queue], again: nobody };
   }
 
-  /** Nothing came of a transaction, and the same is worth another connection to this host at once. */
-  #isInVain(host: PooledSession, result: SendResult, isUsed: boolean): boolean {
-    if (isUsed) return isTired(result);
+  /** The first transaction under opportunistic TLS was answered by nothing: in clear it is worth another try. */
+  #isTlsBroken(host: PooledSession, result: SendResult): boolean {
     if (host.fallback !== 'possible' || !isUnheard(result)) return false;
     this.#parts.dialer.tlsBroke(host, 'the server began TLS and answered nothing after it');
     return true;
@@ -308,7 +302,7 @@ class RemoteAttempt {
     if (ending.kind === 'unsendable' && ending.unmet.needs === 'smtputf8') {
       const narrow = this.#message.asciiOf(chunk);
       if (narrow.length > 0 && narrow.length < chunk.length) {
-        this.#settle(
+        this.#answers.settle(
           chunk.filter((index) => !narrow.includes(index)),
           ending.unmet.reply,
           host.relay,
@@ -317,12 +311,13 @@ class RemoteAttempt {
       }
     }
     this.#noteEnding(result);
+    const isCut = this.#isOver && this.#signal.aborted;
     const again: number[] = [];
     for (let i = 0; i < chunk.length; i++) {
       const index = chunk[i];
       const said = result.recipients[i];
       if (index === undefined || said === undefined) continue;
-      this.#statuses.set(index, this.#statusOf(said, host, result));
+      this.#answers.record(index, isCut && !isPositive(said) ? shuttingDown : said, { host, result });
       if (isPositive(said) || isPermanent(said)) continue;
       // Too many recipients at once: the others had their turn, now these (RFC 5321 §4.5.3.1.8).
       if (said.code === 452 && result.accepted > 0) again.push(index);
@@ -369,27 +364,6 @@ class RemoteAttempt {
     for (const key of keys) {
       if (refused !== undefined) memory.broke(key, refused);
       else if (recipients.some(isPermanent)) memory.worked(key);
-    }
-  }
-
-  #statusOf(said: Reply, host: PooledSession, result: SendResult): RecipientStatus {
-    const at = this.#parts.now();
-    const { relay } = host;
-    if (!isPositive(said)) {
-      const why = this.#isOver && this.#signal.aborted ? shuttingDown : said;
-      return { status: isPermanent(why) ? 'failed' : 'pending', at, relay, reply: why };
-    }
-    const status = { status: 'delivered', at, relay, reply: said } as const;
-    if (result.dsnOffered) return { ...status, dsnPassedOn: true };
-    // An LMTP server is the end of the way: the mail is delivered there, not relayed (RFC 2033 §4).
-    return this.#transport.protocol === 'smtp' ? { ...status, relayed: true } : status;
-  }
-
-  #settle(indices: readonly number[], why: Reply, relay?: string): void {
-    const at = this.#parts.now();
-    const status = isPermanent(why) ? 'failed' : 'pending';
-    for (const index of indices) {
-      this.#statuses.set(index, { status, at, reply: why, ...(relay === undefined ? {} : { relay }) });
     }
   }
 }

@@ -190,3 +190,19 @@ test('a recipient that was put off is not asked about again on the same host bec
   assert.deepEqual(fates(result), ['pending 450 2.1', 'delivered 250 0.0', 'delivered 250 0.0']);
   assert.equal(sink.commands.filter((line) => line.includes('<later')).length, 1);
 });
+
+test('a server that refuses every MAIL is not dialled for each part of a long list of recipients', async (t) => {
+  for (const said of ['451 4.3.0 not now', '550 5.7.1 not you']) {
+    for (const keywords of [['PIPELINING'], ['LIMITS MAILMAX=1']]) {
+      const sink = await sinkFor(t, {
+        keywords,
+        answer: (command) => (command.startsWith('MAIL') ? said : undefined),
+      });
+      const limits = { recipients: 2 };
+      const b = await bench(t, { limits, routes: [{ via: `smtp://127.0.0.1:${sink.port}` }] });
+      const result = await b.send(Array.from({ length: 9 }, (_, i) => `r${i}@dest.test`));
+      assert.ok(fates(result).every((fate) => !fate.startsWith('delivered')));
+      assert.equal(sink.sessions, 1);
+    }
+  }
+});

@@ -1,0 +1,50 @@
+import type { SendResult } from '../client/index.ts';
+import { isPermanent, isPositive, type RecipientStatus, type Reply } from '../mail/index.ts';
+import type { PooledSession } from './pool.ts';
+import type { RemoteTransport } from './transport.ts';
+
+/** The status of each recipient of an attempt, as it stands so far. */
+export class Answers {
+  readonly statuses = new Map<number, RecipientStatus>();
+  readonly #protocol: RemoteTransport['protocol'];
+  readonly #now: () => number;
+
+  constructor(protocol: RemoteTransport['protocol'], now: () => number) {
+    this.#protocol = protocol;
+    this.#now = now;
+  }
+
+  /** Those of the recipients who have no status. */
+  missing(indices: readonly number[]): readonly number[] {
+    return indices.filter((index) => !this.statuses.has(index));
+  }
+
+  /** One reply, which is not positive, for all of them; `relay` is who said it. */
+  settle(indices: readonly number[], why: Reply, relay?: string): void {
+    const at = this.#now();
+    const status = isPermanent(why) ? 'failed' : 'pending';
+    for (const index of indices) {
+      this.statuses.set(index, { status, at, reply: why, ...(relay === undefined ? {} : { relay }) });
+    }
+  }
+
+  /** What a server said of one. */
+  record(
+    index: number,
+    said: Reply,
+    from: { readonly host: PooledSession; readonly result: SendResult },
+  ): void {
+    if (isPositive(said)) this.statuses.set(index, this.#delivered(said, from));
+    else this.settle([index], said, from.host.relay);
+  }
+
+  #delivered(
+    said: Reply,
+    { host, result }: { readonly host: PooledSession; readonly result: SendResult },
+  ): RecipientStatus {
+    const status = { status: 'delivered', at: this.#now(), relay: host.relay, reply: said } as const;
+    if (result.dsnOffered) return { ...status, dsnPassedOn: true };
+    // An LMTP server is the end of the way: the mail is delivered there, not relayed (RFC 2033 §4).
+    return this.#protocol === 'smtp' ? { ...status, relayed: true } : status;
+  }
+}
