@@ -11,7 +11,7 @@ export { Fifo } from './fifo.ts';
 export { Gathered } from './gathered.ts';
 export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, parseCidr } from './ip.ts';
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
-export { harmlessJson, harmlessText } from './log-text.ts';
+export { harmlessJson, harmlessLines, harmlessText, withoutPassword } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
 export { nearest } from './nearest.ts';
 export { type OwnNetworkSource, readOwnNetwork, type SharedAddress } from './own-network.ts';

@@ -73,7 +73,7 @@ function refusedText(f: LogFields): string {
 
 function acceptedLines(f: LogFields): readonly Part[] {
   const user =
-    f.user === undefined ? '' : `, sasl_method=${word(f.mechanism)}, sasl_username=${fieldText(f.user)}`;
+    f.user === undefined ? '' : `, sasl_method=${word(f.mechanism)}, sasl_username=${word(f.user)}`;
   const lines: Part[] =
     f.ground === 'local'
       ? [['pickup', `${id(f)}: uid=${word(f.user)} from=${path(f.from)}`]]
@@ -91,7 +91,7 @@ function attemptText(f: LogFields, status: string): string {
   const { dsn } = splitReply(f.reply, { sent: '2', deferred: '4', bounced: '5' }[status] ?? '2');
   const total = seconds(f.delayMs);
   const delays = Array.isArray(f.delaysMs) ? f.delaysMs.map(seconds).join('/') : `0/0/0/${total}`;
-  const relay = fieldText(f.relay) || 'none';
+  const relay = fieldText(f.relay).replace(/[\s<>(),;="\\]/g, '?') || 'none';
   const reply = fieldText(f.reply);
   return `${id(f)}: to=${path(f.to)}, relay=${relay}, delay=${total}, delays=${delays}, dsn=${dsn}, status=${status} (${reply})`;
 }
@@ -119,19 +119,23 @@ function transport(f: LogFields): string {
   return f.transport === undefined ? 'smtp' : word(f.transport);
 }
 
-/** A text between angle brackets, once: message ids come with their own. */
+/**
+ * A text between angle brackets, once: message ids come with their own. What could end it before its end, or look like
+ * a field behind it, is a question mark, as Postfix writes what it does not print.
+ */
 function path(value: unknown): string {
   const text = fieldText(value);
-  return text.startsWith('<') && text.endsWith('>') ? text : `<${text}>`;
+  const inner = text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text;
+  return `<${inner.replace(/[<>\s]/g, '?')}>`;
 }
 
 function id(f: LogFields): string {
   return word(f.queueId);
 }
 
-/** One word without spaces or brackets. */
+/** One word without spaces, brackets or the signs between fields. */
 function word(value: unknown): string {
-  return fieldText(value).replace(/[\s[\]<>:;,]/g, '_') || 'unknown';
+  return fieldText(value).replace(/[\s[\]<>():;,="\\]/g, '_') || 'unknown';
 }
 
 /** Splits `550 5.7.1 text`; a missing enhanced status is made from the first digit. */

@@ -20,6 +20,15 @@ export function harmlessText(text: string): string {
   return maybeHarmful.test(text) ? text.replace(harmful, jsonEscape) : text;
 }
 
+/** The same for text of several lines that a command prints: the ends of its lines stay. */
+export function harmlessLines(text: string): string {
+  return maybeHarmful.test(text) ? text.replace(/\r?\n|[\p{C}\p{Zl}\p{Zp}]/gu, keepLineEnd) : text;
+}
+
+function keepLineEnd(found: string): string {
+  return found.endsWith('\n') ? found : jsonEscape(found);
+}
+
 /**
  * Does the same to a finished line of JSON. Every character above ASCII in it stands inside a string, where
  * its escape means the same, and JSON itself has escaped those below; the end of the line stays.
@@ -28,12 +37,16 @@ export function harmlessJson(line: string): string {
   return aboveAscii.test(line) ? line.replace(harmfulAboveAscii, jsonEscape) : line;
 }
 
-/** A field's value as text: strings are themselves, the rest is JSON; `undefined` and `null` are empty. */
+/** A field's value as harmless text: strings are themselves, the rest is JSON; `undefined` and `null` are empty. */
 export function fieldText(value: unknown): string {
+  return harmlessText(plainText(value));
+}
+
+function plainText(value: unknown): string {
   if (value === undefined || value === null) return '';
-  if (typeof value === 'string') return harmlessText(value);
-  if (value instanceof Error) return harmlessText(`${value.name}: ${value.message}`);
-  return harmlessText(typeof value === 'object' ? jsonText(value) : String(value));
+  if (typeof value === 'string') return value;
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  return typeof value === 'object' ? jsonText(value) : String(value);
 }
 
 /** A log must not throw: what JSON cannot print is named instead. */
@@ -45,12 +58,21 @@ function jsonText(value: object): string {
   }
 }
 
-/** `key=value`, quoted where a space, a quote or an equals sign would make it read as several fields. */
+/**
+ * `key=value`. A value that could be read as more than one word, or as escaped when it is not, is a string of JSON: in
+ * quotes, with quotes and backslashes escaped, and what is harmful as `\u001b`.
+ */
 export function keyValue(key: string, value: unknown): string {
-  const text = fieldText(value);
-  return /[\s"=]/.test(text) || text === '' ? `${key}=${quote(text)}` : `${key}=${text}`;
+  const text = plainText(value);
+  const isWord = text !== '' && !/[\s"'`=\\]/.test(text) && harmlessText(text) === text;
+  return `${key.replace(/[^\w.-]/g, '_')}=${isWord ? text : quote(text)}`;
 }
 
 function quote(text: string): string {
-  return `"${text.replace(/"/g, '\\"')}"`;
+  return `"${harmlessText(text.replace(/["\\]/g, '\\$&'))}"`;
+}
+
+/** `smtp://user:…@host` for a URL that has a password; any other text as it is. What is shown may be nobody's secret. */
+export function withoutPassword(text: string): string {
+  return text.replace(/(\/\/[^\s/:]*):.*@/s, '$1:…@');
 }

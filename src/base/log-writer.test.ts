@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
+import fc from 'fast-check';
 import { renderPostfix } from './log-postfix.ts';
 import { renderPretty } from './log-pretty.ts';
-import { harmlessText } from './log-text.ts';
+import { harmlessText, keyValue } from './log-text.ts';
 import { type LogFormat, openLog } from './log-writer.ts';
 
 function capture(format: LogFormat, isTTY = false) {
@@ -73,6 +74,84 @@ test('a pretty line quotes values with spaces and has colour only when asked', (
   const level = 'warn' as const;
   assert.equal(renderPretty(false)({ ...record, level }), '08:05:09.007 x              a="b c" d=1\n');
   assert.ok(renderPretty(true)({ ...record, level }).includes('\x1b[33m'));
+});
+
+/** Reads `key=value …` back, as a program would that knows the format. */
+function fieldsOf(text: string): [string, string][] {
+  const pattern = / ([\w.-]+)=(?:("(?:[^"\\]|\\.)*")|([^\s"'`=\\]+))(?= |$)/gy;
+  const found = [...` ${text}`.matchAll(pattern)];
+  assert.equal(found.map(([all]) => all).join(''), ` ${text}`, 'nothing is left over');
+  return found.map(([, key = '', quoted, word = '']) => [
+    key,
+    quoted === undefined ? word : JSON.parse(quoted),
+  ]);
+}
+
+const breakouts = [
+  ...[
+    '\\',
+    '\\" b=c',
+    'x\\',
+    'a\\\\" b="c',
+    '"',
+    "'",
+    'a=b',
+    ' ',
+    '',
+    '\\u001b',
+    '\x1b',
+    '\n b=c',
+    '\u2028b=c',
+  ],
+  ...['\u0085', '\u00a0b=c', '\u3000b=c', '\u202e', '\u{e0001}', '\ud800', '`id`', '{"a":"b\\\\"}'],
+];
+for (const value of breakouts) {
+  test(`pretty and syslog-postfix: ${JSON.stringify(value)} stays in its field`, () => {
+    const given = { first: value, second: 'x', third: value };
+    const expected = Object.entries(given);
+    const pretty = renderPretty(false)({ at, level: 'info', event: 'odd-event-of-ours', fields: given });
+    assert.deepEqual(fieldsOf(pretty.trimEnd().split('odd-event-of-ours ')[1] ?? ''), expected);
+    const render = renderPostfix({ host: 'mx1', pid: 7 });
+    const [line = ''] = render({ at, level: 'info', event: 'odd-event-of-ours', fields: given });
+    assert.deepEqual(fieldsOf(line.trimEnd().split('odd-event-of-ours ')[1] ?? ''), expected);
+  });
+}
+
+test('whatever the values and keys are, as many fields are read as were written', () => {
+  const unit = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({ unit: fc.constantFrom(...'\\"= \'\n\u2028ab') }),
+  );
+  fc.assert(
+    fc.property(fc.array(unit), (values) => {
+      const line = values.map((value) => keyValue('k', value)).join(' ');
+      assert.deepEqual(line === '' ? [] : fieldsOf(line).map(([, value]) => value), values);
+    }),
+  );
+  assert.equal(keyValue('a b="c\x1b', 1), 'a_b__c_=1');
+});
+
+test('syslog-postfix: an address, a name or a reply of a peer makes no field of its own', () => {
+  const odd = '"x>, relay=mx[192.0.2.9]:25, status=sent (ok) <y"@d.example';
+  const fields = { queueId: '0A status=sent', client: '192.0.2.1] x', name: 'a b', mechanism: 'PLAIN x=y' };
+  const render = renderPostfix({ host: 'mx1', pid: 7 });
+  const lines = (event: string, more: object) =>
+    render({ at, level: 'info', event, fields: { ...fields, ...more } });
+  const seen = [
+    ...lines('accepted', { from: odd, messageId: `<${odd}>`, user: odd, size: 1, recipients: 1 }),
+    ...lines('deferred', { to: odd, relay: odd, reply: '451 later', delayMs: 1 }),
+    ...lines('refused', { from: odd, to: odd, helo: odd, reply: '550 5.7.1 no' }),
+    ...lines('expired', { from: odd }),
+  ];
+  assert.equal(seen.length, 6);
+  for (const line of seen) {
+    assert.equal(
+      [...line.matchAll(/[ ,]status=/g)].length,
+      / (?:deferred|expired)/.test(line) || /status=(?:deferred|expired)/.test(line) ? 1 : 0,
+      line,
+    );
+    assert.doesNotMatch(line, /<[^>]*</);
+  }
 });
 
 const at = new Date(2026, 10, 3, 18, 0, 0);

@@ -2,7 +2,7 @@ import { ControlError, type ControlErrorCode } from '../admin/index.ts';
 import { harmlessText, nearest, packageVersion } from '../base/index.ts';
 import { type Command, runCommand } from './command.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
-import type { Io } from './io.ts';
+import { harmlessIo, type Io } from './io.ts';
 
 /** Each command is loaded only when it is called, because starting fast matters to `sendmail`. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -62,7 +62,8 @@ const links: Readonly<Record<string, readonly string[]>> = {
  * Runs the command that `argv` names (the words after the program) and resolves with its exit code.
  * `calledAs` is the name of the program. Never rejects: this is where errors become words and codes.
  */
-export async function dispatch(argv: readonly string[], io: Io, calledAs = 'posthouse'): Promise<number> {
+export async function dispatch(argv: readonly string[], given: Io, calledAs = 'posthouse'): Promise<number> {
+  const io = harmlessIo(given);
   try {
     const link = Object.hasOwn(links, calledAs) ? links[calledAs] : undefined;
     if (link !== undefined) return await runSendmailLink([...link, ...argv], io);

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { harmlessJson } from '../base/index.ts';
+import { harmlessJson, harmlessLines } from '../base/index.ts';
 
 /** What a command may touch of its surroundings, so that tests can stand in for all of it. */
 export interface Io {
@@ -52,6 +52,19 @@ export function processIo(): Io {
       process.on(signal, listener);
       return () => process.off(signal, listener);
     },
+  };
+}
+
+/**
+ * Whatever a command has to say in words, peers' words among them, can be shown on a terminal: nothing in it moves the
+ * cursor or turns the direction of writing. Octets (a message, SMTP) go out as they are.
+ */
+export function harmlessIo(io: Io): Io {
+  return {
+    ...io,
+    out: (text) => io.out(typeof text === 'string' ? harmlessLines(text) : text),
+    err: (text) => io.err(harmlessLines(text)),
+    ask: (prompt) => io.ask(harmlessLines(prompt)),
   };
 }
 

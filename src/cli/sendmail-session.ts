@@ -130,7 +130,7 @@ class StdioWire implements Wire {
 
   write(text: string): void {
     this.refusal = text.match(/^[45]\d\d .*/gm)?.at(-1) ?? this.refusal;
-    this.written = this.written.then(() => this.#io.out(text));
+    this.written = this.written.then(() => this.#io.out(Buffer.from(text)));
   }
 
   // One line is given at a time, and the end of the dialogue is seen by the state of the session.

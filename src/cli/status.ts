@@ -1,4 +1,5 @@
 import { connectControl, type RelayStatus } from '../admin/index.ts';
+import { harmlessText } from '../base/index.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
@@ -46,7 +47,7 @@ function calloutRows({ callouts = [] }: RelayStatus): readonly (readonly [string
     const span = formatSpan(Date.now() - since);
     return [
       'verify',
-      printable(`${destination} says of nobody whether they exist, ${count} times in ${span}: ${because}`),
+      harmlessText(`${destination} says of nobody whether they exist, ${count} times in ${span}: ${because}`),
     ];
   });
 }
@@ -55,11 +56,6 @@ function alarmRows({ alarms = [] }: RelayStatus): readonly (readonly [string, st
   return alarms.map(({ kind, subject, since, because, waiting }) => {
     const count = waiting === undefined ? '' : `, ${waiting} waiting`;
     const span = formatSpan(Date.now() - since);
-    return ['ALARM', printable(`${kind} ${subject} for ${span}${count}: ${because}`)];
+    return ['ALARM', harmlessText(`${kind} ${subject} for ${span}${count}: ${because}`)];
   });
-}
-
-/** What a peer said must not speak to the terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '?');
 }

@@ -161,7 +161,11 @@ function wrongShape(path: KeyPath, value: unknown): Pick<Finding, 'message' | 'h
   if (value === undefined) return { message: 'is missing' };
   const keys = keysAt(path).map(({ key }) => key);
   const known = keys.length > 8 ? `${keys.slice(0, 8).join(', ')} …` : keys.join(', ');
-  return { message: `expected a mapping (${known}), found ${describe(value)}` };
+  const what = known === '' ? 'a mapping' : `a mapping (${known})`;
+  // What stands where the file of a secret should be may be the secret.
+  const found = typeof value === 'string' ? 'text' : typeof value === 'number' ? 'a number' : describe(value);
+  const hint = known === 'file' ? { hint: 'write { file: PATH }' } : {};
+  return { message: `expected ${what}, found ${found}`, ...hint };
 }
 
 function valueAt(value: unknown, path: KeyPath): unknown {

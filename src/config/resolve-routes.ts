@@ -1,5 +1,6 @@
 import type { DeliveryRoute, OauthOptions } from '../delivery/index.ts';
 import type { KeyPath } from './problem.ts';
+import { hasControl } from './scalar.ts';
 import type { Parsed } from './schema.ts';
 
 /** What the routes need of the one who resolves a file. */
@@ -40,6 +41,8 @@ function readSecret(at: KeyPath, file: string, files: Files): string | undefined
   const text = files.read(at, file)?.replace(/\r?\n$/, '');
   if (text === '') files.find(at, `${files.path(file)} is empty`);
   if (text?.includes('\n')) files.find(at, `${files.path(file)} has several lines`);
+  else if (text !== undefined && hasControl(text))
+    files.find(at, `${files.path(file)} has a control character`);
   return text;
 }
 

@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, nearest, parseCidr } from '../base/index.ts';
+import {
+  type Cidr,
+  canonicalIp,
+  IpSet,
+  isLoopback,
+  isPrivate,
+  nearest,
+  parseCidr,
+  withoutPassword,
+} from '../base/index.ts';
 import { type Address, type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 
 /** Why a value was not taken. */
@@ -40,29 +49,42 @@ export function listOf<T extends z.ZodType>(item: T) {
   );
 }
 
+/** Text without control characters: what is configured ends in commands, header fields, DNS names and logs. */
 function textual<T>(type: string, parse: (text: string) => T | Fault) {
+  return prose(type, (value) => (hasControl(value) ? new Fault('has a control character') : parse(value)));
+}
+
+/** Text of several lines, for people. */
+function prose<T>(type: string, parse: (text: string) => T | Fault) {
   return scalar(type, (value) => {
     if (typeof value !== 'string' && typeof value !== 'number') return expected('text', value);
     return parse(String(value));
   });
 }
 
+/** C0, DEL, C1, line and paragraph separators, and halves of surrogate pairs, which are no characters. */
+export function hasControl(text: string): boolean {
+  return /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(text);
+}
+
 function expected(what: string, value: unknown): Fault {
   return new Fault(`expected ${what}, found ${describe(value)}`);
 }
 
-/** A value as a message may show it: short, on one line. */
+/** A value as a message may show it: short, on one line, and without the password of a URL. */
 export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a mapping';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = withoutPassword(JSON.stringify(value) ?? String(value));
   return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
 }
 
 export const text = () => textual('text', (value) => (value === '' ? new Fault('is empty') : value));
 
-export const path = () =>
-  textual('path', (value) => (value === '' || value.includes('\0') ? new Fault('is not a path') : value));
+/** Of one line or several. */
+export const sentence = () => prose('text', (value) => (value === '' ? new Fault('is empty') : value));
+
+export const path = () => textual('path', (value) => (value === '' ? new Fault('is not a path') : value));
 
 export const boolean = () =>
   scalar('true or false', (value) => (typeof value === 'boolean' ? value : expected('true or false', value)));
@@ -252,6 +274,8 @@ export const webAddress = () =>
     if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
       return new Fault(`not a web address: ${describe(value)}`, 'write https://login.example.org/keys');
     }
+    if (url.username !== '' || url.password !== '')
+      return new Fault('a user or password has no place in an address', 'there are options for them');
     const host = canonicalIp(url.hostname) ?? '';
     const isHere = url.hostname === 'localhost' || isLoopback(host);
     return url.protocol === 'https:' || isHere
@@ -313,6 +337,8 @@ export const destination = () =>
   textual('destination', (value) => {
     const scheme = /^[a-z]*/i.exec(value)?.[0] ?? '';
     const known = destinations.find(([name]) => name === scheme);
+    if (/^[a-z]+:\/\/[^/]*:.*@/is.test(value))
+      return new Fault('a password has no place in an address', 'write password: { file: PATH }');
     if (known === undefined) {
       const near = nearest(
         scheme,

@@ -14,6 +14,7 @@ import {
   ownDomain,
   path,
   recipients,
+  sentence,
   size,
   socketAddress,
   text,
@@ -147,7 +148,7 @@ const relay = z.strictObject({
     .describe(
       'Relaying for anybody who can connect. It needs listeners on loopback or private addresses only, or `openAcknowledgement`; the guard stays on. Submission listeners stay closed.',
     ),
-  openAcknowledgement: text()
+  openAcknowledgement: sentence()
     .optional()
     .describe(
       'A sentence of your own, five words or more, saying that you want an open relay on a public address. It is logged at each start. Default: none.',

@@ -66,3 +66,38 @@ test('an endpoint in clear on this machine is for tests', () => {
   const oauth = { ...account, tokenUrl: 'http://[::1]:8080/token' };
   assert.deepEqual(compileRules({ routes: [{ via: user, oauth }] }).problems, []);
 });
+
+test('a password in the URL of a token endpoint is an error, and is not shown', () => {
+  const oauth = {
+    tokenUrl: 'https://me:hunter2@login.example/',
+    grant: 'refresh-token',
+    clientId: 'x',
+  } as const;
+  const routes = [
+    {
+      to: '*',
+      via: 'smtp://me@host.example',
+      oauth: { ...oauth, mechanism: 'auto', refreshTokenFile: '/t' },
+    },
+  ] as const;
+  const said = JSON.stringify(compileRules({ domains: [], routes }).problems);
+  assert.match(said, /no place in an address: use clientId and clientSecret/);
+  assert.doesNotMatch(said, /hunter2/);
+});
+
+test('delivery itself takes no password in a destination, and does not show it', () => {
+  for (const via of [
+    'smtp://user:hunter2@h.example',
+    'lmtp://user:hunter2@h.example',
+    'odd://user:hunter2@h.example',
+  ]) {
+    const [problem] = compileRules({ domains: [], routes: [{ to: '*', via }] }).problems;
+    assert.ok(problem !== undefined, via);
+    assert.doesNotMatch(problem.message, /hunter2/);
+  }
+  const percent = compileRules({
+    domains: [],
+    routes: [{ to: '*', via: 'smtp://do%3Amain@h.example', password: 'x' }],
+  });
+  assert.deepEqual(percent.problems, []);
+});

@@ -55,6 +55,8 @@ function checkOauth(oauth: OauthOptions, at: Report): void {
   if (url === null || !(isClear || url.protocol === 'https:')) at('oauth.tokenUrl', 'not an https address');
   else if (isClear && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
     at('oauth.tokenUrl', 'secrets need https');
+  else if (url.username !== '' || url.password !== '')
+    at('oauth.tokenUrl', 'a user or password has no place in an address: use clientId and clientSecret');
   const { grant, clientSecret, refreshTokenFile } = oauth;
   if (grant === 'client-credentials' && clientSecret === undefined)
     at('oauth.clientSecret', 'client-credentials need one');

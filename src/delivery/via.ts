@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { withoutPassword } from '../base/index.ts';
 import { type Domain, parseDomain } from '../mail/index.ts';
 
 /** One `via` or `deliver`, parsed. */
@@ -38,7 +39,7 @@ export function parseVia(text: string): Via | string {
       return domain === undefined ? `not a domain: "${rest}"` : { kind: 'mx', domain };
     }
     default:
-      return `unknown destination "${text}": expected smtp://, smtps://, lmtp://, lmtp:/path, maildir:/path, capture or mx`;
+      return `unknown destination "${withoutPassword(text)}": expected smtp://, smtps://, lmtp://, lmtp:/path, maildir:/path, capture or mx`;
   }
 }
 
@@ -48,6 +49,8 @@ function parseSmtp(scheme: 'smtp' | 'smtps', rest: string, text: string): Via | 
   const at = rest.lastIndexOf('@');
   const isImplicitTls = scheme === 'smtps';
   const user = at < 0 ? undefined : decodeUser(rest.slice(2, at));
+  if (rest.slice(2, Math.max(at, 2)).includes(':'))
+    return 'a password has no place in an address: use password';
   if (at >= 0 && (user === undefined || user === '')) return `not a user name in "${text}"`;
   const plainPort = user === undefined ? 25 : 587;
   const authority = parseAuthority(rest.slice(at < 0 ? 2 : at + 1), isImplicitTls ? 465 : plainPort);
@@ -64,7 +67,9 @@ function parseLmtp(rest: string, text: string): Via | string {
   // Three slashes are the other usual way to write a path.
   if (rest.startsWith('///')) return { kind: 'lmtp-socket', path: rest.slice(2) };
   const authority = parseAuthority(rest.slice(2), 24);
-  return authority === undefined ? `not a host and port in "${text}"` : { kind: 'lmtp', ...authority };
+  return authority === undefined
+    ? `not a host and port in "${withoutPassword(text)}"`
+    : { kind: 'lmtp', ...authority };
 }
 
 function parseMaildir(template: string, text: string): Via | string {
