@@ -265,7 +265,8 @@ test('only what some recipient leads to is a mailbox', () => {
     keepsTag: false,
   });
   const list = localDomain('l.example', { recipients: listed('ann'), catchAll: address('ann@l.example') });
-  const options = optionsOf(ours, list);
+  const verified = localDomain('v.example', { recipients: { kind: 'verify' }, keepsTag: false });
+  const options = optionsOf(ours, list, verified);
   const table = [
     ['ann@d.example', true],
     ['self@d.example', true],
@@ -276,6 +277,8 @@ test('only what some recipient leads to is a mailbox', () => {
     ['ann@l.example', true],
     ['other@l.example', false],
     ['any+body@away.example', true],
+    ['ann@v.example', true],
+    ['ann+tag@v.example', false],
   ] as const;
   for (const [text, expected] of table) assert.equal(isMailbox(address(text), options), expected, text);
 });

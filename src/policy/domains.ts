@@ -71,7 +71,8 @@ export function lookUp(address: Address, domain: LocalDomain, { postmaster }: Re
   }
   if (hidesRoute(address)) return { kind: 'unknown', because: 'the local part hides a route' };
   if (recipients.kind === 'any') {
-    return { kind: 'mailbox', address: mailboxOf(address, domain), because: 'any recipient' };
+    const to = untagged === name || domain.keepsTag ? address : withLocalPart(address, untagged);
+    return { kind: 'mailbox', address: to, because: 'any recipient' };
   }
   if (recipients.kind === 'verify') return { kind: 'ask', because: 'verified by callout' };
   if (domain.catchAll === undefined) return { kind: 'unknown', because: 'not in the list' };

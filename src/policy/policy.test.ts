@@ -129,6 +129,39 @@ test('the catch-all takes whom the destination does not know, and nobody while i
   assert.equal(await decide(ask('unavailable'), request('u@ask.example')), '450 4.1.1');
 });
 
+test('whom a destination knows gets mail with a tag, and without it where the destination wants none', async () => {
+  for (const [keepsTag, expected] of [
+    [true, 'recipient: u+tag@ask.example'],
+    [false, 'recipient: u@ask.example'],
+  ] as const) {
+    const options = policyOptions({
+      domains: [localDomain('ask.example', { recipients: { kind: 'verify' }, keepsTag })],
+      verify: async () => 'known',
+    });
+    assert.equal(await decide(options, request('u+tag@ask.example')), expected);
+  }
+});
+
+test('an alias is taken whether or not the server of a member can be asked; the catch-all of its domain is', async () => {
+  const answers = new Map([
+    ['gone@ask.example', 'unknown'],
+    ['late@ask.example', 'unavailable'],
+  ] as const);
+  const options = policyOptions({
+    domains: [
+      localDomain('ours.example', {
+        aliases: { all: ['u@ask.example', 'gone@ask.example', 'late@ask.example'] },
+      }),
+      localDomain('ask.example', { recipients: { kind: 'verify' }, catchAll: address('rest@ours.example') }),
+    ],
+    verify: async ({ text }) => answers.get(text as 'gone@ask.example') ?? 'known',
+  });
+  assert.equal(
+    await decide(options, request('all@ours.example')),
+    'recipient: u@ask.example rest@ours.example late@ask.example',
+  );
+});
+
 test('a route is refused without asking the destination', async () => {
   let asked = 0;
   const options = policyOptions({

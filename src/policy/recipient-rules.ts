@@ -1,5 +1,6 @@
 import { type Address, reply } from '../mail/index.ts';
 import type { Decision, RelayRequest } from '../receiver/index.ts';
+import { mailboxOf } from './domains.ts';
 import type { PolicyOptions } from './options.ts';
 import {
   type Answered,
@@ -70,8 +71,11 @@ export function askDestination(request: RelayRequest, options: PolicyOptions): P
 async function ask(found: Resolution, recipient: Address, options: PolicyOptions): Promise<Decision> {
   if (found.kind !== 'ask') return decided(await asked(found, options, []));
   switch (await options.verify(recipient)) {
-    case 'known':
-      return { kind: 'grant', ground: 'recipient', because: 'its destination knows it', to: [recipient] };
+    case 'known': {
+      const domain = options.domains.get(recipient.domain);
+      const to = domain === undefined ? recipient : mailboxOf(recipient, domain);
+      return { kind: 'grant', ground: 'recipient', because: 'its destination knows it', to: [to] };
+    }
     case 'unknown':
       return decided(await catchAllOf(recipient, options, []));
     case 'unavailable':

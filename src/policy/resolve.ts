@@ -89,7 +89,8 @@ export function isMailbox(address: Address, options: RecipientOptions): boolean 
   const found = resolve(address, options);
   const key = keyOf(address, true);
   if (found.kind === 'known') return [...found.to, ...found.toAsk].some((to) => keyOf(to, true) === key);
-  return found.kind === 'ask';
+  const domain = options.domains.get(address.domain);
+  return found.kind === 'ask' && domain !== undefined && keyOf(mailboxOf(address, domain), true) === key;
 }
 
 /** What members come to, each of them once. */
@@ -140,7 +141,7 @@ class Expansion {
     }
     if (domain !== undefined && found?.kind === 'ask') {
       const hasOther = domain.catchAll !== undefined && !way.includes(wayOfCatchAll(domain));
-      (hasOther ? this.#toAsk : this.#to).set(own, member);
+      (hasOther ? this.#toAsk : this.#to).set(own, mailboxOf(member, domain));
       return undefined;
     }
     const end = resolve(member, this.#options);

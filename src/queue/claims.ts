@@ -104,7 +104,7 @@ export class Claims {
   }
 
   #forgetNumbers(id: QueueId): void {
-    if (!this.#messages.has(id) && !this.#seized.has(id)) this.#numbers.delete(id);
+    if (this.#numbers.size > 0 && !this.#messages.has(id) && !this.#seized.has(id)) this.#numbers.delete(id);
   }
 
   /** Whether an entry that was found on disk is not to be claimed. */
