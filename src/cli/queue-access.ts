@@ -7,8 +7,8 @@ import type { Io } from './io.ts';
 
 export { locationOptions };
 
-/** A queue that can be looked at, whether or not its relay runs. */
-export interface OpenQueue extends Pick<Control, 'list' | 'octets'>, AsyncDisposable {}
+/** A queue that can be looked at and changed, whether or not its relay runs. */
+export interface OpenQueue extends Pick<Control, 'list' | 'octets' | 'change' | 'plan'>, AsyncDisposable {}
 
 /** The relay that runs over the data folder, for what only a running one can do. */
 export function connectQueue(args: Arguments, io: Io): Control {

@@ -4,8 +4,8 @@ import { parseMailbox } from '../mail/index.ts';
 import { type Arguments, type Command, type Option, usage } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
-import { connectQueue, locationOptions } from './queue-access.ts';
-import { selectorOptions, selectorsOf } from './queue-selector.ts';
+import { locationOptions, openQueue } from './queue-access.ts';
+import { checkSelection, selectorOptions, selectorsOf } from './queue-selector.ts';
 import { formatSuspension } from './table.ts';
 
 /** The commands that change messages, each with what it takes besides a selection. */
@@ -109,10 +109,11 @@ function formatUntried(of: Exclude<Changed, string>): string {
 /** Exit 66 when there were ids and none of them is in the queue. */
 async function apply(call: Call): Promise<number> {
   const { command, args, io, change, done } = call;
-  const control = connectQueue(args, io);
+  checkSelection(command, args, true);
+  await using control = await openQueue(args, io);
   const reach = args.has('whole') ? { whole: true } : {};
   let count = 0;
-  for await (const selector of selectorsOf(command, { args, io, needsOne: true })) {
+  for await (const selector of selectorsOf(args, io)) {
     const plan = () => control.plan(change, selector, reach);
     if (args.has('dry-run')) {
       count += await printPlan(call, plan());

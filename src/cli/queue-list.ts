@@ -3,7 +3,7 @@ import type { Arguments, Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
 import { locationOptions, type OpenQueue, openQueue } from './queue-access.ts';
-import { selectorOptions, selectorsOf } from './queue-selector.ts';
+import { checkSelection, selectorOptions, selectorsOf } from './queue-selector.ts';
 import { formatSize, formatSpan, formatSuspension, openTable } from './table.ts';
 
 /** `posthouse queue list`. Rows are printed as they come, whatever the length of the queue. */
@@ -14,6 +14,7 @@ export const queueList: Command = {
   options: { ...locationOptions, ...selectorOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: Number.POSITIVE_INFINITY },
   async run(args, io) {
+    checkSelection(queueList, args, false);
     await using queue = await openQueue(args, io);
     // Awaited, because the queue is closed when this function returns.
     return await listQueue(args, io, queue);
@@ -24,7 +25,7 @@ export const queueList: Command = {
 export async function listQueue(args: Arguments, io: Io, queue: OpenQueue): Promise<number> {
   const table = openTable(columns, io);
   let count = 0;
-  for await (const selector of selectorsOf(queueList, { args, io, needsOne: false })) {
+  for await (const selector of selectorsOf(args, io)) {
     for await (const item of queue.list(selector)) {
       count++;
       if (args.has('json')) await io.out(jsonLine(item));

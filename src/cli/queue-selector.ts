@@ -1,4 +1,4 @@
-import type { Selector } from '../admin/index.ts';
+import type { Match, Selector } from '../admin/index.ts';
 import type { Arguments, Command, Option } from './command.ts';
 import { usage } from './command.ts';
 import type { Io } from './io.ts';
@@ -15,32 +15,38 @@ export const selectorOptions = {
 } as const satisfies Readonly<Record<string, Option>>;
 
 /**
- * The selectors that the arguments mean: queue ids (`-` reads them from standard input, so that lists of
- * any length work), conditions, or both. With `needsOne`, a call that chooses nothing is a mistake and not
- * "everything".
+ * Says what is wrong with the choice of messages before anything is opened for it. With `needsOne`, a call that
+ * chooses nothing is a mistake and not "everything".
  */
-export async function* selectorsOf(
-  command: Command,
-  call: { readonly args: Arguments; readonly io: Io; readonly needsOne: boolean },
-): AsyncGenerator<Selector> {
-  const { args, io, needsOne } = call;
+export function checkSelection(command: Command, args: Arguments, needsOne: boolean): void {
+  if (args.rest.length > 0 && args.has('all')) throw usage(command, 'give queue ids, or --all, not both');
+  const isChoice = args.rest.length > 0 || args.has('all') || Object.keys(matchOf(args)).length > 0;
+  if (needsOne && !isChoice) throw usage(command, 'say which messages: queue ids, conditions, or --all');
+}
+
+/**
+ * The selectors that the arguments mean: queue ids (`-` reads them from standard input, so that lists of
+ * any length work), conditions, or both.
+ */
+export async function* selectorsOf(args: Arguments, io: Io): AsyncGenerator<Selector> {
+  const match = matchOf(args);
+  if (args.rest.length === 0) {
+    yield { match };
+    return;
+  }
+  const hasMatch = Object.keys(match).length > 0;
+  for await (const ids of inBatches(args.rest.includes('-') ? wordsOf(io.stdin) : args.rest))
+    yield { ids, ...(hasMatch && { match }) };
+}
+
+function matchOf(args: Arguments): Match {
   const to = args.text('to');
   const from = args.text('from');
-  const match = {
+  return {
     ...(to === undefined ? {} : { to }),
     ...(from === undefined ? {} : { from }),
     ...(args.has('held') ? { held: true } : {}),
   };
-  const hasMatch = Object.keys(match).length > 0;
-  if (args.rest.length > 0) {
-    if (args.has('all')) throw usage(command, 'give queue ids, or --all, not both');
-    for await (const ids of inBatches(args.rest.includes('-') ? wordsOf(io.stdin) : args.rest))
-      yield { ids, ...(hasMatch && { match }) };
-    return;
-  }
-  if (needsOne && !hasMatch && !args.has('all'))
-    throw usage(command, 'say which messages: queue ids, conditions, or --all');
-  yield { match };
 }
 
 async function* inBatches(words: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string[]> {

@@ -17,7 +17,7 @@ export const queueShape: Command = {
     const control = connectQueue(args, io);
     const table = openTable(columns, io);
     const total: number[] = [];
-    for await (const selector of selectorsOf(queueShape, { args, io, needsOne: false })) {
+    for await (const selector of selectorsOf(args, io)) {
       for await (const { destination, counts } of control.shape(selector)) {
         if (args.has('json')) await io.out(jsonLine({ destination, counts, minutes: shapeMinutes }));
         else await table.row(rowOf(destination, counts));

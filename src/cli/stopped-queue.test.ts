@@ -128,6 +128,37 @@ test('each recipient is shown with what is known of it', async (t) => {
   });
 });
 
+test('recipients of a stopped relay are held, released and removed; the rest needs a running one', async (t) => {
+  const to = ['grey@x.example', 'z@y.example'];
+  const data = await withSpool(t, async (spool) => void (await add(spool, envelopeOf('s@b.example', to))));
+  const queue = async (...argv: string[]) => {
+    const [verb = '', ...rest] = argv;
+    const io = fakeIo({ folder: data });
+    const code = await dispatch(['queue', verb, '--data', data, ...rest], io);
+    return { code, ...io.text };
+  };
+  const states = async () => {
+    const { out } = await queue('list', '--json');
+    return out === '' ? [] : JSON.parse(out).recipients.map(({ status }: { status: string }) => status);
+  };
+  const planned = await queue('hold', '--to', 'z@y.example', '--dry-run');
+  assert.match(planned.out, /held: z@y\.example; not touched: grey@x\.example\n$/);
+  for (const [verb, expected] of [
+    ['hold', ['pending', 'held']],
+    ['release', ['pending', 'pending']],
+    ['remove', ['pending', 'removed']],
+  ] as const) {
+    const { code, err } = await queue(verb, '--to', 'z@y.example');
+    assert.deepEqual([code, await states()], [0, expected], err);
+  }
+  for (const argv of [['flush'], ['bounce'], ['redirect', '--recipient', 'a@b.example']]) {
+    const { code, err } = await queue(...argv, '--all');
+    assert.deepEqual([code, /no relay runs/.test(err)], [69, true]);
+  }
+  assert.equal((await queue('remove', '--all')).code, 0);
+  assert.deepEqual(await states(), []);
+});
+
 async function call(...argv: string[]) {
   const io = fakeIo();
   const code = await dispatch(argv, io);
