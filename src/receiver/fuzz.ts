@@ -1,20 +1,22 @@
 /**
- * Fuzz targets of this folder: a session in every state, fed with anything, and the PROXY header. Each takes
- * any octets and throws when an invariant is broken.
+ * Fuzz targets of this folder: a session in every state, fed with anything, the PROXY header, and what is looked at in
+ * headers. Each takes any octets and throws when an invariant is broken.
  */
 import assert from 'node:assert/strict';
 import { createSecureContext } from 'node:tls';
 import { Background, IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
-import { parseDomain, QueueIdSource, reply } from '../mail/index.ts';
+import { headerFields, parseDomain, parsePattern, QueueIdSource, reply } from '../mail/index.ts';
 import {
   type Authenticator,
   defaultLimits,
+  HeaderEdge,
   type Intake,
   type Policy,
   type ReceiverSettings,
   readProxyHeader,
   Session,
 } from './index.ts';
+import { rewriteHeader } from './submitted.ts';
 
 export const fuzzTargets: readonly {
   readonly name: string;
@@ -23,6 +25,8 @@ export const fuzzTargets: readonly {
   { name: 'receiver/session', run: (input) => checkSession(input, { mayXclient: false }) },
   { name: 'receiver/session-xclient', run: (input) => checkSession(input, { mayXclient: true }) },
   { name: 'receiver/proxy-header', run: checkProxyHeader },
+  { name: 'receiver/author', run: checkAuthor },
+  { name: 'receiver/header-edge', run: checkHeaderEdge },
 ];
 
 const hello = 'EHLO c.example\r\n';
@@ -286,4 +290,64 @@ function checkProxyHeader(input: Uint8Array): void {
       if (part.kind !== 'incomplete') assert.deepEqual(part, whole);
     }
   }
+}
+
+/** What From fields are made of, honest ones and others; each octet of the input is one. */
+const pieces = [
+  ...['boris@home.example', 'boss@home.example', 'boss', '@', 'home.example', 'Boris', "'", '.', '\uff20'],
+  ...['<', '>', '"', '(', ')', ',', ':', ';', ' ', '\\', '\r\n ', '\t', '[', ']', '\u200b', '\u202e', '\xff'],
+  ...[
+    '=?utf-8?q?boss=40home.example?=',
+    '=?utf-8?q?boss?=',
+    '=?us-ascii?b?QGhvbWUuZXhhbXBsZQ==?=',
+    '=?',
+    '?=',
+  ],
+];
+const boris = { name: 'boris@home.example', senders: [parsePattern('boris@home.example') ?? assert.fail()] };
+
+/** No simple reader finds an address of somebody else in a From that passed. */
+function checkAuthor(input: Uint8Array): void {
+  const words = [...input.subarray(1, 200)].map((octet) => pieces[octet % pieces.length]).join('');
+  const ends = ['<boris@home.example>', 'boris@home.example', ''];
+  const value = words + ends[(input[0] ?? 0) % ends.length];
+  const octets = Buffer.from(`From: ${value}\r\nSubject: a\r\n`);
+  const header = rewriteHeader(octets, { identity: boris, hostname: 'r.example', now: 0 }, 'id');
+  if ('code' in header) return;
+  const text = value.replace(/\r\n(?=[ \t])/g, '');
+  const decoded = text
+    .replace(/(\?=)[ \t]+(?==\?)/g, '$1')
+    .replaceAll('=?us-ascii?b?QGhvbWUuZXhhbXBsZQ==?=', '@home.example')
+    .replace(/=\?utf-8\?q\?(.*?)\?=/g, (_, word: string) => word.replaceAll('=40', '@'));
+  for (const reading of [text, decoded, decoded.replace(/["\\]/g, ''), decoded.replace(/\([^()]*\)/g, '')])
+    for (const [found] of reading.matchAll(/[A-Za-z0-9.]+[@\uff20][A-Za-z0-9]+(?:\.[A-Za-z0-9]+)+/g))
+      assert.equal(found.toLowerCase(), 'boris@home.example', JSON.stringify(value));
+}
+
+/** The same passes however the octets are cut, and nothing of ours among the fields. */
+function checkHeaderEdge(input: Uint8Array): void {
+  const words = [
+    'X-Posthouse-',
+    'x-posthouse-bulk: no',
+    'Subject: a',
+    ' ',
+    '\t',
+    '\r\n',
+    '\n',
+    '\r',
+    'X-',
+    'y',
+  ];
+  const text = [...input.subarray(1)].map((octet) => words[octet % words.length]).join('');
+  const read = (size: number) => {
+    const edge = new HeaderEdge({ dropsOurs: true });
+    const passed: Buffer[] = [];
+    for (let at = 0; at < text.length; at += size)
+      passed.push(Buffer.from(edge.read(Buffer.from(text.slice(at, at + size)))));
+    return { octets: Buffer.concat([...passed, edge.end()]), growth: edge.growth };
+  };
+  const whole = read(text.length + 1);
+  assert.deepEqual(read(((input[0] ?? 0) % 20) + 1), whole);
+  assert.equal(whole.octets.length, text.length + whole.growth);
+  for (const { name } of headerFields(whole.octets)) assert.doesNotMatch(name, /^x-posthouse-/i);
 }

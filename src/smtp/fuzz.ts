@@ -21,6 +21,7 @@ import {
   LineEndError,
   parseCommand,
   parseExtensions,
+  parseLeniently,
   ReplyReader,
   stuff,
 } from './index.ts';
@@ -67,9 +68,24 @@ function checkCommand(input: Uint8Array): void {
     'RCPT TO:<a@b> ',
     'BDAT ',
     'XCLIENT ',
+    'EHLO ',
+    'MAIL FROM:',
+    'RCPT TO:\t',
   ]) {
-    checkParsed(parseCommand(start + text));
+    const strict = parseCommand(start + text);
+    checkParsed(strict);
+    checkLenient(start + text, strict);
   }
+}
+
+/** What is lenient says nothing else than the strict parser where that one is content. */
+function checkLenient(line: string, strict: Command | CommandError): void {
+  const lenient = parseLeniently(line);
+  if (lenient === undefined) return;
+  assert.match(lenient.verb, /^(?:ehlo|helo|mail|rcpt)$/);
+  checkParsed(lenient);
+  if ('name' in lenient) assert.match(lenient.name, /^[!-~]{1,255}$/);
+  if (strict.verb !== 'error') assert.deepEqual(lenient, strict);
 }
 
 function checkParsed(command: Command | CommandError): void {
