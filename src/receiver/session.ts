@@ -1,17 +1,8 @@
 import type { Reply } from '../mail/index.ts';
-import {
-  authLineOctets,
-  type Command,
-  type CommandError,
-  CommandInput,
-  type Extensions,
-  formatReply,
-  parseCommand,
-  parseLeniently,
-} from '../smtp/index.ts';
+import { authLineOctets, CommandInput, type Extensions, formatReply } from '../smtp/index.ts';
 import type { ClientFacts, Intake, TlsFacts } from './ask.ts';
 import { authResponse } from './auth.ts';
-import { Lenience } from './lenience.ts';
+import { Lenience, parseFor } from './lenience.ts';
 import { endContent } from './mail-data.ts';
 import { offerTo } from './offer.ts';
 import type { ReceiverParts } from './options.ts';
@@ -44,7 +35,7 @@ export class Session {
   #isInputOver = false;
   #isShuttingDown = false;
   readonly #tally: Tally;
-  readonly #lenience: Lenience;
+  readonly lenience: Lenience;
   /** TLS is in force on the wire, whoever it belongs to. */
   isSecured: boolean;
   /** The other end of the wire speaks for somebody, so its TLS says nothing of the client. */
@@ -62,7 +53,7 @@ export class Session {
     const mayLogIn = facts.listener.offersAuth === true && facts.settings.authenticator !== undefined;
     this.#input = new CommandInput(mayLogIn ? { maxLineOctets: authLineOctets } : {});
     this.#tally = new Tally(facts.settings.limits);
-    this.#lenience = parts.lenience ?? new Lenience(parts.log);
+    this.lenience = parts.lenience ?? new Lenience(parts.log);
     this.isSecured = facts.tls !== undefined;
     this.#isProxied = facts.hasProxyTls ?? false;
     this.client = {
@@ -272,7 +263,7 @@ export class Session {
     }
     switch (line.kind) {
       case 'line': {
-        const command = this.#parse(line.text);
+        const command = parseFor(this, line.text);
         this.#tally.command(command.verb);
         this.#take(carryOut(this, command));
         return true;
@@ -287,23 +278,6 @@ export class Session {
         this.#take(replies.invalidLine);
         return true;
     }
-  }
-
-  /** Clients of ours may speak as they always did; strangers by the letter. */
-  #parse(line: string): Command | CommandError {
-    const command = parseCommand(line);
-    if (command.verb !== 'error' || !this.#isOfOurs()) return command;
-    const meant = parseLeniently(line);
-    if (meant === undefined) return command;
-    this.#lenience.tell(this.client, command.of);
-    return meant;
-  }
-
-  #isOfOurs(): boolean {
-    const { role } = this.client;
-    const isInside =
-      role === 'internal' || role === 'local' || role === 'submission' || role === 'submissions';
-    return isInside || (role !== 'trap' && this.facts.settings.policy.trusts?.(this.client) === true);
   }
 
   #readContent(state: State & { at: 'content' }): boolean {
