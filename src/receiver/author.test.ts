@@ -89,6 +89,13 @@ const dishonest: readonly (string | Buffer)[] = [
   `${own}Resent-From: "boss@home.example" <boris@home.example>`,
   `${own}Resent-Sender: boss@home.example`,
   `From boss@home.example Mon Jan  5 10:00:00 2026\r\n${own.trim()}`,
+  Buffer.from(`\ufeffFrom: boss@home.example\r\n${own.trim()}`),
+  Buffer.from(`\u00a0From\u00a0: boss@home.example\r\n${own.trim()}`),
+  `From\x01: boss@home.example\r\n${own.trim()}`,
+  'From: boss@home <boris@home.example>',
+  'From: <boris@home.example>, "boss@home.example"',
+  'From: boss@home.example; <boris@home.example>',
+  'From: "boss"@home.example',
   `X-One: a\nFrom: boss@home.example\r\n${own.trim()}`,
   `X-One: a\rFrom: boss@home.example\r\n${own.trim()}`,
 ];
@@ -145,6 +152,12 @@ const honest: readonly (string | Buffer)[] = [
   `${own}Resent-From: Boris <boris@home.example>`,
   `From boris@home.example Mon Jan  5 10:00:00 2026\r\n${own.trim()}`,
   `${own}Cc: boss@home.example\r\nSubject: from boss@home.example`,
+  'From: Boris <boris@home.example> (at work)',
+  'From: =?utf-8?Q?Boris_=28Home=29?= <boris@home.example>',
+  'From: Dr. Boris & S\u00f6hne | Home <boris@home.example>',
+  'From: "\u{1f468}\u200d\u{1f469}\u200d\u{1f467} Boris" <boris@home.example>',
+  `${own}Subject: a\r\n From: boss@home.example`,
+  `${own}X-From: boss@home.example`,
   `${own}X-Forwarded-For: boss@home.example`,
 ];
 

@@ -52,8 +52,16 @@ export function refuseAuthors(
   return undefined;
 }
 
-/** A line of mbox in the header (`From boris@example.org Mon …`), of which some programs make an author. */
-export function refuseMboxLine(header: string, senders: SenderBinding['senders']): Reply | undefined {
+/** `From` with a byte order mark, a no-break space or the like about it, which some programs take away. */
+const oddFrom = /^(?![ \t]|from[ \t]*:)[^!-~\r\n]*from[^!-~\r\n]*:/im;
+
+/**
+ * Why lines of the header that are no fields may not go on: `From` with something unseen about it, and a line
+ * of mbox (`From boris@example.org Mon …`) with somebody else in it. Some programs find an author there.
+ */
+export function refuseLines(header: string, senders: SenderBinding['senders']): Reply | undefined {
+  if (senders.some(({ kind }) => kind === 'any')) return undefined;
+  if (oddFrom.test(header)) return twoReadings;
   const isOwn = (address: Address) => senders.some((pattern) => matchesPath(pattern, address));
   const [, text] = /^>?from[ \t]+([^ \t:].*)$/im.exec(header) ?? [];
   return text !== undefined && namesAnother(text.slice(0, maxLineOctets), isOwn) ? twoReadings : undefined;

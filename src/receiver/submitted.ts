@@ -11,7 +11,7 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { IncomingMessage, SenderBinding } from './ask.ts';
-import { authorsOf, notYours, refuseAuthors, refuseMboxLine } from './author.ts';
+import { authorsOf, notYours, refuseAuthors, refuseLines } from './author.ts';
 import { replies } from './replies.ts';
 
 /** More header than this is no letter of a person. */
@@ -151,7 +151,7 @@ function refuseHeader(
   const text = octets.toString('latin1');
   // Possible with BINARYMIME only: whoever ends lines there reads other fields than we do.
   if (/\r(?!\n)|(?<!\r)\n|\0/.test(text)) return replies.bareInHeader;
-  return refuseAuthors(fields, senders) ?? refuseMboxLine(text, senders);
+  return refuseAuthors(fields, senders) ?? refuseLines(text, senders);
 }
 
 /** Whether the Sender that is there names the one who sends, and nobody else. */
