@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { createPolicy } from '../src/policy/index.ts';
 import { localDomain, policyOptions } from '../src/policy/testing.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
@@ -271,4 +275,47 @@ test('sessions are counted for the address that XCLIENT states, not for the filt
   await server.empty();
   await using again = await through('198.51.100.7').then(({ peer }) => peer);
   assert.ok(!again.isOver, 'those who left are counted no more');
+});
+
+test('with real TLS: the certificate lets the filter relay, and nobody behind it', async () => {
+  const file = (name: string) => readFileSync(new URL(`../src/client/testdata/${name}`, import.meta.url));
+  const [cert, key] = [file('cert.pem'), file('key.pem')];
+  const shown = new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase();
+  const byFingerprint = new Map([[`sha256:${shown}`, { name: 'filter' }]]);
+  await using server = await TestServer.start({
+    listener: { tls: 'implicit' },
+    settings: {
+      xclientFrom: networks('127.0.0.1'),
+      clientCertificates: 'listed',
+      policy: createPolicy(policyOptions({ certificates: { byFingerprint, trusted: false } })),
+    },
+  });
+  for (const [xclient, code] of [
+    [[], '250'],
+    [['XCLIENT ADDR=198.51.100.7'], '550'],
+    [['XCLIENT NAME=client.example'], '550'],
+    [['XCLIENT ADDR=198.51.100.7', 'XCLIENT ADDR=127.0.0.1'], '550'],
+  ] as const) {
+    const socket = connectTls({ host: '127.0.0.1', port: server.port, cert, key, rejectUnauthorized: false });
+    const lines = createInterface(socket)[Symbol.asyncIterator]();
+    const reply = async () => {
+      for (;;) {
+        const { value = '' } = await lines.next();
+        if (value[3] !== '-') return value.slice(0, 3);
+      }
+    };
+    await reply();
+    let last = '';
+    for (const line of [
+      ...xclient,
+      'EHLO c.example',
+      'MAIL FROM:<a@b.example>',
+      'RCPT TO:<u@third.example>',
+    ]) {
+      socket.write(`${line}\r\n`);
+      last = await reply();
+    }
+    assert.equal(last, code, xclient.join());
+    socket.destroy();
+  }
 });
