@@ -223,8 +223,11 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     const isFull = this.#waiting.size >= most.waiting || this.#waitingOctets + octets > most.waitingOctets;
     if (isFull) return Promise.reject(new ClearinghouseBusy('too many questions wait'));
     const id = ++this.#serial;
+    // A copy: what is sent to the thread goes with all of the buffer that it is a part of.
     const given =
-      subject.kind === 'message' ? { ...subject, octets: subject.octets.slice(0, octets) } : subject;
+      subject.kind === 'message'
+        ? { ...subject, octets: Uint8Array.from(subject.octets.subarray(0, octets)) }
+        : subject;
     const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
     this.#waiting.set(id, { octets, resolve, reject });
     this.#waitingOctets += octets;

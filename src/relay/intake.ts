@@ -1,4 +1,4 @@
-import type { Log } from '../base/index.ts';
+import { Gathered, type Log } from '../base/index.ts';
 import type { Guard, Judgement } from '../guard/index.ts';
 import { type Envelope, type QueueId, type Reply, reply } from '../mail/index.ts';
 import type { Queue } from '../queue/index.ts';
@@ -10,6 +10,9 @@ const noSpace = reply(452, '3.1', 'insufficient system storage, try again later'
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
 const draining = reply(421, '3.2', 'shutting down');
 
+/** What all messages together may have withheld; of those beyond it only the beginning so far is looked at. */
+const mostWithheld = 64 * 2 ** 20;
+
 /** What the intake works with. */
 export interface IntakeParts {
   readonly spool: Spool;
@@ -19,12 +22,15 @@ export interface IntakeParts {
   readonly guard: Pick<Guard, 'judge'>;
   /** Asked about those that the guard lets pass. */
   readonly bulk: BulkCheck;
+  /** Octets that may be withheld at once; default 64 MiB. */
+  readonly mostWithheld?: number;
   /** True once the relay is going down. */
   readonly isDraining: () => boolean;
 }
 
 /** Puts what the receiver takes into the spool: 250 only when it is durable there. */
 export function createIntake(parts: IntakeParts): Intake {
+  const room = new Room(parts.mostWithheld ?? mostWithheld);
   return {
     refusal() {
       if (parts.isDraining()) return draining;
@@ -38,8 +44,28 @@ export function createIntake(parts: IntakeParts): Intake {
           return failing;
       }
     },
-    begin: () => new SpooledMessage(parts, parts.spool.begin()),
+    begin: () => new SpooledMessage(parts, parts.spool.begin(), room),
   };
+}
+
+/** Octets that are left for all. */
+class Room {
+  #left: number;
+
+  constructor(octets: number) {
+    this.#left = octets;
+  }
+
+  /** False, and nothing is taken, where there are not so many. */
+  take(octets: number): boolean {
+    if (octets > this.#left) return false;
+    this.#left -= octets;
+    return true;
+  }
+
+  give(octets: number): void {
+    this.#left += octets;
+  }
 }
 
 /** The reply for a message that could not be kept. Always transient: the message may be good. */
@@ -57,15 +83,17 @@ class SpooledMessage implements IncomingMessage {
   /** The first write that failed: what follows is read and dropped, and `commit` says so. */
   #failure: unknown;
   /** Not yet in the draft, because what is said of the message goes before it. */
-  #withheld: Buffer[] | undefined;
-  #withheldOctets = 0;
+  #withheld: Gathered | undefined;
+  readonly #room: Room;
+  #taken = 0;
   /** The beginning of a message that is too long to be withheld. */
   #beginning: Buffer | undefined;
 
-  constructor(parts: IntakeParts, draft: Draft) {
+  constructor(parts: IntakeParts, draft: Draft, room: Room) {
     this.#parts = parts;
     this.#draft = draft;
-    this.#withheld = parts.bulk.isOn() ? [] : undefined;
+    this.#room = room;
+    this.#withheld = parts.bulk.isOn() ? new Gathered() : undefined;
   }
 
   get id() {
@@ -75,11 +103,11 @@ class SpooledMessage implements IncomingMessage {
   write(octets: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) return undefined;
     if (this.#withheld === undefined) return this.#pass(octets);
-    // The receiver uses its buffer again.
-    this.#withheld.push(Buffer.from(octets));
-    this.#withheldOctets += octets.length;
-    if (this.#withheldOctets <= bulkOctets) return undefined;
-    this.#beginning = Buffer.concat(this.#withheld);
+    this.#withheld.push(octets);
+    const hasRoom = this.#room.take(octets.length);
+    if (hasRoom) this.#taken += octets.length;
+    if (hasRoom && this.#withheld.length <= bulkOctets) return undefined;
+    this.#beginning = this.#withheld.take();
     this.#withheld = undefined;
     return this.#pass(this.#beginning);
   }
@@ -108,6 +136,8 @@ class SpooledMessage implements IncomingMessage {
       this.#fail(error);
       this.discard();
       return storageReply(error);
+    } finally {
+      this.#giveBack();
     }
   }
 
@@ -128,7 +158,7 @@ class SpooledMessage implements IncomingMessage {
   /** What is bulk is tagged, held or refused, as the rules say. */
   async #screen(envelope: Envelope): Promise<Reply> {
     const { bulk, log, queue } = this.#parts;
-    const octets = this.#beginning ?? (this.#withheld && Buffer.concat(this.#withheld));
+    const octets = this.#beginning ?? this.#whole();
     const judged: BulkJudgement =
       octets === undefined ? { kind: 'pass' } : await bulk.judge(envelope, octets);
     if (judged.kind === 'refuse') {
@@ -148,18 +178,30 @@ class SpooledMessage implements IncomingMessage {
 
   /** Writes what was withheld, with a field before it; the envelope then knows of both. */
   async #complete(envelope: Envelope, field?: string): Promise<Envelope> {
-    const withheld = this.#withheld;
+    const withheld = this.#whole();
     if (withheld === undefined) return envelope;
     this.#withheld = undefined;
-    const pieces = field === undefined ? withheld : [Buffer.from(field), ...withheld];
-    await this.#pass(Buffer.concat(pieces));
+    await this.#pass(field === undefined ? withheld : Buffer.concat([Buffer.from(field), withheld]));
     if (this.#failure !== undefined) throw this.#failure;
     const { content } = envelope;
     const growth = field === undefined ? 0 : Buffer.byteLength(field);
     return { ...envelope, content: { ...content, size: content.size + growth } };
   }
 
+  /** What is withheld, in one piece. */
+  #whole(): Buffer | undefined {
+    const whole = this.#withheld?.take();
+    if (whole !== undefined) this.#withheld?.push(whole);
+    return whole;
+  }
+
+  #giveBack(): void {
+    this.#room.give(this.#taken);
+    this.#taken = 0;
+  }
+
   discard(): void {
+    this.#giveBack();
     void this.#draft[Symbol.asyncDispose]().catch((error: unknown) => this.#fail(error));
   }
 
