@@ -4,8 +4,8 @@ import { parsePattern, reply } from '../src/mail/index.ts';
 import { createPolicy } from '../src/policy/index.ts';
 import { localDomain, policyOptions } from '../src/policy/testing.ts';
 import type { Authenticator, Identity, SaslExchange, SaslStep } from '../src/receiver/index.ts';
-import { SocketPeer } from './support/peer.ts';
-import { TestServer } from './support/server.ts';
+import { MemoryPeer, SocketPeer } from './support/peer.ts';
+import { TestServer, testSettings } from './support/server.ts';
 
 /** AUTH as a dialogue (RFC 4954), with mechanisms that are as simple as can be. */
 
@@ -45,6 +45,12 @@ class FakeAuthenticator implements Authenticator {
     };
     return { takesInitial: !isAsk, step, cancel };
   }
+
+  renew(identity: Identity): Identity | undefined | 'unavailable' {
+    return this.today(identity);
+  }
+
+  today = (identity: Identity): Identity | undefined | 'unavailable' => identity;
 
   why(mechanism: string) {
     return mechanism === 'CRAM-MD5' ? 'CRAM-MD5 needs passwords in clear' : undefined;
@@ -222,4 +228,68 @@ test('an exchange ends with its session', async () => {
   }
   await server.empty();
   assert.equal(authenticator.cancelled, 1);
+});
+
+test('somebody who would not be let in today is not let on: the session ends at the next MAIL', async () => {
+  const authenticator = new FakeAuthenticator();
+  await using server = await start(authenticator);
+  const login = async () => {
+    const peer = await secured(server);
+    await peer.expect(['EHLO client.example', 250], [`AUTH SECRET ${sesame}`, 235]);
+    return peer;
+  };
+  await using peer = await login();
+  await peer.expect(['MAIL FROM:<anna@example.org>', 250], ['RCPT TO:<bob@example.org>', 250], ['DATA', 354]);
+  authenticator.today = () => undefined;
+  // What is being transferred already may come to its end.
+  await peer.expect(['From: <anna@example.org>\r\n\r\n.', 250]);
+  assert.match(await peer.command('MAIL FROM:<anna@example.org>'), /^421 4\.7\.0 your login/);
+  await peer.over();
+  await using other = await login();
+  authenticator.today = () => 'unavailable';
+  await other.expect(['MAIL FROM:<anna@example.org>', 451]);
+  authenticator.today = (identity) => ({ ...identity, senders: [] });
+  await other.expect(['MAIL FROM:<anna@example.org>', 550]);
+  authenticator.today = () => anna;
+  await other.expect(['MAIL FROM:<anna@example.org>', 250]);
+});
+
+test('networks, certificates, authorities and logins that a reload takes away count for open sessions no more', async () => {
+  const domains = [localDomain('example.org')];
+  const tls = { version: 'TLSv1.3', cipher: 'x' };
+  const certificate = { fingerprint: 'sha256:1', subject: 'CN=fax', isTrusted: true, names: ['fax'] };
+  const grants = {
+    network: { networks: ['203.0.113.0/24'] },
+    certificate: {
+      certificates: { byFingerprint: new Map([['sha256:1', { name: 'fax' }]]), trusted: false },
+    },
+    authority: { certificates: { byFingerprint: new Map(), trusted: true } },
+    nobody: {},
+  };
+  for (const [ground, before] of Object.entries(grants)) {
+    let settings = testSettings({
+      settings: { policy: createPolicy(policyOptions({ domains, ...before })) },
+    });
+    const peer = await MemoryPeer.identified({
+      address: '203.0.113.9',
+      current: () => settings,
+      tls: { ...tls, certificate },
+    });
+    await using _peer = peer;
+    const answer = async () => {
+      await peer.expect(['MAIL FROM:<a@b.example>', 250]);
+      const [code] = (await peer.command('RCPT TO:<x@away.example>')).split(' ');
+      await peer.expect(['RSET', 250]);
+      return code;
+    };
+    settings = { ...settings };
+    assert.equal(await answer(), ground === 'nobody' ? '550' : '250', ground);
+    const after = ground === 'authority' ? before : {};
+    settings = {
+      ...settings,
+      policy: createPolicy(policyOptions({ domains, ...after })),
+      clientAuthorities: 'another one',
+    };
+    assert.equal(await answer(), '550', ground);
+  }
 });

@@ -269,7 +269,7 @@ test('a chunk that is refused, and an exchange of AUTH, come to their end in tim
       isCancelled = true;
     },
   };
-  const authenticator = { mechanisms: () => ['PLAIN'], begin: () => exchange };
+  const authenticator = { mechanisms: () => ['PLAIN'], begin: () => exchange, renew: () => undefined };
   await using other = await MemoryPeer.identified({
     clock,
     limits,

@@ -173,6 +173,7 @@ const certified: ServerOptions = {
     authenticator: {
       mechanisms: ({ tls }) => (tls === undefined ? [] : ['PLAIN', 'EXTERNAL']),
       begin: () => undefined,
+      renew: () => undefined,
     },
   },
 };

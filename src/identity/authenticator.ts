@@ -4,10 +4,11 @@ import type { Authenticator, ClientFacts, Identity, SaslExchange, SaslStep } fro
 import type { Dovecot } from './dovecot.ts';
 import { external, type IdentityOfCertificate } from './external.ts';
 import type { Mechanism } from './mechanism.ts';
-import { identityOfToken, oauth } from './oauth.ts';
+import { oauth } from './oauth.ts';
 import type { JudgeToken } from './oauth-token.ts';
 import { identityOf, PasswordCheck } from './password.ts';
 import { judge, login, plain } from './plain.ts';
+import { createRenewal, identityByToken } from './renewal.ts';
 import { notNow } from './replies.ts';
 import { scram } from './scram.ts';
 import type { Throttle } from './throttle.ts';
@@ -80,8 +81,11 @@ export function createAuthenticator(options: AuthenticatorOptions): Identities {
     },
     identityOf(name) {
       const user = options.users?.find(name);
-      return user === undefined || user === 'unavailable' ? undefined : identityOf(user, 'any mechanism');
+      return user === undefined || user === 'unavailable'
+        ? undefined
+        : identityOf(user, 'any mechanism', undefined);
     },
+    renew: createRenewal(options),
   };
 }
 
@@ -104,12 +108,7 @@ function mechanismTable(
     table.set('SCRAM-SHA-256', { mechanism: scram({ users, isPlus: false }), isPossible: always });
   }
   if (judgeToken !== undefined) {
-    const known = (name: string, mechanism: string) => {
-      const user = users?.find(name);
-      if (user === 'unavailable') return user;
-      if (user === undefined) return identityOfToken(name, mechanism);
-      return user.isDisabled ? undefined : identityOf(user, mechanism);
-    };
+    const known = (name: string, mechanism: string) => identityByToken(users, name, mechanism);
     for (const mechanism of ['OAUTHBEARER', 'XOAUTH2'] as const)
       table.set(mechanism, {
         mechanism: oauth({ mechanism, judge: judgeToken, identityOf: known }),

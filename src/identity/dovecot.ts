@@ -19,6 +19,9 @@ export interface DovecotOptions {
   readonly timeoutMs: number;
 }
 
+/** Of whoever Dovecot let in: it does not tell us what becomes of users later. */
+export const dovecotCredential = 'dovecot';
+
 const maxLineOctets = 64 * 1024;
 const maxPending = 1000;
 const maxId = 0x7fff_ffff;
@@ -143,7 +146,8 @@ export class Dovecot implements Disposable {
     const { domain } = this.#options;
     const address = name.includes('@') || domain === undefined ? name : `${name}@${domain}`;
     const own = address.includes('@') ? parsePattern(address) : undefined;
-    return { name, mechanism, senders: own === undefined ? [] : [own] };
+    const senders = own === undefined ? [] : [own];
+    return { name, mechanism, senders, credential: dovecotCredential };
   }
 
   async #ready(): Promise<Connection> {

@@ -89,8 +89,11 @@ function faultOf({ name }: Bearer, proven: string): string | undefined {
   return name === undefined || isSameName(name, proven) ? undefined : 'the token of somebody else';
 }
 
+/** Of whoever came with a token: it holds as long as tokens are taken at all, and the user is not disabled. */
+export const tokenCredential = 'token';
+
 /** Somebody who is known by a token alone. */
 export function identityOfToken(name: string, mechanism: string): Identity | undefined {
   const own = name.includes('@') ? parsePattern(name) : undefined;
-  return own && { name, mechanism, senders: [own] };
+  return own && { name, mechanism, senders: [own], credential: tokenCredential };
 }

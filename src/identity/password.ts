@@ -6,7 +6,7 @@ import type { Credentials } from './mechanism.ts';
 import { nameKey } from './name.ts';
 import { notNow, wrong } from './replies.ts';
 import type { Users } from './users.ts';
-import type { User } from './users-file.ts';
+import type { DevicePassword, User } from './users-file.ts';
 import { isDevicePassword, preparePassword } from './verifier.ts';
 
 /** A device that sends a hundred messages a minute, each in a session of its own, is hashed for once. */
@@ -35,7 +35,7 @@ export class PasswordCheck {
     const password = preparePassword(given ?? '');
     const device = given && user?.devices.find(({ hash }) => isDevicePassword(hash, password));
     if (user !== undefined && device && !user.isDisabled)
-      return { kind: 'success', identity: identityOf(user, mechanism, device.device) };
+      return { kind: 'success', identity: identityOf(user, mechanism, device) };
     const from = blockOf(client.address);
     const isRight = await this.#isRight({ hashed, password, from, name: nameKey(name) });
     if (isRight === 'busy') return notNow('too many passwords are being checked');
@@ -43,7 +43,7 @@ export class PasswordCheck {
     if (!isRight) return wrong('wrong password');
     return user.isDisabled
       ? wrong('the account is disabled')
-      : { kind: 'success', identity: identityOf(user, mechanism) };
+      : { kind: 'success', identity: identityOf(user, mechanism, user.credentials.password) };
   }
 
   async #isRight(request: HashRequest): Promise<boolean | 'busy'> {
@@ -62,6 +62,15 @@ export class PasswordCheck {
   }
 }
 
-export function identityOf({ name, senders }: User, mechanism: string, device?: string): Identity {
-  return { name, mechanism, senders, ...(device !== undefined && { device }) };
+/** What the user is after showing this: a credential of its own, or an application password. */
+export function identityOf(
+  { name, senders }: User,
+  mechanism: string,
+  shown: string | DevicePassword | undefined,
+): Identity {
+  if (typeof shown === 'object') {
+    const { device, credential } = shown;
+    return { name, mechanism, senders, device, credential };
+  }
+  return { name, mechanism, senders, ...(shown !== undefined && { credential: shown }) };
 }

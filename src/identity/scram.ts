@@ -113,7 +113,7 @@ export function scram({ users, isPlus }: ScramOptions): Mechanism {
     }
     judged.succeeded();
     yield Buffer.from(`v=${hmac(verifier.serverKey, message).toString('base64')}`);
-    return { kind: 'success', identity: identityOf(user, mechanism) };
+    return { kind: 'success', identity: identityOf(user, mechanism, user.credentials.scram) };
   };
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Document, isMap, LineCounter, parseDocument } from 'yaml';
@@ -35,6 +35,8 @@ const fileShape = z.looseObject({
 export interface DevicePassword {
   readonly device: string;
   readonly hash: string;
+  /** See `Identity.credential`. */
+  readonly credential: string;
   readonly createdAt?: string | undefined;
 }
 
@@ -46,6 +48,8 @@ export interface User {
   readonly hash?: string | undefined;
   readonly scram?: ScramVerifier | undefined;
   readonly devices: readonly DevicePassword[];
+  /** See `Identity.credential`: of the main password, as PLAIN and as SCRAM know it. */
+  readonly credentials: { readonly password?: string | undefined; readonly scram?: string | undefined };
   readonly isDisabled: boolean;
 }
 
@@ -113,9 +117,18 @@ function userOf(
     senderTexts: texts,
     hash: entry.hash,
     scram: entry.scram,
-    devices: entry.devices ?? [],
+    devices: (entry.devices ?? []).map((device) => ({ ...device, credential: credentialOf(device.hash) })),
+    credentials: {
+      password: entry.hash && credentialOf(entry.hash),
+      scram: entry.scram && credentialOf(entry.scram.storedKey),
+    },
     isDisabled: entry.disabled ?? false,
   };
+}
+
+/** Tells one hash from another without being one. */
+function credentialOf(kept: string | Buffer): string {
+  return createHash('sha256').update(kept).digest('base64url');
 }
 
 /**

@@ -56,6 +56,8 @@ export interface Identity {
   readonly mechanism: string;
   /** The application password that was used. */
   readonly device?: string;
+  /** What was shown, as something to compare: other than before once it was changed or taken away. No secret. */
+  readonly credential?: string;
   /** What it may use as reverse-path and From: `user@example.org`, `*@example.org`, `*`. Never empty. */
   readonly senders: readonly Pattern[];
 }
@@ -66,6 +68,11 @@ export interface Authenticator {
   mechanisms(client: ClientFacts): readonly string[];
   /** Begins an exchange. `undefined`: there is no such mechanism, or it cannot be used now. */
   begin(mechanism: string, client: ClientFacts): SaslExchange | undefined;
+  /**
+   * Whether somebody who logged in earlier would be let in today, and as what: the same object where nothing has
+   * changed. `undefined`: removed, disabled, or with other credentials. Cheap: asked at each MAIL.
+   */
+  renew(identity: Identity, client: ClientFacts): Identity | undefined | 'unavailable';
   /** Why a mechanism that people may expect is not there. */
   why?(mechanism: string): string | undefined;
 }

@@ -2,6 +2,7 @@ import { type Reply, reply } from '../mail/index.ts';
 import type { Command, LineResult } from '../smtp/index.ts';
 import type { SaslExchange, SaslStep } from './ask.ts';
 import { logRefusal } from './refusal.ts';
+import { adopt } from './renew.ts';
 import { replies } from './replies.ts';
 import type { Session } from './session.ts';
 import type { Hello, State } from './state.ts';
@@ -18,6 +19,7 @@ const tooLong = reply(500, '5.6', 'response too long');
 
 /** AUTH (RFC 4954 §4). What the client sends is for the mechanism alone and reaches no log. */
 export function auth(session: Session, command: Command & { readonly verb: 'auth' }): Step {
+  adopt(session);
   const { state, client } = session;
   const { authenticator } = session.facts.settings;
   if (state.at !== 'identified' || !state.hello.isExtended) return replies.helloFirst;

@@ -22,6 +22,7 @@ export interface ConnectionFacts {
   readonly id: string;
   readonly listener: ListenerOptions;
   readonly settings: ReceiverSettings;
+  readonly current: () => ReceiverSettings;
   readonly admission: Admission;
   readonly disguise?: Disguise;
 }
@@ -204,9 +205,17 @@ export class Connection implements Wire {
   }
 
   #start(client: ConnectionClient, tls: TlsFacts | undefined): void {
-    const { id, listener, settings } = this.#facts;
+    const { id, listener, settings, current } = this.#facts;
     this.#session = new Session(
-      { id, listener, settings, ...client, tls, localAddress: canonicalIp(this.#raw.localAddress ?? '') },
+      {
+        id,
+        listener,
+        settings,
+        current,
+        ...client,
+        tls,
+        localAddress: canonicalIp(this.#raw.localAddress ?? ''),
+      },
       this.#parts,
       this,
     );

@@ -71,6 +71,7 @@ const policy: Policy = {
 /** Asks as long as it is answered with an even number of octets; an `x` first is somebody. */
 const authenticator: Authenticator = {
   mechanisms: () => ['ASK'],
+  renew: (identity) => identity,
   begin: (mechanism) =>
     mechanism === 'ASK'
       ? {

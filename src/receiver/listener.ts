@@ -16,7 +16,7 @@ export interface ListeningAddress {
 
 /**
  * The SMTP server: listeners and the sessions that come in through them. `settings` may be replaced at any
- * time; sessions keep those they began with.
+ * time; sessions take over what permits, and keep the rest of those they began with.
  */
 export class Receiver implements AsyncDisposable {
   readonly #parts: ReceiverParts;
@@ -50,6 +50,7 @@ export class Receiver implements AsyncDisposable {
         id: `${this.#epoch}-${this.#serial.toString(36)}`,
         listener: options,
         settings: this.settings,
+        current: () => this.settings,
         admission: this,
         ...(this.disguise && { disguise: this.disguise }),
       };

@@ -48,7 +48,10 @@ export const defaultLimits: ReceiverLimits = {
   contentMs: 3_600_000,
 };
 
-/** What a session works with. A reload makes a new one; a session keeps the one it began with. */
+/**
+ * What a session works with. A reload makes a new one: what permits (policy, authenticator, proxies) counts for all
+ * sessions from their next MAIL on, the rest for new ones.
+ */
 export interface ReceiverSettings {
   /** Our own name, in greetings and Received fields. */
   readonly hostname: string;
@@ -67,6 +70,8 @@ export interface ReceiverSettings {
    * that the authorities of `secureContext` have signed, too.
    */
   readonly clientCertificates?: 'listed' | 'trusted';
+  /** The authorities that trusted certificates were verified by, as one text: with others they prove nothing. */
+  readonly clientAuthorities?: string;
   /** Finds the confirmed name of an address; `undefined` when there is nobody to ask. Never rejects. */
   readonly clientName?: (address: string) => Promise<string | undefined> | undefined;
 }

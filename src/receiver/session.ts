@@ -5,8 +5,9 @@ import { authResponse } from './auth.ts';
 import { Lenience, parseFor } from './lenience.ts';
 import { endContent } from './mail-data.ts';
 import { offerTo } from './offer.ts';
-import type { ReceiverParts } from './options.ts';
+import type { ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
+import { spokenFor } from './spoken-for.ts';
 import type { SessionFacts, State, Wire } from './state.ts';
 import { Tally } from './tally.ts';
 import { intakeOf } from './trap-intake.ts';
@@ -22,7 +23,9 @@ const nothing = Buffer.alloc(0);
  * worked out the next ones wait.
  */
 export class Session {
-  readonly facts: SessionFacts;
+  facts: SessionFacts;
+  /** The settings whose permissions are in force here. */
+  adopted: ReceiverSettings;
   readonly parts: ReceiverParts;
   readonly intake: Intake;
   readonly #wire: Wire;
@@ -34,18 +37,21 @@ export class Session {
   #isPaused = false;
   #isInputOver = false;
   #isShuttingDown = false;
+  /** XCLIENT was taken from the other end of the wire. */
+  hasSpokenFor = false;
+  /** What is left to say once the answer that is under way was given. */
+  #last: Reply | undefined;
   readonly #tally: Tally;
   readonly lenience: Lenience;
   /** TLS is in force on the wire, whoever it belongs to. */
   isSecured: boolean;
-  /** The other end of the wire speaks for somebody, so its TLS says nothing of the client. */
-  #isProxied: boolean;
   transactions = 0;
   accepted = 0;
   #answeredAt = 0;
 
   constructor(facts: SessionFacts, parts: ReceiverParts, wire: Wire) {
     this.facts = facts;
+    this.adopted = facts.settings;
     this.parts = parts;
     this.intake = intakeOf(facts.listener.role, parts);
     this.#wire = wire;
@@ -55,7 +61,6 @@ export class Session {
     this.#tally = new Tally(facts.settings.limits);
     this.lenience = parts.lenience ?? new Lenience(parts.log);
     this.isSecured = facts.tls !== undefined;
-    this.#isProxied = facts.hasProxyTls ?? false;
     this.client = {
       address: facts.address,
       port: facts.port,
@@ -63,7 +68,7 @@ export class Session {
       listener: facts.listener.name,
       role: facts.listener.role,
       isVouchedFor: facts.isVouchedFor ?? false,
-      tls: this.#isProxied ? undefined : facts.tls,
+      tls: this.isProxied ? undefined : facts.tls,
     };
     this.#learnName();
   }
@@ -93,6 +98,11 @@ export class Session {
   /** As Postfix does, by the address that is in force: a filter may hand on all that its client says, XCLIENT too. */
   get mayXclient(): boolean {
     return this.facts.settings.xclientFrom.has(this.client.address);
+  }
+
+  /** The other end of the wire speaks for somebody, so its TLS says nothing of the client. */
+  get isProxied(): boolean {
+    return this.hasSpokenFor || this.facts.hasProxyTls === true;
   }
 
   greet(): void {
@@ -133,12 +143,8 @@ export class Session {
   secured(tls: TlsFacts): void {
     if (this.#state.at === 'closed') return;
     this.isSecured = true;
-    this.client = {
-      ...this.client,
-      helo: '',
-      tls: this.#isProxied ? undefined : tls,
-      identity: undefined,
-    };
+    const own = this.isProxied ? undefined : tls;
+    this.client = { ...this.client, helo: '', tls: own, identity: undefined };
     this.#state = { at: 'greeted' };
   }
 
@@ -148,20 +154,8 @@ export class Session {
    * many sessions already.
    */
   impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): Reply | undefined {
-    this.#isProxied = true;
-    const { isStandIn: _, ...before } = this.client;
-    const isVouchedFor = before.isVouchedFor || client.address !== undefined;
-    this.client = {
-      ...before,
-      port: client.address === undefined ? before.port : 0,
-      name: undefined,
-      helo: '',
-      tls: undefined,
-      identity: undefined,
-      ...client,
-      isVouchedFor,
-      ...(!isVouchedFor && { isStandIn: true }),
-    };
+    this.hasSpokenFor = true;
+    this.client = spokenFor(this.client, client);
     this.#state = { at: 'greeted' };
     if (client.address === undefined) return undefined;
     if (client.name === undefined) this.#learnName();
@@ -172,6 +166,12 @@ export class Session {
   shutDown(): void {
     this.#isShuttingDown = true;
     if (this.isIdle) this.close(replies.shuttingDown);
+  }
+
+  /** The session has to end: at once, or when what is being worked out has been answered. Nothing half is kept. */
+  terminate(last: Reply): void {
+    if (this.#isBusy) this.#last = last;
+    else this.close(last);
   }
 
   /** The peer sends no more: what it asked for is answered, and that is all. */
@@ -357,6 +357,7 @@ export class Session {
       return;
     }
     const last =
+      this.#last ??
       this.#tally.reply(answer, this.accepted) ??
       (this.#isShuttingDown && this.isIdle ? replies.shuttingDown : undefined);
     if (last !== undefined) this.close(last);

@@ -51,6 +51,8 @@ export interface SessionFacts {
   readonly id: string;
   readonly listener: ListenerOptions;
   readonly settings: ReceiverSettings;
+  /** Those in force now; absent where they never change. */
+  readonly current?: () => ReceiverSettings;
   readonly address: string;
   readonly port: number;
   /** Our own address on this connection. */

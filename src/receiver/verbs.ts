@@ -12,6 +12,7 @@ import type { Decision } from './ask.ts';
 import { auth } from './auth.ts';
 import { bdat, data } from './mail-data.ts';
 import { logRefusal } from './refusal.ts';
+import { adopt, renew } from './renew.ts';
 import { replies } from './replies.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
@@ -133,6 +134,7 @@ function unknown({ kind }: CommandOf<'unknown'>): Step {
 
 function hello(session: Session, { verb, name }: CommandOf<'ehlo' | 'helo' | 'lhlo'>): Step {
   abandon(session);
+  adopt(session);
   const isExtended = verb === 'ehlo';
   session.client = { ...session.client, helo: name };
   session.state = { at: 'identified', hello: { name, isExtended } };
@@ -172,6 +174,8 @@ function startTls(session: Session): Step {
 function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>): Step {
   const { state } = session;
   if (state.at !== 'identified') return replies.nestedMail;
+  const over = renew(session);
+  if (over !== undefined) return over;
   const { limits } = session.facts.settings;
   if (session.transactions >= limits.transactions) {
     return { reply: replies.tooManyTransactions, next: 'close' };

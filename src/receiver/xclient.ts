@@ -1,6 +1,7 @@
 import { canonicalIp } from '../base/index.ts';
 import { reply } from '../mail/index.ts';
 import { logRefusal } from './refusal.ts';
+import { adopt } from './renew.ts';
 import type { Session } from './session.ts';
 import type { Step } from './verbs.ts';
 
@@ -20,6 +21,7 @@ const unavailable: ReadonlySet<string> = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL
  * change nothing, because the client's own EHLO or HELO has to follow.
  */
 export function xclient(session: Session, attributes: ReadonlyMap<string, string>): Step {
+  adopt(session);
   if (!session.mayXclient) {
     logRefusal(session, { stage: 'xclient', reply: refused });
     return refused;

@@ -165,6 +165,7 @@ export function receiverSettings(config: Config, facts: ReceiverFacts): Receiver
     clientName: facts.clientName,
     ...(facts.authenticator && { authenticator: facts.authenticator }),
     ...(asks && { clientCertificates: asks }),
+    clientAuthorities: clientAuthorities.join('\n'),
     ...(context === undefined ? {} : { secureContext: context }),
   };
 }

@@ -4,7 +4,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Background, memoryLog, systemClock } from '../../src/base/index.ts';
 import { Session, type Wire } from '../../src/receiver/index.ts';
 import { MemoryIntake } from './intake.ts';
-import { type ServerOptions, testListener, testSettings } from './server.ts';
+import { type MemoryOptions, testListener, testSettings } from './server.ts';
 
 /** How long a reply may take before a test fails. */
 const patienceMs = 5_000;
@@ -177,7 +177,7 @@ export class MemoryPeer extends Peer implements AsyncDisposable {
   #isPaused = false;
   #waiting: Buffer[] = [];
 
-  constructor(options: ServerOptions & { readonly address?: string } = {}) {
+  constructor(options: MemoryOptions = {}) {
     super();
     const wire: Wire = {
       write: (text) => {
@@ -198,6 +198,8 @@ export class MemoryPeer extends Peer implements AsyncDisposable {
       id: 's1',
       listener: testListener(options.listener),
       settings: testSettings(options),
+      ...(options.current && { current: options.current }),
+      ...(options.tls && { tls: options.tls }),
       address: options.address ?? '127.0.0.1',
       port: 1025,
     };
@@ -208,7 +210,7 @@ export class MemoryPeer extends Peer implements AsyncDisposable {
   }
 
   /** After the greeting and EHLO. */
-  static async identified(options: ServerOptions = {}): Promise<MemoryPeer> {
+  static async identified(options: MemoryOptions = {}): Promise<MemoryPeer> {
     const peer = new MemoryPeer(options);
     await peer.reply();
     await peer.upTo('EHLO');

@@ -19,6 +19,7 @@ import {
   Receiver,
   type ReceiverLimits,
   type ReceiverSettings,
+  type TlsFacts,
 } from '../../src/receiver/index.ts';
 import { MemoryIntake } from './intake.ts';
 
@@ -57,6 +58,13 @@ export interface ServerOptions {
   readonly settings?: Partial<ReceiverSettings>;
   readonly clock?: Clock;
   readonly log?: Log;
+}
+
+/** What of a session in memory a test wants otherwise. */
+export interface MemoryOptions extends ServerOptions {
+  readonly address?: string;
+  readonly current?: () => ReceiverSettings;
+  readonly tls?: TlsFacts;
 }
 
 /** `example.org` takes anybody, `example.net` knows `known`; nobody relays. */
