@@ -28,6 +28,7 @@ import {
   type Request,
   readLines,
 } from './control-protocol.ts';
+import { closedSessionsShape, sessionShape } from './control-sessions.ts';
 import { revokedShape, windowShape } from './control-windows.ts';
 import { shortSocketPath } from './socket-path.ts';
 
@@ -51,6 +52,8 @@ export function connectControl(path: string): Control {
     audit: () => items(call(path, { command: 'audit' }), auditEventShape),
     guardList: () => items(call(path, { command: 'guard-list' }), guardItemShape),
     guardChange: (change) => one({ command: 'guard-change', args: change }, guardChangedShape),
+    sessionsList: () => items(call(path, { command: 'sessions-list' }), sessionShape),
+    sessionsClose: (which) => one({ command: 'sessions-close', args: which }, closedSessionsShape),
     windowsList: () => items(call(path, { command: 'windows-list' }), windowShape),
     windowsRevoke: (which) => one({ command: 'windows-revoke', args: which }, revokedShape),
     clearinghouseStatus: () => one({ command: 'clearinghouse-status' }, clearinghouseStatusShape),

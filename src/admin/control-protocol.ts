@@ -9,6 +9,7 @@ import {
 } from './control.ts';
 import { bulkQuestionShape } from './control-clearinghouse.ts';
 import { guardChangeShape } from './control-guard.ts';
+import { whichSessionsShape } from './control-sessions.ts';
 import { whichWindowsShape } from './control-windows.ts';
 
 /** Longest line of a client, in octets: 48 KiB of a message as base 64, with room to spare. */
@@ -34,6 +35,8 @@ export const requestShape = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('guard-change'), args: guardChangeShape }),
   z.strictObject({ command: z.literal('clearinghouse-status') }),
   z.strictObject({ command: z.literal('clearinghouse-ask'), args: bulkQuestionShape }),
+  z.strictObject({ command: z.literal('sessions-list') }),
+  z.strictObject({ command: z.literal('sessions-close'), args: whichSessionsShape }),
   z.strictObject({ command: z.literal('windows-list') }),
   z.strictObject({ command: z.literal('windows-revoke'), args: whichWindowsShape }),
   z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),

@@ -164,6 +164,10 @@ async function answer({ request, control, lines, connection }: Call): Promise<un
       return sendAll(control.guardList(), connection);
     case 'guard-change':
       return control.guardChange(request.args);
+    case 'sessions-list':
+      return sendAll(control.sessionsList(), connection);
+    case 'sessions-close':
+      return control.sessionsClose(request.args);
     case 'windows-list':
       return sendAll(control.windowsList(), connection);
     case 'windows-revoke':

@@ -50,6 +50,10 @@ function fakeControl(over: Partial<Control> = {}): Control {
       listeners: [],
     }),
     async *guardList() {},
+    async *sessionsList() {
+      yield { id: 's1', protocol: 'smtp', listener: 'mx', address: '192.0.2.1', port: 1, since: 2 };
+    },
+    sessionsClose: async ({ which }) => ({ sessions: which === 'id:s1' ? 1 : 0 }),
     async *windowsList() {},
     windowsRevoke: async () => ({ windows: 0 }),
     clearinghouseStatus: async () => {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AuditEvent } from './control-audit.ts';
 import type { ClearinghouseControl } from './control-clearinghouse.ts';
 import type { GuardControl } from './control-guard.ts';
+import type { SessionControl } from './control-sessions.ts';
 import type { WindowControl } from './control-windows.ts';
 
 const text = z.string().max(2048);
@@ -244,7 +245,7 @@ export type SubmitEvent = z.infer<typeof submitEventShape>;
  * returned early (`return()`) when the reader goes away. Whatever throws is reported as `failed`; throw a
  * `ControlError` to choose the code.
  */
-export interface Control extends GuardControl, WindowControl, ClearinghouseControl {
+export interface Control extends GuardControl, SessionControl, WindowControl, ClearinghouseControl {
   status(): Promise<RelayStatus>;
   reload(): Promise<ReloadOutcome>;
   /** What policy says to a client, and how it comes to that. `bad-request` for what is no address. */

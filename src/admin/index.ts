@@ -44,6 +44,7 @@ export type {
 } from './control-clearinghouse.ts';
 export { connectControl } from './control-client.ts';
 export type { GuardChange, GuardChanged, GuardControl, GuardItem } from './control-guard.ts';
+export type { SessionControl, SessionItem, WhichSessions } from './control-sessions.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
 export type { WhichWindows, Window, WindowControl } from './control-windows.ts';
 export {

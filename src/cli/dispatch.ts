@@ -21,6 +21,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'guard remove': async () => (await import('./guard.ts')).guardDecision('remove'),
   'guard allow': async () => (await import('./guard.ts')).guardAllow,
   'guard disallow': async () => (await import('./guard.ts')).guardDisallow,
+  'session list': async () => (await import('./session.ts')).sessionList,
+  'session close': async () => (await import('./session.ts')).sessionClose,
   'windows list': async () => (await import('./windows.ts')).windowsList,
   'windows revoke': async () => (await import('./windows.ts')).windowsRevoke,
   'clearinghouse status': async () => (await import('./clearinghouse.ts')).clearinghouseStatus,

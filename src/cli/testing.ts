@@ -110,6 +110,14 @@ export const queueItem = (id: string, over: Partial<QueueItem> = {}): QueueItem 
   ...over,
 });
 
+/** Nobody is connected, and nobody has a window. */
+const nobody = {
+  async *sessionsList() {},
+  sessionsClose: async () => ({ sessions: 0 }),
+  async *windowsList() {},
+  windowsRevoke: async () => ({ windows: 0 }),
+};
+
 /** A relay that only its control socket is there of, and what it was asked. */
 export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
   const data = await ownFolder(t);
@@ -127,8 +135,7 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
       listeners: [],
     }),
     async *guardList() {},
-    async *windowsList() {},
-    windowsRevoke: async () => ({ windows: 0 }),
+    ...nobody,
     clearinghouseStatus: async () => ({
       clusters: 0,
       most: 1,

@@ -48,6 +48,8 @@ export type VerifyPassword = (
 export interface Identities extends Authenticator {
   /** The same users, pauses and bounds for a login elsewhere: POP3. */
   readonly verifyPassword: VerifyPassword;
+  /** Whether a user still has what was shown at a login: `Identity.credential`. */
+  holds(name: string, credential: string): boolean;
   /** What a user of that name would be after a login. */
   identityOf(name: string): Identity | undefined;
 }
@@ -58,6 +60,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Identities {
   const passwords = options.users && new PasswordCheck(options.users, options.clock);
   const check = passwords ? passwords.check.bind(passwords) : options.dovecot?.check.bind(options.dovecot);
   const table = mechanismTable(options, check);
+  const renewal = createRenewal(options);
   const offered = (client: ClientFacts) => {
     if (client.tls === undefined && !options.allowPlaintext(client)) return [];
     return [...table].filter(([, { isPossible }]) => isPossible(client)).map(([name]) => name);
@@ -85,7 +88,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Identities {
         ? undefined
         : identityOf(user, 'any mechanism', undefined);
     },
-    renew: createRenewal(options),
+    renew: renewal.renew,
+    holds: renewal.holds,
   };
 }
 

@@ -19,14 +19,8 @@ export interface RenewalSources {
 type Renewed = Identity | undefined | 'unavailable';
 
 /** What somebody who logged in earlier is today (`Authenticator.renew`). */
-export function createRenewal(sources: RenewalSources) {
-  const { users, dovecot, judgeToken, identityOfCertificate } = sources;
-  return (identity: Identity, client: Pick<ClientFacts, 'tls'>): Renewed => {
-    if (identity.mechanism === 'EXTERNAL') {
-      const certificate = client.tls?.certificate;
-      const now = certificate && identityOfCertificate(certificate);
-      return now?.name === identity.name ? now : undefined;
-    }
+export function createRenewal({ users, dovecot, judgeToken, identityOfCertificate }: RenewalSources) {
+  const byCredential = (identity: Identity): Renewed => {
     switch (identity.credential) {
       case tokenCredential:
         return judgeToken && unchanged(identity, identityByToken(users, identity.name, identity.mechanism));
@@ -35,6 +29,23 @@ export function createRenewal(sources: RenewalSources) {
       default:
         return users && ofFile(users, identity);
     }
+  };
+  return {
+    renew(identity: Identity, client: Pick<ClientFacts, 'tls'>): Renewed {
+      if (identity.mechanism !== 'EXTERNAL') return byCredential(identity);
+      const certificate = client.tls?.certificate;
+      const now = certificate && identityOfCertificate(certificate);
+      return now?.name === identity.name ? now : undefined;
+    },
+    /** Whether a user still has what was shown at a login. */
+    holds(name: string, credential: string): boolean {
+      if (credential === tokenCredential || credential === dovecotCredential)
+        return typeof byCredential({ name, credential, mechanism: '', senders: [] }) === 'object';
+      const user = users?.find(name);
+      if (user === undefined || user === 'unavailable' || user.isDisabled) return false;
+      const { password, scram } = user.credentials;
+      return [password, scram, ...user.devices.map((device) => device.credential)].includes(credential);
+    },
   };
 }
 

@@ -2,6 +2,8 @@
 export interface WindowName {
   readonly name: string;
   readonly source: string;
+  /** What a user of ours has shown; the window ends with it. */
+  readonly credential?: string;
   readonly openedAt: number;
   readonly lastAt: number;
   readonly expiresAt: number;
@@ -28,20 +30,21 @@ export function namesAt({ names }: StoredWindow, now: number): readonly WindowNa
 /** The window with one more login, or a login renewed; what has ended goes. */
 export function withLogin(
   before: StoredWindow | undefined,
-  login: { readonly name: string; readonly source: string },
+  login: Pick<WindowName, 'name' | 'source' | 'credential'>,
   {
     now,
     windowMs,
     maxLifeMs,
   }: { readonly now: number; readonly windowMs: number; readonly maxLifeMs: number },
 ): { readonly row: StoredWindow; readonly added: boolean } {
-  const { name, source } = login;
+  const { name, source, credential } = login;
   const open = before === undefined ? [] : namesAt(before, now);
   const known = open.find((other) => isSame(other.name, name));
   const openedAt = Math.min(known?.openedAt ?? now, now);
   const expiresAt = Math.min(now + windowMs, openedAt + maxLifeMs);
   const others = open.filter((other) => other !== known).slice(1 - maxNames);
-  const names = [...others, { name, source, openedAt, lastAt: now, expiresAt }];
+  const own = { name, source, ...(credential !== undefined && { credential }) };
+  const names = [...others, { ...own, openedAt, lastAt: now, expiresAt }];
   return { row: { names }, added: known === undefined };
 }
 
@@ -65,10 +68,12 @@ function decodeName(value: unknown): WindowName | undefined {
   const openedAt = property(value, 'openedAt');
   const lastAt = property(value, 'lastAt');
   const expiresAt = property(value, 'expiresAt');
+  const credential = property(value, 'credential');
   if (typeof name !== 'string' || typeof source !== 'string') return undefined;
+  if (credential !== undefined && typeof credential !== 'string') return undefined;
   if (typeof openedAt !== 'number' || typeof lastAt !== 'number' || typeof expiresAt !== 'number')
     return undefined;
-  return { name, source, openedAt, lastAt, expiresAt };
+  return { name, source, ...(credential !== undefined && { credential }), openedAt, lastAt, expiresAt };
 }
 
 function property(value: unknown, key: string): unknown {

@@ -46,9 +46,13 @@ async function bench(t: TestContext, options: Partial<WindowOptions> = {}) {
       clock,
       log,
     });
-    const windows = new Windows({ table, facts, clock, log }, all);
+    const held = new Set<string>();
+    const windows = new Windows(
+      { table, facts, holds: (_, credential) => held.has(credential), clock, log },
+      all,
+    );
     const login = (user: string, address = client) => windows.open({ address, name: user, source: 'pop3' });
-    return { store, windows, login, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+    return { store, windows, login, held, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   };
   return { clock, log, storage, open, all };
 }
@@ -276,4 +280,26 @@ test('the table of windows is bounded: the oldest goes first', async (t) => {
   assert.equal(place.windows.size, 1000);
   assert.equal(place.windows.find('198.18.0.9'), undefined);
   assert.ok(place.windows.find('198.18.0.10'));
+});
+
+test('a window of a user of ours ends with what was shown for it', async (t) => {
+  const { open } = await bench(t);
+  await using place = await open();
+  place.held.add('the password of May');
+  await place.windows.open({
+    address: client,
+    name: 'anna',
+    source: 'pop3',
+    credential: 'the password of May',
+  });
+  await place.login('bert');
+  assert.deepEqual(place.windows.find(client)?.names, ['anna', 'bert']);
+  place.held.clear();
+  assert.deepEqual(place.windows.find(client)?.names, ['bert']);
+  assert.deepEqual(
+    [...place.windows.list()].map(({ names }) => names),
+    [['bert']],
+  );
+  assert.equal(await place.windows.revoke({ name: 'bert' }), 1);
+  assert.equal(place.windows.find(client), undefined);
 });

@@ -52,6 +52,8 @@ export interface MailboxLogin {
   readonly name: string;
   /** Who says so: `pop3 0.0.0.0:110`, `dovecot`. */
   readonly source: string;
+  /** What was shown (`Identity.credential`), where users of ours logged in: the window ends with it. */
+  readonly credential?: string;
   /** Instead of `windowMs`; the longest life holds nevertheless. */
   readonly forMs?: number;
 }
@@ -77,6 +79,8 @@ export interface WindowItem {
 export interface WindowParts {
   readonly table: ExpiringTable<StoredWindow>;
   readonly facts: AddressFacts;
+  /** Whether a user of ours still has what was shown. Cheap: asked for every recipient. */
+  readonly holds: (name: string, credential: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -117,7 +121,8 @@ export class Windows {
   }
 
   /** Opens or renews the window of the address. Never rejects; resolves when it is durable, or not to be. */
-  async open(login: MailboxLogin): Promise<WindowOutcome> {
+  async open(given: MailboxLogin): Promise<WindowOutcome> {
+    const login = { ...given, name: given.name.normalize('NFC') };
     const fault = this.#fault(login);
     const key = fault === undefined ? this.#key(login.address) : undefined;
     if (key === undefined) return this.#refuse(login, fault ?? 'not an IP address');
@@ -231,7 +236,9 @@ export class Windows {
   }
 
   #item(address: string, row: StoredWindow): WindowItem | undefined {
-    const names = namesAt(row, this.#parts.clock.now());
+    const names = namesAt(row, this.#parts.clock.now()).filter(
+      ({ name, credential }) => credential === undefined || this.#parts.holds(name, credential),
+    );
     const latest = names.at(-1);
     if (latest === undefined) return undefined;
     return {

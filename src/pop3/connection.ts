@@ -29,6 +29,10 @@ export class PopConnection {
   readonly facts: PopConnectionFacts;
   /** Aborts when the relay ends: what is under way may end, nothing new begins. */
   readonly draining: AbortSignal;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** Who logged in. */
+  user: string | undefined;
   readonly #raw: Socket;
   readonly #clock: Clock;
   #socket: Socket;
@@ -40,6 +44,7 @@ export class PopConnection {
     this.#raw = socket;
     this.#socket = socket;
     this.#clock = parts.clock;
+    this.since = parts.clock.now();
     socket.pause();
     socket.setTimeout(facts.idleMs);
     socket.on('timeout', () => socket.destroy());
@@ -87,7 +92,8 @@ export class PopConnection {
   }
 
   /** Somebody logged in: from now on only silence ends the connection. */
-  loggedIn(): void {
+  loggedIn(name?: string): void {
+    this.user = name;
     this.#cancelDeadline();
   }
 

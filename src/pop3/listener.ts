@@ -61,6 +61,8 @@ export class PopListener implements AsyncDisposable {
   readonly #options: PopListenerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Those with a dialogue. */
+  readonly #connections = new Set<PopConnection>();
   readonly #perClient = new Map<string, number>();
   readonly #draining = new AbortController();
   #admitted = 0;
@@ -91,6 +93,11 @@ export class PopListener implements AsyncDisposable {
 
   get connectionCount(): number {
     return this.#sockets.size;
+  }
+
+  /** The sessions there are now; each can be told a last word and ended. */
+  get connections(): Iterable<PopConnection> {
+    return this.#connections;
   }
 
   async listen(): Promise<void> {
@@ -216,6 +223,8 @@ export class PopListener implements AsyncDisposable {
         return;
       }
     }
+    this.#connections.add(connection);
+    connection.whenClosed(() => this.#connections.delete(connection));
     await serve(connection);
     connection.end();
     if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));

@@ -98,7 +98,6 @@ class ProxySession {
     } finally {
       draining.removeEventListener('abort', leave);
     }
-    this.#connection.loggedIn();
     await this.#stream();
   }
 
@@ -246,6 +245,7 @@ class ProxySession {
     if (name === undefined)
       log.info('window-refused', { client: address, because: 'the login does not say who it is' });
     else await opened({ address, name, source: listener });
+    this.#connection.loggedIn(name);
     await this.#reply(answer);
     return 'logged-in';
   }

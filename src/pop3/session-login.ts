@@ -90,16 +90,16 @@ async function enter(session: PopSession, identity: Identity): Promise<Answer> {
     return cancelled;
   }
   session.state = { at: 'transaction', identity, mailbox, deleted: new Set() };
-  wire.loggedIn();
+  wire.loggedIn(identity.name);
   await tell(session, identity);
   return `+OK ${mailbox.count} messages`;
 }
 
 /** People read their mail even when the window of their address cannot be opened. */
-async function tell({ options, wire }: PopSession, { name }: Identity): Promise<void> {
+async function tell({ options, wire }: PopSession, { name, credential }: Identity): Promise<void> {
   const { id, address } = wire.facts;
   try {
-    await options.onLogin({ address, name });
+    await options.onLogin({ address, name, ...(credential !== undefined && { credential }) });
   } catch (error) {
     options.log.error('pop3-login-untold', { session: id, identity: name, because: String(error) });
   }

@@ -25,9 +25,17 @@ export const defaultPopSessionLimits: PopSessionLimits = {
   replyMs: 3_600_000,
 };
 
+/** A login that succeeded, and what was shown for it. */
+export interface MailboxLogin {
+  readonly address: string;
+  readonly name: string;
+  readonly credential?: string;
+}
+
 /** What the embedded server works with. */
 export interface PopServerOptions {
-  readonly identities: Pick<Identities, 'mechanisms' | 'begin' | 'verifyPassword'>;
+  /** Those in force: looked at each time. */
+  readonly identities: Pick<Identities, 'mechanisms' | 'begin' | 'verifyPassword' | 'renew'>;
   /** One for all listeners: it has the locks. */
   readonly mailboxes: Mailboxes;
   /** The Maildir of a login; `undefined` when it has none here. */
@@ -36,7 +44,7 @@ export interface PopServerOptions {
   readonly allowPlaintext: boolean;
   readonly limits: PopSessionLimits;
   /** Somebody logged in and has the mailbox. The client is told so once this has settled. */
-  readonly onLogin: (login: { readonly address: string; readonly name: string }) => void | Promise<void>;
+  readonly onLogin: (login: MailboxLogin) => void | Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -60,7 +68,7 @@ export interface PopWire {
   read(): Promise<Buffer | undefined>;
   /** Resolves when there is room for more, or when the connection is gone. */
   write(octets: string | Uint8Array): Promise<void>;
-  loggedIn(): void;
+  loggedIn(name?: string): void;
   /** Rejects when the handshake fails. */
   startTls(): Promise<void>;
   /** Writes the last word and closes in order. */

@@ -39,6 +39,11 @@ export async function carryOut(session: PopSession, command: Command): Promise<A
     return command.kind === 'unknown' ? '-ERR unknown command' : '-ERR the arguments make no sense';
   if (!legal[command.verb].includes(state.at))
     return state.at === 'transaction' ? '-ERR you are logged in already' : '-ERR log in first';
+  if (
+    state.at === 'transaction' &&
+    session.options.identities.renew(state.identity, session.client) === undefined
+  )
+    return { line: '-ERR [AUTH] your login does not hold any more', next: 'close' };
   return state.at === 'transaction'
     ? await inTransaction(session, state, command)
     : await beforeLogin(session, command, user);

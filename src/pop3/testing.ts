@@ -91,6 +91,7 @@ export class MemoryWire implements PopWire {
 /** anna and bob, whose password is `sesame`; `broken` is a backend that fails. */
 export const identities: PopServerOptions['identities'] = {
   mechanisms: () => ['PLAIN'],
+  renew: (identity) => identity,
   verifyPassword: async ({ name, password }) => judge(name.toString(), password.toString(), 'PASSWORD'),
   begin: (mechanism) =>
     mechanism === 'PLAIN'

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { canonicalIp } from '../base/index.ts';
+import type { Reply } from '../mail/index.ts';
 import { formatReply } from '../smtp/index.ts';
 import type { TlsFacts } from './ask.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
@@ -33,6 +34,23 @@ interface ConnectionClient {
   readonly port: number;
   readonly isVouchedFor?: boolean;
   readonly hasProxyTls?: boolean;
+}
+
+/** A session as people see it. */
+export interface SessionDescription {
+  readonly id: string;
+  readonly listener: string;
+  readonly address: string;
+  readonly port: number;
+  /** Who logged in, or was granted something by name. */
+  readonly user?: string;
+  readonly mechanism?: string;
+  readonly helo?: string;
+  readonly tls?: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  readonly transactions: number;
+  readonly accepted: number;
 }
 
 /** How long a peer may take to close after we have. */
@@ -114,6 +132,33 @@ export class Connection implements Wire {
 
   destroy(): void {
     this.#raw.destroy();
+  }
+
+  /** Tells the peer so, and ends; what is being worked out is answered first. */
+  terminate(last: Reply): void {
+    if (this.#session === undefined) this.#raw.destroy();
+    else this.#session.terminate(last);
+  }
+
+  /** For operators; undefined before there is a dialogue. */
+  get description(): SessionDescription | undefined {
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    const { client, transactions, accepted } = session;
+    const user = client.identity?.name ?? session.grantedTo;
+    return {
+      id: this.#facts.id,
+      listener: client.listener,
+      address: client.address,
+      port: client.port,
+      since: this.#since,
+      transactions,
+      accepted,
+      ...(user !== undefined && { user }),
+      ...(client.identity && { mechanism: client.identity.mechanism }),
+      ...(client.helo !== '' && { helo: client.helo }),
+      ...(client.tls && { tls: client.tls.version }),
+    };
   }
 
   write(text: string): void {

@@ -31,6 +31,7 @@ export type {
   SenderBinding,
   TlsFacts,
 } from './ask.ts';
+export type { SessionDescription } from './connection.ts';
 export { HeaderEdge } from './header-edge.ts';
 export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';

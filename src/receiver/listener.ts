@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { blockOf } from '../base/index.ts';
-import { Connection, type ConnectionFacts } from './connection.ts';
+import { Connection, type ConnectionFacts, type SessionDescription } from './connection.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
 
@@ -89,6 +89,23 @@ export class Receiver implements AsyncDisposable {
       else this.#perClient.set(block, left);
     };
     return { leave };
+  }
+
+  /** The sessions there are now. */
+  *sessions(): Generator<SessionDescription> {
+    for (const { description } of this.#connections) if (description !== undefined) yield description;
+  }
+
+  /** Ends those that fit, with 421; how many they were. */
+  closeSessions(fits: (session: SessionDescription) => boolean): number {
+    let count = 0;
+    for (const connection of [...this.#connections]) {
+      const { description } = connection;
+      if (description === undefined || !fits(description)) continue;
+      connection.terminate(replies.ended);
+      count++;
+    }
+    return count;
   }
 
   /**

@@ -38,6 +38,7 @@ export const replies = {
   tooManySessions: reply(421, '3.2', 'too many sessions, try again later'),
   tooManyFromYou: reply(421, '7.0', 'too many sessions from your address'),
   timeout: reply(421, '4.2', 'timeout'),
+  ended: reply(421, '7.0', 'the operator ended this session'),
   shuttingDown: reply(421, '3.2', 'shutting down'),
   tlsMissing: reply(454, '7.0', 'TLS not available now'),
 } as const satisfies Record<string, Reply>;

@@ -30,7 +30,7 @@ export class Session {
   readonly intake: Intake;
   readonly #wire: Wire;
   readonly #input: CommandInput;
-  #state: State = { at: 'greeted' };
+  state: State = { at: 'greeted' };
   client: ClientFacts;
   #output = '';
   #isBusy = false;
@@ -39,6 +39,8 @@ export class Session {
   #isShuttingDown = false;
   /** XCLIENT was taken from the other end of the wire. */
   hasSpokenFor = false;
+  /** Who was last granted something by name, by whatever means. */
+  grantedTo: string | undefined;
   /** What is left to say once the answer that is under way was given. */
   #last: Reply | undefined;
   readonly #tally: Tally;
@@ -73,16 +75,8 @@ export class Session {
     this.#learnName();
   }
 
-  get state(): State {
-    return this.#state;
-  }
-
-  set state(next: State) {
-    this.#state = next;
-  }
-
   get isIdle(): boolean {
-    return (this.#state.at === 'greeted' || this.#state.at === 'identified') && !this.#isBusy;
+    return (this.state.at === 'greeted' || this.state.at === 'identified') && !this.#isBusy;
   }
 
   /** Octets that came and were not looked at: the peer did not wait for the reply. */
@@ -111,7 +105,7 @@ export class Session {
   }
 
   receive(octets: Buffer): void {
-    const { at } = this.#state;
+    const { at } = this.state;
     if (at === 'closed') return;
     // What completes a message too late is too late as well.
     if (!this.#isBusy && (at === 'content' || at === 'chunks') && this.#isOverdue()) {
@@ -129,7 +123,7 @@ export class Session {
 
   /** A peer that sends an octet now and then would otherwise hold its session for ever. */
   #isOverdue(): boolean {
-    const state = this.#state;
+    const state = this.state;
     const { idleMs, contentMs } = this.facts.settings.limits;
     const silentMs = this.parts.clock.now() - this.#answeredAt;
     if (state.at === 'discard') return silentMs > contentMs;
@@ -141,11 +135,11 @@ export class Session {
 
   /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
   secured(tls: TlsFacts): void {
-    if (this.#state.at === 'closed') return;
+    if (this.state.at === 'closed') return;
     this.isSecured = true;
     const own = this.isProxied ? undefined : tls;
     this.client = { ...this.client, helo: '', tls: own, identity: undefined };
-    this.#state = { at: 'greeted' };
+    this.state = { at: 'greeted' };
   }
 
   /**
@@ -156,7 +150,7 @@ export class Session {
   impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): Reply | undefined {
     this.hasSpokenFor = true;
     this.client = spokenFor(this.client, client);
-    this.#state = { at: 'greeted' };
+    this.state = { at: 'greeted' };
     if (client.address === undefined) return undefined;
     if (client.name === undefined) this.#learnName();
     return this.#wire.admitAs?.(client.address);
@@ -188,7 +182,7 @@ export class Session {
 
   /** Says a last word and closes. */
   close(last: Reply): void {
-    if (this.#state.at === 'closed') return;
+    if (this.state.at === 'closed') return;
     this.#output += formatReply(last);
     this.#end();
   }
@@ -196,7 +190,7 @@ export class Session {
   /** The connection is gone: what was not committed is thrown away. */
   closed(): void {
     this.#discardContent();
-    this.#state = { at: 'closed' };
+    this.state = { at: 'closed' };
   }
 
   #learnName(): void {
@@ -208,22 +202,22 @@ export class Session {
   }
 
   #end(options?: { readonly isAgreed: boolean }): void {
-    if (this.#state.at === 'closed') return;
+    if (this.state.at === 'closed') return;
     this.#discardContent();
-    this.#state = { at: 'closed' };
+    this.state = { at: 'closed' };
     this.#flush();
     this.#wire.end(options);
   }
 
   #discardContent(): void {
-    if (this.#state.at === 'content' || this.#state.at === 'chunks') this.#state.content.message.discard();
-    if (this.#state.at === 'auth') this.#state.exchange.cancel();
+    if (this.state.at === 'content' || this.state.at === 'chunks') this.state.content.message.discard();
+    if (this.state.at === 'auth') this.state.exchange.cancel();
   }
 
   /** Works through the input until it is used up or an answer has to be waited for. */
   #pump(): void {
     try {
-      while (!this.#isBusy && this.#state.at !== 'closed' && this.#step()) {}
+      while (!this.#isBusy && this.state.at !== 'closed' && this.#step()) {}
     } catch (error) {
       this.#fail(error);
     }
@@ -244,11 +238,11 @@ export class Session {
 
   /** Takes one thing from the input; false when more has to come. */
   #step(): boolean {
-    switch (this.#state.at) {
+    switch (this.state.at) {
       case 'content':
-        return this.#readContent(this.#state);
+        return this.#readContent(this.state);
       case 'discard':
-        return this.#discardChunk(this.#state);
+        return this.#discardChunk(this.state);
       default:
         return this.#readCommand();
     }
@@ -257,8 +251,8 @@ export class Session {
   #readCommand(): boolean {
     const line = this.#input.takeLine();
     if (line === undefined) return false;
-    if (this.#state.at === 'auth') {
-      this.#take(authResponse(this, this.#state, line));
+    if (this.state.at === 'auth') {
+      this.#take(authResponse(this, this.state, line));
       return true;
     }
     switch (line.kind) {
@@ -290,7 +284,7 @@ export class Session {
       return false;
     }
     // While it waits the peer may go away, and then the message was thrown away already.
-    const isOver = () => end < 0 || this.#state !== state;
+    const isOver = () => end < 0 || this.state !== state;
     if (wait !== undefined) this.#take(wait.then(() => (isOver() ? undefined : endContent(this, state))));
     else if (end >= 0) this.#take(endContent(this, state));
     return end >= 0;
@@ -300,11 +294,11 @@ export class Session {
     const octets = state.left > 0 ? this.#input.takeRest() : undefined;
     const left = state.left - (octets?.length ?? 0);
     if (left > 0) {
-      this.#state = { ...state, left };
+      this.state = { ...state, left };
       return false;
     }
     if (octets !== undefined && left < 0) this.#input.push(octets.subarray(left));
-    this.#state = state.next;
+    this.state = state.next;
     this.#take(state.reply);
     return true;
   }
@@ -319,7 +313,7 @@ export class Session {
     const done = step.then(
       (value) => {
         this.#isBusy = false;
-        if (this.#state.at === 'closed') return;
+        if (this.state.at === 'closed') return;
         this.#settle(value);
         this.#pump();
       },

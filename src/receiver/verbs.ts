@@ -264,6 +264,7 @@ function decided(
   const { recipient, transaction, parameters } = asked;
   if (decision.kind === 'grant') {
     transaction.add(recipient, decision, parameters);
+    session.grantedTo = decision.identity ?? session.grantedTo;
     return replies.recipientOk;
   }
   const { reply, because } = decision;

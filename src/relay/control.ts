@@ -17,11 +17,12 @@ import { createClearinghouseControl } from './clearinghouse-control.ts';
 import { createGuardControl } from './guard-control.ts';
 import { changeQueue, planChange } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
+import { createSessionControl, type SessionSources } from './sessions.ts';
 import { type SubmitParts, submit } from './submit.ts';
 import { createWindowControl, type RelayWindows } from './windows.ts';
 
 /** What the control socket is answered from. */
-export interface ControlParts extends SubmitParts {
+export interface ControlParts extends SubmitParts, SessionSources {
   readonly spool: Spool;
   readonly operator: Operator;
   readonly clock: Clock;
@@ -44,6 +45,7 @@ export function createControl(parts: ControlParts): Control {
     explain: (question) => parts.explain(question),
     audit: () => parts.audit(),
     ...createGuardControl(parts),
+    ...createSessionControl(parts),
     ...createWindowControl(parts.windows),
     ...createClearinghouseControl(parts.clearinghouse),
     async *list(selector) {

@@ -2,15 +2,20 @@ import { ControlError, type GuardChange, type GuardChanged, type GuardControl } 
 import type { Clock } from '../base/index.ts';
 import { forever, type Guard, parseHoldId, parseSubject, type SubjectKey } from '../guard/index.ts';
 import { SpoolError } from '../spool/index.ts';
+import { StoreError } from '../store/index.ts';
+import { closeSessionsOf, type SessionSources } from './sessions.ts';
+import type { RelayWindows } from './windows.ts';
+
+/** What the commands about the guard need. */
+export interface GuardControlParts extends SessionSources {
+  readonly guard: Guard;
+  readonly windows: Pick<RelayWindows, 'revoke'>;
+  readonly clock: Clock;
+}
 
 /** Answers the commands about the guard. */
-export function createGuardControl({
-  guard,
-  clock,
-}: {
-  readonly guard: Guard;
-  readonly clock: Clock;
-}): GuardControl {
+export function createGuardControl(parts: GuardControlParts): GuardControl {
+  const { guard } = parts;
   return {
     async *guardList() {
       for (const { from: _, removeUntil: __, ...hold } of guard.list()) yield { kind: 'hold', ...hold };
@@ -18,9 +23,9 @@ export function createGuardControl({
     },
     async guardChange(change) {
       try {
-        return await carryOut(guard, change, clock);
+        return await carryOut(parts, change);
       } catch (error) {
-        if (!(error instanceof SpoolError)) throw error;
+        if (!(error instanceof SpoolError) && !(error instanceof StoreError)) throw error;
         const because = `not all of it could be done; the same command goes on: ${error.message}`;
         throw new ControlError('storage', because, { cause: error });
       }
@@ -28,11 +33,13 @@ export function createGuardControl({
   };
 }
 
-async function carryOut(guard: Guard, change: GuardChange, clock: Clock): Promise<GuardChanged> {
+async function carryOut(parts: GuardControlParts, change: GuardChange): Promise<GuardChanged> {
+  const { guard, clock } = parts;
   switch (change.verb) {
     case 'release':
     case 'remove': {
       const id = parseHoldId(change.id);
+      if (change.verb === 'release' && id !== undefined) await endSessions(parts, id);
       const messages = id === undefined ? undefined : await guard[change.verb](id);
       if (messages === undefined) throw new ControlError('not-found', `no hold "${change.id}"`);
       return { messages };
@@ -50,6 +57,18 @@ async function carryOut(guard: Guard, change: GuardChange, clock: Clock): Promis
       return { subject };
     }
   }
+}
+
+/**
+ * What is let go must not let a thief go on, who logged in before the password was changed: whoever goes by that name
+ * has to log in again, to a mailbox too where that opened a window.
+ */
+async function endSessions(parts: GuardControlParts, id: string): Promise<void> {
+  const subject = parts.guard.list().find((hold) => hold.id === id)?.subject;
+  if (subject === undefined || !subject.startsWith('identity:')) return;
+  const name = subject.slice('identity:'.length);
+  closeSessionsOf(parts, name);
+  await parts.windows.revoke({ name });
 }
 
 function subjectOf(text: string): SubjectKey {

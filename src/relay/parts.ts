@@ -187,7 +187,8 @@ function createFacts({
   'facts' | 'windows'
 > & { readonly own: OwnPolicy } {
   const untruth = createClientTruth(clock);
-  const windows = new RelayWindows({ state, config: () => current.config, untruth, clock, log });
+  const holds = (name: string, credential: string) => current.identities.identities.holds(name, credential);
+  const windows = new RelayWindows({ state, config: () => current.config, untruth, holds, clock, log });
   const facts = {
     verify: cacheVerification((recipient) => delivery.verify(recipient), { clock }),
     untruth,

@@ -26,6 +26,17 @@ export interface RelayPop3Parts {
   readonly log: Log;
 }
 
+/** A session as people see it. */
+export interface PopSessionItem {
+  readonly id: string;
+  readonly listener: string;
+  readonly address: string;
+  readonly port: number;
+  readonly since: number;
+  readonly user?: string;
+  readonly tls?: string;
+}
+
 type PopListenerConfig = Config['pop3']['listeners'][number];
 
 /** The POP3 listeners of a relay: proxies and servers whose logins open relay windows. */
@@ -70,6 +81,18 @@ export class RelayPop3 {
     await Promise.all(this.#listeners.map((listener) => listener.drain(signal)));
   }
 
+  *sessions(): Generator<PopSessionItem> {
+    for (const listener of this.#listeners) for (const each of listener.connections) yield describe(each);
+  }
+
+  /** Ends those that fit; how many they were. */
+  closeSessions(fits: (session: PopSessionItem) => boolean): number {
+    const those = this.#listeners.flatMap(({ connections }) => [...connections]);
+    const found = those.filter((connection) => fits(describe(connection)));
+    for (const connection of found) connection.end('-ERR [SYS/TEMP] the operator ended this session\r\n');
+    return found.length;
+  }
+
   #serve({ via, plaintext, name }: PopListenerConfig, connection: PopConnection): Promise<void> {
     const { current, windows, clock, log } = this.#parts;
     if (via !== undefined) {
@@ -84,17 +107,27 @@ export class RelayPop3 {
       });
     }
     return servePop3(connection, {
-      identities: current.identities.identities,
+      get identities() {
+        return current.identities.identities;
+      },
       mailboxes: this.#mailboxes,
       mailboxOf: (login) => mailboxOf(current.config, login),
       allowPlaintext: plaintext === 'loopback',
       limits: defaultPopSessionLimits,
-      onLogin: async ({ address, name: login }) =>
-        void (await windows.open({ address, name: login, source: name })),
+      onLogin: async (login) => void (await windows.open({ ...login, source: name })),
       clock,
       log,
     });
   }
+}
+
+function describe({ facts, since, user, tls }: PopConnection): PopSessionItem {
+  const { id, listener, address, port } = facts;
+  return {
+    ...{ id, listener, address, port, since },
+    ...(user !== undefined && { user }),
+    ...(tls && { tls: tls.version }),
+  };
 }
 
 /**

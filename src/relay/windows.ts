@@ -22,6 +22,8 @@ export interface RelayWindowsParts {
   /** Of the moment. */
   readonly config: () => Config;
   readonly untruth: PolicyOptions['untruth'];
+  /** Whether a user still has what was shown at a login. */
+  readonly holds: (name: string, credential: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,7 +34,7 @@ export class RelayWindows {
   readonly #config: () => Config;
 
   /** Reads those that were open. Throws `StoreError`. */
-  constructor({ state, config, untruth, clock, log }: RelayWindowsParts) {
+  constructor({ state, config, untruth, holds, clock, log }: RelayWindowsParts) {
     const table = new ExpiringTable<StoredWindow>({
       store: state,
       name: stateTables.windows,
@@ -44,7 +46,7 @@ export class RelayWindows {
     const isProxy = (address: string) => proxiesOf(config()).has(address);
     const facts = { isOwn: createOwnAddresses(clock), isProxy, untruth };
     this.#config = config;
-    this.#windows = new Windows({ table, facts, clock, log }, optionsOf(config()));
+    this.#windows = new Windows({ table, facts, holds, clock, log }, optionsOf(config()));
   }
 
   /** How many there are; undefined where the configuration has none. */

@@ -1,0 +1,55 @@
+import type { SessionControl, SessionItem } from '../admin/index.ts';
+import { blockOf, canonicalIp, type Log } from '../base/index.ts';
+import { isSameName } from '../identity/index.ts';
+import type { Receiver } from '../receiver/index.ts';
+import type { RelayPop3 } from './pop3.ts';
+
+/** What has sessions. */
+export interface SessionSources {
+  readonly receiver: Pick<Receiver, 'sessions' | 'closeSessions'>;
+  readonly pop3: Pick<RelayPop3, 'sessions' | 'closeSessions'>;
+  readonly log: Log;
+}
+
+type Who = Pick<SessionItem, 'id' | 'address' | 'user'>;
+
+/** Ends the sessions of everybody who is known by this name, whatever they are in the midst of; how many. */
+export function closeSessionsOf(sources: SessionSources, user: string): number {
+  return closeThose(sources, `user:${user}`);
+}
+
+/** Answers the commands about sessions. */
+export function createSessionControl(sources: SessionSources): SessionControl {
+  return {
+    async *sessionsList() {
+      for (const session of sources.receiver.sessions()) yield { ...session, protocol: 'smtp' };
+      for (const session of sources.pop3.sessions()) yield { ...session, protocol: 'pop3' };
+    },
+    sessionsClose: async ({ which }) => ({ sessions: closeThose(sources, which) }),
+  };
+}
+
+function closeThose({ receiver, pop3, log }: SessionSources, which: string): number {
+  const fits = selectorOf(which);
+  const count = receiver.closeSessions(fits) + pop3.closeSessions(fits);
+  log.info('sessions-closed', { which, sessions: count });
+  return count;
+}
+
+/** `id:…`, `address:…`, `user:…`; without its kind, whatever it fits. */
+function selectorOf(which: string): (session: Who) => boolean {
+  const [, kind, text = ''] = /^(?:(id|address|user):)?(.*)$/s.exec(which) ?? [];
+  const isBlock = text.endsWith('/64');
+  const ip = canonicalIp(text.replace(/\/64$/, ''));
+  const own = (session: Who) => ({
+    id: session.id === text,
+    address:
+      ip !== undefined && (isBlock ? blockOf(session.address) === blockOf(ip) : session.address === ip),
+    user: session.user !== undefined && isSameName(session.user, text),
+  });
+  return (session) => {
+    const { id, address, user } = own(session);
+    if (kind === undefined) return id || address || user;
+    return kind === 'id' ? id : kind === 'address' ? address : user;
+  };
+}
