@@ -31,10 +31,13 @@ export function appended(
   { id, envelope, replacements, holds }: Appending,
 ): readonly Change[] {
   const recipients = [...envelope.recipients];
+  const entries = spool.entries(id);
   const statuses = spool.statuses(id);
+  const waits = (index: number) =>
+    entries.some(({ recipients: some }) => some === 'all' || some.includes(index));
   const known = new Set(
     recipients.flatMap(({ address }, index) =>
-      replacements.has(index) || statuses.get(index)?.status === 'failed' ? [] : [keyOf(address)],
+      !replacements.has(index) && isReached(statuses.get(index), () => waits(index)) ? [keyOf(address)] : [],
     ),
   );
   const newHolds = new Map<number, string>();
@@ -50,7 +53,6 @@ export function appended(
   const added = [...recipients.keys()].slice(envelope.recipients.length);
   if (added.length === 0) return [];
   const next: Envelope = { ...envelope, recipients };
-  const entries = spool.entries(id);
   const adds = assign(routing, next, added).flatMap(({ lane, recipients: all }) =>
     [...byHold(all, newHolds)].map(([held, places]): Change => {
       const number = claims.nextNumber(id, entries);
@@ -67,6 +69,12 @@ export function redirectedTo(recipients: readonly Recipient[], at: number): Reci
   const more = recipients.length > names.length ? ` and ${recipients.length - names.length} more` : '';
   const said = reply(250, '1.5', `goes to ${names.join(', ')}${more} instead`);
   return { status: 'delivered', at, relay: 'redirect', reply: said, redirected: true };
+}
+
+/** Whether somebody has the message or is to get it: not who failed, or whose place others took. */
+function isReached(status: RecipientStatus | undefined, waits: () => boolean): boolean {
+  if (status?.status === 'failed') return false;
+  return status?.status === 'delivered' ? status.redirected !== true : waits();
 }
 
 function keyOf({ localPart, domain }: Recipient['address']): string {

@@ -35,6 +35,8 @@ export class Endings {
   readonly #notices: Notices;
   /** Entries that ended but whose removal the spool does not show yet, by their numbers. */
   readonly #ending = new Map<QueueId, Set<number>>();
+  /** Entries whose removal the spool shows while their claim is still there: they are no reason to keep a message. */
+  readonly #ended = new Map<QueueId, Set<number>>();
   readonly #pauses = new Set<() => void>();
   #state: 'patient' | 'hasty' = 'patient';
 
@@ -48,8 +50,10 @@ export class Endings {
     });
   }
 
-  /** A claim on the message is gone. */
-  released(id: QueueId): void {
+  /** The claim of an entry is gone. */
+  released({ id, number }: Pick<LaneEntry, 'id' | 'number'>): void {
+    const ended = this.#ended.get(id);
+    if (ended?.delete(number) && ended.size === 0) this.#ended.delete(id);
     this.#notices.check(id);
   }
 
@@ -172,6 +176,7 @@ export class Endings {
         return ends;
       });
       if (isLast) this.#parts.log.info('removed', { queueId: id });
+      else for (const { number } of entries) this.#noteEnd(id, number);
     } finally {
       // The spool shows the end now; what still counts on this set began before and is in it too.
       for (const { number } of entries) ending.delete(number);
@@ -184,8 +189,16 @@ export class Endings {
     await this.finish({ id: entry.id, entries: [entry], statuses: new Map() });
   }
 
+  #noteEnd(id: QueueId, number: number): void {
+    if (this.#claims.get(id, number) === undefined) return;
+    const ended = this.#ended.get(id) ?? new Set();
+    this.#ended.set(id, ended.add(number));
+  }
+
   #hasOthers(id: QueueId, ending: ReadonlySet<number>): boolean {
-    if (this.#claims.of(id).some(({ entry }) => !ending.has(entry.number))) return true;
+    const ended = this.#ended.get(id);
+    const isOver = (number: number) => ending.has(number) || ended?.has(number) === true;
+    if (this.#claims.of(id).some(({ entry }) => !isOver(entry.number))) return true;
     return this.#parts.spool.entries(id).some(({ number }) => !ending.has(number));
   }
 

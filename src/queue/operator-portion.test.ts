@@ -215,6 +215,20 @@ test('a redirect to somebody who gets the message already does not send it twice
   }
 });
 
+test('a redirect back to somebody whose place another took reaches him', async () => {
+  const { bench, id } = await waiting('two lanes');
+  const to = (text: string) => [{ address: address(text) }];
+  await bench.operator.redirect(id, to('new@w.test'), z);
+  await bench.settle();
+  bench.deliver = (attempt) => result(attempt);
+  bench.attempts.length = 0;
+  assert.equal(await bench.operator.redirect(id, to('z@y.test'), new Set([2])), 'done');
+  await bench.settle();
+  assert.deepEqual(bench.dialled, ['z@y.test']);
+  await bench.operator.remove(id, new Set([0]));
+  assert.equal(bench.spool.count(), 0);
+});
+
 test('a redirect can name several, and each gets it', async () => {
   const { bench, id } = await waiting('two lanes');
   bench.deliver = (attempt) => result(attempt);
@@ -313,4 +327,21 @@ test('what an attempt replaces goes on to the others, and the rest is settled as
       ]);
     } else assert.equal(bench.spool.count(), 0);
   }
+});
+
+test('lanes that end one right after the other leave no message without recipients behind', async () => {
+  let isBusy = true;
+  const bench = await openBench({
+    deliver: async (attempt) => result(attempt, isBusy ? 'pending' : 'delivered'),
+  });
+  const id = await bench.send({ to: ['a@x.test', 'b@x.test', 'c@y.test', 'd@z.test'] });
+  await bench.settle();
+  await bench.operator.flush(id, new Set([0]));
+  await bench.settle();
+  await bench.operator.hold(id, 'why', new Set([3]));
+  isBusy = false;
+  await bench.operator.release(id);
+  await bench.pass(60 * minute, 10 * minute);
+  assert.equal(bench.events('delivered').length, 4);
+  assert.equal(bench.spool.count(), 0);
 });

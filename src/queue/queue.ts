@@ -237,7 +237,7 @@ export class Queue {
 
   #release(task: Task): void {
     this.#claims.remove(task);
-    this.#endings.released(task.entry.id);
+    this.#endings.released(task.entry);
     if (this.#claims.isRoomy) this.#alarm.poke();
   }
 
