@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { IpSet, parseCidr } from '../../base/index.ts';
+import { setImmediate } from 'node:timers/promises';
+import { IpSet, memoryLog, parseCidr } from '../../base/index.ts';
 import { ClearinghouseBusy } from '../ask.ts';
 import { defaultDoorLimits } from './door.ts';
 import { openHttpDoor } from './http.ts';
@@ -113,4 +114,18 @@ test('HTTP: requests that send and never end hold no more than a door has room f
   assert.match(String(await once(chunked, 'data')), /^HTTP\/1.1 413/);
   chunked.destroy();
   for (const socket of sockets) socket.destroy();
+});
+
+test('HTTP: who hangs up in the middle of a message is a fault of the visitor, and no alarm', async (t) => {
+  const log = memoryLog();
+  const { door } = await bench(t, (options) => openHttpDoor({ ...options, log, token }));
+  const socket = await dial(door.port);
+  socket.write(`${head(1000)}${'x'.repeat(10)}`);
+  while (door.counts.requests === 0) await setImmediate();
+  socket.resetAndDestroy();
+  while (door.counts.faults === 0) await setImmediate();
+  assert.deepEqual(
+    log.lines.filter(({ level }) => level !== 'info'),
+    [],
+  );
 });

@@ -121,9 +121,15 @@ class Unread extends Error {
 function answerErrors(server: FastifyInstance, counts: DoorCounts, options: HttpDoorOptions): void {
   const complain = complaintsOf(options);
   server.setErrorHandler(
-    (error: { readonly statusCode?: number; readonly message: string }, request, reply) => {
+    (
+      error: { readonly statusCode?: number; readonly code?: string; readonly message: string },
+      request,
+      reply,
+    ) => {
       const { statusCode = 500, message } = error;
-      const isOurs = statusCode >= 500 && !(error instanceof Unread);
+      // Who hangs up in the middle of a message is no fault of ours.
+      const hasLeft = error.code === 'ECONNRESET';
+      const isOurs = statusCode >= 500 && !(error instanceof Unread) && !hasLeft;
       if (isOurs) complain(request.ip, message);
       else counts.faults++;
       if (error instanceof Unread) reply.header('connection', 'close');
