@@ -175,6 +175,27 @@ test('a truncated answer is asked again over TCP', async () => {
   assert.deepEqual(t.dns.questions, ['udp A big.test', 'tcp A big.test']);
 });
 
+test('an answer over TCP is as long as it says, in whatever pieces it comes', async () => {
+  const cases: readonly (readonly [what: string, pieces: (framed: Buffer) => Buffer[], because: string])[] = [
+    ['octet by octet', (framed) => Array.from(framed, (octet) => Buffer.from([octet])), ''],
+    ['with more behind it', (framed) => [framed, Buffer.alloc(1000)], ''],
+    ['cut off', (framed) => [framed.subarray(0, -1)], 'connection closed'],
+    ['nothing', () => [], 'connection closed'],
+    ['a length of nothing', () => [Buffer.from([0, 0])], 'malformed answer'],
+    [
+      'shorter than it is',
+      (framed) => [Buffer.from([0, framed.length - 5]), framed.subarray(2)],
+      'malformed answer',
+    ],
+  ];
+  for (const [what, tamperTcp, because] of cases) {
+    await using t = await start({ tamperTcp });
+    const answer = await t.resolver.lookup('big.test', 'A');
+    if (because === '') assert.equal(answer.kind, 'found', what);
+    else assert.deepEqual(answer, { kind: 'unavailable', because }, what);
+  }
+});
+
 test('an answer that is truncated over TCP too is unavailable, not a name without records', async () => {
   await using t = await start();
   const answer = await t.resolver.lookup('cut.test', 'A');

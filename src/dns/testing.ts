@@ -32,6 +32,8 @@ export interface FakeDnsOptions {
   readonly negativeTtl?: number;
   /** Given the query and the encoded answer, gives the datagrams to send instead (UDP only). */
   readonly tamper?: (query: Buffer, answer: Buffer) => readonly Buffer[];
+  /** Given what would go over TCP, gives the pieces that do; then the connection ends. */
+  readonly tamperTcp?: (framed: Buffer) => readonly Buffer[];
 }
 
 export interface FakeDns extends AsyncDisposable {
@@ -65,13 +67,16 @@ export async function startFakeDns(zone: FakeZone, options: FakeDnsOptions = {})
   });
   tcp.on('connection', (socket) => {
     sockets.add(socket);
+    socket.setNoDelay(true);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     socket.on('data', (chunk: Buffer) => {
       const answer = respond(chunk.subarray(2), 'tcp');
       if (answer === undefined) return;
       const length = Buffer.alloc(2);
       length.writeUInt16BE(answer.length);
-      socket.end(Buffer.concat([length, answer]));
+      const framed = Buffer.concat([length, answer]);
+      for (const piece of options.tamperTcp?.(framed) ?? [framed]) socket.write(piece);
+      socket.end();
     });
   });
   return {
