@@ -177,7 +177,7 @@ test('an id with --to means that recipient of that message', async (t) => {
 test('--whole means the whole message, and --dry-run says whom a change touches and leaves', async (t) => {
   const { relay } = await withMessage(t);
   const part = await queue(relay, 'remove', '--to', 'z1@example.net', '--dry-run');
-  assert.match(part.out, /^\S+ removed: z1@example\.net; not touched: grey1@example\.com\n$/);
+  assert.match(part.out, /^\S+ would be removed: z1@example\.net; not touched: grey1@example\.com\n$/);
   const whole = await queue(relay, 'remove', '--to', 'z1@example.net', '--whole', '--dry-run', '--json');
   const { recipients, unnamed, left } = JSON.parse(whole.out);
   assert.deepEqual(
@@ -207,7 +207,7 @@ test('a terminal is asked before recipients are touched that were not named', as
     return run(['queue', 'remove', '--data', relay.folder, '--to', 'z1@example.net', ...more], io);
   };
   const refused = await removeWhole('', '--whole');
-  assert.match(refused.err, /removed: grey1@example\.com, z1@example\.net\n/);
+  assert.match(refused.err, /would be removed: grey1@example\.com, z1@example\.net\n/);
   assert.match(asked[0] ?? '', /^1 of these recipients you did not name/);
   assert.equal((await listed(relay)).length, 2);
   await removeWhole('no', '--whole', '--yes');

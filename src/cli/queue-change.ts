@@ -145,7 +145,7 @@ async function printPlan({ args, io, done }: Call, plan: AsyncIterable<Planned>)
 
 function formatPlan({ id, recipients, left }: Planned, done: string): string {
   const others = left.length === 0 ? '' : `; not touched: ${left.join(', ')}`;
-  return `${harmlessText(`${id} ${done}: ${recipients.join(', ')}${others}`)}\n`;
+  return `${harmlessText(`${id} would be ${done}: ${recipients.join(', ')}${others}`)}\n`;
 }
 
 /** Messages of a plan that a person is shown before it is asked. */

@@ -142,7 +142,7 @@ test('recipients of a stopped relay are held, released and removed; the rest nee
     return out === '' ? [] : JSON.parse(out).recipients.map(({ status }: { status: string }) => status);
   };
   const planned = await queue('hold', '--to', 'z@y.example', '--dry-run');
-  assert.match(planned.out, /held: z@y\.example; not touched: grey@x\.example\n$/);
+  assert.match(planned.out, /would be held: z@y\.example; not touched: grey@x\.example\n$/);
   for (const [verb, expected] of [
     ['hold', ['pending', 'held']],
     ['release', ['pending', 'pending']],

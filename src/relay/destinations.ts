@@ -35,14 +35,36 @@ export const undecidedLane = 'policy:';
 
 const fault = reply(451, '3.0', 'the recipient could not be looked up, try again later');
 
-/** What a recipient comes to. One about whom the policy cannot decide now is `known`, and waits for its answer. */
-export async function destined({ destinationOf }: Asking, recipient: Recipient): Promise<Destined> {
+/** Recipients that are asked about at once: a server that is down costs one time-out for all of them. */
+const askedAtOnce = 100;
+
+/** What recipients come to, in their order. One about whom the policy cannot decide now is `known`, and waits for its answer. */
+export async function destined(
+  asking: Asking,
+  recipients: readonly Recipient[],
+): Promise<readonly { readonly recipient: Recipient; readonly to: Destined }[]> {
+  return await forEach(recipients, async (recipient) => ({
+    recipient,
+    to: await destinedOne(asking, recipient),
+  }));
+}
+
+/** What one recipient comes to. */
+export async function destinedOne({ destinationOf }: Asking, recipient: Recipient): Promise<Destined> {
   const { undecided: _, ...named } = recipient;
   const found = await destinationOf(named.address);
   if (found.kind === 'known')
     return { kind: 'known', recipients: found.to.map((address) => renamed(named, address)) };
   if (found.reply.code >= 500) return { kind: 'refused', reply: found.reply };
   return { kind: 'known', recipients: [{ ...named, undecided: true }] };
+}
+
+/** Some at a time. */
+async function forEach<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += askedAtOnce)
+    results.push(...(await Promise.all(items.slice(at, at + askedAtOnce).map(work))));
+  return results;
 }
 
 /** RFC 3461 §5.2.7: what is reported about is the address that the sender knows. */
@@ -97,22 +119,20 @@ async function askAgain(
 ): Promise<AttemptResult> {
   const statuses = new Map<number, RecipientStatus>();
   const replacements = new Map<number, readonly Recipient[]>();
-  for (const index of recipients) {
+  await forEach(recipients, async (index) => {
     const recipient = envelope.recipients[index];
-    if (recipient === undefined) continue;
+    if (recipient === undefined) return;
     const found = await destinationOf(recipient.address).catch(
       () => ({ kind: 'refusal', reply: fault, because: 'unexpected' }) as const,
     );
     const { undecided: _, ...named } = recipient;
-    if (found.kind === 'known')
-      replacements.set(
-        index,
-        found.to.map((address) => renamed(named, address)),
-      );
-    else {
-      const status = found.reply.code >= 500 ? 'failed' : 'pending';
-      statuses.set(index, { status, at: now(), reply: found.reply });
+    if (found.kind === 'known') {
+      const to = found.to.map((address) => renamed(named, address));
+      replacements.set(index, to);
+      return;
     }
-  }
+    const status = found.reply.code >= 500 ? 'failed' : 'pending';
+    statuses.set(index, { status, at: now(), reply: found.reply });
+  });
   return { statuses, health: { kind: 'alive' }, ...(replacements.size > 0 && { replacements }) };
 }

@@ -77,8 +77,7 @@ export async function localRecipients(
 ): Promise<{ readonly known: readonly Recipient[]; readonly unknown: readonly UnknownRecipient[] }> {
   const found = new Map<string, Recipient>();
   const unknown: UnknownRecipient[] = [];
-  for (const recipient of message.recipients) {
-    const to = await destined(parts, recipient);
+  for (const { recipient, to } of await destined(parts, message.recipients)) {
     if (to.kind === 'refused') {
       unknown.push({ recipient, reply: to.reply });
       continue;

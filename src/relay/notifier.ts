@@ -13,7 +13,7 @@ import {
 import { type Address, formatReplyText, type RecipientStatus } from '../mail/index.ts';
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
 import type { Change, Spool } from '../spool/index.ts';
-import { areWide, destined, type OwnPolicy } from './destinations.ts';
+import { areWide, destinedOne, type OwnPolicy } from './destinations.ts';
 
 /** What notifying works with; `settings` is asked each time, so that a reload counts. */
 export interface NotifierParts {
@@ -135,7 +135,7 @@ async function carryOut(
     return;
   }
   const named = decision.kind === 'notify' ? decision.to : postmaster;
-  const to = await destined(parts, { address: named });
+  const to = await destinedOne(parts, { address: named });
   if (to.kind === 'refused') {
     const because = `a notice to ${named.text} is refused here: ${formatReplyText(to.reply)}`;
     await goInstead(parts, event, { decision, original, because });

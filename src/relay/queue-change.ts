@@ -10,7 +10,7 @@ import type { Clock } from '../base/index.ts';
 import { formatReplyText, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
-import { destined } from './destinations.ts';
+import { destinedOne } from './destinations.ts';
 import type { LocalParts } from './local-message.ts';
 import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 
@@ -137,7 +137,7 @@ async function operation(
     case 'redirect': {
       const address = parseMailbox(change.to, { smtputf8: true });
       if (address === undefined) throw new ControlError('bad-request', `not an address: ${change.to}`);
-      const to = await destined(local, { address });
+      const to = await destinedOne(local, { address });
       if (to.kind === 'refused')
         throw new ControlError('no-user', `${address.text} is refused: ${formatReplyText(to.reply)}`);
       return (id, portion) => operator.redirect(id, to.recipients, portion);
