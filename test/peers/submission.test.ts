@@ -38,7 +38,7 @@ async function site(peers: Peers): Promise<Site> {
     web.listen(0, '127.0.0.1', resolve);
   });
   peers.use({ [Symbol.asyncDispose]: async () => void web.close().closeAllConnections() });
-  const token = await new SignJWT({ email: 'anna@client.test' })
+  const token = await new SignJWT({ email: 'anna@client.test', email_verified: true })
     .setProtectedHeader({ alg: 'RS256', kid: 'k' })
     .setIssuer(issuer)
     .setExpirationTime('5m')
