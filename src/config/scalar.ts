@@ -286,10 +286,8 @@ export const webAddress = () =>
 /** Of a certificate: `sha256:` and 64 hexadecimal digits, colons between them allowed. Lower case without colons. */
 /** A permanent refusal: `550`, or an enhanced code, `5.1.1`. */
 export const refusal = () =>
-  textual('reply code', (value) =>
-    /^5\d\d$|^5\.\d{1,3}\.\d{1,3}$/.test(value)
-      ? value
-      : expected('a code such as 550, or an enhanced code such as 5.1.1', value),
+  textual('reply code', (code) =>
+    /^5(?:\d\d|(?:\.\d{1,3}){2})$/.test(code) ? code : expected('a code such as 550 or 5.1.1', code),
   );
 
 export const fingerprint = () =>
@@ -324,9 +322,21 @@ export const mailbox = () =>
   });
 
 const destinations: readonly (readonly [scheme: string, form: RegExp, example: string])[] = [
-  ['smtp', /^smtp:\/\/(?:[^\s/]+@)?(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i, 'smtp://host:25'],
-  ['smtps', /^smtps:\/\/(?:[^\s/]+@)?(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i, 'smtps://user@host:465'],
-  ['lmtp', /^lmtp:(?:\/\/(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?|(?:\/\/)?\/.+)$/i, 'lmtp://127.0.0.1:24'],
+  [
+    'smtp',
+    /^smtp:\/\/(?:[^\s/]+@)?(?:\[[0-9a-f:.]+\]|[\w.\u0080-\uffff-]+)(?::\d{1,5})?$/i,
+    'smtp://host:25',
+  ],
+  [
+    'smtps',
+    /^smtps:\/\/(?:[^\s/]+@)?(?:\[[0-9a-f:.]+\]|[\w.\u0080-\uffff-]+)(?::\d{1,5})?$/i,
+    'smtps://user@host:465',
+  ],
+  [
+    'lmtp',
+    /^lmtp:(?:\/\/(?:\[[0-9a-f:.]+\]|[\w.\u0080-\uffff-]+)(?::\d{1,5})?|(?:\/\/)?\/.+)$/i,
+    'lmtp://127.0.0.1:24',
+  ],
   ['maildir', /^maildir:\/.+$/, 'maildir:/var/mail/{local}'],
   ['capture', /^capture$/, 'capture'],
   ['mx', /^mx(?::[^\s:]+)?$/, 'mx'],

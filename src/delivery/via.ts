@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { withoutPassword } from '../base/index.ts';
-import { type Domain, parseDomain } from '../mail/index.ts';
+import { type Domain, isAscii, parseDomain } from '../mail/index.ts';
 
 /** One `via` or `deliver`, parsed. */
 export type Via =
@@ -84,7 +84,8 @@ function parseAuthority(
   defaultPort: number,
 ): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]/]+))(?::(\d{1,5}))?$/.exec(text);
-  const name = (match?.[1] ?? match?.[2] ?? '').replace(/^IPv6:/i, '').toLowerCase();
+  const written = (match?.[1] ?? match?.[2] ?? '').replace(/^IPv6:/i, '').toLowerCase();
+  const name = isAscii(written) ? written : (parseDomain(written) ?? '');
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   if (port < 1 || port > 65535) return undefined;
   if (isIP(name) !== 0) return { host: name, port };

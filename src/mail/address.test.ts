@@ -144,10 +144,11 @@ test('a local part has at most 64 octets with its quotes', () => {
 });
 
 test('characters beyond ASCII need SMTPUTF8, and none of them may be a control character', () => {
-  for (const text of ['ü@d.example', '"ü"@d.example', 'u@bücher.example']) {
+  for (const text of ['ü@d.example', '"ü"@d.example', 'ü@bücher.example']) {
     assert.equal(parseMailbox(text, { smtputf8: false }), undefined, text);
     assert.equal(parseMailbox(text, { smtputf8: true })?.text, text);
   }
+  assert.equal(parseMailbox('u@bücher.example', { smtputf8: false }), undefined);
   for (const text of ['u\u0085@d', '"u\u0085"@d', 'u\u2028@d', 'u\ud800@d', '"\udc00"@d']) {
     assert.equal(parseMailbox(text, { smtputf8: true }), undefined, JSON.stringify(text));
   }
@@ -203,4 +204,46 @@ test('the ordinary form and the quoted form of a local part are the same local p
       assert.equal(quoted?.localPart, local);
     }),
   );
+});
+
+test('one domain is one domain, whichever labels it is written with', () => {
+  const written = [
+    'bücher.рф',
+    'bücher.xn--p1ai',
+    'xn--bcher-kva.рф',
+    'XN--BCHER-KVA.xn--p1ai',
+    'BÜCHER.РФ',
+    'bu\u0308cher.рф',
+  ];
+  for (const text of written) assert.equal(parseDomain(text), 'xn--bcher-kva.xn--p1ai', text);
+  for (const text of ['ｂｕｃｈ.example', 'a。example', 'xn--bücher.example'])
+    assert.equal(parseDomain(text), undefined, text);
+  assert.equal(
+    parseDomain('xn--zzzzzz.example'),
+    'xn--zzzzzz.example',
+    'what it stands for is not ours to say',
+  );
+});
+
+test('an address has A-labels on the wire unless its local part is beyond ASCII', () => {
+  const parse = (text: string) => parseMailbox(text, { smtputf8: true });
+  for (const text of ['u@bücher.example', 'u@xn--bcher-kva.example', 'u@bu\u0308cher.example']) {
+    assert.equal(parse(text)?.text, 'u@xn--bcher-kva.example');
+  }
+  assert.equal(parse('ü@bücher.example')?.text, 'ü@bücher.example');
+  assert.deepEqual(
+    [parse('ü@bücher.example')?.domain, parse('ü@xn--bcher-kva.example')?.domain],
+    ['xn--bcher-kva.example', 'xn--bcher-kva.example'],
+  );
+});
+
+test('local parts are compared in NFC, and go on as they came', () => {
+  for (const [written, composed] of [
+    ['ju\u0308rgen', 'jürgen'],
+    ['"ju\u0308rgen x"', 'jürgen x'],
+  ] as const) {
+    const address = parseMailbox(`${written}@d.example`, { smtputf8: true });
+    assert.equal(address?.localPart, composed);
+    assert.equal(address?.text, `${written}@d.example`);
+  }
 });

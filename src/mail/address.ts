@@ -9,11 +9,17 @@ declare const domainBrand: unique symbol;
  */
 export type Domain = string & { readonly [domainBrand]: true };
 
-/** A mailbox (RFC 5321 §4.1.2), parsed once at the edge and never again. */
+/**
+ * A mailbox (RFC 5321 §4.1.2), parsed once at the edge and never again. Which mailbox it is, is in `localPart` and
+ * `domain`, whatever labels it was written with.
+ */
 export interface Address {
-  /** As it goes on the wire between the brackets: local part and domain unchanged, no source route. */
+  /**
+   * As it goes on the wire between the brackets, without a source route. The local part is as it came. The domain is too,
+   * but has A-labels where the local part is of ASCII: so only what needs SMTPUTF8 has characters that ask for it.
+   */
   readonly text: string;
-  /** The local part without quoting: `"a b"@d` has `a b`. Its case is kept. */
+  /** The local part without quoting: `"a b"@d` has `a b`. Its case is kept; beyond ASCII it is in NFC (RFC 6532 §3.1). */
   readonly localPart: string;
   readonly domain: Domain;
 }
@@ -37,9 +43,14 @@ const numericLabel = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
  * whose last label is a number, which would be an IP address in disguise.
  */
 export function parseDomain(text: string): Domain | undefined {
-  if (text.startsWith('[')) return parseLiteral(text);
-  const ascii = isAscii(text) ? text : toAscii(text);
-  if (ascii === undefined || !isHostName(ascii)) return undefined;
+  return parseName(isAscii(text) ? text : toAscii(text));
+}
+
+/** The same of text that is of ASCII. */
+function parseName(ascii: string | undefined): Domain | undefined {
+  if (ascii === undefined) return undefined;
+  if (ascii.startsWith('[')) return parseLiteral(ascii);
+  if (!isHostName(ascii)) return undefined;
   const lower = ascii.toLowerCase();
   return numericLabel.test(lower) ? undefined : (lower as Domain);
 }
@@ -59,10 +70,9 @@ export function parseMailbox(text: string, options: { readonly smtputf8: boolean
   const at = text.indexOf('@');
   if (at < 1 || at > maxLocalPartOctets) return undefined;
   const localPart = text.slice(0, at);
-  if (!dotString.test(localPart)) {
-    if (!options.smtputf8 || !dotStringUtf8.test(localPart) || !isSafeUtf8(localPart)) return undefined;
-  }
-  return withDomain(text, localPart, at, options.smtputf8);
+  if (dotString.test(localPart)) return withDomain(text, localPart, at, options.smtputf8);
+  if (!options.smtputf8 || !dotStringUtf8.test(localPart) || !isSafeUtf8(localPart)) return undefined;
+  return withDomain(text, localPart.normalize('NFC'), at, true);
 }
 
 /** True when the address can only be sent to a peer that offers SMTPUTF8 (RFC 6531). */
@@ -105,14 +115,18 @@ function parseQuoted(text: string, smtputf8: boolean): Address | undefined {
   if (text[i] !== '"' || text[end] !== '@') return undefined;
   const octets = isAscii(text) ? end : Buffer.byteLength(text.slice(0, end));
   if (octets > maxLocalPartOctets || harmfulUnicode.test(localPart)) return undefined;
-  return withDomain(text, localPart, end, smtputf8);
+  return withDomain(text, localPart.normalize('NFC'), end, smtputf8);
 }
 
 function withDomain(text: string, localPart: string, at: number, smtputf8: boolean): Address | undefined {
   const name = text.slice(at + 1);
-  if (!smtputf8 && !isAscii(name)) return undefined;
-  const domain = parseDomain(name);
-  return domain === undefined ? undefined : { text, localPart, domain };
+  if (isAscii(name)) {
+    const domain = parseName(name);
+    return domain === undefined ? undefined : { text, localPart, domain };
+  }
+  const domain = smtputf8 ? parseName(toAscii(name)) : undefined;
+  if (domain === undefined) return undefined;
+  return { text: isAscii(localPart) ? `${text.slice(0, at)}@${domain}` : text, localPart, domain };
 }
 
 function parseLiteral(text: string): Domain | undefined {
@@ -154,16 +168,28 @@ function isLetterOrDigit(code: number): boolean {
 }
 
 /**
- * U-labels to A-labels. The characters of ASCII are checked before, because the conversion is the one of
- * URLs: it would decode `%41` and read `1.2.3` as an IPv4 address.
+ * U-labels to A-labels, each by itself: a name may have both. The characters of ASCII are checked before, because
+ * the conversion is the one of URLs: it would decode `%41` and read `1.2.3` as an IPv4 address.
  */
 function toAscii(text: string): string | undefined {
   if (text.length > maxDomainOctets || harmfulUnicode.test(text)) return undefined;
   if (!/^[A-Za-z0-9.\u0080-\u{10ffff}-]+$/u.test(text)) return undefined;
-  const ascii = domainToASCII(text);
-  // Refuses what was only mapped to a domain (full-width letters, ideographic dots): the next hop might
-  // read it as another one.
-  return ascii !== '' && domainToUnicode(ascii) === text.toLowerCase().normalize('NFC') ? ascii : undefined;
+  const labels: string[] = [];
+  for (const label of text.split('.')) {
+    const ascii = isAscii(label) ? label : labelToAscii(label);
+    if (ascii === undefined) return undefined;
+    labels.push(ascii);
+  }
+  return labels.join('.');
+}
+
+/**
+ * Refuses what was only mapped to a label (full-width letters, ideographic dots): the next hop might read it as another
+ * one.
+ */
+function labelToAscii(label: string): string | undefined {
+  const ascii = domainToASCII(label);
+  return ascii !== '' && domainToUnicode(ascii) === label.toLowerCase().normalize('NFC') ? ascii : undefined;
 }
 
 function isSafeUtf8(localPart: string): boolean {

@@ -15,7 +15,7 @@ export function parsePattern(text: string): Pattern | undefined {
   if (text === '*' || text === '*@*') return { kind: 'any' };
   if (text === '<>') return { kind: 'null' };
   const at = text.lastIndexOf('@');
-  const localPart = at < 0 ? '*' : text.slice(0, at).toLowerCase();
+  const localPart = at < 0 ? '*' : text.slice(0, at).normalize('NFC').toLowerCase();
   const name = text.slice(at + 1);
   if (name.startsWith('*.')) {
     const domain = parseDomain(name.slice(2));

@@ -4,6 +4,7 @@ import {
   type Domain,
   type Envelope,
   formatReceived,
+  needsSmtputf8,
   originalRecipientOf,
   type Recipient,
   type ReversePath,
@@ -77,8 +78,17 @@ export class Transaction {
       at: facts.now,
       ...(client.name === undefined ? {} : { rdns: client.name }),
       ...(client.tls === undefined ? {} : { tls: client.tls }),
-      ...(this.#namedCount === 1 && this.#named !== undefined ? { for: this.#named } : {}),
+      ...this.#onlyNamed(),
     });
+  }
+
+  /**
+   * Whom the trace may name. A name beyond ASCII is left out: it may be an alias, and then our own field would be what
+   * keeps the message from a server without SMTPUTF8.
+   */
+  #onlyNamed(): { readonly for?: Address } {
+    const named = this.#namedCount === 1 ? this.#named : undefined;
+    return named === undefined || needsSmtputf8(named) ? {} : { for: named };
   }
 
   envelope(facts: Omit<TraceFacts, 'hostname' | 'id'>, content: ContentFacts): Envelope {

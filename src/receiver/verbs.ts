@@ -202,7 +202,7 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
   return replies.senderOk;
 }
 
-function rcpt(session: Session, { forwardPath, parameters }: CommandOf<'rcpt'>): Step {
+function rcpt(session: Session, { forwardPath, parameters, isUtf8 }: CommandOf<'rcpt'>): Step {
   const { state } = session;
   if (state.at !== 'transaction') return replies.mailFirst;
   const { transaction, hello } = state;
@@ -210,7 +210,8 @@ function rcpt(session: Session, { forwardPath, parameters }: CommandOf<'rcpt'>):
   if (decoded.kind === 'refused') return decoded.reply;
   const isPostmaster = isOwnPostmaster(session, forwardPath);
   const recipient = forwardPath === 'postmaster' || isPostmaster ? postmaster(session) : forwardPath;
-  if (!isAscii(recipient.text) && !transaction.parameters.smtputf8) return replies.needsSmtputf8;
+  const isWide = isUtf8 === true || !isAscii(recipient.text);
+  if (isWide && !transaction.parameters.smtputf8) return replies.needsSmtputf8;
   if (transaction.recipientCount >= session.facts.settings.limits.recipients) {
     return replies.tooManyRecipients;
   }

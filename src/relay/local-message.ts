@@ -164,7 +164,7 @@ function trace(
     smtputf8: isWide(message, of.recipients),
     id: of.id,
     at: of.now,
-    ...(only === undefined ? {} : { for: only }),
+    ...(only === undefined || needsSmtputf8(only) ? {} : { for: only }),
   });
 }
 

@@ -2,6 +2,8 @@ import type { Match, QueueItem, Selector } from '../admin/index.ts';
 import {
   type Envelope,
   formatReplyText,
+  parseDomain,
+  parseMailbox,
   parseQueueId,
   type QueueId,
   type RecipientStatus,
@@ -124,8 +126,14 @@ export function waiting(spool: Spool, { id, portion }: Selected): readonly Waiti
 /** `wanted` is an address, a domain (also as `@example.org`), or `<>` for the null reverse-path. */
 function isAt(address: ReversePath, wanted: string): boolean {
   if (address === null) return wanted === '<>' || wanted === '';
-  const text = wanted.toLowerCase().replace(/^@/, '');
-  return text.includes('@') ? address.text.toLowerCase() === text : address.domain.toLowerCase() === text;
+  const text = wanted.replace(/^@/, '');
+  if (!text.includes('@')) return address.domain === parseDomain(text);
+  const mailbox = parseMailbox(text, { smtputf8: true });
+  return (
+    mailbox !== undefined &&
+    address.domain === mailbox.domain &&
+    address.localPart.toLowerCase() === mailbox.localPart.toLowerCase()
+  );
 }
 
 function entryOf(entries: readonly LaneEntry[], index: number): LaneEntry | undefined {

@@ -20,6 +20,8 @@ export type Command =
   | { readonly verb: 'mail'; readonly reversePath: ReversePath; readonly parameters: Parameters }
   | {
       readonly verb: 'rcpt';
+      /** The path was written beyond ASCII. */
+      readonly isUtf8?: true;
       /** `postmaster` is `<Postmaster>` without a domain, which must be taken (RFC 5321 §4.5.1). */
       readonly forwardPath: Address | 'postmaster';
       readonly parameters: Parameters;
@@ -177,8 +179,8 @@ function parseMail(argument: string): Command | CommandError {
   const parameters = parseParameters(result.rest);
   if ('code' in parameters) return error('mail', parameters);
   // RFC 6531 §3.4: without the parameter the address has to be of ASCII.
-  const isUtf8 = result.path !== null && !isAscii(result.path.text);
-  if (isUtf8 && !parameters.has('SMTPUTF8')) return error('mail', senderNotAscii);
+  if (isBeyondAscii(argument, result.rest) && !parameters.has('SMTPUTF8'))
+    return error('mail', senderNotAscii);
   return { verb: 'mail', reversePath: result.path, parameters };
 }
 
@@ -188,7 +190,13 @@ function parseRcpt(argument: string): Command | CommandError {
   if (result.kind !== 'path') return error('rcpt', pathReply(result, recipientSyntax, recipientTooLong));
   const parameters = parseParameters(result.rest);
   if ('code' in parameters) return error('rcpt', parameters);
-  return { verb: 'rcpt', forwardPath: result.path, parameters };
+  const command = { verb: 'rcpt', forwardPath: result.path, parameters } as const;
+  return isBeyondAscii(argument, result.rest) ? { ...command, isUtf8: true } : command;
+}
+
+/** Whether the path was written with characters beyond ASCII; parsed, a domain has none. */
+function isBeyondAscii(argument: string, rest: string): boolean {
+  return !isAscii(rest === '' ? argument : argument.slice(0, -rest.length));
 }
 
 function pathReply(wrong: PathError, syntax: Reply, tooLong: Reply): Reply {
