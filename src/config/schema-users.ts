@@ -18,7 +18,9 @@ const oauth = z.strictObject({
     })
     .optional()
     .describe('Ask the issuer about each token. Default: `jwks` is used.'),
-  claim: text().prefault('email').describe('The claim that names who it is.'),
+  claim: text()
+    .prefault('email')
+    .describe('The claim that names who it is. `email` counts only beside `email_verified: true`.'),
   scope: text().optional().describe('A scope that the token must have. Default: any.'),
   clockSkew: duration({ max: '10m' })
     .prefault('60s')

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { isLoopback } from '../base/index.ts';
 import type { DeliveryRoute, OauthOptions } from './options.ts';
-import { parsePin } from './transport.ts';
+import { parsePin, passwordFor } from './transport.ts';
 import type { Via } from './via.ts';
 
 /** Says what is wrong with a key of the route. */
@@ -36,7 +36,7 @@ export function checkRoute(route: DeliveryRoute, { vias, fallback }: RouteHosts,
 function checkCredentials(route: DeliveryRoute, hosts: readonly SmtpVia[], at: Report): void {
   const { password, passwords = {}, oauth } = route;
   const withUser = hosts.filter(({ user }) => user !== undefined);
-  const [bare] = withUser.filter(({ host }) => (passwords[host] ?? password) === undefined);
+  const [bare] = withUser.filter(({ host }) => passwordFor(host, route) === undefined);
   if (oauth === undefined && bare !== undefined)
     at('password', withUser.length === 1 ? 'there is a user, but no password' : `none for ${bare.host}`);
   const stranger = Object.keys(passwords).find((name) => !withUser.some(({ host }) => host === name));

@@ -93,6 +93,14 @@ function formatPin(text: string): string {
   return parsePin(text) ?? text;
 }
 
+/** The password for a host, which may be called as something that every object has. */
+export function passwordFor(
+  host: string,
+  { password, passwords = {} }: Pick<DeliveryRoute, 'password' | 'passwords'>,
+): string | undefined {
+  return Object.hasOwn(passwords, host) ? passwords[host] : password;
+}
+
 /** A host of a list with the password of its user. */
 export function nextHostOf(
   via: Extract<Via, { readonly kind: 'smtp' }>,
@@ -101,7 +109,7 @@ export function nextHostOf(
   const { host, port, isImplicitTls, user } = via;
   const next = { host, port, isImplicitTls };
   if (user === undefined) return next;
-  const password = route.passwords?.[host] ?? route.password;
+  const password = passwordFor(host, route);
   return password === undefined ? { ...next, user } : { ...next, user, password };
 }
 

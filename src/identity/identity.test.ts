@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -318,7 +326,7 @@ test('every problem of a file of users is told with its line', () => {
   assert.equal(parseUsers('', 'u').users.size, 0);
 });
 
-test('a change keeps comments and what is not known, and is for the owner’s eyes', async (t) => {
+test('a change keeps comments, what is not known and the mode, and is nobody’s but the owner’s and the group’s', async (t) => {
   const file = join(await folder(t), 'users.yaml');
   writeFileSync(file, '# ours\nusers:\n  anna: { senders: ["a@b.example"], note: hi } # since May\n');
   chmodSync(file, 0o644);
@@ -326,10 +334,50 @@ test('a change keeps comments and what is not known, and is for the owner’s ey
   const text = readFileSync(file, 'utf8');
   assert.match(text, /^# ours\n/);
   assert.match(text, /note: hi, disabled: true } # since May/);
-  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.equal(statSync(file).mode & 0o777, 0o640);
   await assert.rejects(
     editUsers(file, (users) => users.set('anna', 'hash', 'x')),
     UsersFileError,
   );
   assert.equal(readFileSync(file, 'utf8'), text, 'a change that makes no sense changes nothing');
+});
+
+test('a user may be called as something that every object has', async (t) => {
+  const file = join(await folder(t), 'users.yaml');
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+  const hash = await hashPassword('sesame');
+  await editUsers(file, (users) => {
+    for (const name of names) {
+      assert.equal(users.has(name), false, name);
+      users.set(name, 'hash', hash);
+      users.set(name, 'senders', ['a@example.org']);
+    }
+    users.set('__proto__', 'devices', [{ device: 'constructor', hash: 'sha256$x' }]);
+  });
+  const identities = authenticator(file, { clock: manualClock() });
+  for (const name of names)
+    assert.equal(await talk(identities, 'PLAIN', [plain(name, 'sesame')]), `${name} by PLAIN`);
+  assert.equal(await talk(identities, 'PLAIN', [plain('isPrototypeOf', 'sesame')]), '535');
+  await editUsers(file, (users) => users.remove('__proto__'));
+  assert.deepEqual(
+    [...parseUsers(readFileSync(file, 'utf8'), file).users.keys()],
+    names.slice(1).map((name) => name.toLowerCase()),
+  );
+});
+
+test('a file of users is for its owner alone whatever the umask is, and stays its owner’s when root changes it', async (t) => {
+  const place = await folder(t);
+  const file = join(place, 'users.yaml');
+  const mask = process.umask(0);
+  t.after(() => void process.umask(mask));
+  await editUsers(file, (users) => users.set('anna', 'senders', ['a@b.example']));
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  chmodSync(file, 0o640);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) chownSync(file, 12_345, 12_346);
+  await editUsers(file, (users) => users.set('anna', 'disabled', true));
+  const { mode, uid, gid } = statSync(file);
+  assert.equal(mode & 0o777, 0o640);
+  if (isRoot) assert.deepEqual([uid, gid], [12_345, 12_346]);
+  assert.deepEqual(readdirSync(place), ['users.yaml']);
 });

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -28,7 +28,8 @@ const userShape = z.looseObject({
 });
 const fileShape = z.looseObject({
   secret: base64.optional(),
-  users: z.record(z.string().min(1), userShape.nullable()).optional(),
+  /** Read one by one: a record of the library forgets a user of the name `__proto__`. */
+  users: z.looseObject({}).nullish(),
 });
 
 /** An application password: for one device, and taken away with it. */
@@ -76,10 +77,13 @@ export function parseUsers(text: string, file: string): UserList {
   const parsed = fileShape.safeParse(value);
   const problems = (parsed.error?.issues ?? []).map(({ path, message }) => ({ path, message }));
   const users = new Map<string, User>();
-  for (const [name, entry] of Object.entries(parsed.data?.users ?? {})) {
-    const user = userOf(name, entry ?? {}, (path, message) =>
-      problems.push({ path: ['users', name, ...path], message }),
-    );
+  for (const [name, raw] of ownEntries(value, 'users')) {
+    const find = (path: readonly PropertyKey[], message: string) =>
+      problems.push({ path: ['users', name, ...path], message });
+    const { data: entry, error } = userShape.nullable().safeParse(raw);
+    for (const { path, message } of error?.issues ?? []) find(path, message);
+    if (name === '') find([], 'has no name');
+    const user = userOf(name, entry ?? {}, find);
     if (users.has(nameKey(name))) problems.push({ path: ['users', name], message: 'is there twice' });
     users.set(nameKey(name), user);
   }
@@ -88,6 +92,11 @@ export function parseUsers(text: string, file: string): UserList {
     ({ path, message }) => `${at(offsetOf(document, path))}: ${path.join('.')}: ${message}`,
   );
   throw new UsersFileError(told.join('\n'));
+}
+
+function ownEntries(value: unknown, key: string): readonly (readonly [string, unknown])[] {
+  const inner: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+  return typeof inner === 'object' && inner !== null ? Object.entries(inner) : [];
 }
 
 /** Where the nearest thing that there is begins. */
@@ -103,7 +112,7 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
 function userOf(
   name: string,
   entry: z.infer<typeof userShape>,
-  find: (path: readonly (string | number)[], message: string) => void,
+  find: (path: readonly PropertyKey[], message: string) => void,
 ): User {
   const texts = entry.senders ?? (name.includes('@') ? [name] : []);
   const senders = texts.flatMap((text, i): Pattern[] => {
@@ -133,7 +142,7 @@ function credentialOf(kept: string | Buffer): string {
 
 /**
  * Changes the file as a whole or not at all: what `edit` leaves is written beside it, synced and put in its
- * place, readable by its owner only. Comments and what we do not know stay. A file that is not there is begun.
+ * place, of the same owner and readable by nobody else than before. Comments and what we do not know stay. A file that is not there is begun.
  */
 export async function editUsers(file: string, edit: (users: UsersEdit) => void): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -173,11 +182,20 @@ export class UsersEdit {
   }
 }
 
+/**
+ * Owner, group and mode stay as they were, or a relay that is another user could not read it after root changed it;
+ * but it is nobody's else. Rejects where the owner cannot be kept.
+ */
 async function replaceFile(file: string, text: string): Promise<void> {
   const beside = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const before = await stat(file).catch(() => undefined);
   try {
     const handle = await open(beside, 'wx', 0o600);
     try {
+      const made = await handle.stat();
+      if (before && (before.uid !== made.uid || before.gid !== made.gid))
+        await handle.chown(before.uid, before.gid);
+      await handle.chmod(before === undefined ? 0o600 : before.mode & 0o660);
       await handle.writeFile(text);
       await handle.sync();
     } finally {

@@ -1,3 +1,4 @@
+import { chmodSync, statSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreError } from './error.ts';
 import type { TableName } from './table.ts';
@@ -39,6 +40,8 @@ function openTables(file: string, tables: readonly TableName[]): Environment {
     maxDbs: tables.length,
     mapSize: 64 * 2 ** 30,
   });
+  // The library makes them for the group and everybody, as far as the umask allows.
+  for (const path of [file, `${file}-lock`]) if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
   return {
     root,
     tables: new Map(tables.map(({ name }) => [name, root.openDB<Buffer, Buffer>({ ...raw, name })])),

@@ -33,7 +33,7 @@ export function lockProcess(path: string): ProcessLock {
 function create(path: string, mine: string): boolean {
   // Written first and linked after: a reader never sees a lock without its owner.
   const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, mine);
+  writeFileSync(temporary, mine, { mode: 0o600 });
   try {
     linkSync(temporary, path);
     return true;

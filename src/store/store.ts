@@ -199,7 +199,7 @@ function closedAs(path: string): string | undefined {
 
 function recordClose(path: string): void {
   try {
-    writeFileSync(closedFile(path), fingerprint(path));
+    writeFileSync(closedFile(path), fingerprint(path), { mode: 0o600 });
   } catch {
     // Without it the next start looks at the file first; a full disk must not keep us from closing.
   }
