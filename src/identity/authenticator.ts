@@ -3,7 +3,7 @@ import { harmlessText } from '../base/index.ts';
 import type { Authenticator, ClientFacts, Identity, SaslExchange, SaslStep } from '../receiver/index.ts';
 import type { Dovecot } from './dovecot.ts';
 import { external, type IdentityOfCertificate } from './external.ts';
-import type { Mechanism } from './mechanism.ts';
+import type { ExchangeParts, Mechanism } from './mechanism.ts';
 import { oauth } from './oauth.ts';
 import type { JudgeToken } from './oauth-token.ts';
 import { identityOf, PasswordCheck } from './password.ts';
@@ -42,6 +42,7 @@ const reasons: ReadonlyMap<string, string> = new Map([
 export type VerifyPassword = (
   credentials: { readonly name: Buffer; readonly password: Buffer },
   client: ClientFacts,
+  signal: AbortSignal,
 ) => Promise<SaslStep>;
 
 /** The authenticator of all listeners, and what else needs its users. */
@@ -76,9 +77,12 @@ export function createAuthenticator(options: AuthenticatorOptions): Identities {
       );
       return exchange;
     },
-    async verifyPassword(credentials, client) {
+    async verifyPassword(credentials, client, signal) {
       if (check === undefined) return notNow('there are no users');
-      const step = await judge({ client, throttle }, { ...credentials, mechanism: 'PASSWORD', check });
+      const step = await judge(
+        { client, throttle, signal },
+        { ...credentials, mechanism: 'PASSWORD', check },
+      );
       tell(options.log, { mechanism: 'PASSWORD', client, step });
       return step;
     },
@@ -141,11 +145,12 @@ function mechanismTable(
 class Exchange implements SaslExchange {
   readonly takesInitial = true;
   readonly #begin: (first: Buffer | undefined) => ReturnType<Mechanism>;
+  readonly #gone = new AbortController();
   readonly #onEnd: (step: SaslStep) => void;
   #sequence: ReturnType<Mechanism> | undefined;
 
-  constructor(parts: Parameters<Mechanism>[0], mechanism: Mechanism, onEnd: (step: SaslStep) => void) {
-    this.#begin = (first) => mechanism(parts, first);
+  constructor(parts: Omit<ExchangeParts, 'signal'>, mechanism: Mechanism, onEnd: (step: SaslStep) => void) {
+    this.#begin = (first) => mechanism({ ...parts, signal: this.#gone.signal }, first);
     this.#onEnd = onEnd;
   }
 
@@ -165,6 +170,7 @@ class Exchange implements SaslExchange {
   }
 
   cancel(): void {
+    this.#gone.abort();
     // Where it waits for a response it ends; an answer that is being worked out ends by itself.
     void this.#sequence?.return({ ...notNow('cancelled') }).catch(() => {});
   }

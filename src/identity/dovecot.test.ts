@@ -208,7 +208,7 @@ test('a reason of Dovecot that quotes the password or the token does not bring i
   const token = 'ya29.a0AfH6SMBx-of-anna';
   const first = Buffer.from(`user=anna\x01auth=Bearer ${token}\x01\x01`);
   const exchange = dovecot.passThrough('XOAUTH2')(
-    { client: client(), throttle: new Throttle(systemClock) },
+    { client: client(), throttle: new Throttle(systemClock), signal: new AbortController().signal },
     first,
   );
   const { value } = await exchange.next();

@@ -62,10 +62,10 @@ export class Dovecot implements Disposable {
   /** A mechanism that Dovecot itself carries out. */
   passThrough(mechanism: string): Mechanism {
     const dovecot = this;
-    return async function* exchange({ client, throttle }, given) {
+    return async function* exchange({ client, throttle, signal }, given) {
       const first = given ?? (yield nothing);
       const said = [first];
-      const attempt = await throttle.enter({ address: client.address, ...claimOf(mechanism, first) });
+      const attempt = await throttle.enter({ address: client.address, ...claimOf(mechanism, first), signal });
       if (attempt === 'busy') return notNow('too many attempts wait');
       using judged = attempt;
       const begun = await dovecot.#begin(mechanism, first, client);

@@ -5,6 +5,8 @@ import type { Throttle } from './throttle.ts';
 export interface ExchangeParts {
   readonly client: ClientFacts;
   readonly throttle: Throttle;
+  /** Aborts when the client gave up, or is gone. */
+  readonly signal: AbortSignal;
 }
 
 /** A name and a password, and how and from where they came. */

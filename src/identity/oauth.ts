@@ -49,11 +49,11 @@ export interface OAuthMechanismOptions {
 /** OAUTHBEARER and XOAUTH2. A token that is refused is told so first, and the client has to answer that. */
 export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): Mechanism {
   const parse = mechanism === 'OAUTHBEARER' ? parseOAuthBearer : parseXoauth2;
-  return async function* exchange({ client, throttle }, first) {
+  return async function* exchange(parts, first) {
     const octets = first ?? (yield nothing);
     const bearer = parse(lossyText(octets));
     if (bearer === undefined) return garbled(`not a ${mechanism} message`);
-    const verdict = await judgeInTurn(judge, bearer, { client, throttle });
+    const verdict = await judgeInTurn(judge, bearer, parts);
     if (verdict === 'busy') return notNow('too many attempts wait');
     if (verdict.kind === 'unavailable') return notNow(`the issuer of tokens: ${verdict.because}`);
     const because = verdict.kind === 'invalid' ? `token: ${verdict.because}` : faultOf(bearer, verdict.name);
@@ -74,8 +74,8 @@ export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): 
  * counted. The others have a count of their own, so that nobody's password waits for them.
  */
 async function judgeInTurn(judge: JudgeToken, { name = '', token }: Bearer, parts: ExchangeParts) {
-  const { client, throttle } = parts;
-  const attempter = { address: client.address, name: `token of ${name}`, secret: token };
+  const { client, throttle, signal } = parts;
+  const attempter = { address: client.address, name: `token of ${name}`, secret: token, signal };
   const attempt = await throttle.enter(attempter);
   if (attempt === 'busy') return attempt;
   using judged = attempt;

@@ -59,16 +59,28 @@ export class Pace {
     return !this.isInUse && this.#delay() === 0;
   }
 
-  /** Resolves when the attempt may be judged: `end` has to be called then. `busy`: it may not. */
-  async enter(rank = 0): Promise<'go' | 'busy'> {
+  /**
+   * Resolves when the attempt may be judged: `end` has to be called then. `busy`: it may not, or the signal says that
+   * nobody waits for the answer any more.
+   */
+  async enter({
+    rank = 0,
+    signal,
+  }: {
+    readonly rank?: number;
+    readonly signal?: AbortSignal | undefined;
+  } = {}) {
+    if (signal?.aborted) return 'busy';
     if (this.#waiting.length === 0 && this.#clock.now() >= this.#nextAt) {
       this.#admit();
       return 'go';
     }
     if (this.#waiting.length >= this.#rule.room && !this.#makesRoom(rank)) return 'busy';
-    return await new Promise((tell) => {
+    return await new Promise<'go' | 'busy'>((tell) => {
+      const waiting = { rank, tell };
       const place = this.#waiting.findIndex((other) => other.rank >= rank);
-      this.#waiting.splice(place < 0 ? this.#waiting.length : place, 0, { rank, tell });
+      this.#waiting.splice(place < 0 ? this.#waiting.length : place, 0, waiting);
+      signal?.addEventListener('abort', () => this.#leave(waiting), { once: true });
       this.#wake();
     });
   }
@@ -109,6 +121,14 @@ export class Pace {
       this.#waiting.shift()?.tell('go');
     }
     if (this.#waiting.length > 0) this.#cancel = this.#clock.after(this.#nextAt - now, () => this.#wake());
+  }
+
+  #leave(waiting: Waiting): void {
+    const place = this.#waiting.indexOf(waiting);
+    if (place < 0) return;
+    this.#waiting.splice(place, 1);
+    waiting.tell('busy');
+    this.#wake();
   }
 
   /** Sends the last one away, unless it failed less often than the one who comes. */

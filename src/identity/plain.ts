@@ -41,7 +41,7 @@ export function login(check: CheckPassword): Mechanism {
  * password, and cost as much.
  */
 export async function judge(
-  { client, throttle }: ExchangeParts,
+  { client, throttle, signal }: ExchangeParts,
   given: {
     readonly name: Buffer;
     readonly password: Buffer;
@@ -55,7 +55,7 @@ export async function judge(
   const name = lossyText(given.name);
   const password = decodeText(given.password);
   const secret = given.password.toString('latin1');
-  const attempt = await throttle.enter({ address: client.address, name, secret });
+  const attempt = await throttle.enter({ address: client.address, name, secret, signal });
   if (attempt === 'busy') return notNow('too many attempts wait');
   using judged = attempt;
   const step = await check({ mechanism, name, password, client });

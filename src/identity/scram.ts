@@ -75,7 +75,7 @@ export interface ScramOptions {
 /** SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): the password itself never comes here. */
 export function scram({ users, isPlus }: ScramOptions): Mechanism {
   const mechanism = isPlus ? 'SCRAM-SHA-256-PLUS' : 'SCRAM-SHA-256';
-  return async function* exchange({ client, throttle }, given) {
+  return async function* exchange({ client, throttle, signal }, given) {
     const octets = given ?? (yield nothing);
     const first = parseClientFirst(lossyText(octets));
     if (first === undefined) return garbled('not a first message of SCRAM');
@@ -93,7 +93,7 @@ export function scram({ users, isPlus }: ScramOptions): Mechanism {
     const last = parseClientFinal(decodeText(yield Buffer.from(serverFirst)) ?? '');
     if (last === undefined) return garbled('not a last message of SCRAM');
     // What comes before this judges nothing, so nobody takes a turn by saying no more.
-    const attempt = await throttle.enter({ address: client.address, name: first.name });
+    const attempt = await throttle.enter({ address: client.address, name: first.name, signal });
     if (attempt === 'busy') return notNow('too many attempts wait');
     using judged = attempt;
     const message = `${first.bare},${serverFirst},${last.withoutProof}`;

@@ -254,13 +254,28 @@ test('unknown users are slowed down exactly as known ones', async (t) => {
     const clock = fastClock((delayMs) => pauses.push(Math.round(delayMs / 100)));
     const identities = authenticator(file, { clock });
     const words = ['a', 'a', 'b', 'c', 'b', 'd', 'e'];
-    for (const word of words) await identities.verifyPassword(credentials(name, word), client());
+    for (const word of words) await identities.verifyPassword(credentials(name, word), client(), never);
     return pauses;
   };
   const known = await pausesOf('anna@example.org');
   assert.ok(known.length >= 2, String(known));
   assert.deepEqual(await pausesOf('nobody@example.org'), known);
 });
+
+test('whoever has gone waits for nothing, and takes nobody’s place', async () => {
+  const clock = manualClock();
+  const throttle = new Throttle(clock);
+  await failOften(throttle, clock, guesser, 8);
+  const gone = new AbortController();
+  const left = throttle.enter({ ...guesser, secret: 'x', signal: gone.signal });
+  await settled();
+  gone.abort();
+  assert.equal(await left, 'busy');
+  assert.equal(await throttle.enter({ ...guesser, secret: 'y', signal: gone.signal }), 'busy');
+  assert.ok((await fail(throttle, clock, { ...guesser, secret: 'z' })) <= 16_000);
+});
+
+const never = new AbortController().signal;
 
 function credentials(name: string, password: string) {
   return { name: Buffer.from(name), password: Buffer.from(password) };
@@ -271,9 +286,11 @@ test('an unknown user takes as long as a wrong password', async (t) => {
   t.after(() => rm(folder, { recursive: true, force: true }));
   const identities = authenticator(await usersFile(folder), { clock: fastClock(), isExempt: () => true });
   const wrong = (i: number) =>
-    timeOf(() => identities.verifyPassword(credentials('anna@example.org', `wrong${i}`), client()));
+    timeOf(() => identities.verifyPassword(credentials('anna@example.org', `wrong${i}`), client(), never));
   const unknown = (i: number) =>
-    timeOf(() => identities.verifyPassword(credentials(`nobody${i}@example.org`, `wrong${i}`), client()));
+    timeOf(() =>
+      identities.verifyPassword(credentials(`nobody${i}@example.org`, `wrong${i}`), client(), never),
+    );
   // What else the machine does comes and goes: it falls on both of a pair alike, and each goes first in its turn.
   const factors: number[] = [];
   for (let i = 0; i < 200; i++) {

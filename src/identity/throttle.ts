@@ -22,6 +22,8 @@ export interface Attempter {
   readonly name?: string | undefined;
   /** What it proves itself with, where the same secret always looks the same; kept as a keyed hash. */
   readonly secret?: string | undefined;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What an attempt is counted under. */
@@ -64,7 +66,7 @@ export class Throttle {
   }
 
   /** Resolves when the attempt may be judged; `busy` when too many wait before it. */
-  async enter({ address, name, secret }: Attempter): Promise<Attempt | 'busy'> {
+  async enter({ address, name, secret, signal }: Attempter): Promise<Attempt | 'busy'> {
     const who = nameKey(name ?? '');
     const keys: Keys = {
       pair: this.#code(blockOf(address), who),
@@ -74,7 +76,7 @@ export class Throttle {
     const code = secret === undefined ? undefined : this.#code(who, secret);
     const passed: Pace[] = [];
     for (const pace of this.#before(keys, code)) {
-      if ((await pace.enter(passed[0]?.failures)) === 'go') passed.push(pace);
+      if ((await pace.enter({ rank: passed[0]?.failures ?? 0, signal })) === 'go') passed.push(pace);
       else {
         for (const each of passed) each.end('none');
         return 'busy';

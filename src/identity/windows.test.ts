@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { manualClock, memoryLog } from '../base/index.ts';
 import { ExpiringTable, Store } from '../store/index.ts';
 import { type WindowOptions, Windows } from './windows.ts';
+import { windowsPerBlock } from './windows-blocks.ts';
 import { decodeWindow, type StoredWindow } from './windows-row.ts';
 
 const minute = 60_000;
@@ -302,4 +303,19 @@ test('a window of a user of ours ends with what was shown for it', async (t) => 
   );
   assert.equal(await place.windows.revoke({ name: 'bert' }), 1);
   assert.equal(place.windows.find(client), undefined);
+});
+
+test('the windows of one IPv6 network do not take the room of everybody', async (t) => {
+  const { open } = await bench(t);
+  await using place = await open();
+  await place.login('bert');
+  await place.login('carl', '2001:db8:1:3::1');
+  for (let i = 1; i <= windowsPerBlock + 5; i++) await place.login('anna', `2001:db8:1:2::${i.toString(16)}`);
+  assert.equal([...place.windows.list()].length, windowsPerBlock + 2);
+  for (const first of ['2001:db8:1:2::1', '2001:db8:1:2::5'])
+    assert.equal(place.windows.find(first), undefined);
+  for (const last of ['2001:db8:1:2::6', `2001:db8:1:2::${(windowsPerBlock + 5).toString(16)}`])
+    assert.ok(place.windows.find(last), last);
+  assert.deepEqual(place.windows.find(client)?.names, ['bert']);
+  assert.ok(place.windows.find('2001:db8:1:3::1'));
 });

@@ -1,5 +1,6 @@
 import { blockOf, type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
 import type { ExpiringTable } from '../store/index.ts';
+import { WindowBlocks } from './windows-blocks.ts';
 import {
   maxNames,
   namesAt,
@@ -103,12 +104,15 @@ const shared = setOf('100.64.0.0/10');
 export class Windows {
   readonly #parts: WindowParts;
   #options: WindowOptions;
+  readonly #blocks: WindowBlocks;
   /** Changes of one address are made one after the other, so that none is lost. */
   readonly #changing = new Map<string, { waiting: number; last: Promise<unknown> }>();
 
   constructor(parts: WindowParts, options: WindowOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#blocks = new WindowBlocks((key) => parts.table.get(key) !== undefined);
+    for (const [key] of parts.table.entries()) this.#blocks.note(key);
   }
 
   /** Counts from the next login on. */
@@ -183,6 +187,9 @@ export class Windows {
     const { row, added } = withLogin(before, login, { now, windowMs: login.forMs ?? windowMs, maxLifeMs });
     const expiresAt = Math.max(...row.names.map((name) => name.expiresAt));
     await table.put(key, row, expiresAt);
+    this.#blocks.sweep(table.size);
+    const crowded = this.#blocks.note(key);
+    if (crowded !== undefined) await this.#revoke(crowded, undefined, 'too many windows in its /64');
     const { name, source } = login;
     const names = row.names.length;
     const event = wasOpen ? 'window-renewed' : 'window-opened';

@@ -274,7 +274,11 @@ class ProxySession {
   }
 
   #enter(claim: Claim): Promise<Attempt | 'busy'> {
-    return this.#options.throttle.enter({ address: this.#connection.facts.address, ...claim });
+    return this.#options.throttle.enter({
+      address: this.#connection.facts.address,
+      signal: this.#connection.draining,
+      ...claim,
+    });
   }
 
   /** Ends an exchange that the server is in the midst of. */

@@ -18,7 +18,11 @@ export function offeredMechanisms(session: PopSession): readonly string[] {
 
 /** PASS behind USER (RFC 1939 §7). */
 export async function pass(session: PopSession, name: Buffer, password: Buffer): Promise<Answer> {
-  const step = await session.options.identities.verifyPassword({ name, password }, session.client);
+  const step = await session.options.identities.verifyPassword(
+    { name, password },
+    session.client,
+    session.wire.draining,
+  );
   return await conclude(session, step);
 }
 
@@ -35,6 +39,7 @@ export async function authenticate(
     exchange.cancel();
     return badResponse;
   }
+  session.wire.draining.addEventListener('abort', () => exchange.cancel(), { once: true });
   let step = await exchange.step(first);
   while (step.kind === 'challenge') {
     session.say(`+ ${step.octets.toString('base64')}`);
