@@ -58,6 +58,20 @@ for (const document of documents) {
   }
 }
 
+test('no document and no example does more than tag what is merely bulk', () => {
+  const examples = globSync('examples/*.yaml', { cwd: root });
+  const shown = [...documents.flatMap((document) => blocks(document, 'yaml')), ...examples.map(text)];
+  const rules = shown.flatMap((block) => {
+    const result = loadConfig(block, { file: '/p.yaml', env: { hostname: 'box.example', read } });
+    return result.ok ? (result.config.clearinghouse?.relay ?? []) : [];
+  });
+  assert.ok(rules.length > 2);
+  assert.deepEqual(
+    rules.filter(({ action, when }) => action !== 'tag' && when !== 'reported'),
+    [],
+  );
+});
+
 test('every link between documents leads somewhere', () => {
   const broken = documents.flatMap((document) =>
     [...text(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]

@@ -74,6 +74,8 @@ export interface BulkRule {
   /** Absent: `bulk` for mail of nobody who is known by name, else `reported`. */
   readonly when?: 'bulk' | 'reported';
   readonly action: 'tag' | 'hold' | 'refuse' | 'defer';
+  /** What becomes of a message when the clearinghouse does not answer. */
+  readonly unavailable: 'pass' | 'hold' | 'defer';
 }
 
 export interface ClearinghouseConfig {

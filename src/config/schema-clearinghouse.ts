@@ -108,7 +108,12 @@ const rule = z.strictObject({
   action: choice(['tag', 'hold', 'refuse', 'defer'])
     .prefault('tag')
     .describe(
-      '`tag` adds the header only; `hold` accepts it and keeps it for an operator; `refuse` is 550, `defer` 451.',
+      '`tag` adds the header only; `hold` accepts it and keeps it for an operator; `refuse` is 550, `defer` 451. Ordinary letters may be called bulk, so let anything but `tag` wait for reports (`when: reported`).',
+    ),
+  unavailable: choice(['pass', 'hold', 'defer'])
+    .prefault('pass')
+    .describe(
+      'What becomes of mail that cannot be looked at: the clearinghouse does not answer within two seconds, or its thread is being started again. It is logged either way.',
     ),
 });
 

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { blockOf } from '../base/index.ts';
 import { Connection, type ConnectionFacts, type SessionDescription } from './connection.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
@@ -12,6 +12,12 @@ export interface ListeningAddress {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+}
+
+/** A connection that nobody has been greeted on yet. */
+interface Held {
+  readonly socket: Socket;
+  readonly options: ListenerOptions;
 }
 
 /**
@@ -30,6 +36,8 @@ export class Receiver implements AsyncDisposable {
   #serial = 0;
   readonly #epoch: string;
   readonly #whenEmpty: (() => void)[] = [];
+  /** Connections that nothing has been said to; `undefined` when none has to wait. */
+  #held: Held[] | undefined;
 
   constructor(parts: ReceiverParts, settings: ReceiverSettings) {
     this.#parts = parts;
@@ -41,23 +49,25 @@ export class Receiver implements AsyncDisposable {
     return this.#connections.size;
   }
 
+  /**
+   * From now on connections wait unanswered until the returned function is called: ports below 1024 have to be bound
+   * before privileges are given up, and what mail is judged by is opened after that.
+   */
+  hold(): () => void {
+    this.#held = [];
+    return () => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const { socket, options } of held) if (!socket.destroyed) this.#begin(socket, options);
+    };
+  }
+
   /** Binds. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
   async listen(options: ListenerOptions): Promise<ListeningAddress> {
     // A peer that ends its side behind its message still wants to hear what came of it.
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#serial++;
-      const facts: ConnectionFacts = {
-        id: `${this.#epoch}-${this.#serial.toString(36)}`,
-        listener: options,
-        settings: this.settings,
-        current: () => this.settings,
-        admission: this,
-        ...(this.disguise && { disguise: this.disguise }),
-      };
-      const connection = new Connection(facts, this.#parts, socket);
-      this.#connections.add(connection);
-      socket.on('close', () => this.#left(connection));
-      connection.open();
+      if (this.#held === undefined) this.#begin(socket, options);
+      else this.#keep(socket, options, this.#held);
     });
     this.#servers.push({ options, server });
     await new Promise<void>((resolve, reject) => {
@@ -71,6 +81,28 @@ export class Receiver implements AsyncDisposable {
       });
     });
     return describe(options, server);
+  }
+
+  #begin(socket: Socket, options: ListenerOptions): void {
+    this.#serial++;
+    const facts: ConnectionFacts = {
+      id: `${this.#epoch}-${this.#serial.toString(36)}`,
+      listener: options,
+      settings: this.settings,
+      current: () => this.settings,
+      admission: this,
+      ...(this.disguise && { disguise: this.disguise }),
+    };
+    const connection = new Connection(facts, this.#parts, socket);
+    this.#connections.add(connection);
+    socket.on('close', () => this.#left(connection));
+    connection.open();
+  }
+
+  #keep(socket: Socket, options: ListenerOptions, held: Held[]): void {
+    socket.on('error', () => socket.destroy());
+    if (held.length < this.settings.limits.sessions) held.push({ socket, options });
+    else socket.destroy();
   }
 
   /** Counts the session in, or says why not. */
@@ -114,6 +146,7 @@ export class Receiver implements AsyncDisposable {
    */
   async drain(signal: AbortSignal): Promise<void> {
     for (const { server } of this.#servers) server.close();
+    for (const { socket } of this.#held?.splice(0) ?? []) socket.destroy();
     for (const connection of this.#connections) connection.shutDown();
     if (this.#connections.size === 0) return;
     const cut = () => {

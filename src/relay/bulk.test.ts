@@ -1,44 +1,47 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { manualClock } from '../base/index.ts';
+import { manualClock, memoryLog } from '../base/index.ts';
 import type { Clearinghouse, Verdict } from '../clearinghouse/index.ts';
 import { ClearinghouseBusy } from '../clearinghouse/index.ts';
 import type { BulkRule } from '../config/index.ts';
 import { type BulkCheckParts, createBulkCheck, formatVerdict } from './bulk.ts';
 
-const quiet = { info() {}, warn() {}, error() {}, debug() {} };
 const unknown: Verdict = {
   ...{ count: 1, exact: 0, reported: 0, revoked: 0, confidence: 0, via: 'none' },
   ...{ isBulk: false, isReported: false, isContested: false, isShort: false, isAllowed: false },
 };
 const bulk: Verdict = { ...unknown, count: 40, isBulk: true, confidence: 33, cluster: 'a-1', via: 'text' };
-const rule: BulkRule = { grounds: [], listeners: [], identities: [], action: 'hold' };
+const rule: BulkRule = {
+  ...{ grounds: [], listeners: [], identities: [] },
+  ...{ action: 'hold', unavailable: 'pass' },
+};
 
 interface Case {
   readonly rules: readonly BulkRule[];
-  readonly verdict?: Verdict | Error | 'never';
+  readonly verdict?: Verdict | Error | 'never' | 'closed';
   readonly origin?: object;
 }
 
 async function judged({ rules, verdict = bulk, origin = {} }: Case) {
   const reports: string[] = [];
   const clock = manualClock();
+  const log = memoryLog();
   const asked: { count: number; bulk?: number | undefined } = { count: 0 };
   const check: Clearinghouse['check'] = async (_subject, _source, options) => {
     asked.count++;
     asked.bulk = options?.bulk;
-    if (verdict === 'never') return new Promise<Verdict>(() => {});
+    if (verdict === 'never' || verdict === 'closed') return new Promise<Verdict>(() => {});
     if (verdict instanceof Error) throw verdict;
     return verdict;
   };
   const clearinghouse: Clearinghouse = { check, report: check, revoke: check };
   const parts = {
-    clearinghouse: () => clearinghouse,
+    clearinghouse: () => (verdict === 'closed' ? undefined : clearinghouse),
     config: () => ({ hostname: 'mx.test', clearinghouse: { relay: rules } }),
     guard: { report: (subject: string, kind: string) => void reports.push(`${subject} ${kind}`) },
     isExempt: () => false,
     clock,
-    log: quiet,
+    log,
   } as unknown as BulkCheckParts;
   const envelope = {
     reversePath: null,
@@ -48,7 +51,8 @@ async function judged({ rules, verdict = bulk, origin = {} }: Case) {
   const judging = createBulkCheck(parts).judge(envelope, Buffer.from('x'));
   if (verdict === 'never') clock.advance(2000);
   const result = await judging;
-  return { ...result, reports, asked: asked.count, bulk: asked.bulk };
+  const said = log.lines.map(({ event, fields }) => ({ event, ...fields }));
+  return { ...result, reports, asked: asked.count, bulk: asked.bulk, said };
 }
 
 test('the first rule that is about a message decides, and mail of no rule is not looked at', async () => {
@@ -97,11 +101,25 @@ test('a rule has a threshold of its own, and what is allowed passes', async () =
   assert.equal((await judged({ rules: [rule], verdict: { ...bulk, isAllowed: true } })).kind, 'pass');
 });
 
-test('a clearinghouse that is busy, broken or silent holds nothing up', async () => {
-  for (const verdict of [new ClearinghouseBusy('too much'), new Error('a bug'), 'never'] as const) {
+const silences = [
+  [new ClearinghouseBusy('it is not running'), 'it is not running'],
+  [new Error('a bug'), 'a bug'],
+  ['never', 'it did not answer in time'],
+  ['closed', 'it is not open'],
+] as const;
+
+test('what becomes of mail that cannot be looked at is for its rule to say, and is said', async () => {
+  for (const [verdict, because] of silences) {
     const passed = await judged({ rules: [rule], verdict });
     assert.equal(passed.kind, 'pass');
     assert.equal(passed.header, undefined);
+    assert.deepEqual(passed.said, [{ event: 'bulk-check-skipped', because, messages: 1, action: 'pass' }]);
+    const kept = await judged({ rules: [{ ...rule, unavailable: 'hold' }], verdict });
+    assert.ok(kept.kind === 'hold' && kept.because === 'bulk: it could not be looked at');
+    const later = await judged({ rules: [{ ...rule, unavailable: 'defer' }], verdict });
+    assert.ok(later.kind === 'refuse' && later.reply.code === 451);
+    // Nobody is to blame for it.
+    assert.deepEqual([...kept.reports, ...later.reports], []);
   }
 });
 

@@ -21,7 +21,7 @@ export type BulkJudgement = { readonly header?: string } & (
 export interface BulkCheck {
   /** Whether anything is to be looked at under the configuration of the moment. */
   readonly isOn: () => boolean;
-  /** Never rejects: a clearinghouse that does not answer holds nothing up. */
+  /** Never rejects: where the clearinghouse does not answer, its rule says what becomes of the message. */
   judge(envelope: Envelope, octets: Uint8Array): Promise<BulkJudgement>;
 }
 
@@ -37,6 +37,16 @@ export interface BulkCheckParts {
 }
 
 const pass: BulkJudgement = { kind: 'pass' };
+/** What a rule says about mail that could not be looked at. */
+const unseen: Readonly<Record<BulkRule['unavailable'], BulkJudgement>> = {
+  pass,
+  hold: { kind: 'hold', because: 'bulk: it could not be looked at' },
+  defer: {
+    kind: 'refuse',
+    reply: reply(451, '3.0', 'this message cannot be checked now, try again later'),
+    because: 'bulk: it could not be looked at',
+  },
+};
 const refusals = {
   refuse: reply(550, '7.1', 'this is bulk mail, and unwanted'),
   defer: reply(451, '7.1', 'this looks like bulk mail, try again later'),
@@ -49,31 +59,36 @@ const refusals = {
 export function createBulkCheck(parts: BulkCheckParts): BulkCheck {
   const { clearinghouse, config, guard, isExempt, clock, log } = parts;
   let saidAt = Number.NEGATIVE_INFINITY;
-  const skipped = (because: unknown) => {
-    if (clock.now() - saidAt < silenceMs) return;
-    saidAt = clock.now();
-    log.warn('bulk-check-skipped', { because: because instanceof Error ? because.message : String(because) });
+  let messages = 0;
+  const skipped = ({ unavailable }: BulkRule, because: unknown): BulkJudgement => {
+    messages++;
+    if (clock.now() - saidAt >= silenceMs) {
+      saidAt = clock.now();
+      const why = because instanceof Error ? because.message : String(because);
+      log.warn('bulk-check-skipped', { because: why, messages, action: unavailable });
+      messages = 0;
+    }
+    return unseen[unavailable];
   };
   const rules = () => config().clearinghouse?.relay ?? [];
   return {
-    isOn: () => rules().length > 0 && clearinghouse() !== undefined,
+    isOn: () => rules().length > 0,
     async judge(envelope, octets) {
-      const asked = clearinghouse();
       const rule = rules().find((one) => isAbout(one, envelope));
-      if (asked === undefined || rule === undefined || isExempt(envelope)) return pass;
+      if (rule === undefined || isExempt(envelope)) return pass;
       try {
+        const asked = clearinghouse();
+        if (asked === undefined) return skipped(rule, 'it is not open');
         const threshold = rule.bulk === undefined ? {} : { bulk: rule.bulk };
         const answer = asked.check({ kind: 'message', octets }, sourceOf(envelope), threshold);
         const verdict = await within(answer, clock);
-        if (verdict === undefined) skipped('it did not answer in time');
-        const judged =
-          verdict === undefined ? pass : judgementOf(verdict, { rule, envelope, config: config() });
+        if (verdict === undefined) return skipped(rule, 'it did not answer in time');
+        const judged = judgementOf(verdict, { rule, envelope, config: config() });
         const subject = judged.kind === 'pass' ? undefined : subjectOf(envelope.origin);
         if (subject !== undefined) guard.report(subject, 'bulk');
         return judged;
       } catch (error) {
-        skipped(error);
-        return pass;
+        return skipped(rule, error);
       }
     },
   };

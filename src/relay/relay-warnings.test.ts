@@ -46,3 +46,14 @@ test('users who may log in and not relay are perhaps not meant', () => {
   assert.match(warnings(text)[0] ?? '', /^relay\.authenticated: users may log in/);
   assert.deepEqual(warnings(`${text}relay: { authenticated: true }\n`), []);
 });
+
+test('a rule that does more than tag what is merely bulk is warned of', () => {
+  const rules = (text: string) => warnings(`clearinghouse: { relay: [${text}] }\n`);
+  for (const action of ['hold', 'refuse', 'defer'])
+    for (const when of ['', ', when: bulk'])
+      assert.match(
+        rules(`{ action: tag }, { action: ${action}${when} }`)[0] ?? '',
+        /^clearinghouse\.relay\[1\]: .*"when: reported" is safer$/,
+      );
+  assert.deepEqual(rules('{ action: tag }, { action: hold, when: reported }'), []);
+});

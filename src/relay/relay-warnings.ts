@@ -15,6 +15,7 @@ export function relayWarnings(config: Config, own = readOwnNetwork()): readonly 
     ...networkWarnings(config, own),
     ...loginWarnings(config),
     ...windowWarnings(config),
+    ...bulkWarnings(config),
   ];
 }
 
@@ -72,4 +73,18 @@ function windowWarnings({ relay: { popBeforeSmtp }, pop3 }: Config): RelayWarnin
       ? [{ path: `${path}.allowLoopback`, message: 'a login here lets every program of this machine relay' }]
       : []),
   ];
+}
+
+/** Letters that people write alike are taken for copies too often for more than a header to follow from it. */
+function bulkWarnings({ clearinghouse }: Config): RelayWarning[] {
+  return (clearinghouse?.relay ?? []).flatMap(({ action, when }, i) =>
+    action === 'tag' || when === 'reported'
+      ? []
+      : [
+          {
+            path: `clearinghouse.relay[${i}]`,
+            message: `action "${action}" is for what is merely bulk, and ordinary letters may be called that: "when: reported" is safer`,
+          },
+        ],
+  );
 }

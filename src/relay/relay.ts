@@ -137,6 +137,8 @@ export class Relay implements AsyncDisposable {
     const { log, clock, receiver, queue, guard, trap, pop3, letters: intake } = this.#parts;
     const { config } = this.#current;
     const addresses: ListeningAddress[] = [];
+    // Nobody is greeted before everything is there that a message is judged by.
+    const greet = receiver.hold();
     for (const options of listenerOptions(config)) addresses.push(await receiver.listen(options));
     this.#current.addresses = addresses;
     this.#current.otherAddresses = [...(await pop3.listen()), ...(await this.#openWindowEndpoint())];
@@ -153,6 +155,7 @@ export class Relay implements AsyncDisposable {
     guard.start();
     this.#doors.use(sweepRegularly(this.#parts));
     this.#doors.use(this.#parts.watchdog).start();
+    greet();
     for (const { path: at, message } of configWarnings(config))
       log.warn('config-warning', { path: at, because: message });
     for (const { name, role, address } of this.addresses)
@@ -211,7 +214,9 @@ export class Relay implements AsyncDisposable {
     const { data, listeners, pop3, spool, clearinghouse } = this.#current.config;
     const resolver = createResolver({ ...resolverOptions(config), log });
     let unused = resolver;
-    const next = { ...config, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
+    // One that was not there before is opened at the next start, and until then its rules are about nothing.
+    const { clearinghouse: _, ...others } = config;
+    const next = { ...others, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
     const { throttle } = this.#current;
     const identities = createIdentities(next, { throttle, clock, log });
     let idle = identities;
