@@ -101,6 +101,16 @@ export function hostileMessages(): readonly Hostile[] {
       `From: ${'g:'.repeat(4000)}anna@home.test\r\n\r\nx\r\n`,
       { to: 'plain', by: 'user', isRefused: true },
     ],
+    [
+      'a From with 1,500 signs that begin an address',
+      `From: "${'\u00e9@ '.repeat(1500)}" <anna@home.test>\r\n\r\nx\r\n`,
+      { to: 'plain', by: 'user' },
+    ],
+    [
+      '30 Resent-From fields of 8 KB',
+      `${from}${`Resent-From: "${'\u00e9@ '.repeat(1500)}" <anna@home.test>\r\n`.repeat(30)}\r\nx\r\n`,
+      { to: 'plain', by: 'user', isRefused: true },
+    ],
     ['43,000 Bcc fields', `${from}${filled('Bcc:\r\n', 255_000)}\r\nx\r\n`, { to: 'plain', by: 'user' }],
     [
       '63,000 fields, after a login',

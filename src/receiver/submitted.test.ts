@@ -164,7 +164,12 @@ test('without an identity the header is completed and nobody is asked', async ()
 
 test('a From or Sender of very many commas is refused unread, and 8 KB of it are not', async () => {
   const many = ','.repeat(125_000);
-  for (const field of [`From: anna@example.org${many}`, `From: anna@example.org\r\nSender: a${many}`]) {
+  const resent = `Resent-From: "${'\u00e9@ '.repeat(1500)}" <anna@example.org>\r\n`.repeat(30);
+  for (const field of [
+    `From: anna@example.org${many}`,
+    `From: anna@example.org\r\nSender: a${many}`,
+    `From: anna@example.org\r\n${resent}X: y`,
+  ]) {
     const { answer, isDiscarded } = await submit(`${field}\r\n${complete}\r\nx\r\n`);
     assert.deepEqual(answer, reply(552, '3.4', 'From or Sender field too long'));
     assert.ok(isDiscarded);

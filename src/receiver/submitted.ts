@@ -16,7 +16,7 @@ import { replies } from './replies.ts';
 
 /** More header than this is no letter of a person. */
 const maxHeaderOctets = 256 * 1024;
-/** Longer lists of authors are not taken apart: a few milliseconds of work for one field. */
+/** Of all fields that name people together. Longer ones are not taken apart: it takes milliseconds. */
 const maxAuthorOctets = 8 * 1024;
 const headerTooBig = reply(552, '3.4', 'header too big');
 const fromTooBig = reply(552, '3.4', 'From or Sender field too long');
@@ -118,7 +118,8 @@ export function rewriteHeader(octets: Buffer, submission: Submission, id: string
   const fields = [...headerFields(octets, (name) => looksAt.has(name.toLowerCase()))];
   const byName = Map.groupBy(fields, ({ name }) => name.toLowerCase());
   const named = (...names: string[]) => names.flatMap((name) => byName.get(name) ?? []);
-  if (named(...authorFields).some(({ value }) => value.length > maxAuthorOctets)) return fromTooBig;
+  const authorOctets = named(...authorFields).reduce((sum, { value }) => sum + value.length, 0);
+  if (authorOctets > maxAuthorOctets) return fromTooBig;
   const from = named('from');
   const refusal = identity && refuseHeader(octets, named('from', 'resent-from', 'resent-sender'), identity);
   if (refusal !== undefined) return refusal;
