@@ -7,7 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { createPolicy } from '../src/policy/index.ts';
 import { localDomain, policyOptions } from '../src/policy/testing.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
-import { networks, type ServerOptions, TestServer, testPolicy } from './support/server.ts';
+import { networks, type ServerOptions, TestServer, testPolicy, testSettings } from './support/server.ts';
 
 /** A proxy at 127.0.0.1 that may say who its clients are, and whose own address may relay. */
 const listed = {
@@ -319,4 +319,18 @@ test('with real TLS: the certificate lets the filter relay, and nobody behind it
     assert.equal(last, code, xclient.join());
     socket.destroy();
   }
+});
+
+test('whoever spoke for others and is taken off the list is heard no more', async () => {
+  let settings = testSettings({ settings: { xclientFrom: networks('127.0.0.1') } });
+  await using peer = await MemoryPeer.identified({ settings, current: () => settings });
+  await peer.expect(
+    ['XCLIENT ADDR=203.0.113.9', 220],
+    ['EHLO client.example', 250],
+    ['MAIL FROM:<a@b.example>', 250],
+    ['RSET', 250],
+  );
+  settings = { ...settings, xclientFrom: networks() };
+  assert.match(await peer.command('MAIL FROM:<a@b.example>'), /^421 4\.7\.0 /);
+  await peer.over();
 });

@@ -4,6 +4,7 @@ import {
   hashPassword,
   makeDevicePassword,
   makeScramVerifier,
+  nameKey,
   parseUsers,
   preparePassword,
   scramValue,
@@ -182,7 +183,7 @@ async function read(file: string): Promise<ReadonlyMap<string, User>> {
 }
 
 async function find(file: string, name: string): Promise<User | undefined> {
-  return (await read(file)).get(name.toLowerCase());
+  return (await read(file)).get(nameKey(name));
 }
 
 async function existing(file: string, name: string): Promise<User> {

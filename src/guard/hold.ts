@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { SubjectKey } from './subject.ts';
+import { identitySubject, type SubjectKey } from './subject.ts';
 
 /** How many messages, and how many octets. */
 export interface HeldCounts {
@@ -78,11 +78,12 @@ export function readHold(value: unknown): HoldRecord | undefined {
   const removeUntil = of('removeUntil');
   if (typeof id !== 'string' || parseHoldId(id) !== id) return undefined;
   if (typeof since !== 'number' || typeof because !== 'string' || typeof from !== 'number') return undefined;
-  if (!isSubjectKey(subject)) return undefined;
+  const own = readSubject(subject);
+  if (own === undefined) return undefined;
   if (state !== 'holding' && state !== 'ended' && state !== 'releasing') return undefined;
   return {
     id,
-    subject,
+    subject: own,
     since,
     because,
     state,
@@ -94,11 +95,17 @@ export function readHold(value: unknown): HoldRecord | undefined {
 /** Reads an allowance that was kept. */
 export function readAllowance(value: unknown): Allowance | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const subject: unknown = Reflect.get(value, 'subject');
+  const subject = readSubject(Reflect.get(value, 'subject'));
   const since: unknown = Reflect.get(value, 'since');
   const until: unknown = Reflect.get(value, 'until');
-  if (!isSubjectKey(subject) || typeof since !== 'number' || typeof until !== 'number') return undefined;
+  if (subject === undefined || typeof since !== 'number' || typeof until !== 'number') return undefined;
   return { subject, since, until };
+}
+
+/** Identities were once kept as they were spelled. */
+function readSubject(value: unknown): SubjectKey | undefined {
+  if (!isSubjectKey(value)) return undefined;
+  return value.startsWith('identity:') ? identitySubject(value.slice('identity:'.length)) : value;
 }
 
 function isSubjectKey(value: unknown): value is SubjectKey {

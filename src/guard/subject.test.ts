@@ -50,6 +50,15 @@ test('a ground that names nobody is counted by the address', () => {
   assert.equal(subjectOf({ ground: 'pop-before-smtp', identity: 'a', client: '192.0.2.1' }), 'identity:a');
 });
 
+test('another spelling of a login is the same subject', () => {
+  const of = (identity: string) => subjectOf({ ground: 'pop-before-smtp', identity, client: '192.0.2.1' });
+  const name = 'zoë@example.org';
+  for (const typed of [name, 'ZOË@Example.ORG', name.normalize('NFD')]) {
+    assert.equal(of(typed), `identity:${name}`);
+    assert.equal(parseSubject(typed), `identity:${name}`);
+  }
+});
+
 test('recipients are remembered per subject, in bounded memory, and forgotten by age', () => {
   const known = new KnownRecipients({ capacity: 100, forgetMs: 1000 });
   const [alice, bob] = [known.subjectHash('alice'), known.subjectHash('bob')];

@@ -27,7 +27,7 @@ export function subjectOf({
   client,
 }: Pick<Origin, 'ground' | 'identity' | 'client'>): SubjectKey | undefined {
   if (ground === 'local' || ground === 'trap') return undefined;
-  if (identity !== undefined) return `identity:${identity}`;
+  if (identity !== undefined) return identitySubject(identity);
   switch (ground) {
     case 'recipient':
       return undefined;
@@ -39,6 +39,11 @@ export function subjectOf({
   }
 }
 
+/** Logins at other servers come as they were typed: another spelling must not begin another budget. */
+export function identitySubject(name: string): SubjectKey {
+  return `identity:${name.normalize('NFC').toLowerCase()}`;
+}
+
 /** Parses what an operator writes. Without a kind, an IP address is `address`, anything else an identity. */
 export function parseSubject(text: string): SubjectKey | undefined {
   const match = /^(identity|address|network):(.*)$/s.exec(text.trim());
@@ -46,7 +51,7 @@ export function parseSubject(text: string): SubjectKey | undefined {
   if (name === '' || name.length > 512 || /[\p{Cc}]/u.test(name)) return undefined;
   const ip = canonicalIp(name.replace(/\/64$/, ''));
   const kind = match?.[1] ?? (ip === undefined ? 'identity' : 'address');
-  if (kind === 'identity') return `identity:${name}`;
+  if (kind === 'identity') return identitySubject(name);
   if (ip === undefined) return undefined;
   return kind === 'network' ? `network:${blockOf(ip)}` : `address:${blockOf(ip)}`;
 }
