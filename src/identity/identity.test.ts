@@ -1,38 +1,24 @@
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  chownSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFileSync, utimesSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { manualClock, memoryLog } from '../base/index.ts';
 import { parsePattern } from '../mail/index.ts';
 import type { ClientFacts, SaslStep } from '../receiver/index.ts';
-import {
-  editUsers,
-  hashPassword,
-  makeScramVerifier,
-  parseUsers,
-  scramValue,
-  UsersFileError,
-} from './index.ts';
+import { editUsers, hashPassword, makeScramVerifier, parseUsers, scramValue } from './index.ts';
 import { parseClientFinal, parseClientFirst } from './scram.ts';
-import { authenticator, binding, client, ScramClient, usersFile, wordsOf, writeUsers } from './testing.ts';
-
-async function folder(t: { after(end: () => Promise<void>): void }): Promise<string> {
-  const made = await mkdtemp(join(tmpdir(), 'posthouse-identity-'));
-  t.after(() => rm(made, { recursive: true, force: true }));
-  return made;
-}
+import {
+  authenticator,
+  binding,
+  client,
+  ownFolder as folder,
+  ScramClient,
+  usersFile,
+  wordsOf,
+  writeUsers,
+} from './testing.ts';
 
 type Begun = ReturnType<typeof authenticator>;
 
@@ -306,43 +292,6 @@ test('a change of the file counts within a second, and a broken one lets nobody 
   );
 });
 
-test('every problem of a file of users is told with its line', () => {
-  const text =
-    'users:\n  anna:\n    senders: ["a b@c d"]\n    hash: plain\n  bob:\n    scram: { iterations: 1 }\n  Anna: {}\n';
-  assert.throws(
-    () => parseUsers(text, 'u.yaml'),
-    (error: unknown) => {
-      assert.ok(error instanceof UsersFileError);
-      for (const part of [
-        'u.yaml:4: users.anna.hash',
-        'u.yaml:6: users.bob.scram.iterations',
-        'u.yaml:6: users.bob.scram.salt',
-      ])
-        assert.ok(error.message.includes(part), `${part} in ${error.message}`);
-      return true;
-    },
-  );
-  assert.throws(() => parseUsers('users: { a: {}, A: {} }', 'u'), /is there twice/);
-  assert.throws(() => parseUsers('users: { a: { senders: ["@"] } }', 'u'), /not an address or a pattern/);
-  assert.equal(parseUsers('', 'u').users.size, 0);
-});
-
-test('a change keeps comments, what is not known and the mode, and is nobody’s but the owner’s and the group’s', async (t) => {
-  const file = join(await folder(t), 'users.yaml');
-  writeFileSync(file, '# ours\nusers:\n  anna: { senders: ["a@b.example"], note: hi } # since May\n');
-  chmodSync(file, 0o644);
-  await editUsers(file, (users) => users.set('anna', 'disabled', true));
-  const text = readFileSync(file, 'utf8');
-  assert.match(text, /^# ours\n/);
-  assert.match(text, /note: hi, disabled: true } # since May/);
-  assert.equal(statSync(file).mode & 0o777, 0o640);
-  await assert.rejects(
-    editUsers(file, (users) => users.set('anna', 'hash', 'x')),
-    UsersFileError,
-  );
-  assert.equal(readFileSync(file, 'utf8'), text, 'a change that makes no sense changes nothing');
-});
-
 test('a user may be called as something that every object has', async (t) => {
   const file = join(await folder(t), 'users.yaml');
   const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
@@ -364,65 +313,4 @@ test('a user may be called as something that every object has', async (t) => {
     [...parseUsers(readFileSync(file, 'utf8'), file).users.keys()],
     names.slice(1).map((name) => name.toLowerCase()),
   );
-});
-
-test('a file of users is for its owner alone whatever the umask is, and stays its owner’s when root changes it', async (t) => {
-  const place = await folder(t);
-  const file = join(place, 'users.yaml');
-  const mask = process.umask(0);
-  t.after(() => void process.umask(mask));
-  await editUsers(file, (users) => users.set('anna', 'senders', ['a@b.example']));
-  assert.equal(statSync(file).mode & 0o777, 0o600);
-  chmodSync(file, 0o640);
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot) chownSync(file, 12_345, 12_346);
-  await editUsers(file, (users) => users.set('anna', 'disabled', true));
-  const { mode, uid, gid } = statSync(file);
-  assert.equal(mode & 0o777, 0o640);
-  if (isRoot) assert.deepEqual([uid, gid], [12_345, 12_346]);
-  assert.deepEqual(readdirSync(place), ['users.yaml']);
-});
-
-test('what a login rests on is looked at again: certificate, token, Dovecot, password and device', async (t) => {
-  const file = await usersFile(await folder(t));
-  const identityOfCertificate = ({ fingerprint }: { readonly fingerprint: string }) =>
-    fingerprint === 'sha256:1' ? { name: 'fax', mechanism: 'EXTERNAL', senders: [] } : undefined;
-  const certificate = { fingerprint: 'sha256:1', subject: '', isTrusted: false, names: [] };
-  const shown = client({ tls: { version: 'TLSv1.3', cipher: 'x', certificate } });
-  const clock = manualClock();
-  const all = authenticator(file, {
-    clock,
-    identityOfCertificate,
-    judgeToken: async () => ({ kind: 'unavailable', because: '' }),
-  });
-  const none = authenticator(undefined);
-  const login = async (password: string) => {
-    const step = await all.begin('PLAIN', client())?.step(Buffer.from(plain('ANNA@example.org', password)));
-    return step?.kind === 'success' ? step.identity : assert.fail();
-  };
-  const scram = await new ScramClient('anna@example.org', 'sesame').run(all.begin('SCRAM-SHA-256', client()));
-  const own = await login('sesame');
-  const phone = await login('only-the-phone');
-  const fax = { name: 'fax', mechanism: 'EXTERNAL', senders: [] };
-  const token = { ...own, mechanism: 'XOAUTH2', credential: 'token' };
-  const byScram = scram.kind === 'success' ? scram.identity : assert.fail();
-  for (const identity of [own, phone, byScram]) {
-    assert.equal(all.renew(identity, client()), identity, 'nothing has changed, so nothing is made');
-    assert.equal(none.renew(identity, client()), undefined);
-    assert.equal(all.renew({ ...identity, credential: 'another' }, client()), undefined);
-  }
-  assert.deepEqual(all.renew(fax, shown), fax);
-  assert.equal(all.renew(fax, client()), undefined);
-  assert.equal(none.renew(fax, shown), undefined);
-  assert.deepEqual(all.renew(token, client()), token);
-  assert.equal(none.renew(token, client()), undefined);
-  assert.equal(all.renew({ ...token, credential: 'dovecot' }, client()), undefined);
-  await editUsers(file, (users) => users.set('anna@example.org', 'disabled', true));
-  utimesSync(file, 1, 1);
-  clock.advance(1001);
-  for (const identity of [own, phone, byScram, token])
-    assert.equal(all.renew(identity, client()), undefined, identity.mechanism);
-  rmSync(file);
-  clock.advance(1001);
-  assert.equal(all.renew(own, client()), 'unavailable');
 });

@@ -1,5 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryLog, systemClock } from '../base/index.ts';
 import type { ClientFacts, SaslExchange, SaslStep } from '../receiver/index.ts';
@@ -141,4 +143,11 @@ export class ScramClient {
     if (!this.trusts(second.octets)) throw new Error('the server does not know the password');
     return await exchange.step(Buffer.alloc(0));
   }
+}
+
+/** A folder that goes with the test. */
+export async function ownFolder(t: { after(end: () => Promise<void>): void }): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'posthouse-identity-'));
+  t.after(() => rm(made, { recursive: true, force: true }));
+  return made;
 }
