@@ -163,6 +163,9 @@ function partOf(part: {
   return Buffer.concat([Buffer.from(`${header.join('\r\n')}\r\n\r\n`), part.octets]);
 }
 
+/** Above this it is not looked whether dots have to be doubled: they are looked for as the notice goes out. */
+const maxSearched = 1_000_000;
+
 /** The sender cannot know our next queue id, so a second round is an accident and a third one a wonder. */
 function freeBoundary(start: string, parts: readonly Buffer[]): string {
   let boundary = start;
@@ -187,7 +190,8 @@ function envelopeOf(input: DsnInput, octets: Buffer): Envelope {
     content: {
       size: octets.length,
       hasEightBit: isWide,
-      hasLeadingDot: octets.includes('\r\n.'),
+      // A search of millions of line ends in one go takes too long, and may always be answered with yes.
+      hasLeadingDot: octets.length > maxSearched || octets.includes('\r\n.'),
       endsWithCrlf: true,
       isBinary: false,
     },
