@@ -162,7 +162,7 @@ describe('a damaged file', () => {
     const fd = openSync(storeFile(place.path), 'r+');
     let damaged = 0;
     for (let at = file.indexOf(message); at >= 0; at = file.indexOf(message, at + 1), damaged++)
-      writeSync(fd, Buffer.from([1]), 0, 1, at - 1);
+      writeSync(fd, Buffer.from([file.readUInt8(at - 1) ^ 1]), 0, 1, at - 1);
     for (let page = 2; page < usedPages(place.path); page++) {
       const octets = file.subarray(page * 4096, (page + 1) * 4096);
       if (octets.readUInt16LE(18) === 2 && octets.includes('"attempts"') && !octets.includes(message))
