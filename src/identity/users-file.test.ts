@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { editUsers, parseUsers, UsersFileError } from './index.ts';
@@ -57,4 +66,9 @@ test('a file of users is for its owner alone whatever the umask is, and stays it
   assert.equal(mode & 0o777, 0o640);
   if (isRoot) assert.deepEqual([uid, gid], [12_345, 12_346]);
   assert.deepEqual(readdirSync(place), ['users.yaml']);
+  const link = join(place, 'link.yaml');
+  symlinkSync(file, link);
+  await editUsers(link, (users) => users.remove('anna', 'disabled'));
+  assert.ok(lstatSync(link).isSymbolicLink());
+  assert.equal(parseUsers(readFileSync(file, 'utf8'), file).users.get('anna')?.isDisabled, false);
 });

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -142,7 +142,8 @@ function credentialOf(kept: string | Buffer): string {
 
 /**
  * Changes the file as a whole or not at all: what `edit` leaves is written beside it, synced and put in its
- * place, of the same owner and readable by nobody else than before. Comments and what we do not know stay. A file that is not there is begun.
+ * place, of the same owner and readable by nobody else than before. Comments and what we do not know stay. A file
+ * that is not there is begun.
  */
 export async function editUsers(file: string, edit: (users: UsersEdit) => void): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -183,10 +184,11 @@ export class UsersEdit {
 }
 
 /**
- * Owner, group and mode stay as they were, or a relay that is another user could not read it after root changed it;
+ * Replaces the file, or what a link leads to. Owner, group and mode stay as they were, or a relay that is another user could not read it after root changed it;
  * but it is nobody's else. Rejects where the owner cannot be kept.
  */
-async function replaceFile(file: string, text: string): Promise<void> {
+async function replaceFile(named: string, text: string): Promise<void> {
+  const file = await realpath(named).catch(() => named);
   const beside = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const before = await stat(file).catch(() => undefined);
   try {
