@@ -164,8 +164,13 @@ export class Session {
 
   /** The session has to end: at once, or when what is being worked out has been answered. Nothing half is kept. */
   terminate(last: Reply): void {
-    if (this.#isBusy) this.#last = last;
-    else this.close(last);
+    if (!this.#isBusy) {
+      this.close(last);
+      return;
+    }
+    this.#last = last;
+    // A login may be waiting for its turn.
+    if (this.state.at === 'auth') this.state.exchange.cancel();
   }
 
   /** The peer sends no more: what it asked for is answered, and that is all. */
