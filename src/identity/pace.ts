@@ -32,8 +32,8 @@ interface Waiting {
 export class Pace {
   readonly #clock: Clock;
   readonly #rule: PaceRule;
-  #failures = 0;
-  #failedAt = 0;
+  readonly #wrong: Faded;
+  readonly #offered: Faded;
   #judging = 0;
   #nextAt = 0;
   readonly #waiting: Waiting[] = [];
@@ -42,12 +42,18 @@ export class Pace {
   constructor(clock: Clock, rule: PaceRule) {
     this.#clock = clock;
     this.#rule = rule;
+    this.#wrong = new Faded(clock, rule.halfLifeMs);
+    this.#offered = new Faded(clock, rule.halfLifeMs);
   }
 
   /** Wrong attempts, as far as they are not forgotten. */
   get failures(): number {
-    const age = Math.max(0, this.#clock.now() - this.#failedAt);
-    return this.#failures * 0.5 ** (age / this.#rule.halfLifeMs);
+    return this.#wrong.count;
+  }
+
+  /** Secrets that were offered (`offer`), as far as they are not forgotten, whether or not they were judged. */
+  get offered(): number {
+    return this.#offered.count;
   }
 
   /** Whether somebody waits or is being judged: then it must not be forgotten. */
@@ -95,10 +101,13 @@ export class Pace {
 
   /** A wrong attempt, also one that did not come through here. */
   fail(): void {
-    const now = this.#clock.now();
-    this.#failures = this.failures + 1;
-    this.#failedAt = now;
-    this.#nextAt = Math.max(this.#nextAt, now + this.#delay());
+    this.#wrong.add();
+    this.#nextAt = Math.max(this.#nextAt, this.#clock.now() + this.#delay());
+  }
+
+  /** A secret that nobody can say anything of yet. */
+  offer(): void {
+    this.#offered.add();
   }
 
   #admit(): void {
@@ -136,5 +145,28 @@ export class Pace {
     if ((this.#waiting.at(-1)?.rank ?? 0) < rank) return false;
     this.#waiting.pop()?.tell('busy');
     return true;
+  }
+}
+
+/** A count of which half is forgotten in each half-life. */
+class Faded {
+  readonly #clock: Clock;
+  readonly #halfLifeMs: number;
+  #count = 0;
+  #at = 0;
+
+  constructor(clock: Clock, halfLifeMs: number) {
+    this.#clock = clock;
+    this.#halfLifeMs = halfLifeMs;
+  }
+
+  get count(): number {
+    const age = Math.max(0, this.#clock.now() - this.#at);
+    return this.#count * 0.5 ** (age / this.#halfLifeMs);
+  }
+
+  add(): void {
+    this.#count = this.count + 1;
+    this.#at = this.#clock.now();
   }
 }

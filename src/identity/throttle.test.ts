@@ -119,6 +119,28 @@ test('a password that was right before waits for nothing, and is a wrong one whe
   assert.ok((await fail(throttle, clock, { ...guesser, secret: 'yet another' })) > 20_000);
 });
 
+test('a guesser who hangs up where no answer comes at once learns nothing by it, not even where the owner is', async () => {
+  const clock = manualClock();
+  const throttle = new Throttle(clock);
+  const home = { address: '192.0.2.9', name: anna, secret: 'sesame' };
+  await succeed(throttle, clock, home);
+  for (const { address } of [guesser, home]) {
+    for (let i = 0; i < 60; i++) {
+      const gone = new AbortController();
+      const attempt = throttle.enter({ address, name: anna, secret: `${i}`, signal: gone.signal });
+      await settled();
+      gone.abort();
+      const entered = await attempt;
+      if (entered !== 'busy') entered.failed();
+    }
+    assert.ok((await succeed(throttle, clock, { ...home, address })) > 0, address);
+  }
+  // Elsewhere the owner does not notice, and later nowhere.
+  assert.equal(await succeed(throttle, clock, { ...home, address: '192.0.2.10' }), 0);
+  clock.advance(3_600_000);
+  assert.equal(await succeed(throttle, clock, { ...guesser, secret: 'sesame' }), 0);
+});
+
 test('many at once gain nothing: what is being judged counts until it is known', async () => {
   const clock = manualClock();
   const throttle = new Throttle(clock);

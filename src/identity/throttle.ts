@@ -15,6 +15,12 @@ const ofPair: PaceRule = { free: 3, doubling: 1, halfLifeMs: 600_000, room: 20 }
 /** One name from everywhere, or everybody at one address: far more than people with old passwords come to. */
 const ofMany: PaceRule = { free: 300, doubling: 100, halfLifeMs: 6 * 3_600_000, room: 100 };
 
+/**
+ * Secrets that may be offered for a name at an address, as far as they are not forgotten, before a right one waits like
+ * a wrong one. Without that bound a guesser would not have to wait: what is not answered at once is wrong.
+ */
+const maxOffered = 50;
+
 /** What an attempt is made with. */
 export interface Attempter {
   readonly address: string;
@@ -44,7 +50,8 @@ export interface Attempt extends Disposable {
  * Slows down those who guess, and nobody else (decision 0017). The pause comes before the attempt is judged, so it
  * says nothing about it. It is for one name at one address; a name that is guessed at from everywhere, and an address
  * that guesses at everybody, get pauses of their own, which concern only those who never logged in from there. A
- * secret that was right before waits for nothing, and one that was wrong before counts no second time.
+ * secret that was right before waits for nothing, unless many others are offered there, and one that was wrong before
+ * counts no second time.
  */
 export class Throttle {
   readonly #isExempt: (address: string) => boolean;
@@ -85,10 +92,15 @@ export class Throttle {
     return new JudgedOnce((outcome) => this.#judged({ keys, code, passed }, outcome));
   }
 
-  /** What the attempt has to pass; nothing where what was judged before tells a guesser nothing new. */
+  /** What the attempt has to pass; nothing where the answer is known, and does not help to guess. */
   #before(keys: Keys, code: string | undefined): readonly Pace[] {
-    if (code !== undefined && (this.#right.has(code) || this.#wrong.has(code))) return [];
-    return this.#known.has(keys.pair) ? [this.#pairs.of(keys.pair)] : this.#pacesOf(keys);
+    const pair = this.#pairs.of(keys.pair);
+    if (code !== undefined) {
+      if (this.#wrong.has(code)) return [];
+      if (!this.#right.has(code)) pair.offer();
+      else if (pair.offered < maxOffered) return [];
+    }
+    return this.#known.has(keys.pair) ? [pair] : this.#pacesOf(keys);
   }
 
   #judged(
