@@ -78,11 +78,13 @@ test('addresses come in every spelling', async () => {
   }
 });
 
-test('a client without an address does not get that of the proxy', async () => {
+test('a client without an address gets no right of the proxy, though the proxy goes on after the refusal', async () => {
   for (const addr of ['[UNAVAILABLE]', '[TEMPUNAVAIL]', '[unavailable]']) {
     await using peer = await proxy();
     await peer.expect([`XCLIENT ADDR=${addr} NAME=client.example`, 550]);
-    assert.equal(peer.session.client.address, '127.0.0.1', 'refused, so nothing has changed');
+    assert.equal(await relays(peer), false);
+    await peer.expect(['RSET', 250], ['XCLIENT ADDR=10.0.0.1', 220]);
+    assert.ok(await relays(peer), 'the next client has an address, and it is known');
   }
 });
 

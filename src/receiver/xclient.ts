@@ -35,8 +35,10 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
     return value === undefined || unavailable.has(value.toUpperCase()) ? undefined : value;
   };
   const addr = stated('ADDR');
-  // Without an address of its own the client would be taken for the proxy, which may relay.
+  // Without an address of its own the client would be taken for the proxy, which may relay; also by a proxy that does
+  // not look at this reply.
   if (addr === undefined && attributes.has('ADDR')) {
+    session.impersonate({});
     logRefusal(session, { stage: 'xclient', reply: noAddress });
     return noAddress;
   }
