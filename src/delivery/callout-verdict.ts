@@ -24,7 +24,9 @@ export function judgeAnswer({ to, reply }: CalloutAnswer, unknown: ReadonlySet<s
   if (!isPermanent(reply)) return 'unavailable';
   if (reply.detail !== undefined) return unknown.has(enhancedStatus(reply)) ? 'unknown' : 'unavailable';
   if (!unknown.has(String(reply.code))) return 'unavailable';
-  return otherReasons.test(reply.lines.join(' ')) ? 'unavailable' : 'unknown';
+  // Not in the addresses that it repeats: `550 <full@grey.example>: User unknown`.
+  const words = reply.lines.join(' ').replace(/\S*@\S*/g, ' ');
+  return otherReasons.test(words) ? 'unavailable' : 'unknown';
 }
 
 /** Full, or too small for some message (RFC 3463 §3.3); 552 alone is about storage (RFC 5321 §4.2.3). */

@@ -33,6 +33,8 @@ test('only a refusal that is about the recipient says that it does not exist', (
         '550 #5.1.0 Address rejected.',
         '551 User not local; please try elsewhere',
         '553 sorry, no mailbox here by that name',
+        '550 <full@greyhound.example>: User unknown',
+        '550 no such user - policy@space.example',
       ],
     ],
     [

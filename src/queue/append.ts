@@ -77,6 +77,7 @@ function isReached(status: RecipientStatus | undefined, waits: () => boolean): b
   return status?.status === 'delivered' ? status.redirected !== true : waits();
 }
 
+/** Those who differ in case only are one: a redirect to `ANNA@` is no second copy for `anna@`. */
 function keyOf({ localPart, domain }: Recipient['address']): string {
-  return `${localPart}@${domain}`;
+  return `${localPart.normalize('NFC').toLowerCase()}@${domain}`;
 }

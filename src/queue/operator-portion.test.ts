@@ -215,6 +215,14 @@ test('a redirect to somebody who gets the message already does not send it twice
   }
 });
 
+test('a redirect to the same mailbox in other case does not send it twice', async () => {
+  const { bench, id } = await waiting('two lanes');
+  bench.deliver = (attempt) => result(attempt);
+  assert.equal(await bench.operator.redirect(id, [{ address: address('GREY@x.test') }], z), 'done');
+  await bench.pass(60 * minute, minute);
+  assert.deepEqual(dialled(bench), ['grey@x.test']);
+});
+
 test('a redirect back to somebody whose place another took reaches him', async () => {
   const { bench, id } = await waiting('two lanes');
   const to = (text: string) => [{ address: address(text) }];
