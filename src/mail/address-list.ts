@@ -1,8 +1,8 @@
 import { type Address, parseMailbox } from './address.ts';
 
 /**
- * The mailboxes of an address field, each once, with those that stand as a bare word before another. `aside` is everything but the addresses: names, comments and names of
- * groups, with an address taken out as one blank.
+ * The mailboxes of an address field, each once; an address that stands unquoted before another, where a name should
+ * be, counts too. `aside` is the rest of the text (names, comments, names of groups), with a blank for each address.
  */
 export type AddressList =
   | { readonly kind: 'list'; readonly mailboxes: readonly Address[]; readonly aside: string }

@@ -99,6 +99,8 @@ function namesAnother(text: string, isOwn: (address: Address) => boolean): boole
   );
 }
 
+/** What stands before a handle in a name, as in `Boris | @boris.example`: no reader takes it for a local part. */
+const separator = /^[|·•–—/&-]$/u;
 const before = /[^\s@,;:[\]]{1,64}\s*$/u;
 const after = /^\s*(?:\[[^\s\]]+\]|[^\s@,;:[\]]+\.[^\s@,;:[\]]+)/u;
 /** What people put around an address: `'anna@example.org'`. */
@@ -108,7 +110,7 @@ function hasOther(text: string, isOwn: (address: Address) => boolean): boolean {
   for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
     const local = before.exec(text.slice(Math.max(0, at - 70), at))?.[0].trim();
     const domain = after.exec(text.slice(at + 1, at + 260))?.[0].trim();
-    if (local === undefined || domain === undefined) continue;
+    if (local === undefined || domain === undefined || separator.test(local)) continue;
     const seen = [`${local}@${domain}`, `${local}@${domain}`.replace(around, '')];
     const isMine = seen.some((one) => {
       const address = parseMailbox(one, { smtputf8: true });
@@ -154,9 +156,13 @@ function decodeRun(run: string): string | undefined {
   return decoded.includes(undefined) ? undefined : decoded.join('');
 }
 
+/** Charsets without a decoder here, in which ASCII is ASCII: DOS code pages, and what Alpine and mutt say of octets they do not know. */
+const likeAscii = /^(?:x-unknown|unknown-8bit|(?:cp|ibm)-?(?:437|737|775|85[0258]|86[0-9]))$/;
+
 function decodeAs(octets: Buffer, charset: string): string | undefined {
   try {
-    return new TextDecoder(charset, { ignoreBOM: true }).decode(octets);
+    const known = likeAscii.test(charset) ? 'windows-1252' : charset === 'cp932' ? 'shift_jis' : charset;
+    return new TextDecoder(known, { ignoreBOM: true }).decode(octets);
   } catch {
     return undefined;
   }
