@@ -37,6 +37,19 @@ function* everySplit(text: string): Generator<Buffer[]> {
   yield Array.from(all, (_, at) => all.subarray(at, at + 1));
 }
 
+test('a message of nothing but dots goes on in as many pieces as it came in', () => {
+  const reader = new DataReader({ maxOctets: 1_000_000 });
+  const chunk = octets('..\r\n'.repeat(16_000));
+  let pieces = 0;
+  for (let i = 0; i < 3; i++) {
+    reader.read(chunk, 0, (piece) => {
+      pieces++;
+      assert.equal(piece.toString('latin1'), '.\r\n'.repeat(16_000));
+    });
+  }
+  assert.equal(pieces, 3);
+});
+
 test('CRLF.CRLF ends the data, and what follows is not touched', () => {
   const table: readonly (readonly [string, string])[] = [
     ['a\r\n.\r\nQUIT\r\n', 'a\r\n'],
