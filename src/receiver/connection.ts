@@ -259,7 +259,7 @@ export class Connection implements Wire {
         current,
         ...client,
         tls,
-        localAddress: canonicalIp(this.#raw.localAddress ?? ''),
+        localAddress: () => canonicalIp(this.#raw.localAddress ?? ''),
       },
       this.#parts,
       this,

@@ -55,8 +55,8 @@ export interface SessionFacts {
   readonly current?: () => ReceiverSettings;
   readonly address: string;
   readonly port: number;
-  /** Our own address on this connection. */
-  readonly localAddress?: string | undefined;
+  /** Our own address on this connection; the system is asked, so only where it matters. */
+  readonly localAddress?: () => string | undefined;
   /** The PROXY protocol said who the client is. */
   readonly isVouchedFor?: boolean;
   /** And that the client's TLS ended there: what TLS this connection has is the proxy's. */

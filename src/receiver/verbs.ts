@@ -237,7 +237,7 @@ function isOwnPostmaster({ facts }: Session, path: Address | 'postmaster'): bool
   if (path.localPart.toLowerCase() !== 'postmaster') return false;
   const { policy, hostname } = facts.settings;
   if (policy.isOurs?.(path.domain)) return false;
-  return path.domain === hostname.toLowerCase() || path.domain === literalOf(facts.localAddress);
+  return path.domain === hostname.toLowerCase() || path.domain === literalOf(facts.localAddress?.());
 }
 
 function literalOf(address: string | undefined): string | undefined {
