@@ -98,7 +98,20 @@ async function* call(
   request: Request,
   upload?: Upload,
 ): AsyncGenerator<unknown, unknown, void> {
-  await using socket = await connect(path);
+  const socket = await connect(path);
+  try {
+    return yield* converse(socket, request, upload);
+  } finally {
+    // Not `await using`: that rejects once more with the error of a connection that broke, and hides the words for it.
+    socket.destroy();
+  }
+}
+
+async function* converse(
+  socket: Socket,
+  request: Request,
+  upload: Upload | undefined,
+): AsyncGenerator<unknown, unknown, void> {
   const cut = () => socket.destroy();
   upload?.signal.addEventListener('abort', cut);
   // A failing write shows as the end of the answers; what the relay said before is worth more.

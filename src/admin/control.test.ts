@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -333,6 +333,31 @@ test('a folder with a long name works', async (t) => {
 test('no relay is "unavailable"', async (t) => {
   const folder = await ownFolder(t);
   await assert.rejects(connectControl(join(folder, 'none.sock')).status(), { code: 'unavailable' });
+});
+
+test('a relay that dies amid its answers is "unavailable", whatever breaks', async (t) => {
+  const folder = await ownFolder(t);
+  const path = join(folder, 'control.sock');
+  const peers: Socket[] = [];
+  // It does not read the request, so that its end is a reset.
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    peers.push(socket);
+    socket.write(`${JSON.stringify({ item: item('1') })}\n`);
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const found: string[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const { id } of connectControl(path).list({ ids: ['1'] })) {
+        found.push(id);
+        for (const peer of peers) peer.destroy();
+      }
+    },
+    (error) => error instanceof ControlError && error.code === 'unavailable',
+  );
+  assert.deepEqual(found, ['1']);
 });
 
 test('closing ends the sessions that are open', async (t) => {

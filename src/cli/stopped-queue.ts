@@ -1,6 +1,7 @@
 import { silentLog } from '../base/index.ts';
 import { controlStopped } from '../relay/index.ts';
-import { openSpool } from '../spool/index.ts';
+import { openSpool, SpoolError } from '../spool/index.ts';
+import { CliError, exitCode } from './exit-code.ts';
 import type { OpenQueue } from './queue-access.ts';
 
 /**
@@ -8,7 +9,12 @@ import type { OpenQueue } from './queue-access.ts';
  * the meantime has to wait; nothing in it is changed but by a command, and what an unclean end left to repair.
  */
 export async function openStoppedQueue(path: string): Promise<OpenQueue> {
-  const spool = await openSpool({ path, log: silentLog });
+  const spool = await openSpool({ path, log: silentLog }).catch((error: unknown) => {
+    const isLocked = error instanceof SpoolError && error.code === 'locked';
+    if (!isLocked) throw error;
+    const because = `the queue is in use, by a relay that starts or by another command: ${error.message}`;
+    throw new CliError(exitCode.tempFail, because, { cause: error });
+  });
   try {
     const control = await controlStopped(spool);
     return { ...control, [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };

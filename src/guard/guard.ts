@@ -1,5 +1,5 @@
 import { type Clock, isLoopback, type Log } from '../base/index.ts';
-import { type Envelope, type Origin, type Reply, reply } from '../mail/index.ts';
+import { type Envelope, mailboxKey, type Origin, type Reply, reply } from '../mail/index.ts';
 import { Allowances } from './allowances.ts';
 import { type Counted, formatSpan, longestWindowMs, underCeiling } from './budget.ts';
 import { Decisions } from './decisions.ts';
@@ -180,7 +180,7 @@ export class Guard {
   #newAmong(recipients: Envelope['recipients'], hash: number): readonly string[] {
     const now = this.#clock.now();
     return recipients
-      .map(({ address }) => `${address.localPart.toLowerCase()}@${address.domain}`)
+      .map(({ address }) => mailboxKey(address))
       .filter((text) => !this.#known.has(hash, text, now));
   }
 

@@ -75,6 +75,14 @@ export function parseMailbox(text: string, options: { readonly smtputf8: boolean
   return withDomain(text, localPart.normalize('NFC'), at, true);
 }
 
+/**
+ * What is the same for two spellings of one mailbox. The case of a local part is its domain's business (RFC 5321 §2.4):
+ * nothing where the domain is ours, and most often elsewhere.
+ */
+export function mailboxKey({ localPart, domain }: Address, keepsCase = false): string {
+  return `${keepsCase ? localPart : localPart.toLowerCase()}@${domain}`;
+}
+
 /** True when the address can only be sent to a peer that offers SMTPUTF8 (RFC 6531). */
 export function needsSmtputf8(address: Address): boolean {
   return !isAscii(address.localPart);

@@ -13,6 +13,7 @@ export {
   hidesRoute,
   isAscii,
   isLiteral,
+  mailboxKey,
   needsSmtputf8,
   parseDomain,
   parseMailbox,

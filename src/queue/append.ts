@@ -1,5 +1,12 @@
 /** Adding recipients to a message that is in the queue: what a redirect and an answer of the policy come to. */
-import { type Envelope, type QueueId, type Recipient, type RecipientStatus, reply } from '../mail/index.ts';
+import {
+  type Envelope,
+  mailboxKey,
+  type QueueId,
+  type Recipient,
+  type RecipientStatus,
+  reply,
+} from '../mail/index.ts';
 import type { Change } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import type { QueueParts } from './options.ts';
@@ -23,7 +30,7 @@ export interface Appending {
 
 /**
  * Puts the new recipients behind the others, so that the indices of earlier statuses keep their meaning, each
- * in its lane and due now. One who gets the message already is not added.
+ * in its lane and due now. One who gets the message already, also in other case, is not added.
  */
 export function appended(
   { spool, routing, clock }: QueueParts,
@@ -37,15 +44,17 @@ export function appended(
     entries.some(({ recipients: some }) => some === 'all' || some.includes(index));
   const known = new Set(
     recipients.flatMap(({ address }, index) =>
-      !replacements.has(index) && isReached(statuses.get(index), () => waits(index)) ? [keyOf(address)] : [],
+      !replacements.has(index) && isReached(statuses.get(index), () => waits(index))
+        ? [mailboxKey(address)]
+        : [],
     ),
   );
   const newHolds = new Map<number, string>();
   for (const [index, instead] of replacements) {
     const held = holds?.get(index);
     for (const recipient of instead) {
-      if (known.has(keyOf(recipient.address))) continue;
-      known.add(keyOf(recipient.address));
+      if (known.has(mailboxKey(recipient.address))) continue;
+      known.add(mailboxKey(recipient.address));
       if (held !== undefined) newHolds.set(recipients.length, held);
       recipients.push(recipient);
     }
@@ -75,9 +84,4 @@ export function redirectedTo(recipients: readonly Recipient[], at: number): Reci
 function isReached(status: RecipientStatus | undefined, waits: () => boolean): boolean {
   if (status?.status === 'failed') return false;
   return status?.status === 'delivered' ? status.redirected !== true : waits();
-}
-
-/** Those who differ in case only are one: a redirect to `ANNA@` is no second copy for `anna@`. */
-function keyOf({ localPart, domain }: Recipient['address']): string {
-  return `${localPart.normalize('NFC').toLowerCase()}@${domain}`;
 }

@@ -47,4 +47,3 @@ export { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
 export { faultReplies } from './replies.ts';
 export { Session } from './session.ts';
 export type { SessionFacts, Wire } from './state.ts';
-export { mailboxKey } from './transaction.ts';

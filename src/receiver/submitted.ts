@@ -1,11 +1,11 @@
 import { Gathered } from '../base/index.ts';
 import {
-  type Address,
   type Envelope,
   formatDate,
   type HeaderField,
   headerEnd,
   headerFields,
+  mailboxKey,
   parseMailbox,
   type Reply,
   reply,
@@ -134,7 +134,9 @@ export function rewriteHeader(octets: Buffer, submission: Submission, id: string
   if (named('message-id').length === 0) added.push(`Message-ID: <${id}@${hostname}>\r\n`);
   if (named('date').length === 0) added.push(`Date: ${formatDate(now)}\r\n`);
   const own = identity && parseMailbox(identity.name, { smtputf8: true });
-  const isAuthor = authors.length === 1 && authors.some((author) => own !== undefined && isSame(author, own));
+  const isAuthor =
+    authors.length === 1 &&
+    authors.some((author) => own !== undefined && mailboxKey(author) === mailboxKey(own));
   // A login that is no address cannot be a Sender (RFC 6409 §8.1: it must be one that works).
   const needsSender = senders.length === 0 ? !isAuthor : !isSenderKept;
   if (needsSender && own !== undefined) added.push(`Sender: ${own.text}\r\n`);
@@ -159,10 +161,6 @@ function refuseHeader(
 function isOwnSender(fields: readonly HeaderField[], { senders }: SenderBinding): boolean {
   const only = authorsOf(fields);
   return !('code' in only) && only.length === 1 && refuseAuthors(fields, senders) === undefined;
-}
-
-function isSame(a: Address, b: Address): boolean {
-  return a.domain === b.domain && a.localPart.toLowerCase() === b.localPart.toLowerCase();
 }
 
 function without(octets: Buffer, fields: readonly HeaderField[]): Buffer {

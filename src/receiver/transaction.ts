@@ -4,6 +4,7 @@ import {
   type Domain,
   type Envelope,
   formatReceived,
+  mailboxKey,
   needsSmtputf8,
   originalRecipientOf,
   type Recipient,
@@ -55,7 +56,7 @@ export class Transaction {
     if (grant.ground !== 'recipient') this.#ground = grant.ground;
     this.#identity ??= grant.identity;
     for (const address of grant.to) {
-      const key = mailboxKey(address, this.#isOurs(address.domain));
+      const key = mailboxKey(address, !this.#isOurs(address.domain));
       if (this.#recipients.has(key)) continue;
       // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
       const isRenamed = address !== named && parameters.originalRecipient === undefined;
@@ -114,14 +115,6 @@ export class Transaction {
       receivedAt: facts.now,
     };
   }
-}
-
-/**
- * What is the same for two spellings of one mailbox. The case of a local part is its domain's business
- * (RFC 5321 §2.4), so it is nothing where the domain is ours, and kept elsewhere.
- */
-export function mailboxKey({ localPart, domain }: Address, isOurs: boolean): string {
-  return `${(isOurs ? localPart.toLowerCase() : localPart).normalize('NFC')}@${domain}`;
 }
 
 /** What a trace needs to know besides the transaction. */

@@ -5,19 +5,14 @@ import {
   type ContentFacts,
   type Envelope,
   formatReceived,
+  mailboxKey,
   needsSmtputf8,
   type QueueId,
   type Recipient,
   type Reply,
   type ReversePath,
 } from '../mail/index.ts';
-import {
-  faultReplies,
-  HeaderEdge,
-  type IncomingMessage,
-  type Intake,
-  mailboxKey,
-} from '../receiver/index.ts';
+import { faultReplies, HeaderEdge, type IncomingMessage, type Intake } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
 
@@ -83,7 +78,7 @@ export async function localRecipients(
       continue;
     }
     for (const each of to.recipients) {
-      const key = mailboxKey(each.address, parts.isOurs(each.address.domain));
+      const key = mailboxKey(each.address, !parts.isOurs(each.address.domain));
       if (!found.has(key)) found.set(key, each);
     }
   }

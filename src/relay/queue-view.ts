@@ -2,6 +2,7 @@ import type { Match, QueueItem, Selector } from '../admin/index.ts';
 import {
   type Envelope,
   formatReplyText,
+  mailboxKey,
   parseDomain,
   parseMailbox,
   parseQueueId,
@@ -129,11 +130,7 @@ function isAt(address: ReversePath, wanted: string): boolean {
   const text = wanted.replace(/^@/, '');
   if (!text.includes('@')) return address.domain === parseDomain(text);
   const mailbox = parseMailbox(text, { smtputf8: true });
-  return (
-    mailbox !== undefined &&
-    address.domain === mailbox.domain &&
-    address.localPart.toLowerCase() === mailbox.localPart.toLowerCase()
-  );
+  return mailbox !== undefined && mailboxKey(address) === mailboxKey(mailbox);
 }
 
 function entryOf(entries: readonly LaneEntry[], index: number): LaneEntry | undefined {
