@@ -42,3 +42,12 @@ test('a path is written and read back', () => {
   assert.equal(formatPath(path), 'listeners[0].address');
   assert.deepEqual(parsePath('listeners[0].address'), path);
 });
+
+test('a command in quotes is refused as a command, and is no mailbox of that name', () => {
+  for (const target of ['"|/usr/bin/procmail -t"', '"/var/mail/x"', '":include:/etc/list"']) {
+    const { faults } = parseAliases(`one: anna, ${target}\n`);
+    const message = `programs, files and :include: are not possible: "${target}"`;
+    assert.deepEqual(faults, [{ line: 1, message }]);
+  }
+  assert.deepEqual(parseAliases('one: "a b"@example.org, "x|y"\n').faults, []);
+});

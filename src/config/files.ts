@@ -36,13 +36,18 @@ export function parseAliases(text: string): ListFile<Map<string, readonly string
   return { value, faults };
 }
 
+/** Also in quotes, as aliases(5) has it: `"|/usr/bin/procmail -t"`. */
+function isCommand(target: string): boolean {
+  return /^(?:[|/:]|"\s*(?:[|/]|:include:).*"$)/.test(target);
+}
+
 function aliasFault(name: string, colon: number, targets: readonly string[]): string | undefined {
   if (colon < 0) return 'expected "name: target, target"';
   if (!/^[^\s@:,]{1,64}$/.test(name)) return `not a local part: "${name}"`;
   if (targets.length === 0) return `"${name}" has no target`;
-  const bad = targets.find((target) => !isTarget(target));
+  const bad = targets.find((target) => isCommand(target) || !isTarget(target));
   if (bad === undefined) return undefined;
-  return /^[|/:]/.test(bad)
+  return isCommand(bad)
     ? `programs, files and :include: are not possible: "${bad}"`
     : `not an address or local part: "${bad}"`;
 }
