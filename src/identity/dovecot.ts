@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { type Clock, type Log, redactor, type Secrets } from '../base/index.ts';
-import { parsePattern } from '../mail/index.ts';
+import { ownPattern } from '../mail/index.ts';
 import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
 import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
 import { type Credentials, lossyText, type Mechanism } from './mechanism.ts';
@@ -145,7 +145,7 @@ export class Dovecot implements Disposable {
   #identity(name: string, mechanism: string): Identity {
     const { domain } = this.#options;
     const address = name.includes('@') || domain === undefined ? name : `${name}@${domain}`;
-    const own = address.includes('@') ? parsePattern(address) : undefined;
+    const own = ownPattern(address);
     const senders = own === undefined ? [] : [own];
     return { name, mechanism, senders, credential: dovecotCredential };
   }

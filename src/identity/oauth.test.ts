@@ -4,10 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { type Address, matchesPath, parseMailbox } from '../mail/index.ts';
 import { createTokenJudge, type OAuthOptions } from './index.ts';
-import { parseOAuthBearer, parseXoauth2 } from './oauth.ts';
+import { identityOfToken, parseOAuthBearer, parseXoauth2 } from './oauth.ts';
 import { authenticator, client, wordsOf } from './testing.ts';
 import { Throttle } from './throttle.ts';
+import { parseUsers } from './users-file.ts';
 
 const issuer = 'https://login.example';
 
@@ -203,6 +205,22 @@ test('OAUTHBEARER and XOAUTH2 let in whose token it is, and tell the others why 
   ])
     assert.equal(await talk('OAUTHBEARER', garbage), '501', JSON.stringify(garbage));
 });
+
+test('somebody whose name looks like a pattern of addresses sends as no other', () => {
+  for (const name of ['*@example.org', '*@*', '*', '<>', '@example.org', '*@*.example.org', 'example.org@']) {
+    const senders = identityOfToken(name, 'XOAUTH2')?.senders ?? [];
+    for (const text of ['boss@example.org', 'boss@sub.example.org', 'boss@example.net'])
+      assert.ok(!senders.some((pattern) => matchesPath(pattern, mailbox(text))), `${name} as ${text}`);
+  }
+  const own = identityOfToken('*@example.org', 'XOAUTH2')?.senders[0];
+  assert.ok(own && matchesPath(own, mailbox('*@example.org')));
+  const [user] = parseUsers('users: { "*@example.org": {} }', 'users.yaml').users.values();
+  assert.ok(!user?.senders.some((pattern) => matchesPath(pattern, mailbox('boss@example.org'))));
+});
+
+function mailbox(text: string): Address {
+  return parseMailbox(text, { smtputf8: true }) ?? assert.fail(text);
+}
 
 test('the parsers of token messages never throw', () => {
   fc.assert(

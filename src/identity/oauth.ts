@@ -1,4 +1,4 @@
-import { parsePattern } from '../mail/index.ts';
+import { ownPattern } from '../mail/index.ts';
 import type { Identity } from '../receiver/index.ts';
 import { type ExchangeParts, lossyText, type Mechanism } from './mechanism.ts';
 import { isSameName } from './name.ts';
@@ -94,6 +94,6 @@ export const tokenCredential = 'token';
 
 /** Somebody who is known by a token alone. */
 export function identityOfToken(name: string, mechanism: string): Identity | undefined {
-  const own = name.includes('@') ? parsePattern(name) : undefined;
+  const own = ownPattern(name);
   return own && { name, mechanism, senders: [own], credential: tokenCredential };
 }

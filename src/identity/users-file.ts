@@ -3,7 +3,7 @@ import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Document, isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { type Pattern, parsePattern } from '../mail/index.ts';
+import { ownPattern, type Pattern, parsePattern } from '../mail/index.ts';
 import { nameKey } from './name.ts';
 import type { ScramVerifier } from './verifier.ts';
 
@@ -116,7 +116,7 @@ function userOf(
 ): User {
   const texts = entry.senders ?? (name.includes('@') ? [name] : []);
   const senders = texts.flatMap((text, i): Pattern[] => {
-    const pattern = parsePattern(text);
+    const pattern = entry.senders === undefined ? ownPattern(text) : parsePattern(text);
     if (pattern === undefined) find(['senders', i], `not an address or a pattern of addresses: "${text}"`);
     return pattern === undefined ? [] : [pattern];
   });

@@ -48,7 +48,7 @@ export {
   parseReversePath,
   type ReversePathResult,
 } from './path.ts';
-export { coversDomain, matchesPath, type Pattern, parsePattern } from './pattern.ts';
+export { coversDomain, matchesPath, ownPattern, type Pattern, parsePattern } from './pattern.ts';
 export {
   decodeQueueId,
   encodeQueueId,

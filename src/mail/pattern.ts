@@ -1,4 +1,4 @@
-import { type Address, type Domain, parseDomain } from './address.ts';
+import { type Address, type Domain, parseDomain, parseMailbox } from './address.ts';
 import type { ReversePath } from './envelope.ts';
 
 /** Which addresses are meant: by a route, or by what an identity may send as. */
@@ -26,6 +26,17 @@ export function parsePattern(text: string): Pattern | undefined {
   const domain = parseDomain(name);
   if (domain === undefined || localPart === '') return undefined;
   return localPart === '*' ? { kind: 'domain', domain } : { kind: 'mailbox', localPart, domain };
+}
+
+/**
+ * The address that somebody goes by, and no other: `*@example.org` is a lawful address (RFC 5321 §4.1.2), and whoever has
+ * it does not have those of the others. `undefined` where the name is no address.
+ */
+export function ownPattern(name: string): Pattern | undefined {
+  const own = parseMailbox(name, { smtputf8: true });
+  return (
+    own && { kind: 'mailbox', localPart: own.localPart.normalize('NFC').toLowerCase(), domain: own.domain }
+  );
 }
 
 /** Whether some mailbox of the domain can match. */

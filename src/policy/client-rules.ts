@@ -1,4 +1,4 @@
-import { matchesPath, type Pattern, parseMailbox, type ReversePath, reply } from '../mail/index.ts';
+import { matchesPath, ownPattern, type Pattern, type ReversePath, reply } from '../mail/index.ts';
 import type { ClientFacts, Ground, RelayRequest, SenderBinding } from '../receiver/index.ts';
 import type { CertificateGrant, PolicyOptions, RelayWindow } from './options.ts';
 import { nearly, pass, type Rule } from './rule.ts';
@@ -190,10 +190,10 @@ function windowFault(window: RelayWindow, request: RelayRequest, options: Policy
 /** A login that is an address sends as that; a bare one as itself at any domain of ours. */
 function windowSenders({ names }: Pick<RelayWindow, 'names'>, { domains }: PolicyOptions): Pattern[] {
   return names.flatMap((name): Pattern[] => {
-    const mailbox = parseMailbox(name, { smtputf8: true });
-    const localPart = (mailbox?.localPart ?? name).toLowerCase();
-    if (mailbox !== undefined) return [{ kind: 'mailbox', localPart, domain: mailbox.domain }];
+    const own = ownPattern(name);
+    if (own !== undefined) return [own];
     if (name.includes('@')) return [];
+    const localPart = name.normalize('NFC').toLowerCase();
     return [...domains.keys()].map((domain) => ({ kind: 'mailbox', localPart, domain }));
   });
 }

@@ -1,7 +1,7 @@
 import { ControlError, type ExplanationAnswer, type Question } from '../admin/index.ts';
 import { canonicalIp, systemClock } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
-import { type Address, formatReplyText, parseMailbox, parsePattern } from '../mail/index.ts';
+import { type Address, formatReplyText, ownPattern, parseMailbox } from '../mail/index.ts';
 import { createPolicy, type PolicyOptions } from '../policy/index.ts';
 import type { ClientFacts, Decision, Identity } from '../receiver/index.ts';
 import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
@@ -75,7 +75,7 @@ function clientOf({ identityOf }: ExplainParts, listener: Listener, question: Qu
 
 /** Where the users are not at hand, as with a stopped relay: somebody who may send as what he is called. */
 function guessIdentity(name: string): Identity {
-  const own = parsePattern(name);
+  const own = ownPattern(name);
   return { name, mechanism: 'any mechanism', senders: own === undefined ? [] : [own] };
 }
 
