@@ -37,9 +37,9 @@ export interface PrepareOptions {
 }
 
 /**
- * Reads a message from a local program. Bcc, Resent-Bcc, Return-Path and Content-Length are removed; a
- * missing From, Date or Message-ID is added, names without a domain get ours, and for a resent message the Resent- ones of its block. The
- * recipients are those of To, Cc and Bcc, or, when there is any Resent- field, those of Resent-To,
+ * Reads a message from a local program. Bcc, Resent-Bcc, Return-Path and Content-Length are removed; a missing
+ * From, Date or Message-ID is added, and for a resent message its Resent- fields; names without a domain get
+ * ours. The recipients are those of To, Cc and Bcc, or, when there is any Resent- field, those of Resent-To,
  * Resent-Cc and Resent-Bcc. A line that is no header field ends the header.
  */
 export async function prepareMessage(

@@ -13,9 +13,8 @@ const otherReasons =
   /relay|rcpthosts|authenti|authori|log ?in|denied|permitted|allowed|prohibit|policy|5\.7\.|spam|b(?:lack|lock)|gr[ae]y|sender|helo|ehlo|reverse|\bptr\b|\bdns|call ?(?:out|back)|later|too many|\brate\b|limit|quota|full|storage|space|size|secur|\btls\b|\bssl\b/i;
 
 /**
- * Judges an answer. A refused MAIL, and whatever else is not said about the recipient (policy, authentication, the order of
- * commands, greylisting), is no answer to the question: it says how the backend is to us, and nothing about who exists.
- * A full mailbox is one that exists.
+ * Judges an answer. A refused MAIL, and whatever else is not about the recipient (policy, authentication, the order
+ * of commands, greylisting), does not answer the question: it tells nothing of who exists. A full mailbox exists.
  */
 export function judgeAnswer({ to, reply }: CalloutAnswer, unknown: ReadonlySet<string>): Verification {
   if (to === 'mail') return 'unavailable';

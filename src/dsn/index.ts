@@ -3,8 +3,8 @@
  * Pure: the clock, the ids and the octets of the original are passed in; `readOriginal` waits for the source that it
  * is given, and what works on the octets of a message does so in slices.
  *
- * `dsnFor` decides, `buildDsn` writes, `parseDsn` reads, `shortenDsn` makes one fit for a server that takes little. Invariants: a message with a null reverse-path never
- * gives a DSN; its failures become a notice to the postmaster, and when that fails it ends in the log. What
+ * `dsnFor` decides, `buildDsn` writes, `parseDsn` reads, `shortenDsn` makes one fit for a server that takes little.
+ * Invariants: a message with a null reverse-path never gives a DSN; its failures become a notice to the postmaster, and when that fails it ends in the log. What
  * a peer said is bounded and made visible before it is repeated. Names of private next hops are not told.
  * The original comes back whole only with failures, within a limit, and where a part may lawfully hold it;
  * else its header does. A built DSN is made of 7-bit lines, so that every server takes it, and has a boundary that its

@@ -184,8 +184,8 @@ export class UsersEdit {
 }
 
 /**
- * Replaces the file, or what a link leads to. Owner, group and mode stay as they were, or a relay that is another user could not read it after root changed it;
- * but it is nobody's else. Rejects where the owner cannot be kept.
+ * Replaces the file, also behind a symbolic link. Owner and group stay as they were, so that a relay that is not root
+ * can read it after root changed it; the mode too, less what others may do. Rejects where the owner cannot be kept.
  */
 async function replaceFile(named: string, text: string): Promise<void> {
   const file = await realpath(named).catch(() => named);

@@ -14,8 +14,8 @@ export interface Reply {
 }
 
 /**
- * The refusals of RCPT that mean "no such recipient", by enhanced code (RFC 3463 §3.2, §3.3; 5.1.10 as Exchange says it),
- * and by code for replies that have none.
+ * The refusals of RCPT that mean "no such recipient", by enhanced code (RFC 3463 §3.2, §3.3; 5.1.10 as Exchange
+ * says it), and by code for replies that have none.
  */
 export const noSuchRecipient: readonly string[] = [
   ...['5.1.0', '5.1.1', '5.1.3', '5.1.4', '5.1.6', '5.1.10', '5.2.1'],
