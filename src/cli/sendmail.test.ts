@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { userInfo } from 'node:os';
 import { type TestContext, test } from 'node:test';
 
-import { parseAddressList, qualifyAddressList } from './address-list.ts';
+import { listedAddresses, qualifyAddressList } from './address-list.ts';
 import { CliError } from './exit-code.ts';
 import { foldLongLine } from './input-line.ts';
 import { runSendmail } from './sendmail.ts';
@@ -28,7 +28,7 @@ const lists: [string, string[]][] = [
 ];
 for (const [value, expected] of lists) {
   test(`the address list ${JSON.stringify(value)} names ${expected.length} addresses`, () => {
-    assert.deepEqual(parseAddressList(value), expected);
+    assert.deepEqual(listedAddresses(value), expected);
   });
 }
 

@@ -2,7 +2,7 @@ import type { DropEnvelope, Selector } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
-import { parseAddressList } from './address-list.ts';
+import { listedAddresses } from './address-list.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { type Io, userName } from './io.ts';
 import { drop } from './sendmail-drop.ts';
@@ -115,7 +115,7 @@ function senderOf(text: string, { io, site }: { readonly io: Io; readonly site: 
 
 /** The addresses of an argument, which is an address list: `a@x,b@y`, `Anna <a@x>`. */
 function addressesIn(text: string, site: SendmailSite, code: AddressFault): string[] {
-  const found = parseAddressList(text).flatMap(splitWords);
+  const found = listedAddresses(text).flatMap(splitWords);
   if (found.length === 0) throw new CliError(code, `"${text}" is not an address`);
   return found.map((each) => qualify(each, site, code).text);
 }

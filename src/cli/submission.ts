@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { formatDate, type HeaderField, headerFields, unfold } from '../mail/index.ts';
-import { parseAddressList, qualifyAddressList } from './address-list.ts';
+import { listedAddresses, qualifyAddressList } from './address-list.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { foldLongLine, inputLines } from './input-line.ts';
 
@@ -124,7 +124,7 @@ function recipientsOf(fields: readonly HeaderField[], isResent: boolean): string
   const wanted = ['to', 'cc', 'bcc'].map((name) => (isResent ? `resent-${name}` : name));
   const found = fields
     .filter(({ name }) => wanted.includes(name.toLowerCase()))
-    .flatMap(({ value }) => parseAddressList(Buffer.from(unfold(value), 'latin1').toString('utf8')));
+    .flatMap(({ value }) => listedAddresses(Buffer.from(unfold(value), 'latin1').toString('utf8')));
   return [...new Set(found)];
 }
 
