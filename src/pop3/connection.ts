@@ -29,6 +29,8 @@ export class PopConnection {
   readonly facts: PopConnectionFacts;
   /** Aborts when the relay ends: what is under way may end, nothing new begins. */
   readonly draining: AbortSignal;
+  /** Aborts when the relay ends or the connection is gone: nobody waits for an answer any more. */
+  readonly gone: AbortSignal;
   /** Milliseconds since 1970. */
   readonly since: number;
   /** Who logged in. */
@@ -41,6 +43,12 @@ export class PopConnection {
   constructor(facts: PopConnectionFacts, socket: Socket, parts: { clock: Clock; draining: AbortSignal }) {
     this.facts = facts;
     this.draining = parts.draining;
+    const gone = new AbortController();
+    const leave = () => gone.abort();
+    this.gone = gone.signal;
+    // Listened to once for each connection, for it lives as long as the relay.
+    if (this.draining.aborted) leave();
+    else this.draining.addEventListener('abort', leave);
     this.#raw = socket;
     this.#socket = socket;
     this.#clock = parts.clock;
@@ -49,7 +57,11 @@ export class PopConnection {
     socket.setTimeout(facts.idleMs);
     socket.on('timeout', () => socket.destroy());
     this.#cancelDeadline = this.#clock.after(facts.loginMs, () => socket.destroy());
-    socket.once('close', () => this.#cancelDeadline());
+    socket.once('close', () => {
+      this.#cancelDeadline();
+      this.draining.removeEventListener('abort', leave);
+      leave();
+    });
   }
 
   get isSecure(): boolean {

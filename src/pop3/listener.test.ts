@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
+import type { PopConnection } from './connection.ts';
 import {
   defaultPopLimits,
   openPopListener,
@@ -131,6 +132,33 @@ test('a peer that sends without end and reads nothing is not read ahead of', asy
   }
   assert.ok(heard < 32e6, `${heard} octets were read`);
   socket.destroy();
+});
+
+test('logins that wait for their turn end with their connection, and leave nothing behind in the listener', async () => {
+  const connections: PopConnection[] = [];
+  const serve = async (connection: PopConnection) => {
+    connections.push(connection);
+    await connection.write('+OK\r\n');
+    await once(connection.gone, 'abort');
+  };
+  await using listener = await echo({ serve }).listening;
+  const open = async () => {
+    const socket = connect(listener.port, '127.0.0.1');
+    await once(socket, 'data');
+    const connection = connections.at(-1) ?? assert.fail();
+    return { socket, connection };
+  };
+  const first = await open();
+  const { draining } = first.connection;
+  for (let i = 0; i < 3; i++) {
+    const { socket, connection } = await open();
+    connection.destroy();
+    await Promise.all([once(connection.gone, 'abort'), once(socket, 'close')]);
+  }
+  assert.equal(getEventListeners(draining, 'abort').length, 1, 'of the one that is left');
+  const left = once(first.connection.gone, 'abort');
+  await listener.drain(AbortSignal.abort());
+  await left;
 });
 
 test('draining ends what is left when the time is over', async () => {

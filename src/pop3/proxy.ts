@@ -276,7 +276,7 @@ class ProxySession {
   #enter(claim: Claim): Promise<Attempt | 'busy'> {
     return this.#options.throttle.enter({
       address: this.#connection.facts.address,
-      signal: this.#connection.draining,
+      signal: this.#connection.gone,
       ...claim,
     });
   }

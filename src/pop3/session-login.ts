@@ -21,7 +21,7 @@ export async function pass(session: PopSession, name: Buffer, password: Buffer):
   const step = await session.options.identities.verifyPassword(
     { name, password },
     session.client,
-    session.wire.draining,
+    session.wire.gone,
   );
   return await conclude(session, step);
 }
@@ -39,7 +39,7 @@ export async function authenticate(
     exchange.cancel();
     return badResponse;
   }
-  session.wire.draining.addEventListener('abort', () => exchange.cancel(), { once: true });
+  session.wire.gone.addEventListener('abort', () => exchange.cancel(), { once: true });
   let step = await exchange.step(first);
   while (step.kind === 'challenge') {
     session.say(`+ ${step.octets.toString('base64')}`);

@@ -60,6 +60,8 @@ export interface PopWire {
   };
   /** Aborts when the relay ends. */
   readonly draining: AbortSignal;
+  /** Aborts when the relay ends or the connection is gone. */
+  readonly gone: AbortSignal;
   readonly tls: TlsFacts | undefined;
   /** Whether `startTls` could work. */
   readonly canSecure: boolean;

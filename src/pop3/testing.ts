@@ -21,6 +21,8 @@ export class MemoryWire implements PopWire {
   readonly facts = { id: 's', listener: 'pop3', address: '203.0.113.9', port: 1025 };
   readonly #draining = new AbortController();
   readonly draining = this.#draining.signal;
+  readonly #gone = new AbortController();
+  readonly gone = this.#gone.signal;
   tls: TlsFacts | undefined;
   canSecure = true;
   isClosed = false;
@@ -51,6 +53,7 @@ export class MemoryWire implements PopWire {
 
   drain(): void {
     this.#draining.abort();
+    this.#gone.abort();
   }
 
   async read(): Promise<Buffer | undefined> {
@@ -84,6 +87,7 @@ export class MemoryWire implements PopWire {
 
   destroy(): void {
     this.isClosed = true;
+    this.#gone.abort();
     this.#wake();
   }
 }
