@@ -11,7 +11,11 @@ import {
 } from '../mail/index.ts';
 import type { SenderBinding } from './ask.ts';
 
-const oneFrom = reply(554, '6.0', 'a message has one From field with an address');
+const oneFrom = reply(
+  554,
+  '6.0',
+  'a message has one From field with an address; put a name that has a comma or a colon in quotes',
+);
 export const notYours = reply(550, '7.1', 'that From address is not yours');
 const twoReadings = reply(
   550,
