@@ -109,8 +109,7 @@ export function choice<const T extends string>(words: readonly T[], later: reado
     const found = words.find((word) => word === String(value));
     if (found !== undefined) return found;
     if (later.includes(String(value))) return new Fault(`not available yet: ${value}`);
-    const near = typeof value === 'string' ? nearest(value, [...words, ...later]) : undefined;
-    const hint = near === undefined ? undefined : `did you mean "${near}"?`;
+    const hint = typeof value === 'string' ? nearestHint(value, [...words, ...later]) : undefined;
     return new Fault(`expected ${words.join(', ')}, found ${describe(value)}`, hint);
   });
 }
@@ -341,20 +340,22 @@ const destinations: readonly (readonly [scheme: string, form: RegExp, example: s
   ['capture', /^capture$/, 'capture'],
   ['mx', /^mx(?::[^\s:]+)?$/, 'mx'],
 ];
+// Also where the slashes or the scheme are missing; a path may have both signs.
+const withPassword =
+  /^(?:[a-z]+:\/\/[^/]*|(?:smtps?:\/?|lmtp:(?!\/))[^/]*|(?!maildir:|mx:|smtps?:|lmtp:)[^/:]+):.*@/is;
 
 /** Where mail goes. The form alone is looked at here; delivery, which reads it, checks the rest. */
 export const destination = () =>
   textual('destination', (value) => {
     const scheme = /^[a-z]*/i.exec(value)?.[0] ?? '';
     const known = destinations.find(([name]) => name === scheme);
-    if (/^[a-z]+:\/\/[^/]*:.*@/is.test(value))
+    if (withPassword.test(value))
       return new Fault('a password has no place in an address', 'write password: { file: PATH }');
     if (known === undefined) {
-      const near = nearest(
+      const hint = nearestHint(
         scheme,
-        destinations.map(([name]) => name),
+        Array.from(destinations, ([name]) => name),
       );
-      const hint = near === undefined ? undefined : `did you mean "${near}"?`;
       const forms = destinations.map(([, , example]) => example).join(', ');
       return new Fault(`unknown destination ${describe(value)}: expected ${forms}`, hint);
     }

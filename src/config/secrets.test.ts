@@ -31,6 +31,10 @@ for (const [where, text, says] of urls) {
       'smtp://:hunter2@smart.example',
       'SMTP://user:hunter2@smart.example',
       'lmtp://user:hunter2@127.0.0.1:24',
+      'smtp:user:hunter2@smart.example',
+      'smtps:/user:hunter2@smart.example:465',
+      'lmtp:user:hunter2@127.0.0.1',
+      'user:hunter2@smart.example',
     ]) {
       const said = problems(text.replace('URL', url));
       assert.match(said, says, url);
@@ -38,6 +42,13 @@ for (const [where, text, says] of urls) {
     }
   });
 }
+
+test('an address without a password is not taken for one with it', () => {
+  const said = (url: string) => problems(`domains: { name: example.org, deliver: "${url}" }`);
+  for (const url of ['lmtp:/run/a:b@c', 'maildir:/var/mail/a:b@c', 'smtp://user@h.example:25'])
+    assert.doesNotMatch(said(url), /password/, url);
+  assert.match(said('smtp:user@h.example'), /not a destination/);
+});
 
 test('no other option shows the password of a URL that is written into it', () => {
   const url = 'https://user:hunter2@host.example/path';
