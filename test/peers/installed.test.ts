@@ -12,8 +12,11 @@ const root = resolve(import.meta.dirname, '../..');
 /** The Node of this test is the one in PATH, as on the machine of somebody who has one of the right age. */
 const env = { PATH: `${dirname(process.execPath)}:${searchPath()}` };
 
+/** An npm that runs this test says by INIT_CWD where its user stands, and that is not there. */
+const envAt = (cwd: string) => ({ ...env, INIT_CWD: cwd });
+
 async function succeed(command: string, args: readonly string[], cwd: string): Promise<string> {
-  const outcome = await run(command, args, { cwd, env, timeoutMs: 170_000 });
+  const outcome = await run(command, args, { cwd, env: envAt(cwd), timeoutMs: 170_000 });
   assert.equal(outcome.code, 0, `${command} ${args.join(' ')}: ${outcome.stderr}`);
   return outcome.stdout;
 }
@@ -122,7 +125,7 @@ peerTest(
     await assertCommands(installed);
     // The local profile has fixed ports, so it gets a machine of its own.
     const netns = await Netns.make(peers, 'installed');
-    const options = { cwd: installed.folder, env };
+    const options = { cwd: installed.folder, env: envAt(installed.folder) };
     const [ip = '', ...prefix] = netns.prefix;
     const relay = new Program(ip, [...prefix, installed.program, 'start'], options);
     peers.use(relay);
