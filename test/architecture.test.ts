@@ -15,6 +15,7 @@ const edges: Readonly<
 > = {
   base: { values: [] },
   mail: { values: ['base'] },
+  message: { values: ['mail', 'base'] },
   smtp: { values: ['mail', 'base'] },
   dns: { values: ['base'] },
   store: { values: ['base'] },
@@ -34,7 +35,7 @@ const edges: Readonly<
   pop3: { values: ['smtp', 'identity', 'mail', 'base'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
-  receiver: { values: ['smtp', 'mail', 'base'] },
+  receiver: { values: ['smtp', 'mail', 'base'], types: ['message'] },
   admin: { values: ['base'] },
   // It parses addresses and networks as the modules do; of the modules it knows only their options.
   config: {

@@ -45,5 +45,23 @@ export {
 } from './options.ts';
 export { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
 export { faultReplies } from './replies.ts';
+export type {
+  Asking,
+  Check,
+  EnvelopeEdit,
+  Fate,
+  Later,
+  MessageRuling,
+  MessageVerdict,
+  Ruling,
+  ScreenedHeader,
+  ScreenedMessage,
+  ScreenedRecipient,
+  ScreenedSender,
+  ScreenedSession,
+  Screening,
+  Stage,
+  Verdict,
+} from './screening.ts';
 export { Session } from './session.ts';
 export type { SessionFacts, Wire } from './state.ts';

@@ -1,0 +1,160 @@
+/** The contract of screening: the checks that judge mail on its way in, stage by stage. */
+import type { Address, Envelope, QueueId, Reply, ReversePath } from '../mail/index.ts';
+import type { Edit } from '../message/index.ts';
+import type { MailParameters } from '../smtp/index.ts';
+import type { ClientFacts, Decision } from './ask.ts';
+
+/** The stages of the milter protocol, in the order in which a message passes them. */
+export type Stage = 'connect' | 'hello' | 'sender' | 'recipient' | 'header' | 'message';
+
+/** An answer now, or one that has to be waited for. A check that can answer at once should. */
+export type Later<T> = T | Promise<T>;
+
+/** A session: before the greeting (connect), or once it has said EHLO or HELO (hello). */
+export interface ScreenedSession {
+  /** The id of the session, as in the log and in `origin.session` of its messages. */
+  readonly session: string;
+  readonly client: ClientFacts;
+}
+
+/** MAIL, which the policy has not refused. */
+export interface ScreenedSender extends ScreenedSession {
+  readonly reversePath: ReversePath;
+  readonly parameters: MailParameters;
+}
+
+/** RCPT, with what the policy decided. */
+export interface ScreenedRecipient extends ScreenedSession {
+  readonly reversePath: ReversePath;
+  /** As the client named it, before aliases. */
+  readonly recipient: Address;
+}
+
+/** A message whose header has come. */
+export interface ScreenedHeader {
+  readonly id: QueueId;
+  readonly envelope: Omit<Envelope, 'content'>;
+  /** The header as it came, without our own trace field and without the empty line. */
+  readonly header: Uint8Array;
+}
+
+/** A message that has come whole and is not kept yet. */
+export interface ScreenedMessage {
+  readonly id: QueueId;
+  readonly envelope: Envelope;
+  /** The first octets of the content, no fewer than the check asked for (`beginningOctets`) where there are as many. */
+  readonly beginning: Uint8Array;
+  /** What the checks before this one have changed: `beginning` is as it came. */
+  readonly edits: readonly Edit[];
+  /** Why the message is to be held, when an earlier check or an earlier stage said so. */
+  readonly held: string | undefined;
+}
+
+/** What a check says. `because` is for our log, a reply for the peer. */
+export type Verdict =
+  /** `isFinal`: the checks behind it are not asked at this stage (the `OK` of an access list). It grants nothing. */
+  | { readonly kind: 'pass'; readonly because?: string; readonly isFinal?: true }
+  /** The reply is 4yz; with 421 the session ends. */
+  | { readonly kind: 'defer'; readonly reply: Reply; readonly because: string }
+  /** The reply is 5yz. */
+  | { readonly kind: 'refuse'; readonly reply: Reply; readonly because: string }
+  /** The message is accepted and kept until an operator releases it. Before MAIL: each message of the session. */
+  | { readonly kind: 'hold'; readonly because: string }
+  /** The peer is told 250, and nothing is delivered. Before MAIL: each message of the session. */
+  | { readonly kind: 'discard'; readonly because: string };
+
+/** A change to the envelope of a message. */
+export type EnvelopeEdit =
+  | { readonly kind: 'sender'; readonly reversePath: ReversePath }
+  /** Added only where the policy grants it to the client, as if the client had named it. */
+  | { readonly kind: 'add-recipient'; readonly address: Address }
+  /** As it stands in the envelope, which is after aliases. */
+  | { readonly kind: 'delete-recipient'; readonly address: Address };
+
+/** What became of a message in the end. */
+export type Fate = 'accepted' | 'held' | 'refused' | 'discarded';
+
+/** What a check says of a whole message. */
+export type MessageVerdict = (Verdict | { readonly kind: 'edit'; readonly because: string }) & {
+  /** With `edit` and `hold`: they are made in the copy that is kept. */
+  readonly edits?: readonly Edit[];
+  readonly envelopeEdits?: readonly EnvelopeEdit[];
+  /** For a check that counts or reserves: called once, when it is known what became of the message. */
+  readonly settled?: (fate: Fate) => void;
+};
+
+/** What a check is given besides its subject. */
+export interface Asking {
+  /** Aborts when the deadline has passed and the verdict is not wanted any more. */
+  readonly signal: AbortSignal;
+}
+
+/** What a check counts as when it throws, rejects or is late. */
+export type WhenUnavailable = 'pass' | 'hold' | 'defer';
+
+/**
+ * One test of mail on its way in. A stage whose method is absent costs nothing. A check never grants relaying: the
+ * policy has decided before it is asked, and its decision stands. Listeners with the role `trap` are not screened.
+ */
+export interface Check {
+  /** In the log, and in the names of its events: `bulk` gives `bulk-check-skipped`. */
+  readonly name: string;
+  /** How long one answer may take; default `defaultDeadlineMs`. */
+  readonly deadlineMs?: number;
+  /** Default `defer`. */
+  readonly whenUnavailable?: WhenUnavailable;
+  /** How much of the content `message` looks at; default none. */
+  readonly beginningOctets?: number;
+  connect?(subject: ScreenedSession, asking: Asking): Later<Verdict>;
+  hello?(subject: ScreenedSession, asking: Asking): Later<Verdict>;
+  sender?(subject: ScreenedSender, asking: Asking): Later<Verdict>;
+  /** Asked about recipients that the policy grants. */
+  recipient?(subject: ScreenedRecipient & { readonly grant: Grant }, asking: Asking): Later<Verdict>;
+  /** Told of recipients that the policy refuses, where that is worth counting. */
+  recipientRefused?(subject: ScreenedRecipient & { readonly refusal: Refusal }): void;
+  header?(subject: ScreenedHeader, asking: Asking): Later<Verdict>;
+  message?(subject: ScreenedMessage, asking: Asking): Later<MessageVerdict>;
+}
+
+export type Grant = Decision & { readonly kind: 'grant' };
+export type Refusal = Decision & { readonly kind: 'refusal' };
+
+/** A check that has not answered by then counts as unavailable. */
+export const defaultDeadlineMs = 30_000;
+
+/** What all checks of a stage together come to. */
+export type Ruling =
+  | { readonly kind: 'pass' }
+  | { readonly kind: 'refuse'; readonly reply: Reply; readonly because: string }
+  | Kept;
+
+/** What is decided of a message before it has come. */
+export type Kept =
+  | { readonly kind: 'hold'; readonly because: string }
+  | { readonly kind: 'discard'; readonly because: string };
+
+/** What all checks of the message stage come to. */
+export type MessageRuling = Ruling & {
+  readonly edits?: readonly Edit[];
+  readonly envelopeEdits?: readonly EnvelopeEdit[];
+  /** To be called once, whatever the ruling is. */
+  readonly settled?: (fate: Fate) => void;
+};
+
+/** A stage that has members: asks them in order. Never throws and never rejects. */
+export type AskStage<Subject, Result = Ruling> = (subject: Subject) => Later<Result>;
+
+/** The checks of a configuration. A stage that no check is a member of is `undefined`, so that nothing is asked. */
+export interface Screening {
+  readonly connect: AskStage<ScreenedSession> | undefined;
+  readonly hello: AskStage<ScreenedSession> | undefined;
+  readonly sender: AskStage<ScreenedSender> | undefined;
+  readonly recipient: AskStage<ScreenedRecipient & { readonly grant: Grant }> | undefined;
+  readonly recipientRefused:
+    | ((subject: ScreenedRecipient & { readonly refusal: Refusal }) => void)
+    | undefined;
+  readonly header: AskStage<ScreenedHeader> | undefined;
+  readonly message: AskStage<ScreenedMessage, MessageRuling> | undefined;
+  /** The most that a check of `message` looks at; 0 where none does. */
+  readonly beginningOctets: number;
+}
