@@ -1,5 +1,5 @@
 import { type Envelope, type QueueId, queueIdBound, type RecipientStatus, reply } from '../mail/index.ts';
-import type { Change } from '../spool/index.ts';
+import { type Change, inTurns, walkInTurns } from '../spool/index.ts';
 import { endPending } from './end-pending.ts';
 import type { QueueParts } from './options.ts';
 import type { Queue } from './queue.ts';
@@ -8,7 +8,6 @@ import { expiredStatus, pendingOf } from './settle.ts';
 
 const expiredReply = reply(551, '4.7', 'delivery time expired');
 const untriedReply = reply(451, '4.7', 'not delivered yet');
-const messagesPerTurn = 100;
 const longestMs = 60_000;
 const shortestMs = 1000;
 /** Messages that are visited again because something was under way. When there are more, the walk waits. */
@@ -50,7 +49,7 @@ export class Sweep {
     const { spool, clock } = this.#parts;
     const now = clock.now();
     const oldest = Math.min(retry.maxAgeMs, retry.bounceMaxAgeMs);
-    await this.#each(spool.walk({ until: bound(now - oldest) }), async (id) => {
+    await this.#each(walkInTurns(spool, { until: bound(now - oldest) }), async (id) => {
       const envelope = readEnvelope(this.#parts, id);
       if (envelope !== undefined && now >= expiryOf(envelope, retry)) await this.#expire(id);
     });
@@ -58,11 +57,11 @@ export class Sweep {
   }
 
   async #warnUntil(until: QueueId): Promise<void> {
-    await this.#each([...this.#later], (id) => this.#visit(id));
+    await this.#each(inTurns([...this.#later]), (id) => this.#visit(id));
     const from = this.#from;
     if (this.#later.size >= maxLater || (from !== undefined && from >= until)) return;
     let reached = until;
-    await this.#each(this.#parts.spool.walk({ ...(from && { from }), until }), async (id) => {
+    await this.#each(walkInTurns(this.#parts.spool, { ...(from && { from }), until }), async (id) => {
       if (this.#later.size < maxLater) await this.#visit(id);
       else if (id < reached) reached = id;
     });
@@ -76,16 +75,14 @@ export class Sweep {
   }
 
   /** What one message does to its visit is said and does not keep the others from theirs. */
-  async #each(ids: Iterable<QueueId>, visit: (id: QueueId) => Promise<void>): Promise<void> {
-    let count = 0;
-    for (const id of ids) {
+  async #each(ids: AsyncIterable<QueueId>, visit: (id: QueueId) => Promise<void>): Promise<void> {
+    for await (const id of ids) {
       if (this.#isStopped) return;
       try {
         await visit(id);
       } catch (error) {
         this.#parts.log.error('sweep-failed', { queueId: id, because: String(error) });
       }
-      if (++count % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
 

@@ -4,7 +4,7 @@ import { type AuditEvent, ControlError } from '../admin/index.ts';
 import type { Clock, Log } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import type { Delivery } from '../delivery/index.ts';
-import { parseMailbox, queueIdBound } from '../mail/index.ts';
+import { parseMailbox, type QueueId, queueIdBound } from '../mail/index.ts';
 import {
   type AttackResult,
   attack,
@@ -18,7 +18,7 @@ import {
 } from '../probe/index.ts';
 import type { Operator } from '../queue/index.ts';
 import type { ListeningAddress, Receiver } from '../receiver/index.ts';
-import type { Spool } from '../spool/index.ts';
+import { type Spool, walkInTurns } from '../spool/index.ts';
 import { literal, type PlannedAttack, planAttacks, strangerTest } from './audit-plan.ts';
 import { AuditRun, type Audits } from './audit-run.ts';
 import { acceptLocal, type LocalParts } from './local-message.ts';
@@ -329,16 +329,20 @@ async function freePort(host: string): Promise<number> {
  */
 async function removeLeftOver(parts: AuditParts, run: AuditRun, begunAt: number): Promise<void> {
   const { spool, operator, log, clock } = parts;
-  const left = () =>
-    [...spool.walk({ from: queueIdBound(begunAt - 1000) })].filter((id) => {
+  const left = async () => {
+    const ids: QueueId[] = [];
+    for await (const id of walkInTurns(spool, { from: queueIdBound(begunAt - 1000) })) {
       const envelope = spool.envelope(id);
-      return envelope !== undefined && run.takes(envelope);
-    });
+      if (envelope !== undefined && run.takes(envelope)) ids.push(id);
+    }
+    return ids;
+  };
   for (let looks = 0; looks < patience.looks; looks++) {
-    const ids = left();
+    const ids = await left();
     if (ids.length === 0) return;
     for (const id of ids) await operator.remove(id);
     await new Promise<void>((resolve) => clock.after(patience.lookMs, resolve));
   }
-  for (const id of left()) log.warn('audit-left', { audit: run.id, queueId: id, because: 'it is under way' });
+  for (const id of await left())
+    log.warn('audit-left', { audit: run.id, queueId: id, because: 'it is under way' });
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../base/index.ts';
 import { type HeldCounts, type HeldMail, subjectOf } from '../guard/index.ts';
 import { type QueueId, queueIdBound } from '../mail/index.ts';
 import type { Operated, Operator, Portion, Queue } from '../queue/index.ts';
-import type { Spool } from '../spool/index.ts';
+import { type Spool, walkInTurns } from '../spool/index.ts';
 
 /** What the guard's hand on the queue works with. */
 export interface GuardMailParts {
@@ -17,7 +17,6 @@ const batch = 100;
 /** What is under way is waited for so often, and so long each time. */
 const rounds = 20;
 const waitMs = 500;
-const messagesPerTurn = 200;
 
 /** Holds, counts, releases and removes by walking the queue; nothing is kept in memory between messages. */
 export function createHeldMail(parts: GuardMailParts): HeldMail {
@@ -132,16 +131,10 @@ async function each(ids: AsyncIterable<QueueId>, work: (id: QueueId) => Promise<
   await Promise.all(some);
 }
 
-/** Ids by age; other work goes on meanwhile. */
-async function* walk(
+function walk(
   spool: Spool,
   range: { readonly from: number; readonly until?: number },
 ): AsyncGenerator<QueueId> {
   const from = queueIdBound(Math.max(0, range.from));
-  const until = range.until === undefined ? {} : { until: queueIdBound(range.until) };
-  let seen = 0;
-  for (const id of spool.walk({ from, ...until })) {
-    yield id;
-    if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
-  }
+  return walkInTurns(spool, { from, ...(range.until !== undefined && { until: queueIdBound(range.until) }) });
 }

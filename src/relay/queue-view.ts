@@ -11,9 +11,7 @@ import {
   type ReversePath,
 } from '../mail/index.ts';
 import { type Portion, type Suspension, statusWord } from '../queue/index.ts';
-import type { LaneEntry, LaneName, Spool } from '../spool/index.ts';
-
-const messagesPerTurn = 200;
+import { inTurns, type LaneEntry, type LaneName, type Spool, walkInTurns } from '../spool/index.ts';
 
 /** Why a lane is left alone; `undefined` when it is not. */
 export type SuspensionOf = (lane: LaneName) => Suspension | undefined;
@@ -52,22 +50,17 @@ export interface Selected {
   readonly portion: Portion;
 }
 
-/** What a selector means, oldest first. Other work goes on between batches. */
+/** What a selector means, oldest first. */
 export async function* select(spool: Spool, selector: Selector): AsyncIterable<Selected> {
-  let seen = 0;
-  for (const id of idsOf(spool, selector)) {
+  const ids = 'ids' in selector ? inTurns(named(spool, selector.ids)) : walkInTurns(spool);
+  for await (const id of ids) {
     const portion = meant(spool, id, selector.match ?? {});
     if (portion !== 'nobody') yield { id, portion };
-    if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
 
-function* idsOf(spool: Spool, selector: Selector): Iterable<QueueId> {
-  if (!('ids' in selector)) {
-    yield* spool.walk();
-    return;
-  }
-  for (const text of selector.ids) {
+function* named(spool: Spool, texts: readonly string[]): Generator<QueueId> {
+  for (const text of texts) {
     const id = parseQueueId(text);
     if (id !== undefined && spool.entries(id).length > 0) yield id;
   }

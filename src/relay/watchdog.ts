@@ -13,14 +13,13 @@ import {
 } from '../guard/index.ts';
 import { type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
 import type { Deliver, Queue } from '../queue/index.ts';
-import type { Spool } from '../spool/index.ts';
+import { type Spool, walkInTurns } from '../spool/index.ts';
 import { type NoticeParts, sendAlarmNotice } from './alarm-notice.ts';
 
 /** How often it is looked. */
 const tickMs = 10_000;
-/** Messages looked at in one tick, and between two pauses for other work. */
+/** Messages looked at in one tick. */
 const messagesPerTick = 5_000;
-const messagesPerTurn = 100;
 /** Messages of a lane that are counted at most. */
 const maxCounted = 1_000;
 
@@ -120,14 +119,14 @@ export class RelayWatchdog implements AsyncDisposable {
     const until = queueIdBound(Math.max(0, this.#walkedAt - Math.min(stuckMs, heldMs)));
     const from = this.#walkFrom;
     let seen = 0;
-    for (const id of spool.walk({ ...(from && { from }), until })) {
+    for await (const id of walkInTurns(spool, { ...(from && { from }), until })) {
       if (this.#isOver) return;
       if (seen === messagesPerTick) {
         this.#walkFrom = id;
         return;
       }
       this.#visit(this.#walk, id);
-      if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      seen++;
     }
     this.#found = this.#walk.conditions();
     this.#held = this.#walk.held;

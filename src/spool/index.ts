@@ -33,3 +33,4 @@ export {
   type StoredOctets,
 } from './spool.ts';
 export { type VerifyReport, verifySpool } from './verify.ts';
+export { inTurns, walkInTurns } from './walk.ts';

@@ -158,7 +158,10 @@ export interface Spool extends AsyncDisposable {
   laneDue(lane: LaneName): number | undefined;
   /** Every lane that has entries, each with its first due time, in no order. One seek per lane. */
   lanes(): Iterable<LaneWake>;
-  /** Ids of all messages by age, from `from` (inclusive) up to `until` (exclusive). Copies in batches. */
+  /**
+   * Ids of all messages by age, from `from` (inclusive) up to `until` (exclusive). Copies in batches. A process that
+   * has other work goes over them by `walkInTurns`.
+   */
   walk(options?: { readonly from?: QueueId; readonly until?: QueueId }): Iterable<QueueId>;
   /** The number of messages. Costs nothing. */
   count(): number;
