@@ -37,6 +37,8 @@ const edges: Readonly<
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['smtp', 'mail', 'base'], types: ['message'] },
   admin: { values: ['base'] },
+  // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.
+  submission: { values: ['admin', 'receiver', 'smtp', 'mail', 'base'], types: ['policy', 'queue'] },
   // It parses addresses and networks as the modules do; of the modules it knows only their options.
   config: {
     values: ['mail', 'base'],
@@ -65,6 +67,7 @@ const edges: Readonly<
       'smtp',
       'spool',
       'store',
+      'submission',
       'trap',
     ],
   },
@@ -79,6 +82,7 @@ const edges: Readonly<
       'probe',
       'client',
       'spool',
+      'submission',
       'mail',
       'base',
       'trap',

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { dropMail } from '../src/admin/index.ts';
 import { editUsers, hashPassword } from '../src/identity/index.ts';
+import { dropMail } from '../src/submission/index.ts';
 import { SocketPeer } from './support/peer.ts';
 import { openRelay, type TestRelay, testFolder } from './support/relay.ts';
 

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Control, connectControl, dropMail, type QueueItem } from '../src/admin/index.ts';
+import { type Control, connectControl, type QueueItem } from '../src/admin/index.ts';
 import { manualClock } from '../src/base/index.ts';
 import { startSink } from '../src/delivery/testing.ts';
+import { dropMail } from '../src/submission/index.ts';
 import { endings, openRelay, recorded, type TestRelay, testConfig, testFolder } from './support/relay.ts';
 import { until } from './support/server.ts';
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type DropEnvelope, dropMail } from '../src/admin/index.ts';
 import { type ManualClock, manualClock } from '../src/base/index.ts';
 import { run } from '../src/cli/testing.ts';
 import { startSink } from '../src/delivery/testing.ts';
+import { type DropEnvelope, dropMail } from '../src/submission/index.ts';
 import { endings, type Keys, openRelay, type TestRelay, testFolder } from './support/relay.ts';
 import { until } from './support/server.ts';
 

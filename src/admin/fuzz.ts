@@ -1,4 +1,4 @@
-/** Fuzz targets of this folder: what comes by the control socket. Letters of the maildrop are read in `relay`. */
+/** Fuzz targets of this folder: what comes by the control socket. */
 import assert from 'node:assert/strict';
 import { ControlError } from './control.ts';
 import { answerShape, parseLine, readLines, requestShape, uploadShape } from './control-protocol.ts';

@@ -1,6 +1,6 @@
 /**
- * How people and programs talk to a running relay: the control socket for its operator, the maildrop for any
- * local user who sends mail, and an HTTP endpoint for those who report logins to mailboxes.
+ * How people and programs talk to a running relay: the control socket for its operator, and an HTTP endpoint for
+ * those who report logins to mailboxes.
  *
  * The control socket is a unix socket in the data folder. One connection is one command: the client sends
  * a line of JSON `{command, args}`, the relay answers with any number of `{item}` lines and then exactly
@@ -8,11 +8,6 @@
  * line, the number of connections and the patience with slow readers are bounded; a client can make its
  * own command fail, and nothing else. `Control` is what the socket asks; the relay implements it, and
  * `connectControl` gives the same interface to a command.
- *
- * The maildrop is a folder that any local user may write to and only the relay may read, so that sendmail
- * works without privileges and while the relay is down. A file is complete when it has its final name; the
- * relay trusts nothing in it but the owner of the open file, and unlinks it only after its spool has the
- * message: a crash in between delivers twice, never loses.
  */
 
 export {
@@ -44,17 +39,8 @@ export type {
 } from './control-clearinghouse.ts';
 export { connectControl } from './control-client.ts';
 export type { GuardChange, GuardChanged, GuardControl, GuardItem } from './control-guard.ts';
+export { parseLine } from './control-protocol.ts';
 export type { SessionControl, SessionItem, WhichSessions } from './control-sessions.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
 export type { WhichWindows, Window, WindowControl } from './control-windows.ts';
-export {
-  type DropIntake,
-  type DropOutcome,
-  type Maildrop,
-  type MaildropOptions,
-  watchMaildrop,
-} from './maildrop.ts';
-export { type DropEnvelope, dropMail, parseLetterLine } from './maildrop-file.ts';
-export { prepareMaildrop } from './maildrop-folder.ts';
-export type { Letter } from './maildrop-letter.ts';
 export { openWindowEndpoint, type WindowEndpoint, type WindowEndpointOptions } from './window-endpoint.ts';

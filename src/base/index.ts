@@ -3,6 +3,7 @@
  * addresses of the Internet, back-off, limits.
  */
 
+export { type Account, dropPrivileges, findAccount, UnknownAccountError, userName } from './accounts.ts';
 export { Background } from './background.ts';
 export { certificateNameFault } from './certificate-name.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';

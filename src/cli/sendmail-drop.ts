@@ -1,4 +1,5 @@
-import { ControlError, type DropEnvelope, dropMail } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
+import { type DropEnvelope, dropMail } from '../submission/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** Puts a message into the maildrop and returns its name there. Throws `CliError`, whatever went wrong. */

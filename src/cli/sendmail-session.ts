@@ -1,4 +1,3 @@
-import type { DropEnvelope } from '../admin/index.ts';
 import { Background, IpSet, type Log, systemClock } from '../base/index.ts';
 import { type Envelope, QueueIdSource, type Reply, reply } from '../mail/index.ts';
 import {
@@ -8,6 +7,7 @@ import {
   type SessionFacts,
   type Wire,
 } from '../receiver/index.ts';
+import type { DropEnvelope } from '../submission/index.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 import type { SendmailSite } from './sendmail.ts';

@@ -1,7 +1,8 @@
-import type { DropEnvelope, Selector } from '../admin/index.ts';
+import type { Selector } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
+import type { DropEnvelope } from '../submission/index.ts';
 import { listedAddresses } from './address-list.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { type Io, userName } from './io.ts';

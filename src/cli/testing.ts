@@ -5,16 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-import {
-  type Control,
-  ControlError,
-  openControlSocket,
-  prepareMaildrop,
-  type QueueItem,
-} from '../admin/index.ts';
+import { type Control, ControlError, openControlSocket, type QueueItem } from '../admin/index.ts';
 import { silentLog } from '../base/index.ts';
 import { parseDomain } from '../mail/index.ts';
 import { defaultLimits } from '../receiver/index.ts';
+import { prepareMaildrop } from '../submission/index.ts';
 import { dispatch } from './dispatch.ts';
 import type { Io } from './io.ts';
 import type { SendmailSite } from './sendmail.ts';

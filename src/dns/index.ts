@@ -14,6 +14,8 @@
  *
  * RFC 1035, 2181 §8, 2308, 3596, 5452, 6840 §5.7 (AD), 6891, 7766.
  */
+
+export { createClientNames } from './client-names.ts';
 export type { LookupResult, LookupType, MxRecord, RecordTypes } from './record.ts';
 export { parseResolvConf, systemServers } from './resolv-conf.ts';
 export { createResolver, defaultTimeoutMs, type Resolver, type ResolverOptions } from './resolver.ts';

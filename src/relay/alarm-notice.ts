@@ -8,7 +8,7 @@ import {
   type LocalMessage,
   type LocalParts,
   localRecipients,
-} from './local-message.ts';
+} from '../submission/index.ts';
 
 /** What writing to the postmaster works with. */
 export interface NoticeParts {

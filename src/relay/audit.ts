@@ -19,9 +19,9 @@ import {
 import type { Operator } from '../queue/index.ts';
 import type { ListeningAddress, Receiver } from '../receiver/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
+import { acceptLocal, type LocalParts } from '../submission/index.ts';
 import { literal, type PlannedAttack, planAttacks, strangerTest } from './audit-plan.ts';
 import { AuditRun, type Audits } from './audit-run.ts';
-import { acceptLocal, type LocalParts } from './local-message.ts';
 
 /** What an audit works with. */
 export interface AuditParts {

@@ -12,13 +12,13 @@ import type { Guard } from '../guard/index.ts';
 import { parseQueueId } from '../mail/index.ts';
 import type { Operator } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
+import { type SubmitParts, submit } from '../submission/index.ts';
 import type { RelayClearinghouse } from './clearinghouse.ts';
 import { createClearinghouseControl } from './clearinghouse-control.ts';
 import { createGuardControl } from './guard-control.ts';
 import { changeQueue, planChange } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
 import { createSessionControl, type SessionSources } from './sessions.ts';
-import { type SubmitParts, submit } from './submit.ts';
 import { createWindowControl, type RelayWindows } from './windows.ts';
 
 /** What the control socket is answered from. */

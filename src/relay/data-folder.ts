@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Account } from '../base/index.ts';
 import { openSpool, type Spool } from '../spool/index.ts';
-import type { Account } from './accounts.ts';
 
 /** How the data folder is opened. */
 export interface DataOptions extends Omit<Parameters<typeof openSpool>[0], 'path'> {

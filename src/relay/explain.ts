@@ -2,9 +2,13 @@ import { ControlError, type ExplanationAnswer, type Question } from '../admin/in
 import { canonicalIp, systemClock } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Address, formatReplyText, ownPattern, parseMailbox } from '../mail/index.ts';
-import { createPolicy, type PolicyOptions } from '../policy/index.ts';
+import {
+  createClientTruth,
+  createInterfaceNetworks,
+  createPolicy,
+  type PolicyOptions,
+} from '../policy/index.ts';
 import type { ClientFacts, Decision, Identity } from '../receiver/index.ts';
-import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
 import { policyOptions, type ReceiverFacts } from './settings.ts';
 
 /** What a question is answered from: the policy of the moment and what is known of users. */

@@ -19,8 +19,8 @@ import {
 import { type Address, asciiMailbox, encodeText, formatDate, parseMailbox } from '../mail/index.ts';
 import type { Operator, Queue } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
+import { acceptLocal, type LocalParts } from '../submission/index.ts';
 import { createHeldMail } from './guard-mail.ts';
-import { acceptLocal, type LocalParts } from './local-message.ts';
 
 /** What the guard of a relay is made of. */
 export interface RelayGuardParts {

@@ -9,7 +9,6 @@
  * On failure: what was opened is closed again when a start fails; a bad configuration at a reload changes
  * nothing; a drain ends what is under way and leaves the rest in the spool.
  */
-export { UnknownAccountError } from './accounts.ts';
 export { configChecks, configWarnings } from './checks.ts';
 export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
 export { prepareLocalLogin } from './local-login.ts';

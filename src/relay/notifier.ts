@@ -13,7 +13,7 @@ import {
 import { type Address, formatReplyText, type RecipientStatus } from '../mail/index.ts';
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
 import type { Change, Spool } from '../spool/index.ts';
-import { areWide, destinedOne, type OwnPolicy } from './destinations.ts';
+import { areWide, destinedOne, type OwnPolicy } from '../submission/index.ts';
 
 /** What notifying works with; `settings` is asked each time, so that a reload counts. */
 export interface NotifierParts {

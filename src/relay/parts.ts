@@ -1,28 +1,38 @@
-import type { DropIntake } from '../admin/index.ts';
 import { Background, type Clock, type Log } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
+import { createClientNames } from '../dns/index.ts';
 import { type Guard, type GuardMemory, RouteWatch } from '../guard/index.ts';
 import type { Throttle } from '../identity/index.ts';
-import { cacheVerification, destinationOf, type PolicyOptions, watchNames } from '../policy/index.ts';
+import {
+  cacheVerification,
+  createClientTruth,
+  createInterfaceNetworks,
+  destinationOf,
+  type PolicyOptions,
+  watchNames,
+} from '../policy/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { Lenience, type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
+import {
+  askingAgain,
+  createLetterIntake,
+  type DropIntake,
+  Followers,
+  type LocalParts,
+  type OwnPolicy,
+  withUndecided,
+} from '../submission/index.ts';
 import { Audits } from './audit-run.ts';
 import { type BulkCheck, createBulkCheck } from './bulk.ts';
 import type { RelayClearinghouse } from './clearinghouse.ts';
-import { createClientNames } from './client-names.ts';
-import { createClientTruth, createInterfaceNetworks } from './client-truth.ts';
-import { askingAgain, type OwnPolicy, withUndecided } from './destinations.ts';
-import { Followers } from './followers.ts';
 import { createGuard } from './guard.ts';
 import { guardDelivery, guardPolicy } from './guard-hooks.ts';
 import type { RelayIdentities } from './identity.ts';
 import { createIntake } from './intake.ts';
-import { createLetterIntake } from './letter.ts';
-import type { LocalParts } from './local-message.ts';
 import { createNotifier } from './notifier.ts';
 import { RelayPop3 } from './pop3.ts';
 import {

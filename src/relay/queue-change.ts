@@ -10,8 +10,7 @@ import type { Clock } from '../base/index.ts';
 import { formatReplyText, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
-import { destinedOne } from './destinations.ts';
-import type { LocalParts } from './local-message.ts';
+import { destinedOne, type LocalParts } from '../submission/index.ts';
 import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 
 /** What changing the queue works with. */

@@ -1,6 +1,6 @@
 import { IpSet, isPrivate, readOwnNetwork } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
-import { untruthOf } from './client-truth.ts';
+import { untruthOf } from '../policy/index.ts';
 
 /** Something that works and is perhaps not meant. */
 export interface RelayWarning {

@@ -6,9 +6,16 @@ import {
   openWindowEndpoint,
   type Question,
   type ReloadOutcome,
-  watchMaildrop,
 } from '../admin/index.ts';
-import { type Clock, type Log, systemClock } from '../base/index.ts';
+import {
+  type Account,
+  type Clock,
+  dropPrivileges,
+  findAccount,
+  type Log,
+  systemClock,
+  userName,
+} from '../base/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
 import type { GuardMemory } from '../guard/index.ts';
@@ -16,7 +23,7 @@ import { Throttle } from '../identity/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
-import { type Account, dropPrivileges, findAccount, userName } from './accounts.ts';
+import { watchMaildrop } from '../submission/index.ts';
 import { audit } from './audit.ts';
 import { configWarnings } from './checks.ts';
 import { RelayClearinghouse } from './clearinghouse.ts';

@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { IpSet } from '../base/index.ts';
+import { findAccount, IpSet } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import type { DeliveryDomain, DeliveryOptions } from '../delivery/index.ts';
 import type { ResolverOptions } from '../dns/index.ts';
@@ -14,7 +14,6 @@ import {
 } from '../policy/index.ts';
 import type { QueueOptions } from '../queue/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
-import { findAccount } from './accounts.ts';
 import type { NotifierParts } from './notifier.ts';
 
 /** The part of the options of delivery that says where mail goes. */

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import { chown, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Log } from '../base/index.ts';
+import type { Account, Clock, Log } from '../base/index.ts';
 import { Store, StoreError } from '../store/index.ts';
-import type { Account } from './accounts.ts';
 
 /** The tables of `state`, each with the number that its frames carry for good. */
 export const stateTables = { windows: { name: 'windows', kind: 1 } } as const;

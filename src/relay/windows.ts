@@ -12,8 +12,8 @@ import {
   windowLimit,
 } from '../identity/index.ts';
 import type { PolicyOptions } from '../policy/index.ts';
+import { createOwnAddresses } from '../policy/index.ts';
 import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
-import { createOwnAddresses } from './client-truth.ts';
 import { stateTables } from './state.ts';
 
 /** What relay windows are made of. */

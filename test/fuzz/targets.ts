@@ -7,8 +7,8 @@ import { fuzzTargets as dsn } from '../../src/dsn/fuzz.ts';
 import { fuzzTargets as mail } from '../../src/mail/fuzz.ts';
 import { fuzzTargets as pop3 } from '../../src/pop3/fuzz.ts';
 import { fuzzTargets as receiver } from '../../src/receiver/fuzz.ts';
-import { fuzzTargets as relay } from '../../src/relay/fuzz.ts';
 import { fuzzTargets as smtp } from '../../src/smtp/fuzz.ts';
+import { fuzzTargets as submission } from '../../src/submission/fuzz.ts';
 
 /** Takes any octets and throws (or rejects) when an invariant is broken. */
 export interface FuzzTarget {
@@ -26,6 +26,6 @@ export const targets: readonly FuzzTarget[] = [
   ...config,
   ...admin,
   ...pop3,
-  ...relay,
+  ...submission,
   ...clearinghouse,
 ];

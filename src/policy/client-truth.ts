@@ -8,7 +8,7 @@ import {
   readOwnNetwork,
   type SharedAddress,
 } from '../base/index.ts';
-import type { PolicyOptions, Untruth } from '../policy/index.ts';
+import type { PolicyOptions, Untruth } from './options.ts';
 
 /** Interfaces and routes change while a relay runs: a container starts, a VPN comes up. */
 const freshMs = 10_000;

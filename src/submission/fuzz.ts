@@ -1,12 +1,13 @@
 /** Fuzz targets of this folder: a letter of the maildrop was written by anybody on the machine. */
 import assert from 'node:assert/strict';
-import { ControlError, type DropEnvelope, parseLetterLine } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { parseMailbox } from '../mail/index.ts';
 import { decodeOriginalRecipient, encodeOriginalRecipient, parseEnvid } from '../smtp/index.ts';
 import { readLetter } from './letter.ts';
+import { type DropEnvelope, parseLetterLine } from './maildrop-file.ts';
 
 export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): void }[] = [
-  { name: 'relay/letter', run: (input) => checkLetter(Buffer.from(input).toString('utf8')) },
+  { name: 'submission/letter', run: (input) => checkLetter(Buffer.from(input).toString('utf8')) },
 ];
 
 /** The input as the rest of a line, and as the texts of an envelope, divided by NULs. */

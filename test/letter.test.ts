@@ -4,10 +4,10 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type DropEnvelope, dropMail } from '../admin/index.ts';
-import type { Log, LogFields } from '../base/index.ts';
-import { loadConfig } from '../config/index.ts';
-import { startRelay } from './relay.ts';
+import type { Log, LogFields } from '../src/base/index.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { startRelay } from '../src/relay/index.ts';
+import { type DropEnvelope, dropMail } from '../src/submission/index.ts';
 
 const text = `
 hostname: relay.test

@@ -4,8 +4,7 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-import { ControlError } from './control.ts';
-import { parseLine } from './control-protocol.ts';
+import { ControlError, parseLine } from '../admin/index.ts';
 
 /** Text without control characters and line ends: whatever it is put into, it stays on its line. */
 const line = z.string().regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'it holds a control character');

@@ -1,5 +1,6 @@
 import { isPrivate } from '../base/index.ts';
-import { type Resolver, reverseName } from '../dns/index.ts';
+import type { Resolver } from './resolver.ts';
+import { reverseName } from './reverse-name.ts';
 
 const timeoutMs = 5_000;
 

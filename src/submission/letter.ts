@@ -1,4 +1,4 @@
-import type { DropIntake, DropOutcome, Letter } from '../admin/index.ts';
+import { userName } from '../base/index.ts';
 import {
   formatReplyText,
   parseMailbox,
@@ -8,8 +8,9 @@ import {
 } from '../mail/index.ts';
 import type { QueueParts } from '../queue/index.ts';
 import { parseEnvid, parseOriginalRecipient } from '../smtp/index.ts';
-import { userName } from './accounts.ts';
 import { acceptLocal, envelopeOf, type LocalMessage, type LocalParts } from './local-message.ts';
+import type { DropIntake, DropOutcome } from './maildrop.ts';
+import type { Letter } from './maildrop-letter.ts';
 
 /** What taking in letters works with. */
 export interface LetterParts {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { ControlError } from './control.ts';
+import { ControlError } from '../admin/index.ts';
 
 /** Files that are kept in `bad`; beyond that, refused ones are removed. */
 const maxBad = 1000;

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
-import { ControlError } from './control.ts';
+import { ControlError } from '../admin/index.ts';
 import { type DropEnvelope, maxEnvelopeOctets, parseLetterLine } from './maildrop-file.ts';
 
 /** One message of the maildrop, open for reading. */
