@@ -26,19 +26,37 @@ const edges: Readonly<
   // It implements the `Deliver` that the queue declares, over the octets that the spool keeps.
   delivery: { values: ['client', 'dns', 'mail', 'base'], types: ['queue', 'spool'] },
   // It implements the `Authenticator` that the receiver declares.
-  identity: { values: ['store', 'mail', 'base'], types: ['receiver'] },
-  guard: { values: ['store', 'mail', 'base'] },
+  identity: { values: ['admin', 'store', 'mail', 'base'], types: ['policy', 'receiver'] },
+  guard: {
+    values: ['admin', 'spool', 'store', 'mail', 'base'],
+    types: ['delivery', 'queue', 'receiver'],
+  },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
   trap: { values: ['mail', 'base'], types: ['receiver'] },
-  clearinghouse: { values: ['mail', 'base'] },
+  clearinghouse: { values: ['admin', 'mail', 'base'], types: ['dns', 'receiver'] },
   // Logins to mailboxes open relay windows.
-  pop3: { values: ['smtp', 'identity', 'mail', 'base'] },
+  pop3: { values: ['smtp', 'identity', 'mail', 'base'], types: ['receiver'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['smtp', 'mail', 'base'], types: ['message'] },
   admin: { values: ['base'] },
   // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.
   submission: { values: ['admin', 'receiver', 'smtp', 'mail', 'base'], types: ['policy', 'queue'] },
+  // Notices go where the recipient policy leads them; the DSN is the `Notify` that the queue declares.
+  notices: {
+    values: ['guard', 'dsn', 'submission', 'mail', 'base'],
+    types: ['delivery', 'queue', 'spool'],
+  },
+  // It plays the stranger at our own listeners, and takes what comes out of the queue as the `AuditSink` of delivery.
+  audit: {
+    values: ['admin', 'probe', 'submission', 'spool', 'mail', 'base'],
+    types: ['delivery', 'guard', 'queue', 'receiver'],
+  },
+  // What an operator does by hand.
+  operation: {
+    values: ['admin', 'identity', 'queue', 'submission', 'spool', 'mail', 'base'],
+    types: ['pop3', 'receiver'],
+  },
   // It parses addresses and networks as the modules do; of the modules it knows only their options.
   config: {
     values: ['mail', 'base'],
@@ -50,6 +68,7 @@ const edges: Readonly<
   relay: {
     values: [
       'admin',
+      'audit',
       'base',
       'clearinghouse',
       'config',
@@ -59,9 +78,10 @@ const edges: Readonly<
       'guard',
       'identity',
       'mail',
+      'notices',
+      'operation',
       'policy',
       'pop3',
-      'probe',
       'queue',
       'receiver',
       'smtp',
@@ -78,6 +98,7 @@ const edges: Readonly<
       'config',
       'admin',
       'identity',
+      'operation',
       'receiver',
       'probe',
       'client',

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { AuditEvent } from '../src/admin/index.ts';
+import { stranger } from '../src/audit/plan.ts';
 import { IpSet, isLoopback } from '../src/base/index.ts';
-import { stranger } from '../src/relay/audit-plan.ts';
 import { SocketPeer } from './support/peer.ts';
 import { type Keys, openRelay, type TestRelay, testConfig, testFolder } from './support/relay.ts';
 

@@ -26,6 +26,7 @@ export {
   UnknownCluster,
   type Verdict,
 } from './ask.ts';
+export { createClearinghouseControl } from './control.ts';
 export { openDccifd } from './doors/dccifd.ts';
 export { type Access, type Door, type DoorOptions, defaultDoorLimits } from './doors/door.ts';
 export { parseFuzzyKey } from './doors/fuzzy-cipher.ts';
@@ -37,4 +38,5 @@ export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 export { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
 export { defaultThresholds, type Thresholds } from './engine-options.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
+export { RelayClearinghouse } from './house.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';

@@ -1,11 +1,12 @@
 import type { Control } from '../admin/index.ts';
 import { type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
-import { configChecks, prepareLocalLogin, startRelay } from '../relay/index.ts';
+import { configChecks, startRelay } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
+import { prepareLocalLogin } from './local-login.ts';
 import { runtimeFault } from './runtime.ts';
 
 /** A relay that runs, as this command uses it. */

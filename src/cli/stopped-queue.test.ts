@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 
 import { silentLog } from '../base/index.ts';
 import { type Address, type Envelope, parseMailbox, reply } from '../mail/index.ts';
-import { matches, queueItem } from '../relay/index.ts';
+import { matches, queueItem } from '../operation/index.ts';
 import { openSpool, type Spool } from '../spool/index.ts';
 import { dispatch } from './dispatch.ts';
 import { fakeIo } from './testing.ts';

@@ -1,5 +1,5 @@
 import { silentLog } from '../base/index.ts';
-import { controlStopped } from '../relay/index.ts';
+import { controlStopped } from '../operation/index.ts';
 import { openSpool, SpoolError } from '../spool/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { OpenQueue } from './queue-access.ts';

@@ -38,6 +38,7 @@ export {
   isUnderCeiling,
   networkBudgets,
 } from './budget.ts';
+export { createGuardControl } from './control.ts';
 export { Guard, type Judgement } from './guard.ts';
 export {
   type Allowance,
@@ -49,6 +50,8 @@ export {
   holdTag,
   parseHoldId,
 } from './hold.ts';
+export { guardDelivery, guardPolicy } from './hooks.ts';
+export { openGuardMemory } from './memory-file.ts';
 export { type Notice, noticeToOwner, noticeToPostmaster } from './notice.ts';
 export {
   defaultHeld,
@@ -57,6 +60,8 @@ export {
   type HeldBounds,
   type SubjectOptions,
 } from './options.ts';
+export { createGuard, guardOptions, guardProblems } from './relay-guard.ts';
+export { RelayWatchdog, watched } from './relay-watchdog.ts';
 export { parseSubject, type SubjectKey, type SubjectKind, subjectOf } from './subject.ts';
 export { type Alarm, type AlarmEvent, type AlarmKind, type Condition, calmMs, Watchdog } from './watchdog.ts';
 export { byMx, RouteWatch } from './watchdog-routes.ts';

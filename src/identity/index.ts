@@ -27,8 +27,10 @@ export {
 export { Dovecot, type DovecotOptions, type DovecotPlace } from './dovecot.ts';
 export type { IdentityOfCertificate } from './external.ts';
 export { hashPassword } from './hash-gate.ts';
+export { createIdentities, type RelayIdentities } from './identities.ts';
 export { isSameName, nameKey } from './name.ts';
 export { createTokenJudge, type JudgeToken, type OAuthOptions } from './oauth-token.ts';
+export { createWindowControl, proxiesOf, RelayWindows, windowTable } from './relay-windows.ts';
 export { type Attempt, type Attempter, Throttle } from './throttle.ts';
 export { Users } from './users.ts';
 export {

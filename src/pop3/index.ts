@@ -26,6 +26,7 @@ export {
 } from './listener.ts';
 export { Mailboxes } from './mailbox.ts';
 export { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';
+export { mailboxOf, type PopConfig, RelayPop3 } from './relay-pop3.ts';
 export { servePop3 } from './server.ts';
 export {
   defaultPopSessionLimits,

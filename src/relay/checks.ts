@@ -1,8 +1,8 @@
 import { type Account, findAccount, UnknownAccountError } from '../base/index.ts';
 import type { Config, ConfigCheck } from '../config/index.ts';
 import { compileRules, routeWarnings } from '../delivery/index.ts';
+import { guardProblems } from '../guard/index.ts';
 import { recipientFaults } from '../policy/index.ts';
-import { guardProblems } from './guard.ts';
 import { type RelayWarning, relayWarnings } from './relay-warnings.ts';
 import { recipientOptions, routingOptions } from './settings.ts';
 

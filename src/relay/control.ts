@@ -8,18 +8,23 @@ import {
   shapeMinutes,
 } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
+import { createClearinghouseControl, type RelayClearinghouse } from '../clearinghouse/index.ts';
 import type { Guard } from '../guard/index.ts';
+import { createGuardControl } from '../guard/index.ts';
+import { createWindowControl, type RelayWindows } from '../identity/index.ts';
 import { parseQueueId } from '../mail/index.ts';
+import {
+  changeQueue,
+  closeSessionsOf,
+  createSessionControl,
+  planChange,
+  queueItem,
+  type SessionSources,
+  select,
+} from '../operation/index.ts';
 import type { Operator } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
 import { type SubmitParts, submit } from '../submission/index.ts';
-import type { RelayClearinghouse } from './clearinghouse.ts';
-import { createClearinghouseControl } from './clearinghouse-control.ts';
-import { createGuardControl } from './guard-control.ts';
-import { changeQueue, planChange } from './queue-change.ts';
-import { queueItem, select } from './queue-view.ts';
-import { createSessionControl, type SessionSources } from './sessions.ts';
-import { createWindowControl, type RelayWindows } from './windows.ts';
 
 /** What the control socket is answered from. */
 export interface ControlParts extends SubmitParts, SessionSources {
@@ -44,7 +49,13 @@ export function createControl(parts: ControlParts): Control {
     reload: () => parts.reload(),
     explain: (question) => parts.explain(question),
     audit: () => parts.audit(),
-    ...createGuardControl(parts),
+    ...createGuardControl({
+      ...parts,
+      async endSessionsOf(name) {
+        closeSessionsOf(parts, name);
+        await parts.windows.revoke({ name });
+      },
+    }),
     ...createSessionControl(parts),
     ...createWindowControl(parts.windows),
     ...createClearinghouseControl(parts.clearinghouse),

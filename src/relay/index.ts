@@ -11,7 +11,4 @@
  */
 export { configChecks, configWarnings } from './checks.ts';
 export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
-export { prepareLocalLogin } from './local-login.ts';
-export { matches, queueItem } from './queue-view.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';
-export { controlStopped } from './stopped-queue.ts';

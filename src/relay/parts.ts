@@ -1,20 +1,41 @@
+import { Audits } from '../audit/index.ts';
 import { Background, type Clock, type Log } from '../base/index.ts';
+import type { RelayClearinghouse } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
-import { createDelivery, type Delivery } from '../delivery/index.ts';
+import { createDelivery, type Delivery, personalMailbox } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import { createClientNames } from '../dns/index.ts';
-import { type Guard, type GuardMemory, RouteWatch } from '../guard/index.ts';
+import {
+  createGuard,
+  type Guard,
+  type GuardMemory,
+  guardDelivery,
+  guardPolicy,
+  RelayWatchdog,
+  RouteWatch,
+  watched,
+} from '../guard/index.ts';
 import type { Throttle } from '../identity/index.ts';
+import { type RelayIdentities, RelayWindows } from '../identity/index.ts';
+import { createNotifier, sendAlarmNotice, tellOfHold } from '../notices/index.ts';
 import {
   cacheVerification,
   createClientTruth,
   createInterfaceNetworks,
+  createOwnAddresses,
   destinationOf,
   type PolicyOptions,
   watchNames,
 } from '../policy/index.ts';
+import { RelayPop3 } from '../pop3/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
-import { Lenience, type ListeningAddress, Receiver, type ReceiverSettings } from '../receiver/index.ts';
+import {
+  Lenience,
+  type ListeningAddress,
+  Receiver,
+  type ReceiverSettings,
+  readProxyHeader,
+} from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import {
@@ -26,15 +47,9 @@ import {
   type OwnPolicy,
   withUndecided,
 } from '../submission/index.ts';
-import { Audits } from './audit-run.ts';
+import { RelayTrap } from '../trap/index.ts';
 import { type BulkCheck, createBulkCheck } from './bulk.ts';
-import type { RelayClearinghouse } from './clearinghouse.ts';
-import { createGuard } from './guard.ts';
-import { guardDelivery, guardPolicy } from './guard-hooks.ts';
-import type { RelayIdentities } from './identity.ts';
 import { createIntake } from './intake.ts';
-import { createNotifier } from './notifier.ts';
-import { RelayPop3 } from './pop3.ts';
 import {
   deliveryOptions,
   noticeSettings,
@@ -43,9 +58,6 @@ import {
   type ReceiverFacts,
   receiverSettings,
 } from './settings.ts';
-import { RelayTrap } from './trap.ts';
-import { RelayWatchdog, watched } from './watchdog.ts';
-import { RelayWindows } from './windows.ts';
 
 /** What changes while a relay runs; its parts look here each time. */
 export interface Current {
@@ -125,18 +137,19 @@ export function createParts(options: PartsOptions): Parts {
     { intake, trap: trap.intake, clock, log, background, lenience: new Lenience(log) },
     sessionSettings(current, { facts, guard }),
   );
-  const pop3 = new RelayPop3({ current, receiver, windows, clock, log });
+  const pop3 = createPop3(current, { receiver, windows, clock, log });
   const local = localParts(current, { intake, clock, log, ...own });
   const watchdog = new RelayWatchdog({
     spool,
     queue,
     delivery,
     routeWatch,
-    local,
     clock,
     log,
     background,
-    config: () => current.config,
+    options: () => current.config.alarms,
+    write: (alarm, alarms) =>
+      sendAlarmNotice({ local, delivery, config: () => current.config }, alarm, alarms),
   });
   return {
     spool,
@@ -160,6 +173,23 @@ export function createParts(options: PartsOptions): Parts {
     letters: createLetterIntake({ local, queue: queueParts }),
     watchdog,
   };
+}
+
+function createPop3(
+  current: Current,
+  { receiver, windows, clock, log }: Pick<Parts, 'receiver' | 'windows' | 'clock' | 'log'>,
+): RelayPop3 {
+  return new RelayPop3({
+    config: () => current.config,
+    identities: () => current.identities.identities,
+    throttle: current.throttle,
+    secureContext: () => receiver.settings.secureContext,
+    readProxyHeader,
+    mailboxAt: personalMailbox,
+    windows,
+    clock,
+    log,
+  });
 }
 
 /** The way in for messages of this machine. */
@@ -198,7 +228,16 @@ function createFacts({
 > & { readonly own: OwnPolicy } {
   const untruth = createClientTruth(clock);
   const holds = (name: string, credential: string) => current.identities.identities.holds(name, credential);
-  const windows = new RelayWindows({ state, config: () => current.config, untruth, holds, clock, log });
+  const isOwn = createOwnAddresses(clock);
+  const windows = new RelayWindows({
+    state,
+    config: () => current.config,
+    isOwn,
+    untruth,
+    holds,
+    clock,
+    log,
+  });
   const facts = {
     verify: cacheVerification((recipient) => delivery.verify(recipient), { clock }),
     untruth,
@@ -223,7 +262,17 @@ function createEntrance({
   const operator = new Operator(queue, queueParts);
   const config = () => current.config;
   const isDraining = () => current.isDraining;
-  const guard = createGuard({ spool, queue, operator, memory, clock, log, background, local, config });
+  const guard = createGuard({
+    spool,
+    queue,
+    operator,
+    memory,
+    clock,
+    log,
+    background,
+    tell: (hold) => tellOfHold({ local, clock, log, config }, hold),
+    options: () => config().guard,
+  });
   const bulk: BulkCheck = createBulkCheck({
     clearinghouse: () => current.clearinghouse?.clearinghouse,
     config,

@@ -7,6 +7,7 @@ import {
   type Question,
   type ReloadOutcome,
 } from '../admin/index.ts';
+import { audit } from '../audit/index.ts';
 import {
   type Account,
   type Clock,
@@ -16,23 +17,20 @@ import {
   systemClock,
   userName,
 } from '../base/index.ts';
+import { RelayClearinghouse } from '../clearinghouse/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
 import type { GuardMemory } from '../guard/index.ts';
-import { Throttle } from '../identity/index.ts';
+import { guardOptions, openGuardMemory } from '../guard/index.ts';
+import { createIdentities, proxiesOf, Throttle } from '../identity/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import { watchMaildrop } from '../submission/index.ts';
-import { audit } from './audit.ts';
 import { configWarnings } from './checks.ts';
-import { RelayClearinghouse } from './clearinghouse.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
-import { guardOptions } from './guard.ts';
-import { openGuardMemory } from './guard-memory.ts';
-import { createIdentities } from './identity.ts';
 import { type Current, createParts, type Parts, sessionSettings } from './parts.ts';
 import {
   deliveryOptions,
@@ -44,7 +42,6 @@ import {
 import { openState } from './state.ts';
 import { relayStatus } from './status.ts';
 import { sweepRegularly } from './sweeper.ts';
-import { proxiesOf } from './windows.ts';
 
 /** What `startRelay` is given. */
 export interface RelayOptions {
@@ -238,7 +235,7 @@ export class Relay implements AsyncDisposable {
       this.#current.identities = identities;
       receiver.settings = settings;
       queue.reload(queueOptions(config));
-      guard.reload(guardOptions(config));
+      guard.reload(guardOptions(config.guard));
       windows.reload();
     } finally {
       idle.close();

@@ -4,6 +4,7 @@ import { findAccount, IpSet } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import type { DeliveryDomain, DeliveryOptions } from '../delivery/index.ts';
 import type { ResolverOptions } from '../dns/index.ts';
+import type { NotifierParts } from '../notices/index.ts';
 import {
   createPolicy,
   isMailbox,
@@ -14,7 +15,6 @@ import {
 } from '../policy/index.ts';
 import type { QueueOptions } from '../queue/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
-import type { NotifierParts } from './notifier.ts';
 
 /** The part of the options of delivery that says where mail goes. */
 export function routingOptions({ domains, routes, capture }: Config) {

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { chown, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account, Clock, Log } from '../base/index.ts';
+import { windowTable } from '../identity/index.ts';
 import { Store, StoreError } from '../store/index.ts';
 
 /** The tables of `state`, each with the number that its frames carry for good. */
-export const stateTables = { windows: { name: 'windows', kind: 1 } } as const;
+const stateTables = [windowTable];
 
 const layoutVersion = 1;
 /** What is kept here is small; mail is refused long before so little is left. */
@@ -29,7 +30,7 @@ export interface StateOptions {
 export async function openState({ folder, account, clock, log }: StateOptions): Promise<Store> {
   const path = join(folder, 'state');
   const openStore = () =>
-    Store.open({ path, tables: Object.values(stateTables), version: layoutVersion, clock, log, floorBytes });
+    Store.open({ path, tables: stateTables, version: layoutVersion, clock, log, floorBytes });
   const open = async () => {
     try {
       return await openStore();

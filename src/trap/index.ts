@@ -18,3 +18,4 @@
  */
 export { type ArchiveOptions, defaultTrap, openTrap, type Trap } from './archive.ts';
 export { listTrapped, openTrapped, type TrappedMessage } from './read.ts';
+export { RelayTrap } from './relay-trap.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { envelope } from '../guard/testing.ts';
 import { type Address, parseMailbox, parseQueueId, type RecipientStatus, reply } from '../mail/index.ts';
 import type { Deliver } from '../queue/index.ts';
 import type { ClientFacts, Decision, Policy } from '../receiver/index.ts';
-import { guardDelivery, guardPolicy } from './guard-hooks.ts';
+import { guardDelivery, guardPolicy } from './hooks.ts';
+import { envelope } from './testing.ts';
 
 function address(text: string): Address {
   const parsed = parseMailbox(text, { smtputf8: false });

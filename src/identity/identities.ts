@@ -1,14 +1,11 @@
 import { type Clock, isLoopback, type Log } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
-import {
-  createAuthenticator,
-  createTokenJudge,
-  Dovecot,
-  type Identities,
-  type Throttle,
-  Users,
-} from '../identity/index.ts';
 import type { Pattern } from '../mail/index.ts';
+import { createAuthenticator, type Identities } from './authenticator.ts';
+import { Dovecot, type DovecotOptions } from './dovecot.ts';
+import type { OAuthOptions } from './oauth-token.ts';
+import { createTokenJudge } from './oauth-token.ts';
+import type { Throttle } from './throttle.ts';
+import { Users } from './users.ts';
 
 /** What knows who somebody is, under one configuration. */
 export interface RelayIdentities {
@@ -17,11 +14,30 @@ export interface RelayIdentities {
   close(): void;
 }
 
+/** The part of the configuration that says who there is. */
+export interface IdentityConfig {
+  readonly users?: {
+    /** The path of a file of users. */
+    readonly file?: string;
+    readonly dovecot?: DovecotOptions;
+    readonly oauth?: OAuthOptions;
+    readonly plaintext: 'never' | 'loopback';
+  };
+  readonly relay: {
+    readonly certificates: readonly {
+      readonly fingerprint: string;
+      readonly name: string;
+      readonly senders?: readonly Pattern[];
+    }[];
+    readonly clientAuthorities: readonly string[];
+  };
+}
+
 const anySender: readonly Pattern[] = [{ kind: 'any' }];
 
 /** Makes the authenticator that a configuration asks for; without users it knows certificates only. */
 export function createIdentities(
-  { users, relay }: Config,
+  { users, relay }: IdentityConfig,
   { throttle, clock, log }: { readonly throttle: Throttle; readonly clock: Clock; readonly log: Log },
 ): RelayIdentities {
   const dovecot = users?.dovecot && new Dovecot(users.dovecot, { clock, log });

@@ -1,9 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { type Cidr, canonicalIp, IpSet, parseCidr } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
-import type { Domain } from '../mail/index.ts';
-import type { ListenerOptions, ListeningAddress } from '../receiver/index.ts';
-import { listenerOptions } from './settings.ts';
+import type { Address, Domain } from '../mail/index.ts';
+import type { ListeningAddress } from '../receiver/index.ts';
 
 /** One attack of an audit: a listener, a way to talk to it, and a domain to take for the relay's own. */
 export interface PlannedAttack {
@@ -18,6 +16,30 @@ export interface PlannedAttack {
   readonly stranger: string | undefined;
 }
 
+/** The part of the configuration that says how the relay can be reached, and whom it trusts. */
+export interface AuditedConfig {
+  readonly hostname: Domain;
+  readonly listeners: readonly AuditedListener[];
+  readonly domains: readonly {
+    readonly name: Domain;
+    readonly isBackup: boolean;
+    readonly aliases: ReadonlyMap<string, readonly string[]>;
+    readonly catchAll?: Address;
+  }[];
+  readonly relay: { readonly networks: readonly Cidr[] };
+  readonly xclientFrom: readonly Cidr[];
+  readonly postmaster: Address;
+  /** Present when there is a certificate. */
+  readonly tls?: object;
+}
+
+interface AuditedListener {
+  readonly name: string;
+  readonly tls: 'none' | 'starttls' | 'implicit';
+  readonly networks: readonly Cidr[];
+  readonly proxyProtocolFrom: readonly Cidr[];
+}
+
 /** Addresses that nobody has (RFC 5737, RFC 3849). */
 const strangers = {
   ipv4: ['192.0.2.77', '198.51.100.77', '203.0.113.77'],
@@ -26,10 +48,10 @@ const strangers = {
 
 /** Every listener, in clear and under TLS, with a domain of each kind of ours. */
 export function planAttacks(
-  config: Config,
+  config: AuditedConfig,
   addresses: readonly ListeningAddress[],
 ): readonly PlannedAttack[] {
-  const options = new Map(listenerOptions(config).map((listener) => [listener.name, listener]));
+  const options = new Map(config.listeners.map((listener) => [listener.name, listener]));
   return addresses.flatMap((listener) => {
     const known = options.get(listener.name);
     if (known === undefined) return [];
@@ -37,7 +59,7 @@ export function planAttacks(
     const attack = {
       listener,
       host,
-      isProxied: known.proxyProtocolFrom.has(host),
+      isProxied: new IpSet(known.proxyProtocolFrom).has(host),
       stranger: stranger(config, host),
     };
     const [domain = config.hostname, ...others] = targetDomains(config);
@@ -48,13 +70,13 @@ export function planAttacks(
   });
 }
 
-function ways({ tls }: ListenerOptions, config: Config): readonly PlannedAttack['over'][] {
+function ways({ tls }: AuditedListener, config: AuditedConfig): readonly PlannedAttack['over'][] {
   if (tls === 'implicit') return ['tls'];
   return tls === 'starttls' && config.tls !== undefined ? ['plain', 'starttls'] : ['plain'];
 }
 
 /** The first domain that we keep and the first that we pass on: what is known of them differs. */
-function targetDomains({ domains }: Config): readonly Domain[] {
+function targetDomains({ domains }: AuditedConfig): readonly Domain[] {
   const kept = domains.find(({ isBackup }) => !isBackup);
   const passedOn = domains.find(({ isBackup }) => isBackup);
   return [kept, passedOn].flatMap((domain) => domain?.name ?? []);
@@ -69,7 +91,7 @@ function hostToDial(host: string): string {
  * An address that nothing trusts. Where everybody is trusted, that is how it is: then any will do, as long as
  * we are trusted ourselves and the disguise lends us nothing.
  */
-export function stranger(config: Config, host: string): string | undefined {
+export function stranger(config: AuditedConfig, host: string): string | undefined {
   const trusted = trustedBy(config);
   const near = ownNetworks();
   const candidates = strangers[host.includes(':') ? 'ipv6' : 'ipv4'];
@@ -78,7 +100,7 @@ export function stranger(config: Config, host: string): string | undefined {
 }
 
 /** Every network of the configuration that gives trust of some kind. */
-function trustedBy(config: Config): IpSet {
+function trustedBy(config: AuditedConfig): IpSet {
   const listeners = config.listeners.flatMap(({ networks, proxyProtocolFrom }): readonly Cidr[] => [
     ...networks,
     ...proxyProtocolFrom,
@@ -94,7 +116,7 @@ function ownNetworks(): IpSet {
 
 /** Which recipients are none of ours, so that mail for them was relayed. */
 export function strangerTest(
-  config: Config,
+  config: AuditedConfig,
 ): (address: { readonly text: string; readonly domain: string }) => boolean {
   const ours = new Set<string>(config.domains.map(({ name }) => name));
   // Where our own names lead by the word of the operator: the postmaster, aliases, those who take the rest.

@@ -1,27 +1,54 @@
-import { type Clock, IpSet, type Log } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
-import { personalMailbox } from '../delivery/index.ts';
-import { parseMailbox } from '../mail/index.ts';
-import {
-  defaultPopLimits,
-  defaultPopSessionLimits,
-  Mailboxes,
-  openPopListener,
-  type PopConnection,
-  type PopListener,
-  servePop3,
-  serveProxy,
-} from '../pop3/index.ts';
-import { type ListeningAddress, type Receiver, readProxyHeader } from '../receiver/index.ts';
-import type { Current } from './parts.ts';
-import type { RelayWindows } from './windows.ts';
+import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
+import type { Identities, RelayWindows, Throttle } from '../identity/index.ts';
+import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
+import type { ListeningAddress } from '../receiver/index.ts';
+import type { PopConnection } from './connection.ts';
+import { defaultPopLimits, openPopListener, type PopListener, type PopListenerOptions } from './listener.ts';
+import { Mailboxes } from './mailbox.ts';
+import { serveProxy } from './proxy.ts';
+import { servePop3 } from './server.ts';
+import { defaultPopSessionLimits } from './session-options.ts';
+import type { PopUpstream } from './upstream.ts';
+
+/** One address that POP3 clients come to. */
+export interface PopListenerConfig {
+  readonly name: string;
+  /** A canonical IP address. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly tls: 'none' | 'stls' | 'implicit';
+  /** The server behind a proxy; absent: the Maildirs of this relay. */
+  readonly via?: PopUpstream;
+  readonly plaintext: 'never' | 'loopback';
+  readonly proxyProtocolFrom: readonly Cidr[];
+}
+
+/** The part of the configuration that POP3 depends on. */
+export interface PopConfig {
+  readonly pop3: {
+    readonly listeners: readonly PopListenerConfig[];
+    readonly connections: number;
+    readonly connectionsPerClient: number;
+  };
+  readonly domains: readonly {
+    readonly name: Domain;
+    readonly deliver?: string;
+    readonly isBackup: boolean;
+  }[];
+}
 
 /** What the POP3 side of a relay works with. */
 export interface RelayPop3Parts {
-  readonly current: Current;
-  /** It has the certificate of the moment. */
-  readonly receiver: Pick<Receiver, 'settings'>;
-  readonly windows: RelayWindows;
+  /** Of the moment. */
+  readonly config: () => PopConfig;
+  readonly identities: () => Identities;
+  readonly throttle: Throttle;
+  readonly secureContext: PopListenerOptions['secureContext'];
+  readonly readProxyHeader: PopListenerOptions['readProxyHeader'];
+  /** The Maildir of an address, where `deliver` of its domain has one for each. */
+  readonly mailboxAt: (deliver: string, address: Address) => string | undefined;
+  readonly windows: Pick<RelayWindows, 'open'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -37,8 +64,6 @@ export interface PopSessionItem {
   readonly tls?: string;
 }
 
-type PopListenerConfig = Config['pop3']['listeners'][number];
-
 /** The POP3 listeners of a relay: proxies and servers whose logins open relay windows. */
 export class RelayPop3 {
   readonly #parts: RelayPop3Parts;
@@ -51,8 +76,8 @@ export class RelayPop3 {
 
   /** Binds. Rejects with the system's error. */
   async listen(): Promise<readonly ListeningAddress[]> {
-    const { current, receiver, clock, log } = this.#parts;
-    const { listeners, ...limits } = current.config.pop3;
+    const { readProxyHeader, secureContext, clock, log } = this.#parts;
+    const { listeners, ...limits } = this.#parts.config().pop3;
     const addresses: ListeningAddress[] = [];
     for (const config of listeners) {
       const { name, host, port, tls } = config;
@@ -63,7 +88,7 @@ export class RelayPop3 {
         tls,
         proxyProtocolFrom: new IpSet(config.proxyProtocolFrom),
         readProxyHeader,
-        secureContext: () => receiver.settings.secureContext,
+        secureContext,
         limits: { ...defaultPopLimits, ...limits },
         serve: (connection) => this.#serve(config, connection),
         clock,
@@ -94,24 +119,24 @@ export class RelayPop3 {
   }
 
   #serve({ via, plaintext, name }: PopListenerConfig, connection: PopConnection): Promise<void> {
-    const { current, windows, clock, log } = this.#parts;
+    const { config, identities, throttle, windows, clock, log } = this.#parts;
     if (via !== undefined) {
       const opened = windows.open.bind(windows);
       return serveProxy(connection, {
         upstream: via,
         plaintext,
         opened,
-        throttle: current.throttle,
+        throttle,
         clock,
         log,
       });
     }
     return servePop3(connection, {
       get identities() {
-        return current.identities.identities;
+        return identities();
       },
       mailboxes: this.#mailboxes,
-      mailboxOf: (login) => mailboxOf(current.config, login),
+      mailboxOf: (login) => mailboxOf(config(), login, this.#parts.mailboxAt),
       allowPlaintext: plaintext === 'loopback',
       limits: defaultPopSessionLimits,
       onLogin: async (login) => void (await windows.open({ ...login, source: name })),
@@ -134,11 +159,15 @@ function describe({ facts, since, user, tls }: PopConnection): PopSessionItem {
  * The Maildir that delivery writes mail for a login to: the login is an address of ours, or a local part where one
  * domain alone has Maildirs.
  */
-export function mailboxOf({ domains }: Pick<Config, 'domains'>, login: string): string | undefined {
+export function mailboxOf(
+  { domains }: Pick<PopConfig, 'domains'>,
+  login: string,
+  mailboxAt: RelayPop3Parts['mailboxAt'],
+): string | undefined {
   const mine = domains.filter(({ deliver, isBackup }) => !isBackup && deliver?.startsWith('maildir:'));
   const [first, ...others] = mine;
   const isShort = !login.includes('@') && first !== undefined && others.length === 0;
   const address = parseMailbox(isShort ? `${login}@${first.name}` : login, { smtputf8: true });
   const deliver = mine.find(({ name }) => name === address?.domain)?.deliver;
-  return address && deliver && personalMailbox(deliver, address);
+  return address && deliver && mailboxAt(deliver, address);
 }

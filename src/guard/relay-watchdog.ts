@@ -1,20 +1,11 @@
-import type { Background, Clock, Log } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
+import type { Background, Clock, Log, LogFields } from '../base/index.ts';
 import type { Delivery, Trouble } from '../delivery/index.ts';
-import {
-  type Alarm,
-  type AlarmEvent,
-  type Condition,
-  type Held,
-  type RouteWatch,
-  SpoolWalk,
-  Watchdog,
-  type WatchedEntry,
-} from '../guard/index.ts';
 import { type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
 import type { Deliver, Queue } from '../queue/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
-import { type NoticeParts, sendAlarmNotice } from './alarm-notice.ts';
+import { type Alarm, type AlarmEvent, type Condition, Watchdog } from './watchdog.ts';
+import type { RouteWatch } from './watchdog-routes.ts';
+import { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';
 
 /** How often it is looked. */
 const tickMs = 10_000;
@@ -23,16 +14,29 @@ const messagesPerTick = 5_000;
 /** Messages of a lane that are counted at most. */
 const maxCounted = 1_000;
 
+/** When it is an alarm that mail does not move; all in milliseconds. */
+export interface AlarmOptions {
+  readonly routeFailingMs: number;
+  readonly stuckMs: number;
+  readonly heldMs: number;
+  readonly repeatMs: number;
+  /** Whether the postmaster is written to. */
+  readonly mail: boolean;
+}
+
 /** What the watchdog looks at. */
-export interface WatchdogParts extends NoticeParts {
+export interface WatchdogParts {
   readonly spool: Spool;
   readonly queue: Pick<Queue, 'suspension' | 'options'>;
-  readonly delivery: Delivery;
+  readonly delivery: Pick<Delivery, 'tend' | 'isStatic'>;
   readonly routeWatch: RouteWatch;
   readonly clock: Clock;
   readonly log: Log;
   readonly background: Background;
-  readonly config: () => Config;
+  /** Of the moment. */
+  readonly options: () => AlarmOptions;
+  /** Writes to the postmaster about an alarm while these last; says for the log what became of it. Never rejects. */
+  readonly write: (alarm: Alarm, alarms: readonly Alarm[]) => Promise<LogFields>;
 }
 
 /** Has the ends of attempts noted. What was cut off by our own end says nothing about a route. */
@@ -64,7 +68,7 @@ export class RelayWatchdog implements AsyncDisposable {
 
   constructor(parts: WatchdogParts) {
     this.#parts = parts;
-    this.#watchdog = new Watchdog(parts.clock, () => parts.config().alarms);
+    this.#watchdog = new Watchdog(parts.clock, () => parts.options());
   }
 
   /** Begins to look. */
@@ -108,7 +112,7 @@ export class RelayWatchdog implements AsyncDisposable {
   /** Goes on with the walk over what is old enough; begins another when there was none for a while. */
   async #lookAtSpool(): Promise<void> {
     const { spool, clock, queue } = this.#parts;
-    const { stuckMs, heldMs } = this.#parts.config().alarms;
+    const { stuckMs, heldMs } = this.#parts.options();
     const now = clock.now();
     if (this.#walk === undefined) {
       if (now - this.#walkedAt < stuckMs / 6) return;
@@ -152,7 +156,7 @@ export class RelayWatchdog implements AsyncDisposable {
   #routes(): readonly Condition[] {
     const { delivery, routeWatch, spool } = this.#parts;
     const facts = {
-      failingMs: this.#parts.config().alarms.routeFailingMs,
+      failingMs: this.#parts.options().routeFailingMs,
       isStatic: (lane: string) => delivery.isStatic(lane),
       waiting: (lanes: readonly string[]) => this.#count(lanes),
     };
@@ -171,7 +175,7 @@ export class RelayWatchdog implements AsyncDisposable {
 
   /** A host is part of the alarm of its routes when they take nothing either, or have no token. */
   #troubles(troubles: readonly Trouble[]): readonly Condition[] {
-    const { clock, config, routeWatch } = this.#parts;
+    const { clock, options, routeWatch } = this.#parts;
     const now = clock.now();
     const withoutToken = new Set(
       troubles.flatMap(({ kind, lanes }) => (kind === 'token-expired' ? lanes : [])),
@@ -179,7 +183,7 @@ export class RelayWatchdog implements AsyncDisposable {
     return troubles.flatMap(({ kind, subject, since, because, lanes }): Condition[] => {
       if (kind === 'token') return [{ kind, subject, since, because }];
       if (kind === 'token-expired') return [{ kind, subject, since, because, lanes }];
-      if (now - since < config().alarms.routeFailingMs) return [];
+      if (now - since < options().routeFailingMs) return [];
       const isPart =
         lanes.length > 0 && lanes.every((lane) => withoutToken.has(lane) || routeWatch.isFailing(lane));
       return isPart ? [] : [{ kind: 'host-failing', subject, since, because }];
@@ -187,7 +191,7 @@ export class RelayWatchdog implements AsyncDisposable {
   }
 
   async #tell(told: AlarmEvent): Promise<void> {
-    const { log, config } = this.#parts;
+    const { log, options } = this.#parts;
     const { kind, subject, since, because, waiting } = told.alarm;
     const fields = { kind, subject, since: new Date(since).toISOString(), because, waiting };
     if (told.event === 'alarm-over') {
@@ -196,8 +200,8 @@ export class RelayWatchdog implements AsyncDisposable {
     }
     // The log is told first: the letter has to be made durable, and may not be possible at all.
     log.error('alarm', fields);
-    if (!told.isNotice || !config().alarms.mail) return;
-    const notice = await sendAlarmNotice(this.#parts, told.alarm, this.alarms);
+    if (!told.isNotice || !options().mail) return;
+    const notice = await this.#parts.write(told.alarm, this.alarms);
     log.info('alarm-notice', { kind, subject, ...notice });
   }
 }

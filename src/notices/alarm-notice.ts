@@ -1,7 +1,6 @@
-import type { Config } from '../config/index.ts';
 import type { Delivery } from '../delivery/index.ts';
 import { type Alarm, byMx } from '../guard/index.ts';
-import { asciiMailbox, formatDate, formatReplyText } from '../mail/index.ts';
+import { type Address, asciiMailbox, formatDate, formatReplyText } from '../mail/index.ts';
 import {
   acceptLocal,
   envelopeOf,
@@ -14,7 +13,11 @@ import {
 export interface NoticeParts {
   readonly local: LocalParts;
   readonly delivery: Pick<Delivery, 'assignLanes'>;
-  readonly config: () => Config;
+  readonly config: () => {
+    readonly hostname: string;
+    readonly postmaster: Address;
+    readonly alarms: { readonly repeatMs: number };
+  };
 }
 
 /** The names under which the notices of the watchdog are accepted. */

@@ -1,26 +1,40 @@
 import { ControlError, type WindowControl } from '../admin/index.ts';
-import { type Clock, IpSet, type Log } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
+import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
+import type { PolicyOptions } from '../policy/index.ts';
+import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
 import {
-  decodeWindow,
   defaultWindows,
   type MailboxLogin,
-  type StoredWindow,
   type WindowItem,
+  type WindowOptions,
   type WindowOutcome,
   Windows,
   windowLimit,
-} from '../identity/index.ts';
-import type { PolicyOptions } from '../policy/index.ts';
-import { createOwnAddresses } from '../policy/index.ts';
-import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
-import { stateTables } from './state.ts';
+} from './windows.ts';
+import { decodeWindow, type StoredWindow } from './windows-row.ts';
+
+/** Where windows are kept; the number is that of its frames for good. */
+export const windowTable = { name: 'windows', kind: 1 } as const;
+
+/** The part of the configuration that says which proxies there are. */
+export interface ProxyConfig {
+  readonly listeners: readonly { readonly proxyProtocolFrom: readonly Cidr[] }[];
+  readonly pop3: { readonly listeners: readonly { readonly proxyProtocolFrom: readonly Cidr[] }[] };
+  readonly xclientFrom: readonly Cidr[];
+}
+
+/** The part of the configuration that windows depend on. */
+export interface WindowConfig extends ProxyConfig {
+  readonly relay: { readonly popBeforeSmtp?: { readonly windows: WindowOptions } };
+}
 
 /** What relay windows are made of. */
 export interface RelayWindowsParts {
   readonly state: Store;
   /** Of the moment. */
-  readonly config: () => Config;
+  readonly config: () => WindowConfig;
+  /** Addresses of this machine. */
+  readonly isOwn: (address: string) => boolean;
   readonly untruth: PolicyOptions['untruth'];
   /** Whether a user still has what was shown at a login. */
   readonly holds: (name: string, credential: string) => boolean;
@@ -31,20 +45,20 @@ export interface RelayWindowsParts {
 /** The windows of POP before SMTP under the configuration of the moment: without it nobody opens or has one. */
 export class RelayWindows {
   readonly #windows: Windows;
-  readonly #config: () => Config;
+  readonly #config: () => WindowConfig;
 
   /** Reads those that were open. Throws `StoreError`. */
-  constructor({ state, config, untruth, holds, clock, log }: RelayWindowsParts) {
+  constructor({ state, config, isOwn, untruth, holds, clock, log }: RelayWindowsParts) {
     const table = new ExpiringTable<StoredWindow>({
       store: state,
-      name: stateTables.windows,
+      name: windowTable,
       decode: decodeWindow,
       limit: windowLimit,
       clock,
       log,
     });
     const isProxy = (address: string) => proxiesOf(config()).has(address);
-    const facts = { isOwn: createOwnAddresses(clock), isProxy, untruth };
+    const facts = { isOwn, isProxy, untruth };
     this.#config = config;
     this.#windows = new Windows({ table, facts, holds, clock, log }, optionsOf(config()));
   }
@@ -83,12 +97,12 @@ export class RelayWindows {
   }
 }
 
-function optionsOf({ relay: { popBeforeSmtp } }: Config): typeof defaultWindows {
+function optionsOf({ relay: { popBeforeSmtp } }: WindowConfig): typeof defaultWindows {
   return popBeforeSmtp?.windows ?? defaultWindows;
 }
 
 /** Everybody behind a proxy that did not say for whom it speaks would have the window. */
-export function proxiesOf({ listeners, pop3, xclientFrom }: Config): IpSet {
+export function proxiesOf({ listeners, pop3, xclientFrom }: ProxyConfig): IpSet {
   const proxies = [...listeners, ...pop3.listeners].flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom);
   return new IpSet([...xclientFrom, ...proxies]);
 }

@@ -1,31 +1,55 @@
 import type { ClearinghouseStatus } from '../admin/index.ts';
-import { type Clock, IpSet, type Log } from '../base/index.ts';
-import {
-  type Door,
-  type DoorOptions,
-  defaultDoorLimits,
-  defaultThresholds,
-  type Flood,
-  type OpenClearinghouse,
-  openClearinghouse,
-  openDccifd,
-  openFlood,
-  openHttpDoor,
-  openPyzor,
-  openRazor,
-  openRspamdFuzzy,
-  openRspamdPyzor,
-  openRspamdRazor,
-  parseFuzzyKey,
-  RazorAccounts,
-} from '../clearinghouse/index.ts';
-import type { Config } from '../config/index.ts';
+import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
+import { openDccifd } from './doors/dccifd.ts';
+import { type Door, type DoorOptions, defaultDoorLimits } from './doors/door.ts';
+import { parseFuzzyKey } from './doors/fuzzy-cipher.ts';
+import { openHttpDoor } from './doors/http.ts';
+import { openPyzor } from './doors/pyzor.ts';
+import { openRazor } from './doors/razor.ts';
+import { RazorAccounts } from './doors/razor-accounts.ts';
+import { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
+import { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
+import { defaultThresholds } from './engine-options.ts';
+import { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
+import { type OpenClearinghouse, openClearinghouse } from './open.ts';
 import { createSignedBy } from './signers.ts';
 
-type ClearinghouseConfig = NonNullable<Config['clearinghouse']>;
-type DoorConfig = ClearinghouseConfig['doors'][number];
+/** A door as the configuration has it. */
+export interface DoorConfig {
+  readonly protocol: 'razor' | 'pyzor' | 'dccifd' | 'rspamd-razor' | 'rspamd-pyzor' | 'rspamd-fuzzy' | 'http';
+  readonly at: DoorOptions['at'];
+  readonly allow: readonly Cidr[];
+  readonly known: readonly Cidr[];
+  readonly limits: {
+    readonly connections: number;
+    readonly perClient: number;
+    /** For everybody; absent for the defaults, by who comes. */
+    readonly requestsPerMinute?: number;
+  };
+  readonly accounts: ReadonlyMap<string, string>;
+  readonly publicName?: string;
+  readonly token?: string;
+  /** Numbers of rspamd's lists. */
+  readonly flags: { readonly spam: number; readonly ham: readonly number[] };
+  /** The text of a key. */
+  readonly secret?: string;
+}
+
+/** The clearinghouse as the configuration has it. */
+export interface ClearinghouseConfig {
+  readonly folder: string;
+  /** Octets. */
+  readonly memory: number;
+  readonly bulk: number;
+  readonly shortBulk: number;
+  readonly allow: readonly string[];
+  readonly doors: readonly DoorConfig[];
+  readonly flood?: Pick<FloodOptions, 'certificate' | 'key' | 'networkKey' | 'listen'> & {
+    readonly peers: readonly (FloodOptions['peers'][number] & { readonly trust: number })[];
+  };
+}
 
 /** Before a domain in `allow`: whoever signs for it. */
 const dkimPrefix = 'dkim:';

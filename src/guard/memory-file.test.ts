@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { manualClock, memoryLog } from '../base/index.ts';
-import { openGuardMemory } from './guard-memory.ts';
+import { openGuardMemory } from './memory-file.ts';
 
 async function bench(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-guard-'));

@@ -1,6 +1,7 @@
-import { type Guard, subjectOf } from '../guard/index.ts';
 import type { Deliver } from '../queue/index.ts';
 import type { ClientFacts, Decision, Ground, Policy } from '../receiver/index.ts';
+import type { Guard } from './guard.ts';
+import { subjectOf } from './subject.ts';
 
 /** What the guard is told and asked outside of the intake. */
 type Watching = Pick<Guard, 'failed' | 'refusal'>;

@@ -1,15 +1,16 @@
 import { ControlError, type GuardChange, type GuardChanged, type GuardControl } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
-import { forever, type Guard, parseHoldId, parseSubject, type SubjectKey } from '../guard/index.ts';
 import { SpoolError } from '../spool/index.ts';
 import { StoreError } from '../store/index.ts';
-import { closeSessionsOf, type SessionSources } from './sessions.ts';
-import type { RelayWindows } from './windows.ts';
+import type { Guard } from './guard.ts';
+import { forever, parseHoldId } from './hold.ts';
+import { parseSubject, type SubjectKey } from './subject.ts';
 
 /** What the commands about the guard need. */
-export interface GuardControlParts extends SessionSources {
+export interface GuardControlParts {
   readonly guard: Guard;
-  readonly windows: Pick<RelayWindows, 'revoke'>;
+  /** Ends the sessions of everybody who is known by this name, and what a login of theirs opened. */
+  readonly endSessionsOf: (name: string) => Promise<void>;
   readonly clock: Clock;
 }
 
@@ -66,9 +67,7 @@ async function carryOut(parts: GuardControlParts, change: GuardChange): Promise<
 async function endSessions(parts: GuardControlParts, id: string): Promise<void> {
   const subject = parts.guard.list().find((hold) => hold.id === id)?.subject;
   if (subject === undefined || !subject.startsWith('identity:')) return;
-  const name = subject.slice('identity:'.length);
-  closeSessionsOf(parts, name);
-  await parts.windows.revoke({ name });
+  await parts.endSessionsOf(subject.slice('identity:'.length));
 }
 
 function subjectOf(text: string): SubjectKey {

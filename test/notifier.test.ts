@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseDsn } from '../dsn/index.ts';
-import type { RecipientStatus } from '../mail/index.ts';
-import type { NotifyEvent } from '../queue/index.ts';
-import { address, type Bench, fullError, gate, type Mail, openBench, statuses } from '../queue/test-bench.ts';
-import { createNotifier } from './notifier.ts';
+import { parseDsn } from '../src/dsn/index.ts';
+import type { RecipientStatus } from '../src/mail/index.ts';
+import { createNotifier } from '../src/notices/index.ts';
+import type { NotifyEvent } from '../src/queue/index.ts';
+import {
+  address,
+  type Bench,
+  fullError,
+  gate,
+  type Mail,
+  openBench,
+  statuses,
+} from '../src/queue/test-bench.ts';
 
 const settings = {
   hostname: 'relay.test',

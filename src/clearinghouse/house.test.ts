@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { memoryLog, selfSigned, systemClock } from '../base/index.ts';
-import { RelayClearinghouse } from './clearinghouse.ts';
+import { RelayClearinghouse } from './house.ts';
 
 /** Nobody is asked: there is no name to look up. */
 const nobody = {

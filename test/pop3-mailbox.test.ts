@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig } from '../config/index.ts';
-import { mailboxOf } from './pop3.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { personalMailbox } from '../src/delivery/index.ts';
+import { mailboxOf as mailboxWith, type PopConfig } from '../src/pop3/index.ts';
+
+const mailboxOf = (config: PopConfig, login: string) => mailboxWith(config, login, personalMailbox);
 
 function domains(...list: readonly object[]) {
   const loaded = loadConfig(JSON.stringify({ domains: list, routes: [{ via: 'mx' }] }), {

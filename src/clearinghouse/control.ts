@@ -1,7 +1,7 @@
 import { type ClearinghouseControl, ControlError } from '../admin/index.ts';
 import { Gathered } from '../base/index.ts';
-import { ClearinghouseBusy, type Subject, UnknownCluster } from '../clearinghouse/index.ts';
-import type { RelayClearinghouse } from './clearinghouse.ts';
+import { ClearinghouseBusy, type Subject, UnknownCluster } from './ask.ts';
+import type { RelayClearinghouse } from './house.ts';
 
 /** Of a message that somebody shows us. */
 const mostOctets = 64 * 2 ** 20;

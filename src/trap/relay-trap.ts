@@ -1,14 +1,20 @@
 import { statfsSync } from 'node:fs';
 import type { Background, Clock, Log } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
 import { type Reply, reply } from '../mail/index.ts';
 import type { Intake } from '../receiver/index.ts';
-import { openTrap, type Trap } from '../trap/index.ts';
+import { type ArchiveOptions, openTrap, type Trap } from './archive.ts';
 
 const notNow = reply(421, '3.2', 'shutting down');
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');
 /** How long an answer about free space stands. */
 const spaceMs = 1000;
+
+/** The part of the configuration that the trap depends on. */
+export interface TrapConfig {
+  readonly listeners: readonly { readonly role: string }[];
+  readonly trap: ArchiveOptions;
+  readonly spool: { readonly floorBytes: number };
+}
 
 /** What the trap of a relay works with. It is given neither queue nor spool. */
 export interface RelayTrapParts {
@@ -36,7 +42,7 @@ export class RelayTrap implements AsyncDisposable {
   }
 
   /** Does nothing when no listener is a trap. Rejects when the folder cannot be used. */
-  async open({ listeners, trap, spool }: Pick<Config, 'listeners' | 'trap' | 'spool'>): Promise<void> {
+  async open({ listeners, trap, spool }: TrapConfig): Promise<void> {
     if (!listeners.some(({ role }) => role === 'trap')) return;
     const refusal = () => this.#refusal(trap.folder, spool.floorBytes);
     this.#trap = await openTrap(trap, { ...this.#parts, refusal });

@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Log } from '../base/index.ts';
-import type { GuardMemory } from '../guard/index.ts';
+import type { GuardMemory } from './ask.ts';
 
 interface Row {
   readonly value: unknown;

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Background, manualClock, memoryLog } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
-import { loadConfig } from '../config/index.ts';
-import { envelope, TestMemory } from '../guard/testing.ts';
-import { type Address, parseQueueId, reply } from '../mail/index.ts';
-import type { Destination } from '../policy/index.ts';
-import { openBench } from '../queue/test-bench.ts';
-import type { Intake } from '../receiver/index.ts';
-import { createGuard } from './guard.ts';
+import { Background, manualClock, memoryLog } from '../src/base/index.ts';
+import type { Config } from '../src/config/index.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { createGuard } from '../src/guard/index.ts';
+import { envelope, TestMemory } from '../src/guard/testing.ts';
+import { type Address, parseQueueId, reply } from '../src/mail/index.ts';
+import { tellOfHold } from '../src/notices/index.ts';
+import type { Destination } from '../src/policy/index.ts';
+import { openBench } from '../src/queue/test-bench.ts';
+import type { Intake } from '../src/receiver/index.ts';
 
 function configOf(): Config {
   const keys = { hostname: 'relay.test', postmaster: 'keeper@relay.test', data: '/nowhere' };
@@ -51,6 +52,15 @@ async function guardBench(isKnown: (to: string) => boolean = () => true) {
       : { kind: 'refusal', reply: reply(550, '1.1', 'no such recipient here'), because: '' };
   const clock = manualClock();
   const config = configOf();
+  const local = {
+    intake,
+    clock,
+    log,
+    destinationOf,
+    isOurs: () => false,
+    hostname: () => 'relay.test',
+    maxMessageBytes: () => 1_000_000,
+  };
   const guard = createGuard({
     spool: bench.spool,
     queue: bench.queue,
@@ -59,16 +69,8 @@ async function guardBench(isKnown: (to: string) => boolean = () => true) {
     clock,
     log,
     background,
-    local: () => ({
-      intake,
-      clock,
-      log,
-      destinationOf,
-      isOurs: () => false,
-      hostname: () => 'relay.test',
-      maxMessageBytes: () => 1_000_000,
-    }),
-    config: () => config,
+    tell: (hold) => tellOfHold({ local: () => local, clock, log, config: () => config }, hold),
+    options: () => config.guard,
   });
   const abuse = async (identity: string) => {
     for (let n = 0; n < 41; n++)

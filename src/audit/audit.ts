@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { type AuditEvent, ControlError } from '../admin/index.ts';
 import type { Clock, Log } from '../base/index.ts';
-import type { Config } from '../config/index.ts';
 import type { Delivery } from '../delivery/index.ts';
 import { parseMailbox, type QueueId, queueIdBound } from '../mail/index.ts';
 import {
@@ -20,8 +19,8 @@ import type { Operator } from '../queue/index.ts';
 import type { ListeningAddress, Receiver } from '../receiver/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
 import { acceptLocal, type LocalParts } from '../submission/index.ts';
-import { literal, type PlannedAttack, planAttacks, strangerTest } from './audit-plan.ts';
-import { AuditRun, type Audits } from './audit-run.ts';
+import { type AuditedConfig, literal, type PlannedAttack, planAttacks, strangerTest } from './plan.ts';
+import { AuditRun, type Audits } from './run.ts';
 
 /** What an audit works with. */
 export interface AuditParts {
@@ -33,7 +32,7 @@ export interface AuditParts {
   readonly local: LocalParts;
   readonly clock: Clock;
   readonly log: Log;
-  readonly config: () => Config;
+  readonly config: () => AuditedConfig & { readonly limits: { readonly commandErrors: number } };
   readonly addresses: () => readonly ListeningAddress[];
 }
 
@@ -279,7 +278,7 @@ function messageOf(
 }
 
 /** Two errors a case at most, and some to spare. */
-function errorsOf({ limits }: Config): number {
+function errorsOf({ limits }: ReturnType<AuditParts['config']>): number {
   return Math.max(1, Math.min(perConnection, Math.floor(limits.commandErrors / 3)));
 }
 

@@ -1,8 +1,10 @@
 import type { Clock } from '../base/index.ts';
-import { type HeldCounts, type HeldMail, subjectOf } from '../guard/index.ts';
 import { type QueueId, queueIdBound } from '../mail/index.ts';
 import type { Operated, Operator, Portion, Queue } from '../queue/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
+import type { HeldMail } from './ask.ts';
+import type { HeldCounts } from './hold.ts';
+import { subjectOf } from './subject.ts';
 
 /** What the guard's hand on the queue works with. */
 export interface GuardMailParts {

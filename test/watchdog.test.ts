@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Background, type ManualClock, manualClock, memoryLog } from '../base/index.ts';
-import { loadConfig } from '../config/index.ts';
-import { createDelivery } from '../delivery/index.ts';
-import { createResolver } from '../dns/index.ts';
-import { RouteWatch } from '../guard/index.ts';
-import { type Envelope, parseMailbox, type RecipientStatus, reply } from '../mail/index.ts';
-import type { Suspension } from '../queue/index.ts';
-import { type NewLaneEntry, openMemorySpool } from '../spool/index.ts';
-import { RelayWatchdog } from './watchdog.ts';
+import { Background, type ManualClock, manualClock, memoryLog } from '../src/base/index.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { createDelivery } from '../src/delivery/index.ts';
+import { createResolver } from '../src/dns/index.ts';
+import { RelayWatchdog, RouteWatch } from '../src/guard/index.ts';
+import { type Envelope, parseMailbox, type RecipientStatus, reply } from '../src/mail/index.ts';
+import { sendAlarmNotice } from '../src/notices/index.ts';
+import type { Suspension } from '../src/queue/index.ts';
+import { type NewLaneEntry, openMemorySpool } from '../src/spool/index.ts';
+import type { LocalParts } from '../src/submission/index.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -33,6 +34,20 @@ async function kennel(t: TestContext) {
   const suspensions = new Map<string, Suspension>();
   const routeWatch = new RouteWatch(clock);
   const background = new Background(log);
+  const local: LocalParts = {
+    clock,
+    log,
+    hostname: () => config.hostname,
+    maxMessageBytes: () => 1e6,
+    destinationOf: async (to) => ({ kind: 'known', to: [to] }),
+    isOurs: () => false,
+    intake: {
+      refusal: () => reply(452, '3.1', 'no room'),
+      begin: () => {
+        throw new Error('not begun');
+      },
+    },
+  };
   const watchdog = new RelayWatchdog({
     spool,
     queue: { suspension: (name) => suspensions.get(name), options: config.queue },
@@ -41,21 +56,8 @@ async function kennel(t: TestContext) {
     clock,
     log,
     background,
-    config: () => config,
-    local: {
-      clock,
-      log,
-      hostname: () => config.hostname,
-      maxMessageBytes: () => 1e6,
-      destinationOf: async (to) => ({ kind: 'known', to: [to] }),
-      isOurs: () => false,
-      intake: {
-        refusal: () => reply(452, '3.1', 'no room'),
-        begin: () => {
-          throw new Error('not begun');
-        },
-      },
-    },
+    options: () => config.alarms,
+    write: (alarm, alarms) => sendAlarmNotice({ local, delivery, config: () => config }, alarm, alarms),
   });
   watchdog.start();
   t.after(async () => {

@@ -1,0 +1,13 @@
+/**
+ * What an operator does to a relay by hand: looks at the queue and changes it, while the relay runs or is stopped, and
+ * sees and ends sessions.
+ *
+ * Messages are selected and handled one after the other, and other work goes on in between; nothing is kept in memory.
+ *
+ * On failure: a change that the spool refuses leaves its message as it was, and ends the command with the reason.
+ */
+
+export { changeQueue, planChange } from './queue-change.ts';
+export { matches, queueItem, select } from './queue-view.ts';
+export { closeSessionsOf, createSessionControl, type SessionSources } from './sessions.ts';
+export { controlStopped } from './stopped-queue.ts';
