@@ -28,10 +28,37 @@ export function headerEnd(octets: Uint8Array): number {
   return octets.length;
 }
 
+/** One line of a header section with the lines that continue it. */
+export interface HeaderLine {
+  /** As written; empty when it is no field: no colon, no name, a continuation of nothing. */
+  readonly name: string;
+  readonly start: number;
+  /** Behind the colon. */
+  readonly valueStart: number;
+  /** Where the line after it begins. */
+  readonly end: number;
+}
+
+/** Everything that stands in a header section, in order: joined it is the section. Takes time linear to it. */
+export function* headerLines(octets: Buffer): Generator<HeaderLine> {
+  for (let start = 0; start < octets.length && !isEmptyLine(octets, start); ) {
+    const end = fieldEnd(octets, start);
+    const nameEnd = endOfName(octets, start, end);
+    const name = nameEnd > start ? octets.toString('latin1', start, nameEnd) : '';
+    const valueStart = name === '' ? start : octets.indexOf(colon, nameEnd) + 1;
+    yield { name, start, valueStart, end };
+    start = end;
+  }
+}
+
+/** The value of a field: everything after the colon, still folded, without the last line end. */
+export function fieldValue(octets: Buffer, { start, valueStart, end }: HeaderLine): string {
+  return octets.toString('latin1', valueStart, Math.max(valueStart, withoutLineEnd(octets, start, end)));
+}
+
 /**
  * The fields of a header section in order. Reads up to the empty line or the end, in time linear to what it
- * reads. Lines that are no field (no colon, no name, a continuation of nothing) are passed over; `isWanted` leaves out
- * others before their values are read.
+ * reads. Lines that are no field are passed over; `isWanted` leaves out others before their values are read.
  */
 export function* headerFields(
   source: Uint8Array,
@@ -40,25 +67,9 @@ export function* headerFields(
   const octets = Buffer.isBuffer(source)
     ? source
     : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
-  let start = 0;
-  while (start < octets.length && !isEmptyLine(octets, start)) {
-    const end = fieldEnd(octets, start);
-    const nameEnd = endOfName(octets, start, end);
-    const name = nameEnd > start ? octets.toString('latin1', start, nameEnd) : '';
-    if (name !== '' && isWanted(name)) {
-      const valueStart = octets.indexOf(colon, nameEnd) + 1;
-      yield {
-        name,
-        value: octets.toString(
-          'latin1',
-          valueStart,
-          Math.max(valueStart, withoutLineEnd(octets, start, end)),
-        ),
-        start,
-        end,
-      };
-    }
-    start = end;
+  for (const line of headerLines(octets)) {
+    const { name, start, end } = line;
+    if (name !== '' && isWanted(name)) yield { name, value: fieldValue(octets, line), start, end };
   }
 }
 

@@ -34,10 +34,13 @@ export {
 } from './envelope.ts';
 export {
   countReceived,
+  fieldValue,
   findField,
   type HeaderField,
+  type HeaderLine,
   headerEnd,
   headerFields,
+  headerLines,
   unfold,
 } from './header.ts';
 export { splitMultipart } from './mime-scan.ts';

@@ -1,0 +1,26 @@
+/** What of messages may be withheld: so much of each, and so much of all together. */
+
+/** Octets that are left for all. */
+export class Room {
+  #left: number;
+
+  constructor(octets: number) {
+    this.#left = octets;
+  }
+
+  /** False, and nothing is taken, where there are not as many. */
+  take(octets: number): boolean {
+    if (octets > this.#left) return false;
+    this.#left -= octets;
+    return true;
+  }
+
+  give(octets: number): void {
+    this.#left += octets;
+  }
+}
+
+/** Of one message: its header until the end is found, and what a check wants to see or to change. */
+export const maxWithheldOctets = 256 * 1024;
+/** Of all messages together. Beyond it a message is looked at as far as it came. */
+export const maxWithheldTogether = 64 * 2 ** 20;
