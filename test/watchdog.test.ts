@@ -5,7 +5,7 @@ import { loadConfig } from '../src/config/index.ts';
 import { createDelivery } from '../src/delivery/index.ts';
 import { createResolver } from '../src/dns/index.ts';
 import { RelayWatchdog, RouteWatch } from '../src/guard/index.ts';
-import { type Envelope, parseMailbox, type RecipientStatus, reply } from '../src/mail/index.ts';
+import { type Envelope, laneName, parseMailbox, type RecipientStatus, reply } from '../src/mail/index.ts';
 import { sendAlarmNotice } from '../src/notices/index.ts';
 import type { Suspension } from '../src/queue/index.ts';
 import { type NewLaneEntry, openMemorySpool } from '../src/spool/index.ts';
@@ -69,7 +69,7 @@ async function kennel(t: TestContext) {
     await using draft = spool.begin();
     await draft.write(Buffer.from('Subject: x\r\n\r\n'));
     return draft.commit(envelopeAt(clock.now()), [
-      { lane, recipients: 'all', attempts: 0, dueAt: clock.now(), ...entry },
+      { lane: laneName(lane), recipients: 'all', attempts: 0, dueAt: clock.now(), ...entry },
     ]);
   };
   const told = () => log.lines.flatMap(({ event, fields }) => (event === 'alarm' ? [fields] : []));
@@ -154,7 +154,7 @@ test('a failing route says how much waits for it', async (t) => {
   const house = await kennel(t);
   const id = await house.put({ dueAt: house.clock.now() + hour });
   const status = { status: 'pending', at: 0, reply: reply(421, '3.2', 'busy') } satisfies RecipientStatus;
-  house.routeWatch.note({ id, lane, statuses: new Map([[0, status]]), isUnavailable: true });
+  house.routeWatch.note({ id, lane: laneName(lane), statuses: new Map([[0, status]]), isUnavailable: true });
   await pass(house, 30 * minute);
   const [alarm] = house.told();
   assert.equal(alarm?.kind, 'route-failing');

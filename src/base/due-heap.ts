@@ -1,7 +1,7 @@
 /** Keys with the time they are due, the soonest first; setting a key again moves it. Bounded. */
-export class DueHeap {
-  readonly #due = new Map<string, number>();
-  #heap: { readonly key: string; readonly at: number }[] = [];
+export class DueHeap<K extends string = string> {
+  readonly #due = new Map<K, number>();
+  #heap: { readonly key: K; readonly at: number }[] = [];
   readonly #limit: number;
 
   constructor(limit: number) {
@@ -13,7 +13,7 @@ export class DueHeap {
   }
 
   /** Remembers the key; false when the heap is full and the key was not taken. */
-  set(key: string, at: number): boolean {
+  set(key: K, at: number): boolean {
     const known = this.#due.get(key);
     if (known === at) return true;
     if (known === undefined && this.#due.size >= this.#limit) return false;
@@ -23,11 +23,11 @@ export class DueHeap {
   }
 
   /** When the key is due. */
-  at(key: string): number | undefined {
+  at(key: K): number | undefined {
     return this.#due.get(key);
   }
 
-  delete(key: string): void {
+  delete(key: K): void {
     this.#due.delete(key);
   }
 
@@ -38,7 +38,7 @@ export class DueHeap {
   }
 
   /** Takes the soonest key when it is due at or before `now`. */
-  take(now: number): string | undefined {
+  take(now: number): K | undefined {
     this.#dropStale();
     const first = this.#heap[0];
     if (first === undefined || first.at > now) return undefined;
@@ -54,7 +54,7 @@ export class DueHeap {
     }
   }
 
-  #push(item: { readonly key: string; readonly at: number }): void {
+  #push(item: { readonly key: K; readonly at: number }): void {
     const heap = this.#heap;
     let at = heap.push(item) - 1;
     while (at > 0) {

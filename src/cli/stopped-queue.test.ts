@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 
 import { silentLog } from '../base/index.ts';
-import { type Address, type Envelope, parseMailbox, reply } from '../mail/index.ts';
+import { type Address, type Envelope, laneName, parseMailbox, reply } from '../mail/index.ts';
 import { matches, queueItem } from '../operation/index.ts';
 import { openSpool, type Spool } from '../spool/index.ts';
 import { dispatch } from './dispatch.ts';
@@ -48,7 +48,7 @@ async function withSpool(t: TestContext, fill: (spool: Spool) => Promise<void>):
 async function add(spool: Spool, envelope: Envelope, held?: string) {
   const draft = spool.begin();
   await draft.write(octets);
-  const entry = { lane: 'd.example', recipients: 'all', attempts: 1, dueAt: Date.now() } as const;
+  const entry = { lane: laneName('d.example'), recipients: 'all', attempts: 1, dueAt: Date.now() } as const;
   return draft.commit(envelope, [held === undefined ? entry : { ...entry, held }]);
 }
 

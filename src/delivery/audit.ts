@@ -1,6 +1,5 @@
-import { type Envelope, type RecipientStatus, reply } from '../mail/index.ts';
+import { type Envelope, formatLane, type LaneName, type RecipientStatus, reply } from '../mail/index.ts';
 import type { Attempt, AttemptResult } from '../queue/index.ts';
-import type { LaneName } from '../spool/index.ts';
 
 /**
  * Takes the mail of an audit aside after policy has let it in: what a relay would have sent out is seen, and
@@ -15,7 +14,7 @@ export interface AuditSink {
 }
 
 /** The lane of every message of an audit. No route leads here. */
-export const auditLane: LaneName = 'audit:';
+export const auditLane = formatLane({ scheme: 'audit', place: '' });
 
 export const toAudit: readonly { readonly lane: LaneName; readonly recipients: 'all' }[] = [
   { lane: auditLane, recipients: 'all' },

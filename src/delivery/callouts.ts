@@ -1,7 +1,7 @@
 /** Callouts: whether a destination knows a recipient, asked over few connections that are used again. */
 import { type Clock, type Log, Places } from '../base/index.ts';
 import { type CalloutAnswer, ClientError } from '../client/index.ts';
-import { type Address, formatReplyText } from '../mail/index.ts';
+import { type Address, formatReplyText, type LaneName } from '../mail/index.ts';
 import { judgeAnswer, type Verification } from './callout-verdict.ts';
 import type { PooledSession } from './pool.ts';
 import type { RemoteParts } from './remote-attempt.ts';
@@ -58,7 +58,7 @@ export class Callouts {
   readonly #clock: Clock;
   readonly #log: Log;
   #options: CalloutOptions;
-  readonly #places = new Map<string, Places>();
+  readonly #places = new Map<LaneName, Places>();
   readonly #troubles = new Map<string, CalloutTrouble & { readonly saidAt: number }>();
 
   constructor(parts: { readonly clock: Clock; readonly log: Log; readonly options: CalloutOptions }) {
@@ -148,7 +148,7 @@ export class Callouts {
     return { verification };
   }
 
-  #placesOf(lane: string): Places {
+  #placesOf(lane: LaneName): Places {
     const known = this.#places.get(lane);
     if (known !== undefined) return known;
     const places = new Places(this.#options.connections);

@@ -10,7 +10,7 @@ import {
   systemClock,
 } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { type Address, formatReplyText, noSuchRecipient, reply } from '../mail/index.ts';
+import { type Address, formatReplyText, type LaneName, noSuchRecipient, reply } from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
 import { type AuditSink, auditLane, auditResult, toAudit } from './audit.ts';
 import { Balance } from './balance.ts';
@@ -55,7 +55,7 @@ export interface Trouble {
   readonly since: number;
   readonly because: string;
   /** The lanes of routes that it carries. */
-  readonly lanes: readonly string[];
+  readonly lanes: readonly LaneName[];
 }
 
 /** Delivery as the queue and the composition root see it. */
@@ -65,13 +65,13 @@ export interface Delivery extends AsyncDisposable {
   /** How often the routes were swapped: a lane that was assigned at this number can be carried out. */
   readonly generation: number;
   /** Whether no change of the routes leads out of this lane. */
-  keeps(lane: string): boolean;
+  keeps(lane: LaneName): boolean;
   /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
   verify(recipient: Address): Promise<Verification>;
   /** Destinations that do not say who exists. */
   readonly calloutTroubles: readonly CalloutTrouble[];
   /** Whether the lane is one of a route that the operator wrote, rather than of some domain of the world. */
-  isStatic(lane: string): boolean;
+  isStatic(lane: LaneName): boolean;
   /** Renews tokens that are due, and says what does not work. To be called every few seconds. */
   tend(): readonly Trouble[];
   /** The capture inbox, when a folder for it is set. */
@@ -108,7 +108,7 @@ class Deliveries implements Delivery {
   readonly #onward = new Onward();
   readonly #tokens: Tokens;
   /** When it was last said of a lane that mail passed it over. */
-  readonly #toldAt = new Map<string, number>();
+  readonly #toldAt = new Map<LaneName, number>();
   readonly #conversions = new Places(1);
   readonly #callouts: Callouts;
   #generation: Generation;
@@ -161,7 +161,7 @@ class Deliveries implements Delivery {
     return this.#callouts.troubles;
   }
 
-  isStatic(lane: string): boolean {
+  isStatic(lane: LaneName): boolean {
     return this.#generation.router.isStatic(lane);
   }
 
@@ -206,7 +206,7 @@ class Deliveries implements Delivery {
     }
   }
 
-  readonly keeps = (lane: string): boolean => lane === auditLane;
+  readonly keeps = (lane: LaneName): boolean => lane === auditLane;
 
   /** Also what a run that was cut off has left behind comes to its end here. */
   async #endAudited(attempt: Attempt): Promise<AttemptResult> {
@@ -275,7 +275,7 @@ class Deliveries implements Delivery {
   }
 
   /** Said once a minute and lane: a whole queue may be passed over. */
-  #tellPassedOver(lane: string, { reversePath, origin }: Parameters<OnPassedOver>[1]): void {
+  #tellPassedOver(lane: LaneName, { reversePath, origin }: Parameters<OnPassedOver>[1]): void {
     const now = this.#clock.now();
     if (now - (this.#toldAt.get(lane) ?? Number.NEGATIVE_INFINITY) < passedOverMs) return;
     if (this.#toldAt.size >= maxTold) this.#toldAt.clear();

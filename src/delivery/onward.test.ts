@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { laneName } from '../mail/index.ts';
 import { mixed, Onward } from './onward.ts';
 import { bench, deadPort, fates, sinkFor, to } from './test-bench.ts';
 
@@ -38,20 +39,20 @@ test('when every address had its turn the best is tried again first, and after a
   const values = ['a', 'b', 'c', 'd', 'e'].map((key) => ({ key }));
   const order = () =>
     onward
-      .order('lane', values)
+      .order(laneName('lane'), values)
       .map(({ key }) => key)
       .join('');
   assert.equal(order(), 'abcde');
-  for (const key of ['a', 'b']) onward.failed('lane', key);
+  for (const key of ['a', 'b']) onward.failed(laneName('lane'), key);
   assert.equal(order(), 'cdeab');
-  for (const key of ['c', 'd']) onward.failed('lane', key);
+  for (const key of ['c', 'd']) onward.failed(laneName('lane'), key);
   assert.equal(order(), 'eabcd');
-  for (const key of ['e', 'a']) onward.failed('lane', key);
+  for (const key of ['e', 'a']) onward.failed(laneName('lane'), key);
   assert.equal(order(), 'abcde');
-  onward.failed('lane', 'a');
-  onward.reached('lane');
+  onward.failed(laneName('lane'), 'a');
+  onward.reached(laneName('lane'));
   assert.equal(order(), 'abcde');
-  assert.deepEqual(onward.order('other', values), values);
+  assert.deepEqual(onward.order(laneName('other'), values), values);
 });
 
 test('addresses of a family that leads nowhere do not use up an attempt', () => {

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { LaneName } from '../spool/index.ts';
+import type { LaneName } from '../mail/index.ts';
 
 /** Lanes remembered at most; when there are more, the one that was noted first begins anew. */
 const maxLanes = 10_000;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Background, manualClock, silentLog } from '../base/index.ts';
 import type { ClientSession } from '../client/index.ts';
-import { reply } from '../mail/index.ts';
+import { laneName, reply } from '../mail/index.ts';
 import { type PooledSession, SessionPool } from './pool.ts';
 
 const nothing = {
@@ -46,7 +46,7 @@ function bench(changes: Partial<ConstructorParameters<typeof SessionPool>[0]> = 
     };
     const now = clock.now();
     const host = { hostKey: name, keys: [name], next: undefined, fallback: 'none' as const };
-    return { session, lane, relay: name, ...host, openedAt: now, idleSince: now };
+    return { session, lane: laneName(lane), relay: name, ...host, openedAt: now, idleSince: now };
   };
   return { clock, pool, ended, open };
 }
@@ -55,10 +55,10 @@ test('the session used last comes first, and only in its lane', () => {
   const { pool, open } = bench();
   pool.give(open('one'));
   pool.give(open('two'));
-  assert.equal(pool.take('other'), undefined);
-  assert.equal(pool.take('lane')?.relay, 'two');
-  assert.equal(pool.take('lane')?.relay, 'one');
-  assert.equal(pool.take('lane'), undefined);
+  assert.equal(pool.take(laneName('other')), undefined);
+  assert.equal(pool.take(laneName('lane'))?.relay, 'two');
+  assert.equal(pool.take(laneName('lane'))?.relay, 'one');
+  assert.equal(pool.take(laneName('lane')), undefined);
 });
 
 test('no more are kept than the limits of a lane and of all lanes', () => {
@@ -75,7 +75,7 @@ test('a session that is no longer usable is not given out', () => {
   pool.give(open('one'));
   pool.give(open('two', 'lane', () => isUsable));
   isUsable = false;
-  assert.equal(pool.take('lane')?.relay, 'one');
+  assert.equal(pool.take(laneName('lane'))?.relay, 'one');
   assert.deepEqual(ended, ['close two']);
 });
 
@@ -97,5 +97,5 @@ test('a closed pool keeps nothing', () => {
   pool.close();
   pool.give(open('two'));
   assert.deepEqual(ended, ['quit one', 'quit two']);
-  assert.equal(pool.take('lane'), undefined);
+  assert.equal(pool.take(laneName('lane')), undefined);
 });

@@ -1,6 +1,6 @@
 import type { Background, Clock } from '../base/index.ts';
 import type { ClientSession } from '../client/index.ts';
-import type { LaneName } from '../spool/index.ts';
+import type { LaneName } from '../mail/index.ts';
 import type { DeliveryLimits } from './options.ts';
 import type { NextHost } from './transport.ts';
 

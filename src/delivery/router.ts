@@ -3,12 +3,13 @@ import {
   coversDomain,
   type Domain,
   type Envelope,
+  type LaneName,
   matchesPath,
   type Pattern,
   parseDomain,
+  parseLane,
 } from '../mail/index.ts';
 import type { AssignLanes } from '../queue/index.ts';
-import type { LaneName } from '../spool/index.ts';
 import type { DeliveryOptions } from './options.ts';
 import { compileRules, type Rule } from './rules.ts';
 import type { AccountUse } from './tokens.ts';
@@ -96,7 +97,8 @@ export class Router {
   resolveLane(lane: LaneName): Transport | undefined {
     const fixed = this.#byLane.get(lane);
     if (fixed !== undefined) return fixed;
-    const domain = parseDomain(/^(?:mx|maildir):([^#]+)/.exec(lane)?.[1] ?? '');
+    // What no rule names is a lane of the recipients' domain.
+    const domain = parseDomain(parseLane(lane).place ?? '');
     if (domain === undefined) return undefined;
     return this.#candidates(domain).find((candidate) => candidate.transport.lane === lane)?.transport;
   }

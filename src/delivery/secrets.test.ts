@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryLog } from '../base/index.ts';
 import { createResolver } from '../dns/index.ts';
+import { laneName } from '../mail/index.ts';
 import { createDelivery, type DeliveryRoute } from './index.ts';
 import { fates, never, sinkFor, text, to, tokenEndpoint } from './test-bench.ts';
 import { attemptFor, type SinkOptions, sinkCertificate } from './testing.ts';
@@ -23,8 +24,8 @@ async function kept(
   const delivery = createDelivery({ hostname: 'relay.test', routes }, { resolver, log });
   const attempt = attemptFor(text, to);
   const lane = delivery.assignLanes(attempt.envelope)[0]?.lane ?? '';
-  const result = await delivery.deliver({ ...attempt, lane }, never);
-  const again = await delivery.deliver({ ...attempt, lane }, never);
+  const result = await delivery.deliver({ ...attempt, lane: laneName(lane) }, never);
+  const again = await delivery.deliver({ ...attempt, lane: laneName(lane) }, never);
   assert.ok(
     [...fates(result), ...fates(again)].every((fate) => fate.startsWith('pending')),
     fates(result).join(),

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { type ManualClock, manualClock, memoryLog } from '../base/index.ts';
 import { createResolver } from '../dns/index.ts';
 import { type FakeZone, startFakeDns } from '../dns/testing.ts';
-import type { RecipientStatus } from '../mail/index.ts';
+import { laneName, type RecipientStatus } from '../mail/index.ts';
 import type { AttemptResult } from '../queue/index.ts';
 import { createDelivery, type DeliveryOptions } from './index.ts';
 import { type AttemptChanges, attemptFor, type Sink, type SinkOptions, startSink } from './testing.ts';
@@ -58,7 +58,7 @@ export async function bench(
     send(to, changes = {}) {
       const attempt = attemptFor(changes.text ?? text, to, changes);
       const lane = changes.lane ?? delivery.assignLanes(attempt.envelope)[0]?.lane ?? '';
-      return delivery.deliver({ ...attempt, lane }, never);
+      return delivery.deliver({ ...attempt, lane: laneName(lane) }, never);
     },
   };
 }

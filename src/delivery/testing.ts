@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { type Envelope, parseMailbox, QueueIdSource, type Recipient } from '../mail/index.ts';
+import { type Envelope, laneName, parseMailbox, QueueIdSource, type Recipient } from '../mail/index.ts';
 import type { Attempt } from '../queue/index.ts';
 import type { StoredOctets } from '../spool/index.ts';
 
@@ -354,7 +354,7 @@ export function attemptFor(
   };
   return {
     id: ids.next(),
-    lane: changes.lane ?? '',
+    lane: laneName(changes.lane ?? ''),
     envelope,
     recipients: changes.only ?? to.map((_, index) => index),
     octets: storedOctets(octets, changes.pieceSize),

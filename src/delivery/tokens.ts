@@ -1,4 +1,4 @@
-import type { LaneName } from '../spool/index.ts';
+import type { LaneName } from '../mail/index.ts';
 import { OauthToken, type TokenParts, type TokenTrouble } from './oauth-token.ts';
 import type { OauthOptions } from './options.ts';
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import type { Domain } from '../mail/index.ts';
-import type { LaneName } from '../spool/index.ts';
+import { type Domain, formatLane, type LaneName } from '../mail/index.ts';
 import type { DeliveryRoute, MaildirOwner, OauthOptions } from './options.ts';
 import type { Via } from './via.ts';
 
@@ -173,12 +172,13 @@ export function makeTransport(
   const [first] = vias;
   if (first === undefined) return undefined;
   const remote = (
-    name: string,
+    scheme: string,
+    place: string,
     protocol: 'smtp' | 'lmtp',
     nextHop: RemoteTransport['nextHop'],
   ): Transport => ({
     kind: 'remote',
-    lane: `${name}${suffix}`,
+    lane: formatLane({ scheme, place, suffix }),
     protocol,
     nextHop,
     policy,
@@ -187,19 +187,19 @@ export function makeTransport(
   });
   switch (first.kind) {
     case 'capture':
-      return { kind: 'capture', lane: 'capture' };
+      return { kind: 'capture', lane: formatLane({ scheme: 'capture' }) };
     case 'maildir':
       return {
         kind: 'maildir',
-        lane: `maildir:${domain ?? first.template}`,
+        lane: formatLane({ scheme: 'maildir', place: domain ?? first.template }),
         template: first.template,
         ...(owner === undefined ? {} : { owner }),
       };
     case 'lmtp-socket':
-      return remote(`lmtp:${first.path}`, 'lmtp', { kind: 'socket', path: first.path });
+      return remote('lmtp', first.path, 'lmtp', { kind: 'socket', path: first.path });
     case 'lmtp': {
       const { host, port } = first;
-      return remote(`lmtp:${formatHostPort(host, port)}`, 'lmtp', {
+      return remote('lmtp', formatHostPort(host, port), 'lmtp', {
         kind: 'hosts',
         hosts: [{ host, port, isImplicitTls: false }],
       });
@@ -207,13 +207,11 @@ export function makeTransport(
     case 'smtp': {
       const names = hosts.map((host) => formatHostPort(host.host, host.port)).join(',');
       const scheme = hosts.some((host) => host.isImplicitTls) ? 'smtps' : 'smtp';
-      return remote(`${scheme}:${names}`, 'smtp', { kind: 'hosts', hosts });
+      return remote(scheme, names, 'smtp', { kind: 'hosts', hosts });
     }
     case 'mx': {
       const target = first.domain ?? domain;
-      return target === undefined
-        ? undefined
-        : remote(`mx:${target}`, 'smtp', { kind: 'mx', domain: target });
+      return target === undefined ? undefined : remote('mx', target, 'smtp', { kind: 'mx', domain: target });
     }
   }
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Address, parseMailbox, parseQueueId, type RecipientStatus, reply } from '../mail/index.ts';
+import {
+  type Address,
+  laneName,
+  parseMailbox,
+  parseQueueId,
+  type RecipientStatus,
+  reply,
+} from '../mail/index.ts';
 import type { Deliver } from '../queue/index.ts';
 import type { ClientFacts, Decision, Policy } from '../receiver/index.ts';
 import { guardDelivery, guardPolicy } from './hooks.ts';
@@ -97,7 +104,7 @@ test('recipients that fail at delivery are told to the guard, for mail that some
   const octets = { size: 0, whole: undefined, async *chunks() {} };
   for (const ground of ['open', 'recipient', 'local']) {
     const mail = envelope({ ground, to: ['a@x.test', 'b@x.test', 'c@x.test'] });
-    const attempt = { lane: 'mx:x.test', envelope: mail, recipients: [0, 1, 2], octets, number: 1 };
+    const attempt = { lane: laneName('mx:x.test'), envelope: mail, recipients: [0, 1, 2], octets, number: 1 };
     const queueId = parseQueueId('0000000000000000');
     assert.ok(queueId !== undefined);
     await deliver({ ...attempt, id: queueId }, new AbortController().signal);

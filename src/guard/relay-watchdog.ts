@@ -1,6 +1,6 @@
 import type { Background, Clock, Log, LogFields } from '../base/index.ts';
 import type { Delivery, Trouble } from '../delivery/index.ts';
-import { type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
+import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
 import type { Deliver, Queue } from '../queue/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
 import { type Alarm, type AlarmEvent, type Condition, Watchdog } from './watchdog.ts';
@@ -157,13 +157,13 @@ export class RelayWatchdog implements AsyncDisposable {
     const { delivery, routeWatch, spool } = this.#parts;
     const facts = {
       failingMs: this.#parts.options().routeFailingMs,
-      isStatic: (lane: string) => delivery.isStatic(lane),
-      waiting: (lanes: readonly string[]) => this.#count(lanes),
+      isStatic: (lane: LaneName) => delivery.isStatic(lane),
+      waiting: (lanes: readonly LaneName[]) => this.#count(lanes),
     };
     return routeWatch.failing(facts, (lane) => spool.laneDue(lane) !== undefined);
   }
 
-  #count(lanes: readonly string[]): string {
+  #count(lanes: readonly LaneName[]): string {
     let count = 0;
     for (const lane of lanes) {
       const limit = maxCounted - count;

@@ -1,5 +1,11 @@
 import type { Clock } from '../base/index.ts';
-import { formatReplyText, type RecipientStatus, type Reply } from '../mail/index.ts';
+import {
+  formatReplyText,
+  type LaneName,
+  parseLane,
+  type RecipientStatus,
+  type Reply,
+} from '../mail/index.ts';
 import type { Condition } from './watchdog.ts';
 
 /** Lanes that are remembered as failing; when there are more, the one that began first is forgotten. */
@@ -12,7 +18,7 @@ const destinationsToBlame = 3;
 /** What came of one attempt in one lane. */
 export interface AttemptFacts {
   readonly id: string;
-  readonly lane: string;
+  readonly lane: LaneName;
   readonly statuses: ReadonlyMap<number, RecipientStatus>;
   /** The destination as a whole was at fault: not reached, or it broke off. */
   readonly isUnavailable: boolean;
@@ -29,12 +35,12 @@ interface Failing {
 export interface RouteFacts {
   readonly failingMs: number;
   /** Whether the lane is a route of the configuration. The others are delivery by MX as a whole. */
-  readonly isStatic: (lane: string) => boolean;
+  readonly isStatic: (lane: LaneName) => boolean;
   /** How many messages wait there, in words. */
-  readonly waiting: (lanes: readonly string[]) => string;
+  readonly waiting: (lanes: readonly LaneName[]) => string;
 }
 
-/** The name under which all destinations that are found by MX are one route. */
+/** The name under which all destinations that are found by MX are one route: the scheme of their lanes. */
 export const byMx = 'mx';
 
 /**
@@ -43,7 +49,7 @@ export const byMx = 'mx';
  */
 export class RouteWatch {
   readonly #clock: Clock;
-  readonly #lanes = new Map<string, Failing>();
+  readonly #lanes = new Map<LaneName, Failing>();
   /** When something was last delivered by MX while some lane was failing. */
   #mxWorkedAt = 0;
 
@@ -81,21 +87,21 @@ export class RouteWatch {
   }
 
   /** Whether nothing was delivered there since an attempt failed. */
-  isFailing(lane: string): boolean {
+  isFailing(lane: LaneName): boolean {
     return this.#lanes.has(lane);
   }
 
-  #worked(lane: string): void {
+  #worked(lane: LaneName): void {
     if (this.#lanes.size === 0) return;
     this.#lanes.delete(lane);
-    if (lane.startsWith('mx:')) this.#mxWorkedAt = this.#clock.now();
+    if (parseLane(lane).scheme === byMx) this.#mxWorkedAt = this.#clock.now();
   }
 
   /** The routes that have taken nothing for longer than they may. Lanes with nothing left to do are forgotten. */
-  failing(facts: RouteFacts, hasEntries: (lane: string) => boolean): readonly Condition[] {
+  failing(facts: RouteFacts, hasEntries: (lane: LaneName) => boolean): readonly Condition[] {
     const now = this.#clock.now();
     const found: Condition[] = [];
-    const others: [string, Failing][] = [];
+    const others: [LaneName, Failing][] = [];
     for (const [lane, failing] of this.#lanes) {
       if (now - failing.since < facts.failingMs) continue;
       if (!hasEntries(lane)) this.#lanes.delete(lane);
@@ -108,7 +114,7 @@ export class RouteWatch {
   }
 
   /** One domain that takes nothing is its own affair; that nobody in the world does is ours. */
-  #mxCondition(others: readonly (readonly [string, Failing])[], facts: RouteFacts): Condition | undefined {
+  #mxCondition(others: readonly (readonly [LaneName, Failing])[], facts: RouteFacts): Condition | undefined {
     const down = others.filter(([, { isUnavailable, since }]) => isUnavailable && since > this.#mxWorkedAt);
     const [first] = down;
     if (first === undefined || down.length < destinationsToBlame) return undefined;
@@ -119,7 +125,7 @@ export class RouteWatch {
 
 function conditionOf(
   subject: string,
-  lanes: readonly string[],
+  lanes: readonly LaneName[],
   { since, reply }: Failing,
   { waiting }: RouteFacts,
 ): Condition {

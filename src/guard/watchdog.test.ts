@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock } from '../base/index.ts';
-import { type RecipientStatus, reply } from '../mail/index.ts';
+import { laneName, type RecipientStatus, reply } from '../mail/index.ts';
 import { type AlarmEvent, type Condition, calmMs, Watchdog } from './watchdog.ts';
 import { RouteWatch } from './watchdog-routes.ts';
 import { SpoolWalk } from './watchdog-spool.ts';
@@ -68,7 +68,7 @@ function routes() {
   const note = (lane: string, code: number, { id = 'm1', isUnavailable = true } = {}) => {
     const status = code < 300 ? 'delivered' : code < 500 ? 'pending' : 'failed';
     const value = { status, at: 0, relay: 'r', reply: reply(code, '4.1', 'said') } satisfies RecipientStatus;
-    watch.note({ id, lane, statuses: new Map([[0, value]]), isUnavailable });
+    watch.note({ id, lane: laneName(lane), statuses: new Map([[0, value]]), isUnavailable });
   };
   const failing = (lanes: readonly string[] = []) =>
     watch
@@ -121,7 +121,7 @@ test('a route with nothing left to do is forgotten', () => {
   note('smtp:a', 451);
   clock.advance(hour);
   assert.deepEqual(failing(['smtp:a']), []);
-  assert.equal(watch.isFailing('smtp:a'), false);
+  assert.equal(watch.isFailing(laneName('smtp:a')), false);
 });
 
 test('one dead domain is its own affair; that all the world is dead is ours', () => {

@@ -43,6 +43,7 @@ export {
   headerLines,
   unfold,
 } from './header.ts';
+export { formatLane, type LaneName, type LaneParts, laneName, parseLane } from './lane.ts';
 export { splitMultipart } from './mime-scan.ts';
 export {
   type ForwardPathResult,

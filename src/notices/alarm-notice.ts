@@ -1,6 +1,6 @@
 import type { Delivery } from '../delivery/index.ts';
 import { type Alarm, byMx } from '../guard/index.ts';
-import { type Address, asciiMailbox, formatDate, formatReplyText } from '../mail/index.ts';
+import { type Address, asciiMailbox, formatDate, formatReplyText, parseLane } from '../mail/index.ts';
 import {
   acceptLocal,
   envelopeOf,
@@ -63,7 +63,7 @@ async function goesByFailing(
   const isMxDown = alarms.some(({ kind, subject }) => kind === 'route-failing' && subject === byMx);
   return delivery
     .assignLanes(envelope)
-    .some(({ lane }) => failing.has(lane) || (isMxDown && lane.startsWith('mx:')));
+    .some(({ lane }) => failing.has(lane) || (isMxDown && parseLane(lane).scheme === byMx));
 }
 
 function noticeOf({ local, config }: NoticeParts, alarm: Alarm): Buffer {

@@ -7,7 +7,7 @@ import {
   type Selector,
 } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
-import { formatReplyText, parseMailbox, type QueueId } from '../mail/index.ts';
+import { formatReplyText, type LaneName, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
 import { destinedOne, type LocalParts } from '../submission/index.ts';
@@ -94,7 +94,7 @@ async function* flush(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator
   const { selector } = call;
   // Everything at once is a matter of lanes, not of one message after the other.
   const isAll = !('ids' in selector) && Object.keys(selector.match).length === 0;
-  const lanes = isAll ? undefined : new Set<string>();
+  const lanes = isAll ? undefined : new Set<LaneName>();
   if (isAll) operator.flushLane();
   for await (const selected of select(spool, isAll ? { match: { held: false } } : selector)) {
     const { id } = selected;
@@ -108,7 +108,7 @@ async function* flush(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator
 }
 
 /** Waits until it is known which destinations take nothing, or for as long as a person likes to wait. */
-async function outcome({ operator, clock }: QueueChangeParts, lanes: ReadonlySet<string> | undefined) {
+async function outcome({ operator, clock }: QueueChangeParts, lanes: ReadonlySet<LaneName> | undefined) {
   const giveUpAt = clock.now() + flushMs;
   for (;;) {
     const { isOver, suspended } = operator.flushed(lanes);

@@ -2,6 +2,7 @@ import type { Match, QueueItem, Selector } from '../admin/index.ts';
 import {
   type Envelope,
   formatReplyText,
+  type LaneName,
   mailboxKey,
   parseDomain,
   parseMailbox,
@@ -11,7 +12,7 @@ import {
   type ReversePath,
 } from '../mail/index.ts';
 import { type Portion, type Suspension, statusWord } from '../queue/index.ts';
-import { inTurns, type LaneEntry, type LaneName, type Spool, walkInTurns } from '../spool/index.ts';
+import { inTurns, type LaneEntry, type Spool, walkInTurns } from '../spool/index.ts';
 
 /** Why a lane is left alone; `undefined` when it is not. */
 export type SuspensionOf = (lane: LaneName) => Suspension | undefined;

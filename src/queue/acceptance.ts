@@ -1,5 +1,12 @@
-import { type Envelope, formatReplyText, type QueueId, type RecipientStatus, reply } from '../mail/index.ts';
-import type { Change, Draft, LaneEntry, LaneName, NewLaneEntry } from '../spool/index.ts';
+import {
+  type Envelope,
+  formatReplyText,
+  type LaneName,
+  type QueueId,
+  type RecipientStatus,
+  reply,
+} from '../mail/index.ts';
+import type { Change, Draft, LaneEntry, NewLaneEntry } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import { InFlow } from './in-flow.ts';
 import type { Lane, Task } from './lane.ts';

@@ -1,5 +1,6 @@
 import { type Clock, DueHeap, type Log } from '../base/index.ts';
-import type { LaneName, Spool } from '../spool/index.ts';
+import type { LaneName } from '../mail/index.ts';
+import type { Spool } from '../spool/index.ts';
 
 const maxSleepers = 10_000;
 /** Lanes that there was no place for are read again, which is a seek for every lane: not more often. */
@@ -22,7 +23,7 @@ export interface AlarmParts {
  */
 export class Alarm {
   readonly #parts: AlarmParts;
-  readonly #sleepers = new DueHeap(maxSleepers);
+  readonly #sleepers = new DueHeap<LaneName>(maxSleepers);
   #rescanAt = Number.POSITIVE_INFINITY;
   #armedFor = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;

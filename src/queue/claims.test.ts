@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock, silentLog } from '../base/index.ts';
+import { laneName } from '../mail/index.ts';
 import { openMemorySpool } from '../spool/index.ts';
 import { Alarm } from './alarm.ts';
 import { gate, openBench, result } from './test-bench.ts';
@@ -11,7 +12,7 @@ test('one lane claims no more than its limit, however many wait on disk', async 
   for (let i = 0; i < 100_000; i++) await bench.spooled({ to: `u${i}@x.test` });
   const begun = () =>
     bench.spool
-      .due('mx:x.test', { until: Number.MAX_SAFE_INTEGER, limit: 200_000 })
+      .due(laneName('mx:x.test'), { until: Number.MAX_SAFE_INTEGER, limit: 200_000 })
       .filter((entry) => entry.begun === true).length;
   await bench.queue.start();
   await bench.settle();
@@ -108,7 +109,8 @@ test('an alarm without room waits until it is told, without a timer', () => {
   const parts = { clock, log: silentLog, hasRoom: () => room > 0 };
   const spool = { lanes: () => [] } as never;
   const alarm = new Alarm({ ...parts, spool, ring: (lane) => rung.push(lane) && room-- });
-  for (const lane of ['a', 'b', 'c'] as const) alarm.set(lane, clock.now() + { a: 2, b: 1, c: 3 }[lane]);
+  for (const lane of ['a', 'b', 'c'] as const)
+    alarm.set(laneName(lane), clock.now() + { a: 2, b: 1, c: 3 }[lane]);
   clock.advance(100);
   assert.deepEqual(rung, []);
   room = 2;

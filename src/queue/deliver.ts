@@ -1,5 +1,5 @@
-import type { Envelope, QueueId, RecipientStatus, Reply } from '../mail/index.ts';
-import type { LaneName, StoredOctets } from '../spool/index.ts';
+import type { Envelope, LaneName, QueueId, RecipientStatus, Reply } from '../mail/index.ts';
+import type { StoredOctets } from '../spool/index.ts';
 import type { Replacements } from './append.ts';
 
 /** One try at one destination with one message, for the recipients that are still pending there. */

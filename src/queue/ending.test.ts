@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { laneName } from '../mail/index.ts';
 import { SpoolError } from '../spool/index.ts';
 import {
   type Bench,
@@ -139,7 +140,7 @@ test('a claim that cannot be written is not dialled, is tried once a second, and
   const bench = await openBench();
   for (let i = 0; i < 300; i++) await bench.spooled({ to: `u${i}@x.test` });
   bench.faults.set('update', fullError);
-  bench.queue.wake('mx:x.test', { all: false });
+  bench.queue.wake(laneName('mx:x.test'), { all: false });
   await bench.pass(10_000, 1000);
   assert.equal(bench.attempts.length, 0);
   assert.ok(bench.events('claim-failed').length <= 11, String(bench.events('claim-failed').length));
@@ -240,7 +241,7 @@ test('an envelope that cannot be read is held and does not keep others from thei
       return envelope(id);
     },
   });
-  bench.queue.wake('mx:x.test', { all: false });
+  bench.queue.wake(laneName('mx:x.test'), { all: false });
   await bench.settle();
   assert.equal(bench.attempts.length, 20);
   assert.match(bench.spool.entries(bad)[0]?.held ?? '', /^unreadable: /);

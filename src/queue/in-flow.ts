@@ -1,5 +1,5 @@
 import type { Clock } from '../base/index.ts';
-import type { LaneName } from '../spool/index.ts';
+import type { LaneName } from '../mail/index.ts';
 import type { Lane } from './lane.ts';
 
 const defaultPatienceMs = 50;

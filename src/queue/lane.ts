@@ -1,6 +1,6 @@
 import { Fifo } from '../base/index.ts';
-import type { Envelope, Reply } from '../mail/index.ts';
-import type { LaneEntry, LaneName } from '../spool/index.ts';
+import type { Envelope, LaneName, Reply } from '../mail/index.ts';
+import type { LaneEntry } from '../spool/index.ts';
 
 /** An entry that this process has claimed: waiting in its lane or under way. */
 export interface Task {

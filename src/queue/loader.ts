@@ -1,5 +1,5 @@
-import type { Envelope } from '../mail/index.ts';
-import { type Change, type LaneEntry, type LaneName, SpoolError } from '../spool/index.ts';
+import type { Envelope, LaneName } from '../mail/index.ts';
+import { type Change, type LaneEntry, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import type { Lane, Task } from './lane.ts';
 import type { QueueParts } from './options.ts';

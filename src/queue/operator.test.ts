@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { laneName } from '../mail/index.ts';
 import { address, type Bench, fullError, gate, openBench, result, unavailable } from './test-bench.ts';
 
 const minute = 60_000;
@@ -16,7 +17,7 @@ test('flushing a lane tries everything in it once, whatever its due time', async
   await bench.settle();
   bench.clock.advance(1000);
   bench.attempts.length = 0;
-  bench.operator.flushLane('mx:x.test');
+  bench.operator.flushLane(laneName('mx:x.test'));
   await bench.pass(minute, 1000);
   assert.equal(bench.attempts.length, 500);
   assert.equal(new Set(bench.dialled).size, 500);
@@ -41,11 +42,11 @@ test('flushing a suspended lane probes it, and gives up again when the probe fai
   await bench.settle();
   bench.attempts.length = 0;
   bench.clock.advance(1000);
-  bench.operator.flushLane('mx:x.test');
+  bench.operator.flushLane(laneName('mx:x.test'));
   await bench.pass(minute, 1000);
   assert.equal(bench.attempts.length, 1);
   bench.deliver = (attempt) => result(attempt);
-  bench.operator.flushLane('mx:x.test');
+  bench.operator.flushLane(laneName('mx:x.test'));
   await bench.pass(minute, 1000);
   assert.equal(bench.spool.count(), 0);
 });
@@ -56,13 +57,16 @@ test('a flush says which destinations turned out to take nothing, as soon as tha
   for (let i = 0; i < 20; i++) await bench.send({ to: `u${i}@down.test` });
   await bench.send({ to: 'a@up.test' });
   await bench.settle();
-  assert.equal(bench.operator.suspension('mx:up.test'), undefined);
-  assert.match(bench.operator.suspension('mx:down.test')?.because.lines[0] ?? '', /connection refused/);
+  assert.equal(bench.operator.suspension(laneName('mx:up.test')), undefined);
+  assert.match(
+    bench.operator.suspension(laneName('mx:down.test'))?.because.lines[0] ?? '',
+    /connection refused/,
+  );
   bench.deliver = deliver;
   bench.clock.advance(1000);
   bench.operator.flushLane();
   await bench.settle();
-  assert.equal(bench.operator.suspension('mx:down.test'), undefined);
+  assert.equal(bench.operator.suspension(laneName('mx:down.test')), undefined);
   assert.equal(bench.operator.flushed().isOver, false);
   for (const { attempt, end } of waiting.splice(0)) {
     end(attempt.lane === 'mx:up.test' ? result(attempt, 'pending') : unavailable(attempt));
@@ -70,7 +74,7 @@ test('a flush says which destinations turned out to take nothing, as soon as tha
   await bench.settle();
   const { isOver, suspended } = bench.operator.flushed();
   assert.deepEqual([isOver, [...suspended.keys()]], [true, ['mx:down.test']]);
-  assert.equal(bench.operator.flushed(new Set(['mx:up.test'])).suspended.size, 0);
+  assert.equal(bench.operator.flushed(new Set([laneName('mx:up.test')])).suspended.size, 0);
 });
 
 test('flushing one message tries that one now', async () => {
@@ -145,7 +149,7 @@ test('a hold while the end of the attempt is on its way to disk counts', async (
 test('a hold while the claim is on its way to disk counts', async () => {
   const bench = await openBench();
   const id = await bench.spooled({ to: 'a@x.test' });
-  bench.queue.wake('mx:x.test', { all: false });
+  bench.queue.wake(laneName('mx:x.test'), { all: false });
   assert.equal(await bench.operator.hold(id, 'why'), 'done');
   await bench.settle();
   assert.deepEqual(bench.dialled, []);
@@ -156,7 +160,7 @@ test('a due message that is being changed is not claimed meanwhile', async () =>
   const bench = await openBench();
   const id = await bench.spooled({ to: 'a@x.test' });
   const held = bench.operator.hold(id, 'why');
-  bench.queue.wake('mx:x.test', { all: false });
+  bench.queue.wake(laneName('mx:x.test'), { all: false });
   await held;
   await bench.settle();
   assert.deepEqual(bench.dialled, []);

@@ -1,5 +1,6 @@
 import {
   type Envelope,
+  type LaneName,
   type QueueId,
   type Recipient,
   type RecipientStatus,
@@ -71,13 +72,13 @@ export class Operator {
   }
 
   /** Tries everything in the lane, or in all of them, once, whatever its due time. */
-  flushLane(lane?: string): void {
+  flushLane(lane?: LaneName): void {
     if (lane !== undefined) this.#queue.wake(lane, { all: true });
     else for (const wake of this.#parts.spool.lanes()) this.#queue.wake(wake.lane, { all: true });
   }
 
   /** Why and until when a lane is left alone; `undefined` when it is not. */
-  suspension(lane: string): Suspension | undefined {
+  suspension(lane: LaneName): Suspension | undefined {
     return this.#queue.suspension(lane);
   }
 
@@ -85,12 +86,12 @@ export class Operator {
    * What came of a flush: the destinations (of all, without `lanes`) that turned out to take nothing, so that
    * what waits for them was not tried. `isOver` is false while some have not answered yet.
    */
-  flushed(lanes?: ReadonlySet<string>): {
+  flushed(lanes?: ReadonlySet<LaneName>): {
     readonly isOver: boolean;
-    readonly suspended: ReadonlyMap<string, Suspension>;
+    readonly suspended: ReadonlyMap<LaneName, Suspension>;
   } {
     const now = this.#parts.clock.now();
-    const suspended = new Map<string, Suspension>();
+    const suspended = new Map<LaneName, Suspension>();
     let isOver = true;
     for (const lane of this.#queue.lanes) {
       if (lanes?.has(lane.name) === false) continue;
@@ -211,7 +212,7 @@ export class Operator {
   }
 
   async #retryNow(id: QueueId, portion: Portion, applies: (entry: LaneEntry) => boolean): Promise<Operated> {
-    const lanes = new Set<string>();
+    const lanes = new Set<LaneName>();
     const dueAt = this.#parts.clock.now();
     const done = await this.#reschedule(id, portion, (entry) => {
       if (!applies(entry)) return undefined;

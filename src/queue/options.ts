@@ -1,6 +1,6 @@
 import type { Background, Clock, Log } from '../base/index.ts';
-import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
-import type { Change, LaneName, Spool, StoredOctets } from '../spool/index.ts';
+import type { Envelope, LaneName, QueueId, RecipientStatus } from '../mail/index.ts';
+import type { Change, Spool, StoredOctets } from '../spool/index.ts';
 import type { AssignLanes, Deliver } from './deliver.ts';
 import type { RetryOptions } from './retry.ts';
 

@@ -1,5 +1,5 @@
-import { type Envelope, formatReplyText, type QueueId } from '../mail/index.ts';
-import type { Change, Draft, LaneEntry, LaneName } from '../spool/index.ts';
+import { type Envelope, formatReplyText, type LaneName, type QueueId } from '../mail/index.ts';
+import type { Change, Draft, LaneEntry } from '../spool/index.ts';
 import { Acceptance, type AcceptanceEvents, type AcceptOptions } from './acceptance.ts';
 import { Alarm } from './alarm.ts';
 import { type Attempted, Attempts } from './attempts.ts';

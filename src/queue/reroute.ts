@@ -1,5 +1,5 @@
-import type { Envelope } from '../mail/index.ts';
-import type { Change, LaneEntry, LaneName } from '../spool/index.ts';
+import type { Envelope, LaneName } from '../mail/index.ts';
+import type { Change, LaneEntry } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import type { Task } from './lane.ts';
 import type { QueueParts, Routing } from './options.ts';

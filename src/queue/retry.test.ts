@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { laneName } from '../mail/index.ts';
 import { defaultRetry, retryDelay } from './retry.ts';
 import { gate, openBench, result } from './test-bench.ts';
 
@@ -131,7 +132,7 @@ test('an attempt that takes longer than its lease is not begun a second time, an
       return after(ms, callback);
     },
   });
-  bench.queue.wake('mx:x.test', { all: false });
+  bench.queue.wake(laneName('mx:x.test'), { all: false });
   await bench.pass(100, 1);
   assert.equal(bench.attempts.length, 1);
   assert.ok(timers < 5, `${timers} timers`);

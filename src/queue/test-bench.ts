@@ -2,6 +2,7 @@ import { Background, type ManualClock, manualClock, memoryLog } from '../base/in
 import {
   type Address,
   type Envelope,
+  laneName,
   parseMailbox,
   type QueueId,
   type Recipient,
@@ -210,7 +211,7 @@ export class Bench {
   assign({ recipients }: Envelope) {
     const lanes = Map.groupBy(recipients.keys(), (index) => {
       const recipient = recipients[index];
-      return recipient === undefined ? '' : this.laneOf(recipient.address);
+      return laneName(recipient === undefined ? '' : this.laneOf(recipient.address));
     });
     if (lanes.size === 1) return [...lanes.keys()].map((lane) => ({ lane, recipients: 'all' as const }));
     return [...lanes].map(([lane, indices]) => ({ lane, recipients: indices }));

@@ -12,7 +12,7 @@ import { createClearinghouseControl, type RelayClearinghouse } from '../clearing
 import type { Guard } from '../guard/index.ts';
 import { createGuardControl } from '../guard/index.ts';
 import { createWindowControl, type RelayWindows } from '../identity/index.ts';
-import { parseQueueId } from '../mail/index.ts';
+import { type LaneName, parseQueueId } from '../mail/index.ts';
 import {
   changeQueue,
   closeSessionsOf,
@@ -43,7 +43,7 @@ export interface ControlParts extends SubmitParts, SessionSources {
 /** Answers the control socket from the spool and the queue; nothing is kept in memory between items. */
 export function createControl(parts: ControlParts): Control {
   const { spool, operator } = parts;
-  const suspensionOf = (lane: string) => operator.suspension(lane);
+  const suspensionOf = (lane: LaneName) => operator.suspension(lane);
   return {
     status: () => Promise.resolve(parts.status()),
     reload: () => parts.reload(),

@@ -23,7 +23,6 @@ export {
   type Change,
   type Draft,
   type LaneEntry,
-  type LaneName,
   type LaneWake,
   type NewLaneEntry,
   recoverLane,

@@ -1,7 +1,14 @@
 import { hash } from 'node:crypto';
-import { decodeQueueId, type Envelope, encodeQueueId, type QueueId, queueIdOctets } from '../mail/index.ts';
+import {
+  decodeQueueId,
+  type Envelope,
+  encodeQueueId,
+  type LaneName,
+  type QueueId,
+  queueIdOctets,
+} from '../mail/index.ts';
 import type { TableName } from '../store/index.ts';
-import type { LaneEntry, LaneName } from './spool.ts';
+import type { LaneEntry } from './spool.ts';
 
 /**
  * How messages lie in the store. Integers are big-endian, so that keys sort as they should.

@@ -1,6 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { Background, type Clock, type Log, Reclaimer, silentLog, systemClock } from '../base/index.ts';
-import { type Envelope, type QueueId, QueueIdSource, type RecipientStatus } from '../mail/index.ts';
+import {
+  type Envelope,
+  type LaneName,
+  type QueueId,
+  QueueIdSource,
+  type RecipientStatus,
+} from '../mail/index.ts';
 import { type Operation, payloadOf, prefixEnd, Store, StoreError } from '../store/index.ts';
 import { checkChange } from './change.ts';
 import { FreshMessages } from './fresh.ts';
@@ -27,7 +33,6 @@ import {
   type Change,
   type Draft,
   type LaneEntry,
-  type LaneName,
   type LaneWake,
   type Spool,
   SpoolError,

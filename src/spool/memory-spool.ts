@@ -1,5 +1,11 @@
 import { type Clock, systemClock } from '../base/index.ts';
-import { type Envelope, type QueueId, QueueIdSource, type RecipientStatus } from '../mail/index.ts';
+import {
+  type Envelope,
+  type LaneName,
+  type QueueId,
+  QueueIdSource,
+  type RecipientStatus,
+} from '../mail/index.ts';
 import { changedMessage, checkChange } from './change.ts';
 import { checkEntries, compareEntries } from './entry.ts';
 import { wholeOctets } from './pieces.ts';
@@ -7,7 +13,6 @@ import {
   type Change,
   type Draft,
   type LaneEntry,
-  type LaneName,
   type NewLaneEntry,
   type Spool,
   SpoolError,

@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { silentLog, systemClock } from '../base/index.ts';
-import type { QueueId, RecipientStatus } from '../mail/index.ts';
+import { laneName, type QueueId, type RecipientStatus } from '../mail/index.ts';
 import { Store, storeFile } from '../store/index.ts';
 import { accept, everything, newEntry } from './contract/fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope, sampleReply } from './contract/sample.ts';
@@ -61,7 +61,7 @@ describe('a spool that is opened', () => {
       assert.deepEqual([...spool.walk()], [other]);
       assert.equal(spool.count(), 1);
       assert.match(place.findings().join(), /envelope is damaged.*set aside/);
-      assert.deepEqual(spool.due('a', everything), []);
+      assert.deepEqual(spool.due(laneName('a'), everything), []);
       const folder = join(place.path, 'salvage');
       assert.ok(readFileSync(join(folder, `${damaged}.octets`)).equals(octets), `${size} octets`);
       const kept = JSON.parse(readFileSync(join(folder, `${damaged}.json`), 'utf8'));
@@ -79,8 +79,8 @@ describe('a spool that is opened', () => {
     const [recovered] = spool.due(recoverLane, everything);
     assert.deepEqual(recovered?.recipients, [1]);
     assert.equal(recovered?.id, id);
-    assert.deepEqual(spool.due('b', everything), []);
-    assert.equal(spool.due('a', everything).length, 1);
+    assert.deepEqual(spool.due(laneName('b'), everything), []);
+    assert.equal(spool.due(laneName('a'), everything).length, 1);
     assert.match(place.findings().join(), /entry 1 is damaged.*1 recipients are pending in no entry/);
   });
 
@@ -91,13 +91,13 @@ describe('a spool that is opened', () => {
     // Written behind the back of the spool: this process may not open the store a second time.
     const hidden = await openHidden(place);
     await hidden.spoil(entryKey(id, 0));
-    assert.deepEqual(spool.due('a', everything), []);
+    assert.deepEqual(spool.due(laneName('a'), everything), []);
     const until = Date.now() + 10_000;
     while (spool.laneDue(recoverLane) === undefined && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     assert.deepEqual(spool.due(recoverLane, everything)[0]?.recipients, [0]);
-    assert.equal(spool.laneDue('a'), undefined);
+    assert.equal(spool.laneDue(laneName('a')), undefined);
   });
 
   it('takes a damaged status for none', async () => {
@@ -130,8 +130,8 @@ describe('a spool that is opened', () => {
         await using spool = await place.open(true);
         assert.equal(spool.count(), 2);
         for (const entry of spool.entries(id)) assert.equal(entry.held, `damaged: the octets are ${what}`);
-        assert.deepEqual(spool.due('a', everything), []);
-        assert.equal(spool.due('c', everything)[0]?.id, other);
+        assert.deepEqual(spool.due(laneName('a'), everything), []);
+        assert.equal(spool.due(laneName('c'), everything)[0]?.id, other);
         assert.ok(spool.envelope(id) !== undefined);
         await assert.rejects(async () => await allOctets(spool.octets(id)), SpoolError);
       }
@@ -144,14 +144,14 @@ describe('a spool that is opened', () => {
     const keys = new ScheduleKeys();
     await place.damage(async (store, { schedule }) => {
       await store.write([
-        store.remove(schedule, keys.key({ lane: 'a', dueAt: 1000, id, number: 0 })),
-        store.put(schedule, keys.key({ lane: 'z', dueAt: 5, id: other, number: 0 }), 'z'),
-        store.put(schedule, keys.key({ lane: 'z', dueAt: 6, id: other, number: 7 }), 'z'),
+        store.remove(schedule, keys.key({ lane: laneName('a'), dueAt: 1000, id, number: 0 })),
+        store.put(schedule, keys.key({ lane: laneName('z'), dueAt: 5, id: other, number: 0 }), 'z'),
+        store.put(schedule, keys.key({ lane: laneName('z'), dueAt: 6, id: other, number: 7 }), 'z'),
       ]);
     });
     await using spool = await place.open();
-    assert.equal(spool.laneDue('a'), 1000);
-    assert.equal(spool.laneDue('z'), undefined);
+    assert.equal(spool.laneDue(laneName('a')), 1000);
+    assert.equal(spool.laneDue(laneName('z')), undefined);
     assert.deepEqual(new Set([...spool.lanes()].map((wake) => wake.lane)), new Set(['a', 'b', 'c']));
     assert.equal(place.findings().length, 3);
   });

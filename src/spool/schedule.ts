@@ -1,7 +1,7 @@
-import type { QueueId } from '../mail/index.ts';
+import type { LaneName, QueueId } from '../mail/index.ts';
 import { keyAfter, prefixEnd, type Row, StoreError } from '../store/index.ts';
 import { decodeEntry, entryKey, laneHashOctets, parseScheduleKey, type ScheduleKeys } from './layout.ts';
-import type { LaneEntry, LaneName, LaneWake } from './spool.ts';
+import type { LaneEntry, LaneWake } from './spool.ts';
 import type { SpoolTables } from './tables.ts';
 
 export interface ScheduleOptions {

@@ -1,7 +1,10 @@
-import type { Envelope, QueueId, RecipientStatus } from '../mail/index.ts';
-
-/** The name of a destination with its own concurrency and health: what a route resolves to. */
-export type LaneName = string;
+import {
+  type Envelope,
+  formatLane,
+  type LaneName,
+  type QueueId,
+  type RecipientStatus,
+} from '../mail/index.ts';
 
 /** What is left to do for one message in one lane. */
 export interface LaneEntry {
@@ -32,7 +35,7 @@ export interface LaneEntry {
  * The lane of recipients whose own lane was lost with a damaged record. It is no destination: what is due
  * in it is to be routed again.
  */
-export const recoverLane: LaneName = 'recover:';
+export const recoverLane = formatLane({ scheme: 'recover', place: '' });
 
 /** An entry as `commit` takes it: the id is the draft's, the number its place in the list. */
 export type NewLaneEntry = Omit<LaneEntry, 'id' | 'number'>;

@@ -6,6 +6,7 @@
 import {
   type Address,
   type Domain,
+  formatLane,
   needsSmtputf8,
   originalRecipientOf,
   type Recipient,
@@ -31,7 +32,7 @@ export type Destined =
 type Asking = Pick<OwnPolicy, 'destinationOf'>;
 
 /** The lane of recipients about whom the policy could not decide. */
-export const undecidedLane = 'policy:';
+export const undecidedLane = formatLane({ scheme: 'policy', place: '' });
 
 const fault = reply(451, '3.0', 'the recipient could not be looked up, try again later');
 

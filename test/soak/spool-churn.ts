@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/index.ts';
-import type { QueueId } from '../../src/mail/index.ts';
+import { laneName, type QueueId } from '../../src/mail/index.ts';
 import { allOctets, patternOctets, sampleEnvelope, sampleReply } from '../../src/spool/contract/sample.ts';
 import { openSpool, type Spool, verifySpool } from '../../src/spool/index.ts';
 
@@ -28,7 +28,12 @@ async function accept(spool: Spool): Promise<void> {
   const recipients = 1 + random(4);
   await using draft = spool.begin();
   await draft.write(patternOctets(size));
-  const entry = { lane: `lane${random(500)}`, recipients: 'all', attempts: 0, dueAt: random(1e9) } as const;
+  const entry = {
+    lane: laneName(`lane${random(500)}`),
+    recipients: 'all',
+    attempts: 0,
+    dueAt: random(1e9),
+  } as const;
   await draft.commit(sampleEnvelope({ recipients }), [entry]);
   live.set(draft.id, size);
 }
@@ -36,7 +41,12 @@ async function accept(spool: Spool): Promise<void> {
 async function attempt(spool: Spool, id: QueueId): Promise<void> {
   const [from] = spool.entries(id);
   if (from === undefined) throw new Error(`${id} has no entry`);
-  const to = { ...from, attempts: from.attempts + 1, dueAt: random(1e9), lane: `lane${random(500)}` };
+  const to = {
+    ...from,
+    attempts: from.attempts + 1,
+    dueAt: random(1e9),
+    lane: laneName(`lane${random(500)}`),
+  };
   const status = { status: 'pending', at: 1, reply: sampleReply(451, '4.1') } as const;
   await spool.update([
     { kind: 'reschedule', from, to },

@@ -2,10 +2,12 @@
  * What one message costs the LMDB spool: accept and remove, with writers that each wait for their own
  * durable commit. Run: `node test/soak/spool-cost.ts [messages] [writers] [octets]`.
  */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/index.ts';
+import { laneName } from '../../src/mail/index.ts';
 import { patternOctets, sampleEnvelope } from '../../src/spool/contract/sample.ts';
 import { openSpool } from '../../src/spool/index.ts';
 
@@ -38,7 +40,12 @@ async function eachWriter(work: (n: number) => Promise<void>): Promise<void> {
 }
 
 const open = () => openSpool({ path, clock: systemClock });
-const entry = { lane: 'mx:example.org', recipients: 'all', attempts: 0, dueAt: Date.now() } as const;
+const entry = {
+  lane: laneName('mx:example.org'),
+  recipients: 'all',
+  attempts: 0,
+  dueAt: Date.now(),
+} as const;
 const accept = async (spool: Awaited<ReturnType<typeof open>>) => {
   const draft = spool.begin();
   draft.write(octets);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RecipientStatus } from '../../mail/index.ts';
+import { laneName, type RecipientStatus } from '../../mail/index.ts';
 import type { Change, LaneEntry } from '../spool.ts';
 import { accept, type Cases, delivered, newEntry, onlyEntry, startAt } from './fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope, sampleReply } from './sample.ts';
@@ -144,7 +144,7 @@ export const changeCases: Cases = {
       spool.entries(id).map((found) => found.lane),
       ['b'],
     );
-    assert.equal(spool.laneDue('a'), undefined);
+    assert.equal(spool.laneDue(laneName('a')), undefined);
   },
 
   'applies the changes of one update in their order': async (fixture) => {
@@ -153,7 +153,7 @@ export const changeCases: Cases = {
     const added: LaneEntry = { ...newEntry('b'), id, number: 1 };
     await spool.update([
       { kind: 'add', entry: added },
-      { kind: 'reschedule', from: added, to: { ...added, lane: 'c', attempts: 3 } },
+      { kind: 'reschedule', from: added, to: { ...added, lane: laneName('c'), attempts: 3 } },
       { kind: 'finish', entry: onlyEntry(spool, id) },
     ]);
     assert.deepEqual(onlyEntry(spool, id), { ...added, lane: 'c', attempts: 3 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ManualClock } from '../../base/index.ts';
-import type { Envelope, QueueId, RecipientStatus } from '../../mail/index.ts';
+import { type Envelope, laneName, type QueueId, type RecipientStatus } from '../../mail/index.ts';
 import type { LaneEntry, NewLaneEntry, Spool } from '../spool.ts';
 import { sampleEnvelope, sampleReply } from './sample.ts';
 
@@ -28,7 +28,7 @@ export const startAt = Date.UTC(2026, 0, 1);
 export const everything = { until: Number.MAX_SAFE_INTEGER, limit: 1000 };
 
 export function newEntry(lane: string, dueAt = startAt, more: Partial<NewLaneEntry> = {}): NewLaneEntry {
-  return { lane, recipients: 'all', attempts: 0, dueAt, ...more };
+  return { lane: laneName(lane), recipients: 'all', attempts: 0, dueAt, ...more };
 }
 
 export interface AcceptOptions {

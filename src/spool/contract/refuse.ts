@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { laneName } from '../../mail/index.ts';
 import { accept, type Cases, delivered, everything, newEntry, startAt } from './fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope } from './sample.ts';
 
@@ -83,8 +84,8 @@ export const surviveCases: Cases = {
     );
     assert.deepEqual([...again.walk()], [small, large]);
     assert.equal(again.count(), 2);
-    assert.deepEqual(again.due('a', everything), [again.entries(small)[0]]);
-    assert.equal(again.laneDue('b'), undefined);
+    assert.deepEqual(again.due(laneName('a'), everything), [again.entries(small)[0]]);
+    assert.equal(again.laneDue(laneName('b')), undefined);
     assert.ok((await allOctets(again.octets(large))).equals(octets));
     const next = await accept(again);
     assert.ok(next > large, 'ids go on after the newest one');

@@ -13,7 +13,7 @@
  */
 import { writeSync } from 'node:fs';
 import { silentLog, systemClock } from '../../base/index.ts';
-import type { QueueId } from '../../mail/index.ts';
+import { laneName, type QueueId } from '../../mail/index.ts';
 import { patternOctets, sampleEnvelope, sampleReply } from '../contract/sample.ts';
 import { openSpool, type Spool, SpoolError } from '../index.ts';
 
@@ -48,7 +48,7 @@ async function tried(work: () => Promise<void>): Promise<boolean> {
 async function accept(spool: Spool, n: number): Promise<QueueId | undefined> {
   await using draft = spool.begin();
   const octets = patternOctets((sizes[n % sizes.length] ?? 0) + n);
-  const entry = { lane: `lane${n % 3}`, recipients: 'all', attempts: 0, dueAt: 1000 + n } as const;
+  const entry = { lane: laneName(`lane${n % 3}`), recipients: 'all', attempts: 0, dueAt: 1000 + n } as const;
   const isAccepted = await tried(async () => {
     await draft.write(octets);
     await draft.commit(sampleEnvelope(), [entry]);
