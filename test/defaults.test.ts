@@ -5,7 +5,7 @@ import { type Config, loadConfig } from '../src/config/index.ts';
 import { defaultCapture, defaultLimits as defaultDeliveryLimits } from '../src/delivery/index.ts';
 import { defaultTimeoutMs } from '../src/dns/index.ts';
 import { maxReturnedBytes } from '../src/dsn/index.ts';
-import { addressBudgets, defaultHeld, identityBudgets, networkBudgets } from '../src/guard/index.ts';
+import { defaultGuard } from '../src/guard/index.ts';
 import { defaultLanes, defaultRetry } from '../src/queue/index.ts';
 import { defaultLimits } from '../src/receiver/index.ts';
 import { defaultFloorBytes } from '../src/spool/index.ts';
@@ -36,13 +36,13 @@ test('the defaults of the configuration are those of the modules', () => {
 
 test('the budgets of the configuration are those that the guard is tested with', () => {
   const { guard } = defaults();
-  const { reports: _, ...identity } = identityBudgets;
-  const { reports: __, ...address } = addressBudgets;
-  const { reports: ___, ...network } = networkBudgets;
+  const { reports: _, ...identity } = defaultGuard.identity.budgets;
+  const { reports: __, ...address } = defaultGuard.address.budgets;
+  const { reports: ___, ...network } = defaultGuard.network.budgets;
   assert.deepEqual(guard.identity.budgets, identity);
   assert.deepEqual(guard.address.budgets, address);
   assert.deepEqual(guard.network.budgets, network);
-  assert.deepEqual(guard.held, defaultHeld);
+  assert.deepEqual(guard.held, defaultGuard.held);
 });
 
 test('nobody is waited for less long than RFC 5321 §4.5.3.2 asks, and no less is taken than §4.5.3.1 does', () => {

@@ -1,8 +1,8 @@
 /** What clients hear that send signatures alone, with and without the clusters that whole messages lead to. */
 import { readContent } from '../../src/clearinghouse/content/read.ts';
 import { Engine } from '../../src/clearinghouse/engine.ts';
-import { defaultThresholds } from '../../src/clearinghouse/engine-options.ts';
 import { bodyDigest, legacyKeys } from '../../src/clearinghouse/keys/keys.ts';
+import { defaultThresholds } from '../../src/clearinghouse/options.ts';
 import type { Copy } from './generate.ts';
 
 export const schemes = ['razor4', 'razor8', 'pyzor'] as const;

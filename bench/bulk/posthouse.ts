@@ -2,9 +2,10 @@
 import { wordsInOrder } from '../../src/clearinghouse/content/content.ts';
 import { readContent } from '../../src/clearinghouse/content/read.ts';
 import { Engine } from '../../src/clearinghouse/engine.ts';
-import { defaultThresholds, type Read } from '../../src/clearinghouse/engine-options.ts';
+import type { Read } from '../../src/clearinghouse/engine-options.ts';
 import { imageHashes } from '../../src/clearinghouse/features/image.ts';
 import { bodyDigest, legacyKeys } from '../../src/clearinghouse/keys/keys.ts';
+import { defaultThresholds } from '../../src/clearinghouse/options.ts';
 import type { Detector } from './detector.ts';
 
 const memory = 256e6;

@@ -2,20 +2,7 @@ import type { LegacyKey, Source } from './ask.ts';
 import type { Content } from './content/content.ts';
 import type { ImageHash } from './features/image.ts';
 import type { Entry } from './journal.ts';
-
-/** From where on it is how much; see docs. */
-export interface Thresholds {
-  /** Distinct recipients. */
-  readonly bulk: number;
-  /** The same for messages of a few words, which people write alike. */
-  readonly shortBulk: number;
-  /** Weighed reports; one of somebody known weighs 1 at first and half of it after thirty days. */
-  readonly reported: number;
-  /** Revocations as a share of the reports, from which on people disagree. */
-  readonly contested: number;
-}
-
-export const defaultThresholds: Thresholds = { bulk: 10, shortBulk: 100, reported: 0.7, contested: 0.3 };
+import type { Thresholds } from './options.ts';
 
 export interface EngineOptions {
   /** Secret; 16 octets. What was counted under another key is lost. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Engine } from './engine.ts';
-import { defaultThresholds } from './engine-options.ts';
 import { read } from './flood/testing.ts';
 import type { Entry } from './journal.ts';
 import { decodeEntries, encodeEntry } from './journal.ts';
+import { defaultThresholds } from './options.ts';
 
 const now = Date.UTC(2026, 0, 1);
 const key = Buffer.from('a key of sixteen');

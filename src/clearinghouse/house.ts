@@ -3,7 +3,7 @@ import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import { openDccifd } from './doors/dccifd.ts';
-import { type Door, type DoorOptions, defaultDoorLimits } from './doors/door.ts';
+import type { Door, DoorOptions } from './doors/door.ts';
 import { parseFuzzyKey } from './doors/fuzzy-cipher.ts';
 import { openHttpDoor } from './doors/http.ts';
 import { openPyzor } from './doors/pyzor.ts';
@@ -11,9 +11,9 @@ import { openRazor } from './doors/razor.ts';
 import { RazorAccounts } from './doors/razor-accounts.ts';
 import { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 import { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
-import { defaultThresholds } from './engine-options.ts';
 import { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 import { type OpenClearinghouse, openClearinghouse } from './open.ts';
+import { defaultDoorLimits, defaultThresholds } from './options.ts';
 import { createSignedBy } from './signers.ts';
 
 /** A door as the configuration has it. */

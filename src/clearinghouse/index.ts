@@ -28,7 +28,7 @@ export {
 } from './ask.ts';
 export { createClearinghouseControl } from './control.ts';
 export { openDccifd } from './doors/dccifd.ts';
-export { type Access, type Door, type DoorOptions, defaultDoorLimits } from './doors/door.ts';
+export type { Access, Door, DoorOptions } from './doors/door.ts';
 export { parseFuzzyKey } from './doors/fuzzy-cipher.ts';
 export { openHttpDoor } from './doors/http.ts';
 export { openPyzor } from './doors/pyzor.ts';
@@ -36,7 +36,7 @@ export { openRazor } from './doors/razor.ts';
 export { RazorAccounts } from './doors/razor-accounts.ts';
 export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 export { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
-export { defaultThresholds, type Thresholds } from './engine-options.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 export { RelayClearinghouse } from './house.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';
+export { defaultDoorLimits, defaultThresholds, type Thresholds } from './options.ts';

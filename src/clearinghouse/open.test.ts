@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Clock, manualClock, memoryLog, systemClock } from '../base/index.ts';
 import { ClearinghouseBusy } from './ask.ts';
-import { defaultThresholds } from './engine-options.ts';
 import { legacyKeys } from './keys/keys.ts';
 import { openClearinghouse } from './open.ts';
+import { defaultThresholds } from './options.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'posthouse-clearinghouse-'));

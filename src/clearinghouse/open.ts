@@ -14,8 +14,8 @@ import {
   type Verb,
   type Verdict,
 } from './ask.ts';
-import type { Thresholds } from './engine-options.ts';
 import type { Claim, FloodSource, Take } from './flood/claim.ts';
+import type { Thresholds } from './options.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
 /** How a clearinghouse is opened. */

@@ -1,6 +1,6 @@
 import type { CheckOptions, Source, Stats, Subject, Verb, Verdict } from './ask.ts';
-import type { Thresholds } from './engine-options.ts';
 import type { Claim, Take } from './flood/claim.ts';
+import type { Thresholds } from './options.ts';
 import type { Restored } from './state.ts';
 
 /** What the thread is given at its start. */

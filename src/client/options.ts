@@ -1,3 +1,4 @@
+/** What a client session is given: addresses, TLS, credentials and timeouts, with the defaults. */
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../base/index.ts';
 

@@ -10,9 +10,7 @@ import {
   reply,
 } from '../mail/index.ts';
 import type { Attempt, AttemptResult } from '../queue/index.ts';
-
-/** How much a capture inbox keeps. */
-export const defaultCapture = { maxMessages: 10_000, maxBytes: 1_000_000_000 } as const;
+import { defaultCapture } from './options.ts';
 
 export interface CaptureOptions {
   readonly folder: string;

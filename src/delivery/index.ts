@@ -24,7 +24,7 @@
  * TLS); RFC 6152, 3030, 6531 (conversion); RFC 6749 (tokens).
  */
 export { type AuditSink, auditLane } from './audit.ts';
-export { Capture, type CapturedMessage, defaultCapture } from './capture.ts';
+export { Capture, type CapturedMessage } from './capture.ts';
 export { createDelivery, type Delivery, type DeliveryParts, type Trouble } from './delivery.ts';
 export { personalMailbox } from './maildir.ts';
 export {
@@ -32,6 +32,7 @@ export {
   type DeliveryLimits,
   type DeliveryOptions,
   type DeliveryRoute,
+  defaultCapture,
   defaultLimits,
   type OauthOptions,
 } from './options.ts';

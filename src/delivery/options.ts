@@ -1,3 +1,4 @@
+/** What delivery is given: domains, routes and limits, with the defaults. */
 import type { ClientTimeouts } from '../client/index.ts';
 import type { Address } from '../mail/index.ts';
 
@@ -162,3 +163,6 @@ export interface DeliveryOptions {
   /** How long each phase of a session may take. */
   readonly timeouts?: Partial<ClientTimeouts>;
 }
+
+/** How much a capture inbox keeps. */
+export const defaultCapture = { maxMessages: 10_000, maxBytes: 1_000_000_000 } as const;

@@ -16,7 +16,8 @@
  */
 
 export { createClientNames } from './client-names.ts';
+export { defaultTimeoutMs, type ResolverOptions } from './options.ts';
 export type { LookupResult, LookupType, MxRecord, RecordTypes } from './record.ts';
 export { parseResolvConf, systemServers } from './resolv-conf.ts';
-export { createResolver, defaultTimeoutMs, type Resolver, type ResolverOptions } from './resolver.ts';
+export { createResolver, type Resolver } from './resolver.ts';
 export { reverseLabels, reverseName } from './reverse-name.ts';

@@ -2,6 +2,7 @@ import type { Clock, Log } from '../base/index.ts';
 import { silentLog, systemClock } from '../base/index.ts';
 import { ask, type Exchange, parseServer, type ServerAddress } from './exchange.ts';
 import { recordOf } from './message.ts';
+import { defaultTimeoutMs, type ResolverOptions } from './options.ts';
 import {
   canonicalName,
   isQueryableName,
@@ -12,23 +13,6 @@ import {
 import { systemServers } from './resolv-conf.ts';
 import { TtlCache } from './ttl-cache.ts';
 import type { Response } from './wire.ts';
-
-/** How long one server is waited for. */
-export const defaultTimeoutMs = 5_000;
-
-/** How to resolve. Every part has a default. */
-export interface ResolverOptions {
-  /** `127.0.0.1:53`, `[::1]:53`, `::1`; default: the `nameserver` lines of /etc/resolv.conf. */
-  readonly servers?: readonly string[];
-  /** How long one server is waited for; `defaultTimeoutMs` when absent. */
-  readonly timeoutMs?: number;
-  /** Rounds over all servers before giving up; default 2. */
-  readonly attempts?: number;
-  /** Entries kept per record type; default 10,000. */
-  readonly maxEntries?: number;
-  readonly clock?: Clock;
-  readonly log?: Log;
-}
 
 /** A stub resolver. `lookup` never rejects. */
 export interface Resolver extends AsyncDisposable {

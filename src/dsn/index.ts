@@ -25,6 +25,7 @@ export {
   notificationGround,
   type ReportedRecipient,
 } from './decide.ts';
-export { maxReturnedBytes, type Original, type OriginalSource, readOriginal, readStart } from './original.ts';
+export { maxReturnedBytes } from './options.ts';
+export { type Original, type OriginalSource, readOriginal, readStart } from './original.ts';
 export { type ParsedDsn, type ParsedRecipient, parseDsn } from './parse.ts';
 export { shortenDsn } from './shorten.ts';

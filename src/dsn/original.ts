@@ -7,6 +7,7 @@ import {
   isSevenBitThroughout,
   shorterEncoding,
 } from '../mail/index.ts';
+import { maxReturnedBytes } from './options.ts';
 
 /** The octets of a message as the spool keeps them: whole when they are small, else in chunks. */
 export interface OriginalSource {
@@ -25,9 +26,6 @@ export interface Original {
 
 /** Of a longer header nobody reads more. */
 const maxHeaderBytes = 128 * 1024;
-
-/** The default limit on what is enclosed: 50 kB. */
-export const maxReturnedBytes = 50_000;
 
 /**
  * Reads the original for a DSN and no more of it than `maxBytes`, whatever its size: a larger message gives

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { IpSet, parseCidr } from '../base/index.ts';
-import { defaultHeld, holdTag, identityBudgets } from './index.ts';
+import { parseCidr } from '../base/index.ts';
+import { defaultGuard, holdTag } from './index.ts';
 import { envelope, guardBench, guardOptions, type Sending } from './testing.ts';
 
 const minuteMs = 60_000;
@@ -106,8 +106,8 @@ test('what is for recipients of ours, from this machine or in a trap is not coun
 
 test('a trusted network has budgets of its own, and none on loopback or where it is excepted', () => {
   const networks = ['10.2.0.0/16'].flatMap((text) => parseCidr(text) ?? []);
-  const tight = { ...identityBudgets, messages: [{ max: 3, windowMs: minuteMs }] };
-  const { send } = guardBench({ network: { budgets: tight, quietMs: 0, except: new IpSet(networks) } });
+  const tight = { ...defaultGuard.identity.budgets, messages: [{ max: 3, windowMs: minuteMs }] };
+  const { send } = guardBench({ network: { budgets: tight, quietMs: 0, except: networks } });
   const fates = (client: string) =>
     [1, 2, 3, 4].map(() => send({ ground: 'network', client, to: ['r@t.example'] }));
   assert.deepEqual(fates('10.1.0.1'), ['pass', 'pass', 'pass', 'hold']);
@@ -285,7 +285,7 @@ test('nothing is kept under a hold that could not be written, and the next messa
 });
 
 test('beyond its bounds a hold keeps nothing more, and says so already at MAIL', () => {
-  const { send, guard } = guardBench({ held: { ...defaultHeld, messages: 3 } });
+  const { send, guard } = guardBench({ held: { ...defaultGuard.held, messages: 3 } });
   const origin = { ground: 'authenticated', identity: 'alice', client: '192.0.2.1' };
   const fates = recipients(45).map((to) => send(alice([to])));
   assert.deepEqual(fates.slice(40), ['hold', 'hold', 'hold', 'refuse', 'refuse']);
@@ -319,7 +319,7 @@ test('other budgets after a reload begin afresh, and holds stay', () => {
     to: [`r${n}@there.example`],
   });
   for (let n = 0; n < 10; n++) send(bob(n));
-  const tight = { ...identityBudgets, messages: [{ max: 5, windowMs: minuteMs }] };
+  const tight = { ...defaultGuard.identity.budgets, messages: [{ max: 5, windowMs: minuteMs }] };
   guard.reload(guardOptions({ identity: { budgets: tight, quietMs: 0 } }));
   assert.equal(send(alice(['r@there.example'])), 'hold');
   assert.deepEqual(

@@ -1,4 +1,4 @@
-import { type Clock, isLoopback, type Log } from '../base/index.ts';
+import { type Clock, IpSet, isLoopback, type Log } from '../base/index.ts';
 import { type Envelope, mailboxKey, type Origin, type Reply, reply } from '../mail/index.ts';
 import { Allowances } from './allowances.ts';
 import { type Counted, formatSpan, longestWindowMs, underCeiling } from './budget.ts';
@@ -54,6 +54,8 @@ export class Guard {
   readonly #used = new Map<SubjectKey, Used>();
   readonly #decisions: Decisions;
   #options: GuardOptions;
+  /** Networks without budgets. */
+  #except: IpSet;
   #measures: Readonly<Record<SubjectKind, Measure>>;
 
   constructor(parts: GuardParts, options: GuardOptions) {
@@ -64,6 +66,7 @@ export class Guard {
     this.#decisions = new Decisions(parts, this.#holds);
     this.#allowances = new Allowances(parts);
     this.#options = options;
+    this.#except = new IpSet(options.network.except);
     this.#measures = measuresOf(options);
   }
 
@@ -76,6 +79,7 @@ export class Guard {
   reload(options: GuardOptions): void {
     const isSame = JSON.stringify(measuredBy(options)) === JSON.stringify(measuredBy(this.#options));
     this.#options = options;
+    this.#except = new IpSet(options.network.except);
     if (isSame) return;
     this.#measures = measuresOf(options);
     this.#used.clear();
@@ -167,7 +171,7 @@ export class Guard {
     const subject = subjectOf(origin);
     if (subject === undefined || !subject.startsWith('network:')) return subject;
     // Whoever is on this machine could as well call sendmail.
-    if (isLoopback(origin.client) || this.#options.network.except.has(origin.client)) return undefined;
+    if (isLoopback(origin.client) || this.#except.has(origin.client)) return undefined;
     return subject;
   }
 

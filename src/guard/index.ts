@@ -26,18 +26,7 @@
  * (notices).
  */
 export type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
-export {
-  addressBudgets,
-  addressCeiling,
-  type Budget,
-  type Budgets,
-  type Counted,
-  countedKinds,
-  formatBudget,
-  identityBudgets,
-  isUnderCeiling,
-  networkBudgets,
-} from './budget.ts';
+export type { Budgets } from './budget.ts';
 export { createGuardControl } from './control.ts';
 export { Guard, type Judgement } from './guard.ts';
 export {
@@ -54,10 +43,16 @@ export { guardDelivery, guardPolicy } from './hooks.ts';
 export { openGuardMemory } from './memory-file.ts';
 export { type Notice, noticeToOwner, noticeToPostmaster } from './notice.ts';
 export {
-  defaultHeld,
+  addressCeiling,
+  type Budget,
+  type Counted,
+  countedKinds,
+  defaultGuard,
+  formatBudget,
   type GuardOptions,
   type GuardParts,
   type HeldBounds,
+  isUnderCeiling,
   type SubjectOptions,
 } from './options.ts';
 export { createGuard, guardOptions, guardProblems } from './relay-guard.ts';

@@ -1,6 +1,17 @@
-import type { Background, Clock, IpSet, Log } from '../base/index.ts';
+/** What the configuration says to the guard, and the defaults; and what a guard works with. */
+import type { Background, Cidr, Clock, Log } from '../base/index.ts';
 import type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
-import type { Budgets } from './budget.ts';
+import { addressBudgets, type Budgets, identityBudgets, networkBudgets } from './budget.ts';
+
+export {
+  addressCeiling,
+  type Budget,
+  type Counted,
+  countedKinds,
+  formatBudget,
+  isUnderCeiling,
+  longestWindowMs,
+} from './budget.ts';
 
 /** The budgets of one sort of subject, and when a hold of it ends by itself. */
 export interface SubjectOptions {
@@ -16,7 +27,7 @@ export interface GuardOptions {
   readonly address: SubjectOptions;
   readonly network: SubjectOptions & {
     /** Networks whose clients have no budgets. */
-    readonly except: IpSet;
+    readonly except: readonly Cidr[];
   };
   readonly held: HeldBounds;
 }
@@ -30,7 +41,15 @@ export interface HeldBounds {
   readonly totalOctets: number;
 }
 
-export const defaultHeld: HeldBounds = { messages: 20_000, octets: 500_000_000, totalOctets: 2_000_000_000 };
+const quietMs = 6 * 3_600_000;
+
+/** A hold of an identity does not end by itself: a stolen password stays stolen. Addresses change hands. */
+export const defaultGuard: GuardOptions = {
+  identity: { budgets: identityBudgets, quietMs: 0 },
+  address: { budgets: addressBudgets, quietMs },
+  network: { budgets: networkBudgets, quietMs, except: [] },
+  held: { messages: 20_000, octets: 500_000_000, totalOctets: 2_000_000_000 },
+};
 
 /** What the guard works with. */
 export interface GuardParts {

@@ -1,20 +1,11 @@
-import { type Background, type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
+import type { Background, Cidr, Clock, Log } from '../base/index.ts';
 import type { Operator, Queue } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { GuardMemory, TellOfHold } from './ask.ts';
-import {
-  addressBudgets,
-  addressCeiling,
-  type Budgets,
-  countedKinds,
-  formatBudget,
-  identityBudgets,
-  isUnderCeiling,
-  networkBudgets,
-} from './budget.ts';
+import { addressCeiling, type Budgets, countedKinds, formatBudget, isUnderCeiling } from './budget.ts';
 import { Guard } from './guard.ts';
 import { createHeldMail } from './held-mail.ts';
-import type { GuardOptions, HeldBounds } from './options.ts';
+import { defaultGuard, type GuardOptions, type HeldBounds } from './options.ts';
 
 /** Budgets of a subject as the configuration has them: reports have one of their own. */
 type ConfiguredBudgets = Omit<Budgets, 'reports'>;
@@ -55,12 +46,15 @@ export function createGuard(parts: RelayGuardParts): Guard {
 /** What the configuration says to the guard. */
 export function guardOptions({ identity, address, network, held }: GuardSettings): GuardOptions {
   return {
-    identity: { ...identity, budgets: { ...identity.budgets, reports: identityBudgets.reports } },
-    address: { ...address, budgets: { ...address.budgets, reports: addressBudgets.reports } },
+    identity: {
+      ...identity,
+      budgets: { ...identity.budgets, reports: defaultGuard.identity.budgets.reports },
+    },
+    address: { ...address, budgets: { ...address.budgets, reports: defaultGuard.address.budgets.reports } },
     network: {
       quietMs: network.quietMs,
-      budgets: { ...network.budgets, reports: networkBudgets.reports },
-      except: new IpSet(network.except),
+      budgets: { ...network.budgets, reports: defaultGuard.network.budgets.reports },
+      except: network.except,
     },
     held,
   };

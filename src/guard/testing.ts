@@ -1,26 +1,17 @@
-import { Background, IpSet, manualClock, memoryLog } from '../base/index.ts';
+import { Background, manualClock, memoryLog } from '../base/index.ts';
 import { type Envelope, parseMailbox } from '../mail/index.ts';
 import {
-  addressBudgets,
-  defaultHeld,
+  defaultGuard,
   Guard,
   type GuardMemory,
   type GuardOptions,
   type HeldMail,
   type HoldRecord,
-  identityBudgets,
-  networkBudgets,
 } from './index.ts';
 
 /** The guard as the defaults of the configuration make it. */
 export function guardOptions(changes: Partial<GuardOptions> = {}): GuardOptions {
-  return {
-    identity: { budgets: identityBudgets, quietMs: 0 },
-    address: { budgets: addressBudgets, quietMs: 6 * 3_600_000 },
-    network: { budgets: networkBudgets, quietMs: 6 * 3_600_000, except: new IpSet([]) },
-    held: defaultHeld,
-    ...changes,
-  };
+  return { ...defaultGuard, ...changes };
 }
 
 /** A table that outlives the guard, as a file would. */

@@ -5,19 +5,9 @@ import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
 import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
 import { type Credentials, lossyText, type Mechanism } from './mechanism.ts';
 import { parseOAuthBearer, parseXoauth2 } from './oauth.ts';
+import type { DovecotOptions } from './options.ts';
 import { notNow, wrong } from './replies.ts';
 import { parseClientFirst } from './scram.ts';
-
-/** Where a Dovecot listens for clients of its authentication. */
-export type DovecotPlace = { readonly path: string } | { readonly host: string; readonly port: number };
-
-export interface DovecotOptions {
-  readonly place: DovecotPlace;
-  /** Completes names that are no address; absent: such a name sends as nobody. */
-  readonly domain?: string | undefined;
-  /** For the handshake and for each answer. Dovecot itself waits two seconds before it says no. */
-  readonly timeoutMs: number;
-}
 
 /** Of whoever Dovecot let in: it does not tell us what becomes of users later. */
 export const dovecotCredential = 'dovecot';

@@ -1,9 +1,9 @@
 import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Pattern } from '../mail/index.ts';
 import { createAuthenticator, type Identities } from './authenticator.ts';
-import { Dovecot, type DovecotOptions } from './dovecot.ts';
-import type { OAuthOptions } from './oauth-token.ts';
+import { Dovecot } from './dovecot.ts';
 import { createTokenJudge } from './oauth-token.ts';
+import type { DovecotOptions, OAuthOptions } from './options.ts';
 import type { Throttle } from './throttle.ts';
 import { Users } from './users.ts';
 

@@ -24,12 +24,19 @@ export {
   type Identities,
   type VerifyPassword,
 } from './authenticator.ts';
-export { Dovecot, type DovecotOptions, type DovecotPlace } from './dovecot.ts';
+export { Dovecot } from './dovecot.ts';
 export type { IdentityOfCertificate } from './external.ts';
 export { hashPassword } from './hash-gate.ts';
 export { createIdentities, type RelayIdentities } from './identities.ts';
 export { isSameName, nameKey } from './name.ts';
-export { createTokenJudge, type JudgeToken, type OAuthOptions } from './oauth-token.ts';
+export { createTokenJudge, type JudgeToken } from './oauth-token.ts';
+export {
+  type DovecotOptions,
+  type DovecotPlace,
+  defaultWindows,
+  type OAuthOptions,
+  type WindowOptions,
+} from './options.ts';
 export { createWindowControl, proxiesOf, RelayWindows, windowTable } from './relay-windows.ts';
 export { type Attempt, type Attempter, Throttle } from './throttle.ts';
 export { Users } from './users.ts';
@@ -45,10 +52,8 @@ export {
 export { makeDevicePassword, makeScramVerifier, preparePassword, type ScramVerifier } from './verifier.ts';
 export {
   type AddressFacts,
-  defaultWindows,
   type MailboxLogin,
   type WindowItem,
-  type WindowOptions,
   type WindowOutcome,
   type WindowParts,
   Windows,

@@ -1,26 +1,7 @@
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { plainFetch } from '../base/index.ts';
-
-/** How access tokens are judged: by their signature, or by asking who issued them. */
-export interface OAuthOptions {
-  readonly issuer: string;
-  readonly audience?: string | undefined;
-  /** Keys of the issuer (RFC 7517). */
-  readonly jwks?: string | undefined;
-  /** RFC 7662; instead of keys. */
-  readonly introspection?:
-    | { readonly url: string; readonly clientId: string; readonly clientSecret: string }
-    | undefined;
-  /** The claim that names who it is. */
-  readonly claim: string;
-  /** A scope that the token must have. */
-  readonly scope?: string | undefined;
-  /** How far the clock of the issuer may be from ours. */
-  readonly clockSkewMs: number;
-  /** For one answer of the issuer. */
-  readonly timeoutMs: number;
-}
+import type { OAuthOptions } from './options.ts';
 
 /** What a token comes to. */
 export type TokenVerdict =

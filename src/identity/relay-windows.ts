@@ -2,15 +2,8 @@ import { ControlError, type WindowControl } from '../admin/index.ts';
 import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
 import type { PolicyOptions } from '../policy/index.ts';
 import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
-import {
-  defaultWindows,
-  type MailboxLogin,
-  type WindowItem,
-  type WindowOptions,
-  type WindowOutcome,
-  Windows,
-  windowLimit,
-} from './windows.ts';
+import { defaultWindows, type WindowOptions } from './options.ts';
+import { type MailboxLogin, type WindowItem, type WindowOutcome, Windows, windowLimit } from './windows.ts';
 import { decodeWindow, type StoredWindow } from './windows-row.ts';
 
 /** Where windows are kept; the number is that of its frames for good. */

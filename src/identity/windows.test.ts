@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { manualClock, memoryLog } from '../base/index.ts';
 import { ExpiringTable, Store } from '../store/index.ts';
-import { type WindowOptions, Windows } from './windows.ts';
+import type { WindowOptions } from './options.ts';
+import { Windows } from './windows.ts';
 import { windowsPerBlock } from './windows-blocks.ts';
 import { decodeWindow, type StoredWindow } from './windows-row.ts';
 

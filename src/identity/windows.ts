@@ -1,5 +1,6 @@
 import { blockOf, type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
 import type { ExpiringTable } from '../store/index.ts';
+import type { WindowOptions } from './options.ts';
 import { WindowBlocks } from './windows-blocks.ts';
 import {
   maxNames,
@@ -9,31 +10,6 @@ import {
   withLogin,
   withoutName,
 } from './windows-row.ts';
-
-/** What windows are opened for, and for how long. */
-export interface WindowOptions {
-  /** From a login on. */
-  readonly windowMs: number;
-  /** From the first login on, however often it is renewed. */
-  readonly maxLifeMs: number;
-  /** With more names than this at one address each has to log in; absent: any number. */
-  readonly identitiesPerAddress?: number;
-  /** How much of an IPv6 address a window is for. */
-  readonly ipv6Prefix: 64 | 128;
-  /** Whether 100.64.0.0/10 counts, where a provider puts many customers behind one address. */
-  readonly allowSharedRange: boolean;
-  /** Whether this machine itself counts: for tests. */
-  readonly allowLoopback: boolean;
-}
-
-/** What the configuration is without a word about it. */
-export const defaultWindows: WindowOptions = {
-  windowMs: 20 * 60_000,
-  maxLifeMs: 12 * 3_600_000,
-  ipv6Prefix: 128,
-  allowSharedRange: false,
-  allowLoopback: false,
-};
 
 /** What is known of addresses besides what they look like. */
 export interface AddressFacts {

@@ -1,3 +1,4 @@
+/** What the relay policy rests on. */
 import type { IpSet } from '../base/index.ts';
 import type { Address, Pattern } from '../mail/index.ts';
 import type { RecipientOptions } from './domains.ts';

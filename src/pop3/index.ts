@@ -17,14 +17,13 @@
  */
 export { PopConnection, type PopConnectionFacts } from './connection.ts';
 export {
-  defaultPopLimits,
   openPopListener,
-  type PopLimits,
   PopListener,
   type PopListenerOptions,
   type ProxyHeaderReading,
 } from './listener.ts';
 export { Mailboxes } from './mailbox.ts';
+export { defaultPopLimits, type PopLimits, type PopUpstream } from './options.ts';
 export { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';
 export { mailboxOf, type PopConfig, RelayPop3 } from './relay-pop3.ts';
 export { servePop3 } from './server.ts';
@@ -34,4 +33,3 @@ export {
   type PopSessionLimits,
   type PopWire,
 } from './session-options.ts';
-export type { PopUpstream } from './upstream.ts';

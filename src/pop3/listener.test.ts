@@ -4,12 +4,8 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
 import type { PopConnection } from './connection.ts';
-import {
-  defaultPopLimits,
-  openPopListener,
-  type PopListenerOptions,
-  type ProxyHeaderReading,
-} from './listener.ts';
+import { openPopListener, type PopListenerOptions, type ProxyHeaderReading } from './listener.ts';
+import { defaultPopLimits } from './options.ts';
 
 /** A header of one address on one line. */
 function readProxyHeader(octets: Buffer): ProxyHeaderReading {

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { blockOf, type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
 import { PopConnection } from './connection.ts';
+import type { PopLimits } from './options.ts';
 
 /** What a PROXY header comes to; the receiver reads it, the composition root passes the reading in. */
 export type ProxyHeaderReading =
@@ -9,27 +10,6 @@ export type ProxyHeaderReading =
   | { readonly kind: 'local'; readonly octets: number }
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'invalid' };
-
-/** What clients may use. */
-export interface PopLimits {
-  readonly connections: number;
-  /** From one address, or one /64 of IPv6. */
-  readonly connectionsPerClient: number;
-  /** For the PROXY header, and for the TLS handshake. */
-  readonly openingMs: number;
-  /** From the begin until somebody is logged in. */
-  readonly loginMs: number;
-  /** Without an octet in either direction. RFC 1939 §3: at least ten minutes. */
-  readonly idleMs: number;
-}
-
-export const defaultPopLimits: PopLimits = {
-  connections: 1000,
-  connectionsPerClient: 20,
-  openingMs: 30_000,
-  loginMs: 120_000,
-  idleMs: 600_000,
-};
 
 /** A listener for POP3. */
 export interface PopListenerOptions {

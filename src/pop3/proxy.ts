@@ -2,6 +2,7 @@ import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Attempt, Throttle } from '../identity/index.ts';
 import type { PopConnection } from './connection.ts';
 import { LineReader } from './line-reader.ts';
+import type { PopUpstream } from './options.ts';
 import {
   type Claim,
   editCapabilities,
@@ -10,7 +11,7 @@ import {
   saslClaim,
   saslName,
 } from './proxy-login.ts';
-import { isOk, type PopUpstream, UpstreamError, UpstreamSession } from './upstream.ts';
+import { isOk, UpstreamError, UpstreamSession } from './upstream.ts';
 
 /** A login that a server accepted. */
 export interface ProxyLogin {

@@ -3,12 +3,12 @@ import type { Identities, RelayWindows, Throttle } from '../identity/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { PopConnection } from './connection.ts';
-import { defaultPopLimits, openPopListener, type PopListener, type PopListenerOptions } from './listener.ts';
+import { openPopListener, type PopListener, type PopListenerOptions } from './listener.ts';
 import { Mailboxes } from './mailbox.ts';
+import { defaultPopLimits, type PopUpstream } from './options.ts';
 import { serveProxy } from './proxy.ts';
 import { servePop3 } from './server.ts';
 import { defaultPopSessionLimits } from './session-options.ts';
-import type { PopUpstream } from './upstream.ts';
 
 /** One address that POP3 clients come to. */
 export interface PopListenerConfig {

@@ -3,22 +3,8 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Clock, certificateNameFault } from '../base/index.ts';
 import { nextOctets, writeOctets } from './connection.ts';
 import { LineReader } from './line-reader.ts';
+import type { PopUpstream } from './options.ts';
 import { type Endpoint, encodeProxyHeader } from './proxy-header.ts';
-
-/** A POP3 server that a proxy stands before. */
-export interface PopUpstream {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: 'none' | 'stls' | 'implicit';
-  /** Whether its certificate has to be valid for `host`. */
-  readonly verify: boolean;
-  /** Authorities besides those of the system, PEM. */
-  readonly ca?: string;
-  /** Whether to tell it of the client by the PROXY protocol, version 2. */
-  readonly sendProxy: boolean;
-  /** To connect, and for each answer. */
-  readonly timeoutMs: number;
-}
 
 /** The server did not do what a POP3 server does. `message` is for the log. */
 export class UpstreamError extends Error {

@@ -5,10 +5,10 @@ import type { Claims } from './claims.ts';
 import type { AttemptResult, Health } from './deliver.ts';
 import { type Endings, unreadableBecause } from './ending.ts';
 import type { Task } from './lane.ts';
-import type { QueueParts } from './options.ts';
+import type { QueueParts, RetryOptions } from './options.ts';
 import { without } from './portion.ts';
 import { isRerouted, rerouted } from './reroute.ts';
-import { expiryOf, type RetryOptions, retryDelay } from './retry.ts';
+import { expiryOf, retryDelay } from './retry.ts';
 import { expired, pendingOf, recipientsOf, statusChanges } from './settle.ts';
 import { isUnreadable, watchOctets } from './unreadable.ts';
 

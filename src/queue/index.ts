@@ -19,15 +19,17 @@ export type { Suspension } from './lane.ts';
 export { type Operated, Operator } from './operator.ts';
 export {
   defaultLanes,
+  defaultRetry,
   type LaneOptions,
   type Notify,
   type NotifyEvent,
   type QueueOptions,
   type QueueParts,
+  type RetryOptions,
   type Routing,
 } from './options.ts';
 export { statusWord } from './outcome.ts';
 export type { Portion } from './portion.ts';
 export { Queue } from './queue.ts';
-export { defaultRetry, type RetryOptions, retryDelay } from './retry.ts';
+export { retryDelay } from './retry.ts';
 export { Sweep } from './sweep.ts';

@@ -1,9 +1,31 @@
+/** What the queue is given: retry times, lanes, and the parts it works with. */
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Envelope, LaneName, QueueId, RecipientStatus } from '../mail/index.ts';
 import type { Change, Spool, StoredOctets } from '../spool/index.ts';
 import type { AssignLanes, Deliver } from './deliver.ts';
-import type { RetryOptions } from './retry.ts';
 
+/** When a message is tried again and for how long. All times in milliseconds. */
+export interface RetryOptions {
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** After this the remaining recipients expire. */
+  readonly maxAgeMs: number;
+  /** The same for messages with a null reverse-path. */
+  readonly bounceMaxAgeMs: number;
+  /** The sender is told of a delay after this; 0 turns it off. */
+  readonly warnAfterMs: number;
+}
+
+/** RFC 5321 §4.5.4.1 asks for at least 30 minutes on the whole; these are Postfix's bounds. */
+export const defaultRetry: RetryOptions = {
+  minMs: 300_000,
+  maxMs: 4_000_000,
+  maxAgeMs: 432_000_000,
+  bounceMaxAgeMs: 432_000_000,
+  warnAfterMs: 0,
+};
+
+/** How many attempts and entries of the queue there may be at once. */
 export interface LaneOptions {
   /** Attempts at once to one destination. */
   readonly concurrency: number;

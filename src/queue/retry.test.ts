@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { laneName } from '../mail/index.ts';
-import { defaultRetry, retryDelay } from './retry.ts';
+import { defaultRetry } from './options.ts';
+import { retryDelay } from './retry.ts';
 import { gate, openBench, result } from './test-bench.ts';
 
 const minute = 60_000;

@@ -1,25 +1,5 @@
 import type { Envelope } from '../mail/index.ts';
-
-/** When a message is tried again and for how long. All times in milliseconds. */
-export interface RetryOptions {
-  readonly minMs: number;
-  readonly maxMs: number;
-  /** After this the remaining recipients expire. */
-  readonly maxAgeMs: number;
-  /** The same for messages with a null reverse-path. */
-  readonly bounceMaxAgeMs: number;
-  /** The sender is told of a delay after this; 0 turns it off. */
-  readonly warnAfterMs: number;
-}
-
-/** RFC 5321 §4.5.4.1 asks for at least 30 minutes on the whole; these are Postfix's bounds. */
-export const defaultRetry: RetryOptions = {
-  minMs: 300_000,
-  maxMs: 4_000_000,
-  maxAgeMs: 432_000_000,
-  bounceMaxAgeMs: 432_000_000,
-  warnAfterMs: 0,
-};
+import type { RetryOptions } from './options.ts';
 
 /** When the time for a message runs out. */
 export function expiryOf(envelope: Envelope, retry: RetryOptions): number {

@@ -1,3 +1,4 @@
+/** What the SMTP server is given: limits, settings of sessions, and listeners. */
 import type { SecureContext } from 'node:tls';
 import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';

@@ -15,9 +15,10 @@
  * comparing the tables with each other (`recover.ts`): what can be derived is repaired, what cannot is held
  * or set aside in `salvage/`, and each finding is logged.
  */
-export { defaultFloorBytes, type LmdbSpoolOptions, openSpool } from './lmdb-spool.ts';
+export { type LmdbSpoolOptions, openSpool } from './lmdb-spool.ts';
 export { type MemorySpoolOptions, openMemorySpool } from './memory-spool.ts';
 export type { SpoolProblem } from './offline.ts';
+export { defaultFloorBytes } from './options.ts';
 export { type SalvageReport, salvageSpool } from './salvage.ts';
 export {
   type Change,

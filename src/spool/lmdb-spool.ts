@@ -26,6 +26,7 @@ import {
   tables,
 } from './layout.ts';
 import { type DraftedMessage, DraftMemory, LmdbDraft } from './lmdb-draft.ts';
+import { defaultFloorBytes } from './options.ts';
 import { wholeOctets } from './pieces.ts';
 import { recover, recoverMessage } from './recover.ts';
 import { Schedule } from './schedule.ts';
@@ -41,9 +42,6 @@ import {
 } from './spool.ts';
 import { type SpoolTables, spoolTables } from './tables.ts';
 import { UpdateTranslator } from './update.ts';
-
-/** Room for the messages that are under way when the disk is nearly full. */
-export const defaultFloorBytes = 200_000_000;
 
 export interface LmdbSpoolOptions {
   /** A folder for this spool alone; made when it is missing. */

@@ -16,6 +16,7 @@
  *
  * RFC 5321 (the dialogue is the receiver's).
  */
-export { type ArchiveOptions, defaultTrap, openTrap, type Trap } from './archive.ts';
+export { openTrap, type Trap } from './archive.ts';
+export { type ArchiveOptions, defaultTrap } from './options.ts';
 export { listTrapped, openTrapped, type TrappedMessage } from './read.ts';
 export { RelayTrap } from './relay-trap.ts';

@@ -2,7 +2,8 @@ import { statfsSync } from 'node:fs';
 import type { Background, Clock, Log } from '../base/index.ts';
 import { type Reply, reply } from '../mail/index.ts';
 import type { Intake } from '../receiver/index.ts';
-import { type ArchiveOptions, openTrap, type Trap } from './archive.ts';
+import { openTrap, type Trap } from './archive.ts';
+import type { ArchiveOptions } from './options.ts';
 
 const notNow = reply(421, '3.2', 'shutting down');
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');

@@ -1,29 +1,6 @@
 import type { Clock, IpSet, Log } from '../../base/index.ts';
 import type { Clearinghouse } from '../ask.ts';
-
-/** What visitors may use. */
-export interface DoorLimits {
-  readonly connections: number;
-  readonly connectionsPerClient: number;
-  /** Requests of one address in a minute. */
-  readonly requestsPerMinute: number;
-  /** The same of this machine and of networks that are known: the filter of a whole site may be one address. */
-  readonly knownPerMinute: number;
-  /** Of one message. */
-  readonly octets: number;
-  readonly idleMs: number;
-  readonly totalMs: number;
-}
-
-export const defaultDoorLimits: DoorLimits = {
-  connections: 500,
-  connectionsPerClient: 100,
-  requestsPerMinute: 6000,
-  knownPerMinute: 60_000,
-  octets: 16 * 2 ** 20,
-  idleMs: 30_000,
-  totalMs: 120_000,
-};
+import type { DoorLimits } from '../options.ts';
 
 /** What a front door is opened with. */
 export interface DoorOptions {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../../base/index.ts';
-import { defaultDoorLimits } from './door.ts';
+import { defaultDoorLimits } from '../options.ts';
 import { openRspamdPyzor, openRspamdRazor } from './rspamd.ts';
 import { bench, dial, letter, spam, whole } from './testing.ts';
 

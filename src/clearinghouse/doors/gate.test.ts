@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../../base/index.ts';
-import { defaultDoorLimits } from './door.ts';
+import { defaultDoorLimits } from '../options.ts';
 import { Gate } from './gate.ts';
 
 const set = (...networks: readonly string[]) => new IpSet(networks.flatMap((text) => parseCidr(text) ?? []));

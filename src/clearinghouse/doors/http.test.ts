@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { IpSet, memoryLog, parseCidr } from '../../base/index.ts';
 import { ClearinghouseBusy } from '../ask.ts';
-import { defaultDoorLimits } from './door.ts';
+import { defaultDoorLimits } from '../options.ts';
 import { openHttpDoor } from './http.ts';
 import { bench, dial, letter, spam } from './testing.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { defaultDoorLimits } from './door.ts';
+import { defaultDoorLimits } from '../options.ts';
 import { openRazor } from './razor.ts';
 import { RazorAccounts, razorProof } from './razor-accounts.ts';
 import { bench, dial, spam } from './testing.ts';

@@ -6,8 +6,9 @@ import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { IpSet, memoryLog, parseCidr, systemClock } from '../../base/index.ts';
 import type { Clearinghouse, Source, Subject, Verdict } from '../ask.ts';
+import { defaultDoorLimits } from '../options.ts';
 import { unknown } from '../verdict.ts';
-import { type Door, type DoorOptions, defaultDoorLimits } from './door.ts';
+import type { Door, DoorOptions } from './door.ts';
 
 export const nothing: Verdict = unknown;
 export const spam: Verdict = {

@@ -1,0 +1,37 @@
+/** What the configuration says about POP3, and the defaults. */
+
+/** What clients may use. */
+export interface PopLimits {
+  readonly connections: number;
+  /** From one address, or one /64 of IPv6. */
+  readonly connectionsPerClient: number;
+  /** For the PROXY header, and for the TLS handshake. */
+  readonly openingMs: number;
+  /** From the begin until somebody is logged in. */
+  readonly loginMs: number;
+  /** Without an octet in either direction. RFC 1939 §3: at least ten minutes. */
+  readonly idleMs: number;
+}
+
+export const defaultPopLimits: PopLimits = {
+  connections: 1000,
+  connectionsPerClient: 20,
+  openingMs: 30_000,
+  loginMs: 120_000,
+  idleMs: 600_000,
+};
+
+/** A POP3 server that a proxy stands before. */
+export interface PopUpstream {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'none' | 'stls' | 'implicit';
+  /** Whether its certificate has to be valid for `host`. */
+  readonly verify: boolean;
+  /** Authorities besides those of the system, PEM. */
+  readonly ca?: string;
+  /** Whether to tell it of the client by the PROXY protocol, version 2. */
+  readonly sendProxy: boolean;
+  /** To connect, and for each answer. */
+  readonly timeoutMs: number;
+}
