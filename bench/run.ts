@@ -7,6 +7,7 @@
  *   npm run bench -- memory
  *   npm run bench -- bulk
  *   npm run bench -- stall
+ *   npm run bench -- profile
  *
  * The sink's count of messages and recipients has to equal what was accepted, or the run fails with exit code 1.
  */
@@ -19,6 +20,7 @@ import { allCases, type Case, parseCase, quickCases } from './cases.ts';
 import { type Machine, machine } from './machine.ts';
 import { type Measurement, measure } from './measure.ts';
 import { memory } from './memory.ts';
+import { profile } from './profile/run.ts';
 import { compile } from './programs.ts';
 import { olderBuild, type Relay, relayFolder, relays, removeFolder } from './relays.ts';
 import { printAgainstOlder, printCase, Results } from './report.ts';
@@ -134,7 +136,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void abandonAccounts().finally(() => process.exit(130)));
 }
 
-const parts: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { memory, bulk, stall };
+const parts: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  memory,
+  bulk,
+  stall,
+  profile,
+};
 
 const [first = '', ...rest] = process.argv.slice(2);
 process.exitCode = await (parts[first]?.(rest) ?? main(process.argv.slice(2)));
