@@ -29,12 +29,48 @@ function keepLineEnd(found: string): string {
   return found.endsWith('\n') ? found : jsonEscape(found);
 }
 
+/** Every key so far as it stands in a line: they are words of this program, and few. */
+const keys = new Map<string, string>();
+const isPlainKey = /^\w+$/;
+/** Text that stands in JSON as it is. */
+const isPlain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/** A key in a line of JSON, with the signs around it: `,"key":`. */
+export function jsonKey(key: string): string {
+  let text = keys.get(key);
+  if (text !== undefined) return text;
+  text = `,${jsonString(key)}:`;
+  if (isPlainKey.test(key) && keys.size < 1000) keys.set(key, text);
+  return text;
+}
+
+/** A value in a line of JSON, harmless in a terminal too; an error is its name and message. */
+export function jsonValue(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return jsonString(value);
+    case 'number':
+      return Number.isFinite(value) ? String(value) : 'null';
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'object':
+      if (value === null) return 'null';
+      return value instanceof Error ? jsonString(plainText(value)) : harmlessJson(jsonText(value));
+    default:
+      return jsonString(String(value));
+  }
+}
+
+function jsonString(text: string): string {
+  return isPlain.test(text) ? `"${text}"` : harmlessJson(JSON.stringify(text));
+}
+
 /**
- * Does the same to a finished line of JSON. Every character above ASCII in it stands inside a string, where
- * its escape means the same, and JSON itself has escaped those below; the end of the line stays.
+ * Does what `harmlessText` does to finished JSON. Every character above ASCII stands inside a string there, where its
+ * escape means the same, and JSON itself has escaped those below.
  */
-export function harmlessJson(line: string): string {
-  return aboveAscii.test(line) ? line.replace(harmfulAboveAscii, jsonEscape) : line;
+export function harmlessJson(json: string): string {
+  return aboveAscii.test(json) ? json.replace(harmfulAboveAscii, jsonEscape) : json;
 }
 
 /** A field's value as harmless text: strings are themselves, the rest is JSON; `undefined` and `null` are empty. */
@@ -52,9 +88,9 @@ function plainText(value: unknown): string {
 /** A log must not throw: what JSON cannot print is named instead. */
 function jsonText(value: object): string {
   try {
-    return JSON.stringify(value);
+    return JSON.stringify(value) ?? '"[unprintable]"';
   } catch {
-    return '[unprintable]';
+    return '"[unprintable]"';
   }
 }
 

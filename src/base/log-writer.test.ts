@@ -58,6 +58,39 @@ test('a JSON line has level, time and event first, and errors as text', () => {
   assert.deepEqual([line.level, line.event, line.error], ['error', 'background-failed', 'TypeError: no']);
 });
 
+test('a JSON line holds a value of any kind, leaves out what is undefined, and throws for none', () => {
+  const { log, stream } = capture('json');
+  const loop: Record<string, unknown> = {};
+  loop.self = loop;
+  log.info('kinds', {
+    text: 'a "quoted" \\ text\twith Grüße',
+    missing: undefined,
+    nothing: null,
+    yes: true,
+    count: 1.5,
+    endless: Number.POSITIVE_INFINITY,
+    big: 2n,
+    list: ['a', { b: '\u202e' }],
+    gone: { toJSON: () => undefined },
+    loop,
+    'odd "key"\n': 1,
+  });
+  assert.ok(!stream.text.includes('\u202e'));
+  const { level: _level, time: _time, event: _event, ...fields } = JSON.parse(stream.text);
+  assert.deepEqual(fields, {
+    text: 'a "quoted" \\ text\twith Grüße',
+    nothing: null,
+    yes: true,
+    count: 1.5,
+    endless: null,
+    big: '2',
+    list: ['a', { b: '\u202e' }],
+    gone: '[unprintable]',
+    loop: '[unprintable]',
+    'odd "key"\n': 1,
+  });
+});
+
 test('auto is pretty on a terminal', () => {
   const { log, stream } = capture('auto', true);
   log.info('listening', { address: '127.0.0.1:2525' });
