@@ -20,15 +20,13 @@ import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
 import { faultReply } from './failure.ts';
 import { HostMemory, type HostRecord } from './host-memory.ts';
-import { deliverToMaildir } from './maildir.ts';
 import type { TokenTrouble } from './oauth-token.ts';
 import { Onward } from './onward.ts';
 import { type DeliveryOptions, defaultLimits } from './options.ts';
 import { SessionPool } from './pool.ts';
-import { attemptRemote, type RemoteParts } from './remote-attempt.ts';
 import { type OnPassedOver, Router } from './router.ts';
 import { Tokens } from './tokens.ts';
-import type { Transport } from './transport.ts';
+import type { TransportContext } from './transports/kind.ts';
 
 /** How often it is said that mail passes a route over. */
 const passedOverMs = 60_000;
@@ -94,8 +92,7 @@ export function createDelivery(options: DeliveryOptions, parts: DeliveryParts): 
 interface Generation {
   readonly number: number;
   readonly router: Router;
-  readonly remote: RemoteParts;
-  readonly maildir: Parameters<typeof deliverToMaildir>[2];
+  readonly context: TransportContext;
 }
 
 class Deliveries implements Delivery {
@@ -126,7 +123,6 @@ class Deliveries implements Delivery {
     this.#tokens = new Tokens(fetch === undefined ? told : { ...told, fetch });
     this.#callouts = new Callouts({ clock: this.#clock, log: this.#log, options: calloutsOf(options) });
     this.#generation = this.#build(options, parts.resolver, 0);
-    this.#openCapture(options);
   }
 
   get capture(): Capture | undefined {
@@ -143,7 +139,7 @@ class Deliveries implements Delivery {
       if (attempt.lane === auditLane) return await this.#endAudited(attempt);
       const transport = this.#generation.router.resolveLane(attempt.lane);
       if (transport === undefined) throw new Error('no route leads to this lane');
-      return this.#complete(attempt, await this.#carryOut(attempt, transport, signal));
+      return this.#complete(attempt, await transport.deliver(attempt, this.#generation.context, signal));
     } catch (error) {
       this.#log.error('attempt-failed', { queueId: attempt.id, lane: attempt.lane, error: String(error) });
       return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } }, faultReply(error));
@@ -151,10 +147,10 @@ class Deliveries implements Delivery {
   };
 
   async verify(recipient: Address): Promise<Verification> {
-    const { router, remote } = this.#generation;
-    const transport = router.transportFor(recipient);
-    if (transport.kind !== 'remote') return 'known';
-    return await this.#callouts.verify(transport, recipient, remote);
+    const { router, context } = this.#generation;
+    const { remote } = router.transportFor(recipient);
+    if (remote === undefined) return 'known';
+    return await this.#callouts.verify(remote, recipient, context.remote);
   }
 
   get calloutTroubles(): readonly CalloutTrouble[] {
@@ -181,29 +177,16 @@ class Deliveries implements Delivery {
 
   reload(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): void {
     const old = this.#generation;
-    const resolver = parts.resolver ?? old.remote.targets.resolver;
+    const resolver = parts.resolver ?? old.context.remote.targets.resolver;
     this.#generation = this.#build(options, resolver, old.number + 1);
     this.#callouts.reload(calloutsOf(options));
-    this.#openCapture(options);
-    old.remote.pool.close();
+    old.context.remote.pool.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#generation.remote.pool.close();
+    this.#generation.context.remote.pool.close();
     this.#tokens.close();
     await this.#background.drain();
-  }
-
-  #carryOut(attempt: Attempt, transport: Transport, signal: AbortSignal): Promise<AttemptResult> {
-    switch (transport.kind) {
-      case 'remote':
-        return attemptRemote(attempt, transport, this.#generation.remote, signal);
-      case 'maildir':
-        return deliverToMaildir(attempt, transport, this.#generation.maildir, signal);
-      case 'capture':
-        if (this.#capture === undefined) throw new Error('no capture folder is set');
-        return this.#capture.deliver(attempt, signal);
-    }
   }
 
   readonly keeps = (lane: LaneName): boolean => lane === auditLane;
@@ -231,6 +214,7 @@ class Deliveries implements Delivery {
     // Nothing fails from here on.
     this.#memory.reload(limits);
     this.#tokens.use(router.accounts());
+    this.#openCapture(options);
     const now = () => this.#clock.now();
     const { random = Math.random } = this.#parts;
     const { timeouts } = options;
@@ -257,21 +241,18 @@ class Deliveries implements Delivery {
       ...(timeouts === undefined ? {} : { timeouts }),
     });
     const pool = new SessionPool(limits, this.#clock, this.#background);
-    return {
-      number,
-      router,
-      remote: {
-        pool,
-        dialer,
-        targets,
-        balance: new Balance(),
-        limits,
-        conversions: this.#conversions,
-        log: this.#log,
-        now,
-      },
-      maildir: { now, hasMailbox: options.hasMailbox ?? (() => true) },
+    const remote = {
+      pool,
+      dialer,
+      targets,
+      balance: new Balance(),
+      limits,
+      conversions: this.#conversions,
+      log: this.#log,
+      now,
     };
+    const { hasMailbox = () => true } = options;
+    return { number, router, context: { now, remote, hasMailbox, capture: this.#capture } };
   }
 
   /** Said once a minute and lane: a whole queue may be passed over. */

@@ -26,7 +26,6 @@
 export { type AuditSink, auditLane } from './audit.ts';
 export { Capture, type CapturedMessage } from './capture.ts';
 export { createDelivery, type Delivery, type DeliveryParts, type Trouble } from './delivery.ts';
-export { personalMailbox } from './maildir.ts';
 export {
   type DeliveryDomain,
   type DeliveryLimits,
@@ -37,4 +36,5 @@ export {
   type OauthOptions,
 } from './options.ts';
 export { compileRules, type RouteProblem, routeWarnings } from './rules.ts';
-export type { Transport } from './transport.ts';
+export type { Transport } from './transports/kind.ts';
+export { personalMailbox } from './transports/maildir.ts';

@@ -1,12 +1,11 @@
 import { isIP } from 'node:net';
 import { isLoopback } from '../base/index.ts';
 import type { DeliveryRoute, OauthOptions } from './options.ts';
-import { parsePin, passwordFor } from './transport.ts';
-import type { Via } from './via.ts';
+import { parsePin, passwordFor, type SmtpServer } from './transport.ts';
+import type { Via } from './transports/kind.ts';
 
 /** Says what is wrong with a key of the route. */
 type Report = (key: string, message: string) => void;
-type SmtpVia = Extract<Via, { readonly kind: 'smtp' }>;
 
 /** What a route names, parsed. */
 export interface RouteHosts {
@@ -17,12 +16,13 @@ export interface RouteHosts {
 /** The rules that concern more than one key of a route. */
 export function checkRoute(route: DeliveryRoute, { vias, fallback }: RouteHosts, at: Report): void {
   if (vias.length === 0) at('via', 'no destination');
-  if (vias.length > 1 && vias.some((via) => via.kind !== 'smtp'))
+  if (vias.length > 1 && vias.some(({ server }) => server === undefined))
     at('via', 'only smtp and smtps can be in a list');
-  if (fallback.some((via) => via.kind !== 'smtp')) at('fallback', 'only smtp and smtps can be a fallback');
-  else if (fallback.length > 0 && vias.some(({ kind }) => kind !== 'smtp' && kind !== 'mx'))
+  if (fallback.some(({ server }) => server === undefined))
+    at('fallback', 'only smtp and smtps can be a fallback');
+  else if (fallback.length > 0 && vias.some(({ mayFallBack }) => mayFallBack !== true))
     at('fallback', 'only smtp, smtps and mx can have a fallback');
-  const hosts = [...vias, ...fallback].filter((via) => via.kind === 'smtp');
+  const hosts = [...vias, ...fallback].flatMap(({ server }) => server ?? []);
   checkCredentials(route, hosts, at);
   checkTls(route, hosts, at);
   checkWeights(route, vias, at);
@@ -33,7 +33,7 @@ export function checkRoute(route: DeliveryRoute, { vias, fallback }: RouteHosts,
   }
 }
 
-function checkCredentials(route: DeliveryRoute, hosts: readonly SmtpVia[], at: Report): void {
+function checkCredentials(route: DeliveryRoute, hosts: readonly SmtpServer[], at: Report): void {
   const { password, passwords = {}, oauth } = route;
   const withUser = hosts.filter(({ user }) => user !== undefined);
   const [bare] = withUser.filter(({ host }) => passwordFor(host, route) === undefined);
@@ -66,7 +66,7 @@ function checkOauth(oauth: OauthOptions, at: Report): void {
     at('oauth.refreshToken', 'client-credentials have none');
 }
 
-function checkTls(route: DeliveryRoute, hosts: readonly SmtpVia[], at: Report): void {
+function checkTls(route: DeliveryRoute, hosts: readonly SmtpServer[], at: Report): void {
   const isWeak = route.tls === 'none' || route.tls === 'opportunistic';
   const inClear = hosts.some(({ user, isImplicitTls }) => user !== undefined && !isImplicitTls);
   if (inClear && isWeak) at('tls', 'credentials need TLS: use "required" or smtps://');
@@ -82,7 +82,7 @@ function checkWeights({ balance, weights }: DeliveryRoute, vias: readonly Via[],
   if (weights === undefined && balance !== 'weighted') return;
   if (balance !== 'weighted') at('weights', 'they need balance: weighted');
   else if (weights === undefined) at('balance', 'weighted needs weights');
-  else if (vias.some(({ kind }) => kind !== 'smtp')) at('balance', 'only smtp and smtps are balanced');
+  else if (vias.some(({ server }) => server === undefined)) at('balance', 'only smtp and smtps are balanced');
   else if (weights.length !== vias.length) at('weights', `${weights.length} for ${vias.length} hosts`);
   else if (weights.some((weight) => !Number.isInteger(weight) || weight < 1))
     at('weights', 'each is a whole number from 1');

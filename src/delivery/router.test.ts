@@ -5,7 +5,8 @@ import type { DeliveryOptions } from './options.ts';
 import { Router } from './router.ts';
 import { compileRules } from './rules.ts';
 import { attemptFor, recipientOf } from './testing.ts';
-import { parseVia } from './via.ts';
+import { parseVia } from './transports/index.ts';
+import type { MaildirPlace } from './transports/maildir.ts';
 
 const base = { hostname: 'relay.test', capture: { folder: '/nowhere' } };
 
@@ -59,9 +60,9 @@ test('each domain gives its Maildirs to its own owner, and a route to nobody', (
   });
   const ownerAt = (domain: string) => {
     const transport = router.transportFor(recipientOf(`a@${domain}`).address);
-    assert.equal(transport.kind, 'maildir');
+    assert.ok(transport.lane.startsWith('maildir:'));
     assert.equal(router.resolveLane(transport.lane), transport);
-    return transport.owner;
+    return (transport as typeof transport & MaildirPlace).owner;
   };
   assert.deepEqual(ownerAt('one.test'), { uid: 8, gid: 12 });
   assert.deepEqual(ownerAt('two.test'), { uid: 9, gid: 13 });
@@ -126,7 +127,7 @@ test('saying the default makes no other lane, and a source address decides the f
   const router = new Router({ ...base, routes: [{ ...route, source: '2001:db8::1' }] });
   const lane = router.assign(attemptFor('', ['a@dest.test']).envelope)[0]?.lane ?? '';
   const transport = router.resolveLane(laneName(lane));
-  assert.equal(transport?.kind === 'remote' && transport.policy.addresses, 'ipv6');
+  assert.equal(transport?.remote?.policy.addresses, 'ipv6');
 });
 
 test('a lane resolves to its transport as long as a route leads there', () => {
@@ -154,19 +155,24 @@ test('the memo of domains is bounded', () => {
 });
 
 test('every way to write a destination is read', () => {
-  const smtp = { kind: 'smtp', isImplicitTls: false };
-  assert.deepEqual(parseVia('smtp://Host.test'), { ...smtp, host: 'host.test', port: 25 });
-  assert.deepEqual(parseVia('smtp://[host.test]:26'), { ...smtp, host: 'host.test', port: 26 });
-  assert.deepEqual(parseVia('smtp://[2001:db8::1]:26'), { ...smtp, host: '2001:db8::1', port: 26 });
-  assert.deepEqual(parseVia('smtp://u%40d@h.test'), { ...smtp, host: 'h.test', port: 587, user: 'u@d' });
-  assert.deepEqual(parseVia('smtps://u@d@h.test'), {
-    kind: 'smtp',
+  const smtp = { isImplicitTls: false };
+  const server = (text: string) => {
+    const via = parseVia(text);
+    return typeof via === 'string' ? via : via.server;
+  };
+  assert.deepEqual(server('smtp://Host.test'), { ...smtp, host: 'host.test', port: 25 });
+  assert.deepEqual(server('smtp://[host.test]:26'), { ...smtp, host: 'host.test', port: 26 });
+  assert.deepEqual(server('smtp://[2001:db8::1]:26'), { ...smtp, host: '2001:db8::1', port: 26 });
+  assert.deepEqual(server('smtp://u%40d@h.test'), { ...smtp, host: 'h.test', port: 587, user: 'u@d' });
+  assert.deepEqual(server('smtps://u@d@h.test'), {
     isImplicitTls: true,
     host: 'h.test',
     port: 465,
     user: 'u@d',
   });
-  assert.deepEqual(parseVia('lmtp:///run/x'), { kind: 'lmtp-socket', path: '/run/x' });
+  const router = new Router({ ...base, routes: [{ via: 'lmtp:///run/x' }] });
+  const { lane, remote } = router.transportFor(recipientOf('a@x.test').address);
+  assert.deepEqual([lane, remote?.nextHop], ['lmtp:/run/x', { kind: 'socket', path: '/run/x' }]);
 });
 
 test('every mistake in the routes is a problem with its place', () => {

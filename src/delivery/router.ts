@@ -13,7 +13,8 @@ import type { AssignLanes } from '../queue/index.ts';
 import type { DeliveryOptions } from './options.ts';
 import { compileRules, type Rule } from './rules.ts';
 import type { AccountUse } from './tokens.ts';
-import { formatHostPort, makeTransport, type Transport } from './transport.ts';
+import { formatHostPort } from './transport.ts';
+import type { Transport } from './transports/kind.ts';
 
 /** Domains remembered by the routing memo. */
 const maxMemo = 10_000;
@@ -193,10 +194,10 @@ export class Router {
   /** Two routes that differ only in what a lane's name must not show (the password) get a number each. */
   #addFixed(rule: Rule): void {
     const [via] = rule.vias;
-    if (via === undefined || (via.kind === 'mx' && via.domain === undefined)) return;
+    if (via === undefined || via.isByDomain === true) return;
     for (let number = 1; ; number++) {
       const suffix = number === 1 ? rule.suffix : `${rule.suffix}~${number}`;
-      const transport = makeTransport({ ...rule, suffix }, rule.domain);
+      const transport = via.transport({ ...rule, suffix }, rule.domain);
       if (transport === undefined) return;
       const other = this.#byLane.get(transport.lane);
       if (other === undefined || isSame(other, transport)) {
@@ -214,7 +215,7 @@ function isOne(pattern: RegExp, identity: string | undefined): boolean {
 
 /** The transport of a rule whose lane is one per recipient domain. */
 function transportOf(rule: Rule, domain: Domain): Transport | undefined {
-  return makeTransport(rule, domain);
+  return rule.vias[0]?.transport(rule, domain);
 }
 
 function isSame(a: Transport, b: Transport): boolean {

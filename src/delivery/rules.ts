@@ -1,18 +1,13 @@
 import { type Domain, type Pattern, parseDomain, parsePattern } from '../mail/index.ts';
-import type { DeliveryDomain, DeliveryOptions, DeliveryRoute, MaildirOwner } from './options.ts';
+import type { DeliveryDomain, DeliveryOptions, DeliveryRoute } from './options.ts';
 import { checkRoute } from './route-checks.ts';
-import {
-  type ConnectionPolicy,
-  defaultPolicy,
-  discriminator,
-  type NextHost,
-  nextHostOf,
-  policyOf,
-} from './transport.ts';
-import { parseVia, type Via } from './via.ts';
+import { defaultPolicy, discriminator, type NextHost, nextHostOf, policyOf } from './transport.ts';
+import { parseVia } from './transports/index.ts';
+import type { TransportRule, Via } from './transports/kind.ts';
+import { byMx as viaMx } from './transports/mx.ts';
 
 /** One line of the routing table, in the order in which they are asked. */
-export interface Rule {
+export interface Rule extends TransportRule {
   readonly to: readonly Pattern[];
   /** Absent: any. */
   readonly from: readonly Pattern[] | undefined;
@@ -21,16 +16,8 @@ export interface Rule {
   /** It goes by sender and has credentials: only for senders who are bound to what they claim to be. */
   readonly needsBoundSender: boolean;
   readonly vias: readonly Via[];
-  /** Those of `vias` that are smtp, with their passwords. */
-  readonly hosts: readonly NextHost[];
-  readonly fallback: readonly NextHost[];
-  readonly weights: readonly number[];
-  readonly policy: ConnectionPolicy;
-  readonly suffix: string;
   /** The domain of ours that the rule is about: its Maildirs are a lane of their own. */
   readonly domain?: Domain;
-  /** Who gets the files of its Maildirs. */
-  readonly owner?: MaildirOwner;
 }
 
 /** Something in the configuration that cannot be used. */
@@ -46,7 +33,7 @@ const byMx: Rule = {
   from: undefined,
   identity: undefined,
   needsBoundSender: false,
-  vias: [{ kind: 'mx' }],
+  vias: [viaMx],
   hosts: [],
   fallback: [],
   weights: [],
@@ -71,12 +58,12 @@ export function compileRules(options: RoutingOptions): {
     compileDomain(domain, index, routes, problems),
   );
   const rules = [...own, ...routes, byMx];
-  if (
-    options.capture === undefined &&
-    rules.some((rule) => rule.vias.some((via) => via.kind === 'capture'))
-  ) {
-    problems.push({ path: 'capture', message: 'a route leads to capture, but no capture folder is set' });
+  const missing = new Map<string, string>();
+  for (const via of rules.flatMap(({ vias }) => vias)) {
+    const [key, message] = via.missing?.(options) ?? [];
+    if (key !== undefined && message !== undefined) missing.set(key, message);
   }
+  for (const [path, message] of missing) problems.push({ path, message });
   return { rules, problems };
 }
 
@@ -95,14 +82,14 @@ function compileDomain(
   if (options.deliver !== undefined) {
     const via = parseVia(options.deliver);
     if (typeof via === 'string') problems.push({ path: `domains[${index}].deliver`, message: via });
-    else if (via.kind === 'smtp' && via.user !== undefined) {
+    else if (via.server?.user !== undefined) {
       problems.push({
         path: `domains[${index}].deliver`,
         message: 'credentials need a route, with its password',
       });
     } else {
       const owner = options.owner === undefined ? {} : { owner: options.owner };
-      const hosts = via.kind === 'smtp' ? [nextHostOf(via, {})] : [];
+      const hosts = via.server === undefined ? [] : [nextHostOf(via.server, {})];
       return [{ ...byMx, to, vias: [via], hosts, domain, ...owner }];
     }
     return [];
@@ -160,7 +147,7 @@ function compileRoute(route: DeliveryRoute, index: number, problems: RouteProble
 }
 
 function hostsOf(vias: readonly Via[], route: DeliveryRoute): readonly NextHost[] {
-  return vias.flatMap((via) => (via.kind === 'smtp' ? nextHostOf(via, route) : []));
+  return vias.flatMap(({ server }) => (server === undefined ? [] : nextHostOf(server, route)));
 }
 
 function goesBySender({ from, identity }: DeliveryRoute): boolean {

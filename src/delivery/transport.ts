@@ -1,24 +1,25 @@
+/** A route's connections: hosts, TLS, credentials, and what tells its lane from another one to the same place. */
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { type Domain, formatLane, type LaneName } from '../mail/index.ts';
-import type { DeliveryRoute, MaildirOwner, OauthOptions } from './options.ts';
-import type { Via } from './via.ts';
-
-/** How a lane is carried out. One value per lane; what differs between two of them is in the lane's name. */
-export type Transport = RemoteTransport | MaildirTransport | CaptureTransport;
+import type { Domain, LaneName } from '../mail/index.ts';
+import type { DeliveryRoute, OauthOptions } from './options.ts';
 
 /** One host of a static route, looked up by address. */
-export interface NextHost {
+export interface SmtpServer {
   readonly host: string;
   readonly port: number;
   readonly isImplicitTls: boolean;
   readonly user?: string;
+}
+
+/** The same with what it takes to log in. */
+export interface NextHost extends SmtpServer {
   /** Absent where the user logs in with a token. */
   readonly password?: string;
 }
 
+/** A lane that leads to servers. */
 export interface RemoteTransport {
-  readonly kind: 'remote';
   readonly lane: LaneName;
   readonly protocol: 'smtp' | 'lmtp';
   readonly nextHop:
@@ -41,19 +42,6 @@ export interface ConnectionPolicy {
   readonly fingerprints: readonly string[] | undefined;
   readonly source: string | undefined;
   readonly addresses: 'ipv4' | 'ipv6' | 'any';
-}
-
-export interface MaildirTransport {
-  readonly kind: 'maildir';
-  readonly lane: LaneName;
-  readonly template: string;
-  /** Absent: the process. */
-  readonly owner?: MaildirOwner;
-}
-
-export interface CaptureTransport {
-  readonly kind: 'capture';
-  readonly lane: LaneName;
 }
 
 export const defaultPolicy: ConnectionPolicy = {
@@ -102,10 +90,10 @@ export function passwordFor(
 
 /** A host of a list with the password of its user. */
 export function nextHostOf(
-  via: Extract<Via, { readonly kind: 'smtp' }>,
+  server: SmtpServer,
   route: Pick<DeliveryRoute, 'password' | 'passwords'>,
 ): NextHost {
-  const { host, port, isImplicitTls, user } = via;
+  const { host, port, isImplicitTls, user } = server;
   const next = { host, port, isImplicitTls };
   if (user === undefined) return next;
   const password = passwordFor(host, route);
@@ -116,8 +104,11 @@ export function nextHostOf(
  * What tells two lanes to the same place apart: empty for a plain route, else `#` and eight hex digits over
  * users, TLS policy, source, `from` and the like. No secret is in it: lane names are shown and logged.
  */
-export function discriminator(route: DeliveryRoute, vias: readonly Via[]): string {
-  const users = vias.map((via) => (via.kind === 'smtp' ? (via.user ?? '') : ''));
+export function discriminator(
+  route: DeliveryRoute,
+  vias: readonly { readonly server?: SmtpServer }[],
+): string {
+  const users = vias.map(({ server }) => server?.user ?? '');
   const parts = [
     users.some((user) => user !== '') ? users : null,
     route.from ?? null,
@@ -150,68 +141,4 @@ function laterParts(route: DeliveryRoute): readonly unknown[] {
 /** `10.0.0.5:25`, `[2001:db8::1]:25`, `smart.example:587`. */
 export function formatHostPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** What a transport is made of: parsed vias (one, or a list of smtp), and what is said about them. */
-export interface TransportParts {
-  readonly vias: readonly Via[];
-  readonly policy: ConnectionPolicy;
-  readonly suffix: string;
-  /** The same list with the passwords. */
-  readonly hosts: readonly NextHost[];
-  readonly fallback: readonly NextHost[];
-  readonly weights: readonly number[];
-  readonly owner?: MaildirOwner;
-}
-
-/** Makes the transport of a rule. `mx` without a domain takes `domain`. */
-export function makeTransport(
-  { vias, policy, suffix, owner, hosts, fallback, weights }: TransportParts,
-  domain?: Domain,
-): Transport | undefined {
-  const [first] = vias;
-  if (first === undefined) return undefined;
-  const remote = (
-    scheme: string,
-    place: string,
-    protocol: 'smtp' | 'lmtp',
-    nextHop: RemoteTransport['nextHop'],
-  ): Transport => ({
-    kind: 'remote',
-    lane: formatLane({ scheme, place, suffix }),
-    protocol,
-    nextHop,
-    policy,
-    fallback,
-    weights,
-  });
-  switch (first.kind) {
-    case 'capture':
-      return { kind: 'capture', lane: formatLane({ scheme: 'capture' }) };
-    case 'maildir':
-      return {
-        kind: 'maildir',
-        lane: formatLane({ scheme: 'maildir', place: domain ?? first.template }),
-        template: first.template,
-        ...(owner === undefined ? {} : { owner }),
-      };
-    case 'lmtp-socket':
-      return remote('lmtp', first.path, 'lmtp', { kind: 'socket', path: first.path });
-    case 'lmtp': {
-      const { host, port } = first;
-      return remote('lmtp', formatHostPort(host, port), 'lmtp', {
-        kind: 'hosts',
-        hosts: [{ host, port, isImplicitTls: false }],
-      });
-    }
-    case 'smtp': {
-      const names = hosts.map((host) => formatHostPort(host.host, host.port)).join(',');
-      const scheme = hosts.some((host) => host.isImplicitTls) ? 'smtps' : 'smtp';
-      return remote(scheme, names, 'smtp', { kind: 'hosts', hosts });
-    }
-    case 'mx': {
-      const target = first.domain ?? domain;
-      return target === undefined ? undefined : remote('mx', target, 'smtp', { kind: 'mx', domain: target });
-    }
-  }
 }

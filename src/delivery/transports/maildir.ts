@@ -1,3 +1,4 @@
+/** Mail for the Maildirs of this machine. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises';
@@ -6,20 +7,57 @@ import { dirname, join } from 'node:path';
 import {
   type Address,
   type Envelope,
+  formatLane,
   isPermanent,
   type RecipientStatus,
   type Reply,
   reply,
-} from '../mail/index.ts';
-import type { Attempt, AttemptResult, Health } from '../queue/index.ts';
-import type { MaildirOwner } from './options.ts';
-import type { MaildirTransport } from './transport.ts';
-import { parseVia } from './via.ts';
+} from '../../mail/index.ts';
+import type { Attempt, AttemptResult, Health } from '../../queue/index.ts';
+import type { MaildirOwner } from '../options.ts';
+import type { Transport, TransportContext, TransportKind, Via } from './kind.ts';
 
-export interface MaildirParts {
-  readonly now: () => number;
-  /** Whether a Maildir that is not there may be made for the address. */
-  readonly hasMailbox: (address: Address) => boolean;
+type MaildirParts = Pick<TransportContext, 'now' | 'hasMailbox'>;
+
+/** Where the files go, and whose they are. */
+export interface MaildirPlace {
+  readonly template: string;
+  /** Absent: the process. */
+  readonly owner?: MaildirOwner;
+}
+
+export const maildir: TransportKind = {
+  schemes: ['maildir'],
+  forms: ['maildir:/path'],
+  parse(template, text) {
+    if (template === undefined) return undefined;
+    const wrong = wrongWith(template, text);
+    return wrong ?? viaMaildir(template);
+  },
+};
+
+/** The Maildirs of a domain of ours are a lane of their own. */
+function viaMaildir(template: string): Via {
+  return {
+    scheme: 'maildir',
+    transport({ owner }, domain) {
+      const place = { template, ...(owner && { owner }) };
+      const transport: Transport & MaildirPlace = {
+        ...place,
+        lane: formatLane({ scheme: 'maildir', place: domain ?? template }),
+        deliver: (attempt, context, signal) => deliverToMaildir(attempt, place, context, signal),
+      };
+      return transport;
+    },
+  };
+}
+
+function wrongWith(template: string, text: string): string | undefined {
+  if (!template.startsWith('/')) return `a Maildir needs an absolute path, found "${text}"`;
+  const unknown = /\{(?!local\}|domain\})[^}]*\}?/.exec(template);
+  return unknown === null
+    ? undefined
+    : `unknown "${unknown[0]}" in "${text}": {local} and {domain} are known`;
 }
 
 /** Mailboxes written at the same time by one attempt. */
@@ -39,7 +77,7 @@ const noMailbox = reply(550, '1.1', 'No mailbox of that name');
  */
 export async function deliverToMaildir(
   attempt: Attempt,
-  transport: MaildirTransport,
+  { template, owner }: MaildirPlace,
   parts: MaildirParts,
   signal: AbortSignal,
 ): Promise<AttemptResult> {
@@ -48,11 +86,11 @@ export async function deliverToMaildir(
   const one = async (index: number): Promise<void> => {
     const recipient = attempt.envelope.recipients[index];
     if (recipient === undefined) return;
-    const path = mailboxPath(transport.template, recipient.address);
+    const path = mailboxPath(template, recipient.address);
     const outcome =
       path === undefined
         ? reply(550, '1.3', 'The address has no mailbox name')
-        : await writeMessage(path, recipient.address, { attempt, parts, signal, owner: transport.owner });
+        : await writeMessage(path, recipient.address, { attempt, parts, signal, owner });
     if (outcome.code === 452) health = { kind: 'unavailable', reply: outcome };
     statuses.set(index, statusOf(outcome, parts.now(), path));
   };
@@ -86,10 +124,10 @@ export function mailboxPath(template: string, address: Address): string | undefi
 
 /** The Maildir that a destination has for this address; `undefined` where others' mail goes to the same one. */
 export function personalMailbox(destination: string, address: Address): string | undefined {
-  const via = parseVia(destination);
-  if (typeof via === 'string' || via.kind !== 'maildir' || !via.template.includes('{local}'))
-    return undefined;
-  return mailboxPath(via.template, address);
+  if (!destination.startsWith('maildir:')) return undefined;
+  const template = destination.slice('maildir:'.length);
+  if (wrongWith(template, destination) !== undefined) return undefined;
+  return template.includes('{local}') ? mailboxPath(template, address) : undefined;
 }
 
 function safeComponent(text: string): string {

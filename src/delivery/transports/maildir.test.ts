@@ -14,10 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { dropRoot, hasRoot } from '../base/testing.ts';
-import { laneName } from '../mail/index.ts';
+import { dropRoot, hasRoot } from '../../base/testing.ts';
+import { laneName } from '../../mail/index.ts';
+import { type AttemptChanges, attemptFor, recipientOf } from '../testing.ts';
 import { deliverToMaildir, mailboxPath } from './maildir.ts';
-import { type AttemptChanges, attemptFor, recipientOf } from './testing.ts';
 
 const now = () => Date.UTC(2026, 0, 1);
 const parts = { now, hasMailbox: () => true };
@@ -30,7 +30,7 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 async function deliver(template: string, text: string, to: readonly string[], changes: AttemptChanges = {}) {
-  const transport = { kind: 'maildir', lane: laneName('maildir:dest.test'), template } as const;
+  const transport = { template } as const;
   const { statuses, health } = await deliverToMaildir(
     attemptFor(text, to, changes),
     transport,
@@ -155,7 +155,7 @@ test('a full disk is transient with 4.2.2 and stops the lane', async (t) => {
       throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     },
   };
-  const transport = { kind: 'maildir', lane: laneName('x'), template: `${root}/m` } as const;
+  const transport = { template: `${root}/m` } as const;
   const { statuses, health } = await deliverToMaildir({ ...attempt, octets }, transport, parts, signal);
   assert.equal(statuses.get(0)?.status, 'pending');
   assert.equal(statuses.get(0)?.reply.detail, '2.2');
@@ -189,7 +189,7 @@ function compareText(a: string, b: string): number {
 }
 
 async function deliverAs(owner: { uid: number; gid: number }, template: string) {
-  const transport = { kind: 'maildir', lane: laneName('x'), template, owner } as const;
+  const transport = { template, owner } as const;
   const attempt = attemptFor('A: b\r\n\r\n', ['a@dest.test']);
   return (await deliverToMaildir(attempt, transport, parts, signal)).statuses.get(0);
 }
@@ -240,7 +240,7 @@ test('without root an owner that is somebody else is transient, and oneself is d
 
 test('an abort leaves the message pending and nothing behind', async (t) => {
   const root = await folder(t);
-  const transport = { kind: 'maildir', lane: laneName('x'), template: `${root}/m` } as const;
+  const transport = { template: `${root}/m` } as const;
   const attempt = attemptFor('A: b\r\n\r\n', ['a@dest.test']);
   const { statuses } = await deliverToMaildir(attempt, transport, parts, AbortSignal.abort());
   assert.equal(statuses.get(0)?.status, 'pending');
