@@ -42,16 +42,19 @@ const edges: Readonly<
     types: ['delivery', 'queue', 'receiver'],
   },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
-  trap: { values: ['mail', 'base'], types: ['receiver'] },
+  trap: { values: ['message', 'mail', 'base'], types: ['receiver'] },
   clearinghouse: { values: ['admin', 'mail', 'base'], types: ['dns', 'receiver'] },
   // Logins to mailboxes open relay windows.
   pop3: { values: ['smtp', 'identity', 'mail', 'base'], types: ['receiver'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
-  receiver: { values: ['smtp', 'mail', 'base'], types: ['message'] },
+  receiver: { values: ['message', 'smtp', 'mail', 'base'] },
   admin: { values: ['base'] },
   // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.
-  submission: { values: ['admin', 'receiver', 'smtp', 'mail', 'base'], types: ['policy', 'queue'] },
+  submission: {
+    values: ['admin', 'receiver', 'message', 'smtp', 'mail', 'base'],
+    types: ['policy', 'queue'],
+  },
   // Notices go where the recipient policy leads them; the DSN is the `Notify` that the queue declares.
   notices: {
     values: ['guard', 'dsn', 'submission', 'mail', 'base'],
@@ -88,6 +91,7 @@ const edges: Readonly<
       'guard',
       'identity',
       'mail',
+      'message',
       'notices',
       'operation',
       'policy',
@@ -255,7 +259,7 @@ test('nothing that the trap runs leads to queue, spool, delivery or client', () 
   }
   assert.ok(reached.size > 5);
   assert.deepEqual(
-    [...reached].filter((file) => !['trap', 'mail', 'base'].includes(folderOf(file))),
+    [...reached].filter((file) => !['trap', 'message', 'mail', 'base'].includes(folderOf(file))),
     [],
   );
 });

@@ -21,6 +21,7 @@ export {
 export { type AddressList, parseAddressList } from './address-list.ts';
 export { formatDate } from './date.ts';
 export { type Downgraded, downgrade } from './downgrade.ts';
+export { decodeWords, readings } from './encoded-word.ts';
 export {
   type Body,
   type ContentFacts,

@@ -7,7 +7,7 @@ const blank = 32;
 const tab = 9;
 const colon = 58;
 const received = Buffer.from('received');
-const own = Buffer.from(ownPrefix);
+const ownName = Buffer.from(ownPrefix);
 
 /** Where in a line the octets stand: at its start, behind a CR there, within a name that counts, further on. */
 type Place = 'start' | 'empty' | 'name' | 'rest';
@@ -24,7 +24,7 @@ export class HeaderScan {
   /** Received fields: the hops so far (RFC 5321 §6.3). */
   hops = 0;
   /** Lines that say what only we may say. */
-  ours = 0;
+  own = 0;
   #place: Place = 'start';
   #name: Buffer = received;
   #matched = 0;
@@ -61,7 +61,7 @@ export class HeaderScan {
 
   #begin(octet: number): void {
     const letter = octet | 0x20;
-    this.#name = letter === own[0] ? own : received;
+    this.#name = letter === ownName[0] ? ownName : received;
     this.#matched = 1;
     this.#place = octet === cr ? 'empty' : letter === this.#name[0] ? 'name' : 'rest';
   }
@@ -71,8 +71,8 @@ export class HeaderScan {
     if (this.#matched < this.#name.length) {
       if ((octet | 0x20) !== this.#name[this.#matched]) return 'rest';
       this.#matched++;
-      if (this.#name !== own || this.#matched < own.length) return 'name';
-      this.ours++;
+      if (this.#name !== ownName || this.#matched < ownName.length) return 'name';
+      this.own++;
       return 'rest';
     }
     if (octet === blank || octet === tab) return 'name';

@@ -12,24 +12,22 @@ export interface Field {
 /** The octets of a header, without the empty line, and the lines in them. */
 export class Header {
   readonly octets: Buffer;
+  /** How many lines say what only we may say. */
+  readonly own: number;
   /** Why this is only its beginning: it is longer than may be kept, or at the moment there was no room for more. */
   readonly cut: 'too-long' | 'no-room' | undefined;
   #lines: readonly HeaderLine[] | undefined;
 
-  constructor(octets: Buffer, cut?: Header['cut']) {
+  constructor(octets: Buffer, facts: Partial<Pick<Header, 'own' | 'cut'>> = {}) {
     this.octets = octets;
-    this.cut = cut;
+    this.own = facts.own ?? 0;
+    this.cut = facts.cut;
   }
 
   /** Fields and whatever else stands there, in order; names as they are written. */
   get lines(): readonly HeaderLine[] {
     this.#lines ??= [...headerLines(this.octets)];
     return this.#lines;
-  }
-
-  /** How many lines say what only we may say. */
-  countOwn(): number {
-    return this.lines.filter(({ start }) => isOwn(this.octets.subarray(start))).length;
   }
 
   /** The fields with this name, given in lower case, the topmost first. */

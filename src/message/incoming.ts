@@ -4,7 +4,7 @@ import type { ContentFacts } from '../mail/index.ts';
 import type { Edit, FieldEdit } from './edit.ts';
 import { edited, type Written } from './edited.ts';
 import { factsOf } from './facts.ts';
-import { Header } from './header.ts';
+import { Header, isOwn } from './header.ts';
 import { HeaderScan } from './header-scan.ts';
 import { maxWithheldOctets, type Room } from './room.ts';
 
@@ -20,7 +20,8 @@ export interface IncomingOptions {
   readonly sink: Sink;
   /** Our own trace field, which is written first, in a write of its own. */
   readonly trace: string;
-  readonly room: Room;
+  /** What all messages may have withheld together; default: no bound but that of one. */
+  readonly room?: Room | undefined;
   /** All of the message is withheld up to its end, as long as there is room, so that it can be edited then. */
   readonly withholds: boolean;
   /** Asked once, when the header has come. A message without edits passes as it is. */
@@ -68,8 +69,7 @@ export class Incoming {
 
   /** A line that only we may write stands where the header was too long to be gathered. */
   get hasOwnBeyond(): boolean {
-    const header = this.#header;
-    return this.#scan.ours > 0 && header?.cut !== undefined && this.#scan.ours > header.countOwn();
+    return this.#scan.own > (this.#header?.own ?? 0);
   }
 
   /** Whether edits can still be made: not once the message was too long to be withheld. */
@@ -143,7 +143,7 @@ export class Incoming {
   #hold(octets: Buffer): boolean {
     this.#gathered ??= new Gathered();
     this.#gathered.push(octets);
-    if (!this.#options.room.take(octets.length)) return false;
+    if (this.#options.room?.take(octets.length) === false) return false;
     this.#taken += octets.length;
     return this.#gathered.length <= maxWithheldOctets;
   }
@@ -156,7 +156,8 @@ export class Incoming {
 
   /** `end` is where the header ends; `undefined` when that was not found in as much as may be kept. */
   #decide(all: Buffer, end: number | undefined): Promise<void> | undefined {
-    this.#header = end === undefined ? beginningOf(all) : new Header(all.subarray(0, end));
+    this.#header =
+      end === undefined ? beginningOf(all) : new Header(all.subarray(0, end), { own: this.#scan.own });
     const decision = this.#options.onHeader?.(this.#header);
     if (decision instanceof Promise) return decision.then((made) => this.#decided(all, made));
     return this.#decided(all, decision);
@@ -207,16 +208,18 @@ export class Incoming {
   }
 
   #giveBack(): void {
-    this.#options.room.give(this.#taken);
+    this.#options.room?.give(this.#taken);
     this.#taken = 0;
   }
 }
 
 /** What can be known of a header that is too long: its lines up to the last, of which more may come. */
 function beginningOf(octets: Buffer): Header {
-  const lines = new Header(octets).lines;
+  const { lines } = new Header(octets);
+  const whole = lines.slice(0, -1);
+  const own = whole.filter(({ start }) => isOwn(octets.subarray(start))).length;
   const cut = octets.length > maxWithheldOctets ? 'too-long' : 'no-room';
-  return new Header(octets.subarray(0, lines.at(-1)?.start ?? 0), cut);
+  return new Header(octets.subarray(0, whole.at(-1)?.end ?? 0), { own, cut });
 }
 
 function both(

@@ -1,4 +1,5 @@
 import type { Address, Domain, Envelope, Pattern, QueueId, Reply, ReversePath } from '../mail/index.ts';
+import type { Room } from '../message/index.ts';
 
 /** What is known of the peer, by facts of the connection; only `helo` is its own word. */
 export interface ClientFacts {
@@ -164,6 +165,8 @@ export interface IncomingMessage {
 
 /** Where accepted messages go. */
 export interface Intake {
+  /** What may be withheld of all messages together on their way here; default: what one may, of each. */
+  readonly room?: Room;
   /** The reply with which mail is refused right now (a full disk, shutting down), or `undefined`. */
   refusal(): Reply | undefined;
   begin(): IncomingMessage;

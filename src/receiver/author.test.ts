@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatReplyText, parsePattern } from '../mail/index.ts';
-import { rewriteHeader } from './submitted.ts';
+import { completed } from './testing.ts';
 
 /** What boris may put into the fields of authors. */
 const boris = {
@@ -14,7 +14,7 @@ const boris = {
 /** The refusal of a header, or `passes`. */
 function outcome(header: string | Buffer): string {
   const octets = Buffer.concat([Buffer.from(header), Buffer.from('\r\nTo: u@away.example\r\n')]);
-  const result = rewriteHeader(octets, { identity: boris, hostname: 'relay.example', now: 0 }, 'id');
+  const result = completed(octets, { identity: boris, hostname: 'relay.example', now: 0 });
   return 'code' in result ? formatReplyText(result) : 'passes';
 }
 
@@ -195,13 +195,13 @@ test('a Sender that names somebody else does not go on', () => {
   ] as const;
   for (const [field, expected] of table) {
     const octets = Buffer.from(`${own}${field === '' ? '' : `${field}\r\n`}`);
-    const header = rewriteHeader(octets, { identity: boris, hostname: 'relay.example', now: 0 }, 'id');
+    const header = completed(octets, { identity: boris, hostname: 'relay.example', now: 0 });
     assert.ok(!('code' in header));
     assert.equal(/^Sender: (.*)\r$/m.exec(String(header))?.[1], expected, field);
   }
   const nameless = { ...boris, name: 'boris' };
   const octets = Buffer.from(`${own}Sender: boss@home.example\r\n`);
-  const header = rewriteHeader(octets, { identity: nameless, hostname: 'relay.example', now: 0 }, 'id');
+  const header = completed(octets, { identity: nameless, hostname: 'relay.example', now: 0 });
   assert.doesNotMatch(String(header), /boss/);
 });
 
@@ -209,20 +209,20 @@ test('fields that are taken out may come in any order', () => {
   const octets = Buffer.from(
     `Bcc: a@b.example\r\nSender: boss@home.example\r\n${own}Bcc: c@d.example\r\nX-Last: 1\r\n`,
   );
-  const header = rewriteHeader(octets, { identity: boris, hostname: 'relay.example', now: 0 }, 'id');
+  const header = completed(octets, { identity: boris, hostname: 'relay.example', now: 0 });
   assert.match(String(header), /Sender: boris@home\.example\r\nFrom: boris@home\.example\r\nX-Last: 1\r\n$/);
 });
 
 test('several authors have a Sender, whose it is', () => {
   const octets = Buffer.from('From: boris@home.example, sales@home.example\r\n');
-  const header = rewriteHeader(octets, { identity: boris, hostname: 'relay.example', now: 0 }, 'id');
+  const header = completed(octets, { identity: boris, hostname: 'relay.example', now: 0 });
   assert.match(String(header), /^Sender: boris@home\.example\r$/m);
 });
 
 test('the address fields that cost most to read are read within their bound', () => {
   for (const text of ['@@', ',', '(', '"', '=?utf-8?q?', 'a@b.c ', '<', ':', ' @ . ']) {
     const octets = Buffer.from(`From: ${text.repeat(8000 / text.length)}\r\n`);
-    const result = rewriteHeader(octets, { identity: boris, hostname: 'relay.example', now: 0 }, 'id');
+    const result = completed(octets, { identity: boris, hostname: 'relay.example', now: 0 });
     assert.ok('code' in result, text);
   }
 });

@@ -1,11 +1,14 @@
+/** Looks whether the header names nobody but its sender, as any usual reader of mail would see it. */
 import { isUtf8 } from 'node:buffer';
 import {
   type Address,
-  type HeaderField,
+  type AddressList,
+  decodeWords,
   matchesPath,
   parseAddressList,
   parseMailbox,
   type Reply,
+  readings,
   reply,
   unfold,
 } from '../mail/index.ts';
@@ -25,14 +28,22 @@ const twoReadings = reply(
 
 /** No more of a line of mbox is looked at. */
 const maxLineOctets = 1024;
-/** Names that came without saying in which encoding: what a reader may guess besides UTF-8. */
-const guesses = ['windows-1252', 'gb18030', 'big5', 'shift_jis', 'euc-jp', 'euc-kr'];
+/** A field that names people. */
+export interface AuthorField {
+  readonly octets: Buffer;
+  readonly list: AddressList;
+}
+
+/** Reads the value of a field that names people, once for all that is asked about it. */
+export function readAuthors({ value }: { readonly value: string }): AuthorField {
+  const octets = Buffer.from(unfold(value), 'latin1');
+  return { octets, list: parseAddressList(octets.toString('utf8')) };
+}
 
 /** The authors that the From fields tell of; a reply when they are no such thing. */
-export function authorsOf(fields: readonly HeaderField[]): readonly Address[] | Reply {
-  const [only, other] = fields;
+export function authorsOf([only, other]: readonly AuthorField[]): readonly Address[] | Reply {
   if (only === undefined || other !== undefined) return oneFrom;
-  const list = parseAddressList(utf8Of(only));
+  const { list } = only;
   return list.kind === 'list' ? list.mailboxes : list.kind === 'unclear' ? twoReadings : oneFrom;
 }
 
@@ -41,16 +52,15 @@ export function authorsOf(fields: readonly HeaderField[]): readonly Address[] | 
  * them, or a usual reader could see one that is not: in a name, a comment, an encoded word, behind an escape.
  */
 export function refuseAuthors(
-  fields: readonly Pick<HeaderField, 'value'>[],
+  fields: readonly AuthorField[],
   senders: SenderBinding['senders'],
 ): Reply | undefined {
   if (senders.some(({ kind }) => kind === 'any')) return undefined;
   const isOwn = (address: Address) => senders.some((pattern) => matchesPath(pattern, address));
-  for (const field of fields) {
-    const list = parseAddressList(utf8Of(field));
+  for (const { list, octets } of fields) {
     if (list.kind === 'unclear') return twoReadings;
     if (list.kind === 'list' && !list.mailboxes.every(isOwn)) return notYours;
-    const texts = list.kind === 'list' && isUtf8(octetsOf(field)) ? [list.aside] : decodings(field);
+    const texts = list.kind === 'list' && isUtf8(octets) ? [list.aside] : readings(octets);
     if (texts.some((text) => namesAnother(text, isOwn))) return twoReadings;
   }
   return undefined;
@@ -69,20 +79,6 @@ export function refuseLines(header: string, senders: SenderBinding['senders']): 
   const isOwn = (address: Address) => senders.some((pattern) => matchesPath(pattern, address));
   const [, text] = /^>?from[ \t]+([^ \t:].*)$/im.exec(header) ?? [];
   return text !== undefined && namesAnother(text.slice(0, maxLineOctets), isOwn) ? twoReadings : undefined;
-}
-
-function octetsOf({ value }: Pick<HeaderField, 'value'>): Buffer {
-  return Buffer.from(unfold(value), 'latin1');
-}
-
-function utf8Of(field: Pick<HeaderField, 'value'>): string {
-  return octetsOf(field).toString('utf8');
-}
-
-function decodings(field: Pick<HeaderField, 'value'>): string[] {
-  const octets = octetsOf(field);
-  if (isUtf8(octets)) return [octets.toString('utf8')];
-  return guesses.map((charset) => new TextDecoder(charset).decode(octets));
 }
 
 /** Quotes, escapes and comments, which some readers take away and others do not. */
@@ -123,59 +119,4 @@ function hasOther(text: string, isOwn: (address: Address) => boolean): boolean {
     if (!isMine) return true;
   }
   return false;
-}
-
-/**
- * Encoded words as lenient readers decode them (RFC 2047): in quotes too, with blanks inside, and twice.
- * `undefined` where the charset is one that we cannot read, but somebody else may.
- */
-function decodeWords(text: string): string | undefined {
-  let decoded = text;
-  for (let round = 0; round < 3 && decoded.includes('=?'); round++) {
-    let isReadable = true;
-    decoded = decoded.replace(/(\?=)\s+(?==\?)/g, '$1').replace(runOfWords, (run) => {
-      const result = decodeRun(run);
-      isReadable &&= result !== undefined;
-      return result ?? '';
-    });
-    if (!isReadable) return undefined;
-  }
-  return decoded;
-}
-
-const runOfWords = /(?:=\?[^?\s]+\?[bq]\?[^?]*\?=)+/gi;
-
-/** Neighbours in one charset are one text: a character may begin in one and end in the next. */
-function decodeRun(run: string): string | undefined {
-  const texts: { charset: string; octets: Buffer }[] = [];
-  for (const [, charset = '', encoding, word = ''] of run.matchAll(
-    /=\?([^?\s*]+)[^?\s]*\?([bq])\?([^?]*)\?=/gi,
-  )) {
-    const octets = encoding?.toLowerCase() === 'b' ? Buffer.from(word, 'base64') : unquoted(word);
-    const last = texts.at(-1);
-    if (last?.charset === charset.toLowerCase()) last.octets = Buffer.concat([last.octets, octets]);
-    else texts.push({ charset: charset.toLowerCase(), octets });
-  }
-  const decoded = texts.map(({ charset, octets }) => decodeAs(octets, charset));
-  return decoded.includes(undefined) ? undefined : decoded.join('');
-}
-
-/** Charsets without a decoder here, in which ASCII is ASCII: DOS code pages, and what Alpine and mutt say of octets they do not know. */
-const likeAscii = /^(?:x-unknown|unknown-8bit|(?:cp|ibm)-?(?:437|737|775|85[0258]|86[0-9]))$/;
-
-function decodeAs(octets: Buffer, charset: string): string | undefined {
-  try {
-    const known = likeAscii.test(charset) ? 'windows-1252' : charset === 'cp932' ? 'shift_jis' : charset;
-    return new TextDecoder(known, { ignoreBOM: true }).decode(octets);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The Q encoding (RFC 2047 §4.2). */
-function unquoted(word: string): Buffer {
-  const octets = word
-    .replaceAll('_', ' ')
-    .replace(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(octets, 'latin1');
 }

@@ -1,80 +1,47 @@
-import { type ContentFacts, countReceived, findField } from '../mail/index.ts';
+/** The octets of one message on their way from the wire into the intake, by DATA or by BDAT. */
+import type { ContentFacts, Reply } from '../mail/index.ts';
+import { type Header, type HeaderDecision, Incoming, type Room } from '../message/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
 import type { IncomingMessage } from './ask.ts';
-import type { HeaderEdge } from './header-edge.ts';
 
-/** How much of a message is looked at for its header. */
-const headerOctets = 64 * 1024;
-/** A peer that sends octet by octet must not make us keep a buffer for each. */
-const maxPieces = 64;
-const headerEnd = Buffer.from('\r\n\r\n');
-
-/** The beginning of a message, kept until its header is known. */
-class Head {
-  #pieces: Buffer[] = [];
-  #size = 0;
-  /** The octets before those that come next; a header may be empty. */
-  #last: Buffer = Buffer.from('\r\n');
-  #isComplete = false;
-
-  push(octets: Buffer): void {
-    if (this.#isComplete) return;
-    this.#pieces.push(octets);
-    if (this.#pieces.length > maxPieces) this.#pieces = [Buffer.concat(this.#pieces)];
-    this.#size += octets.length;
-    this.#isComplete = this.#size >= headerOctets || octets.includes(headerEnd) || this.#endsAcross(octets);
-  }
-
-  /** Whether the empty line lies across the end of the last piece and the beginning of this one. */
-  #endsAcross(octets: Buffer): boolean {
-    const joint = Buffer.concat([this.#last, octets.subarray(0, 3)]);
-    const end = octets.length < 3 ? joint : octets;
-    this.#last = Buffer.from(end.subarray(-3));
-    return joint.includes(headerEnd);
-  }
-
-  octets(): Buffer {
-    const [only] = this.#pieces;
-    return this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
-  }
+export interface ContentParts {
+  readonly message: IncomingMessage;
+  readonly reader: DataReader | BdatReader;
+  readonly begunAt: number;
+  /** Our own trace field. */
+  readonly trace: string;
+  readonly room: Room | undefined;
+  /** What is to be changed in the header, or why the message may not go on. */
+  readonly judge: (header: Header) => HeaderDecision | Reply;
 }
 
-/** The octets of one message on their way from the wire into the spool, by DATA or by BDAT. */
+/** One message: its reader, what it becomes, and where that goes. */
 export class Content {
-  readonly message: IncomingMessage;
   readonly begunAt: number;
+  readonly message: IncomingMessage;
+  readonly incoming: Incoming;
   readonly #reader: DataReader | BdatReader;
-  readonly #head = new Head();
-  readonly #edge: HeaderEdge;
+  readonly #judge: ContentParts['judge'];
+  /** Why the message is refused for its header, which is said at its end. */
+  refusal: Reply | undefined;
   #waiting: Promise<void> | undefined;
 
-  constructor(parts: {
-    readonly message: IncomingMessage;
-    readonly reader: DataReader | BdatReader;
-    readonly edge: HeaderEdge;
-    readonly begunAt: number;
-  }) {
-    this.message = parts.message;
-    this.begunAt = parts.begunAt;
-    this.#reader = parts.reader;
-    this.#edge = parts.edge;
+  constructor({ message, reader, begunAt, trace, room, judge }: ContentParts) {
+    this.begunAt = begunAt;
+    this.message = message;
+    this.#reader = reader;
+    this.#judge = judge;
+    const onHeader = (header: Header) => this.#decide(header);
+    this.incoming = new Incoming({ sink: message, trace, room, withholds: false, onHeader });
   }
 
   get fault(): ContentFault | undefined {
     return this.#reader.fault;
   }
 
-  /** What is known of the octets that went on; of use once `end` was called. */
+  /** What is known of the octets that went on; of use once all of them have. */
   get facts(): ContentFacts {
-    const { facts } = this.#reader;
-    const { growth } = this.#edge;
-    return growth === 0 ? facts : { ...facts, size: facts.size + growth };
-  }
-
-  /** The whole message has come. */
-  end(): Promise<void> | undefined {
-    const kept = this.#edge.end();
-    return kept.length > 0 ? this.message.write(kept) : undefined;
+    return this.incoming.facts(this.#reader.facts);
   }
 
   /** A BDAT chunk of which nothing more has to come: one of no octets has nothing that could arrive. */
@@ -93,21 +60,22 @@ export class Content {
    */
   read(octets: Buffer): { readonly end: number; readonly wait: Promise<void> | undefined } {
     this.#waiting = undefined;
-    const end = this.#reader.read(octets, 0, (slice) => this.#take(slice));
+    const end = this.#reader.read(octets, 0, (slice) => {
+      this.#waiting = this.incoming.write(slice);
+    });
     return { end, wait: this.#waiting };
   }
 
-  #take(slice: Buffer): void {
-    this.#head.push(slice);
-    const passed = this.#edge.read(slice);
-    if (passed.length > 0) this.#waiting = this.message.write(passed) ?? this.#waiting;
+  /** Nothing is kept of it. */
+  discard(): void {
+    this.incoming.close();
+    this.message.discard();
   }
 
-  get hops(): number {
-    return countReceived(this.#head.octets());
-  }
-
-  get messageId(): string | undefined {
-    return findField(this.#head.octets(), 'message-id')?.slice(0, 300);
+  #decide(header: Header): HeaderDecision {
+    const judged = this.#judge(header);
+    if (judged === undefined || judged === 'drop' || !('code' in judged)) return judged;
+    this.refusal = judged;
+    return 'drop';
   }
 }

@@ -5,18 +5,17 @@
 import assert from 'node:assert/strict';
 import { createSecureContext } from 'node:tls';
 import { Background, IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
-import { headerFields, parseDomain, parsePattern, QueueIdSource, reply } from '../mail/index.ts';
+import { parseDomain, parsePattern, QueueIdSource, reply } from '../mail/index.ts';
 import {
   type Authenticator,
   defaultLimits,
-  HeaderEdge,
   type Intake,
   type Policy,
   type ReceiverSettings,
   readProxyHeader,
   Session,
 } from './index.ts';
-import { rewriteHeader } from './submitted.ts';
+import { completed } from './testing.ts';
 
 export const fuzzTargets: readonly {
   readonly name: string;
@@ -26,7 +25,6 @@ export const fuzzTargets: readonly {
   { name: 'receiver/session-xclient', run: (input) => checkSession(input, { mayXclient: true }) },
   { name: 'receiver/proxy-header', run: checkProxyHeader },
   { name: 'receiver/author', run: checkAuthor },
-  { name: 'receiver/header-edge', run: checkHeaderEdge },
 ];
 
 const hello = 'EHLO c.example\r\n';
@@ -313,7 +311,7 @@ function checkAuthor(input: Uint8Array): void {
   const ends = ['<boris@home.example>', 'boris@home.example', ''];
   const value = words + ends[(input[0] ?? 0) % ends.length];
   const octets = Buffer.from(`From: ${value}\r\nSubject: a\r\n`);
-  const header = rewriteHeader(octets, { identity: boris, hostname: 'r.example', now: 0 }, 'id');
+  const header = completed(octets, { identity: boris, hostname: 'r.example', now: 0 });
   if ('code' in header) return;
   const text = value.replace(/\r\n(?=[ \t])/g, '');
   const decoded = text
@@ -323,32 +321,4 @@ function checkAuthor(input: Uint8Array): void {
   for (const reading of [text, decoded, decoded.replace(/["\\]/g, ''), decoded.replace(/\([^()]*\)/g, '')])
     for (const [found] of reading.matchAll(/[A-Za-z0-9.]+[@\uff20][A-Za-z0-9]+(?:\.[A-Za-z0-9]+)+/g))
       assert.equal(found.toLowerCase(), 'boris@home.example', JSON.stringify(value));
-}
-
-/** The same passes however the octets are cut, and nothing of ours among the fields. */
-function checkHeaderEdge(input: Uint8Array): void {
-  const words = [
-    'X-Posthouse-',
-    'x-posthouse-bulk: no',
-    'Subject: a',
-    ' ',
-    '\t',
-    '\r\n',
-    '\n',
-    '\r',
-    'X-',
-    'y',
-  ];
-  const text = [...input.subarray(1)].map((octet) => words[octet % words.length]).join('');
-  const read = (size: number) => {
-    const edge = new HeaderEdge({ dropsOurs: true });
-    const passed: Buffer[] = [];
-    for (let at = 0; at < text.length; at += size)
-      passed.push(Buffer.from(edge.read(Buffer.from(text.slice(at, at + size)))));
-    return { octets: Buffer.concat([...passed, edge.end()]), growth: edge.growth };
-  };
-  const whole = read(text.length + 1);
-  assert.deepEqual(read(((input[0] ?? 0) % 20) + 1), whole);
-  assert.equal(whole.octets.length, text.length + whole.growth);
-  for (const { name } of headerFields(whole.octets)) assert.doesNotMatch(name, /^x-posthouse-/i);
 }

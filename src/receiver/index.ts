@@ -32,7 +32,6 @@ export type {
   TlsFacts,
 } from './ask.ts';
 export type { SessionDescription } from './connection.ts';
-export { HeaderEdge } from './header-edge.ts';
 export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {

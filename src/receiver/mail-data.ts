@@ -1,13 +1,14 @@
+/** DATA and BDAT: the octets of a message, and what it comes to at their end. */
 import { type Reply, reply, replyClass } from '../mail/index.ts';
+import type { Header, HeaderDecision } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
-import type { IncomingMessage } from './ask.ts';
+import type { SenderBinding } from './ask.ts';
+import { complete, refuseForeign } from './completion.ts';
 import { Content } from './content.ts';
-import { HeaderEdge } from './header-edge.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
-import { SubmittedMessage } from './submitted.ts';
 import type { Hello, Transaction } from './transaction.ts';
 import type { Outcome, Step } from './verbs.ts';
 
@@ -64,20 +65,23 @@ interface Beginning {
   readonly by: 'data' | 'bdat';
 }
 
-/** Opens the message in the spool, with our trace field at its top. */
+/** Opens the message in the intake, with our trace field at its top. */
 function begin(session: Session, { transaction, hello, by }: Beginning): Content {
   const { client, facts, parts } = session;
   const { limits, hostname } = facts.settings;
   const now = parts.clock.now();
   const message = session.intake.begin();
-  const trace = { client, hello, session: facts.id, hostname, id: message.id, now };
-  const received = message.write(Buffer.from(transaction.received(trace), 'utf8'));
-  if (received !== undefined) parts.background.run('received', received);
+  const { id } = message;
   const limit = { maxOctets: limits.messageBytes };
   const isBinaryMime = transaction.parameters.body === 'binarymime';
-  const reader = by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime });
-  const edge = new HeaderEdge({ dropsOurs: isStranger(session) });
-  return new Content({ message: checked(session, transaction, message), reader, edge, begunAt: now });
+  return new Content({
+    message,
+    reader: by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime }),
+    begunAt: now,
+    trace: transaction.received({ client, hello, session: facts.id, hostname, id, now }),
+    room: session.intake.room,
+    judge: (header) => judgeHeader(session, transaction, { header, id, now }),
+  });
 }
 
 /** Whether what we alone write into headers would be a lie from here. A trap keeps lies as they are. */
@@ -90,18 +94,22 @@ function isStranger({ client, facts }: Session): boolean {
  * What somebody submits is completed, and names nobody but its sender where the sender is bound; what another
  * relay hands over is not touched (RFC 6409 §8).
  */
-function checked(
-  { client, facts, parts }: Session,
+function judgeHeader(
+  session: Session,
   { reversePath, ground }: Transaction,
-  message: IncomingMessage,
-): IncomingMessage {
+  { header, id, now }: { readonly header: Header; readonly id: string; readonly now: number },
+): HeaderDecision | Reply {
+  const { client, facts } = session;
   const { hostname, policy } = facts.settings;
+  const own: HeaderDecision = header.own > 0 && isStranger(session) ? [{ kind: 'remove-own' }] : undefined;
   const { role } = client;
-  const identity = client.identity ?? policy.binding?.({ client, reversePath }, ground);
-  const isSubmission = role === 'submission' || role === 'submissions' || client.identity !== undefined;
-  if (!isSubmission && identity === undefined) return message;
-  const now = parts.clock.now();
-  return new SubmittedMessage(message, { identity, hostname, now, keepsHeader: !isSubmission });
+  const identity: SenderBinding | undefined =
+    client.identity ?? policy.binding?.({ client, reversePath }, ground);
+  if (role === 'submission' || role === 'submissions' || client.identity !== undefined) {
+    const completed = complete(header, { identity, id, hostname, now });
+    return 'code' in completed ? completed : [...(own ?? []), ...completed];
+  }
+  return (identity && refuseForeign(header, identity)) ?? own;
 }
 
 /** The end of data, or of a chunk, has come. */
@@ -112,16 +120,24 @@ export function endContent(session: Session, state: State & { readonly at: 'cont
     return replies.chunkOk;
   }
   session.state = { at: 'identified', hello };
+  const waits = content.fault === undefined ? content.incoming.end() : undefined;
+  return waits === undefined ? conclude(session, state) : waits.then(() => conclude(session, state));
+}
+
+function conclude(session: Session, state: State & { readonly at: 'content' }): Step {
+  const { transaction, content } = state;
   const refusal = contentRefusal(session, content);
   if (refusal === undefined) return commit(session, state);
-  content.message.discard();
+  content.discard();
   logRefusal(session, { stage: 'data', reversePath: transaction.reversePath, reply: refusal });
   return refusal;
 }
 
-function contentRefusal({ facts }: Session, content: Content): Reply | undefined {
-  if (content.fault !== undefined) return faultReplies[content.fault];
-  return content.hops > facts.settings.limits.hops ? replies.tooManyHops : undefined;
+function contentRefusal(session: Session, { fault, refusal, incoming }: Content): Reply | undefined {
+  if (fault !== undefined) return faultReplies[fault];
+  if (incoming.hops > session.facts.settings.limits.hops) return replies.tooManyHops;
+  if (refusal !== undefined) return refusal;
+  return incoming.hasOwnBeyond && isStranger(session) ? replies.headerTooBig : undefined;
 }
 
 /** 250 comes from the intake alone: only it knows that the message is durable. */
@@ -131,10 +147,9 @@ async function commit(
 ): Promise<Outcome> {
   const { parts, client, facts } = session;
   const trace = { client, hello, session: facts.id, now: parts.clock.now() };
-  const written = content.end();
-  if (written !== undefined) await written;
   const envelope = transaction.envelope(trace, content.facts);
   const answer = await content.message.commit(envelope);
+  content.incoming.close();
   if (replyClass(answer) !== 2) {
     logRefusal(session, { stage: 'data', reversePath: transaction.reversePath, reply: answer });
     return answer;
@@ -149,7 +164,7 @@ async function commit(
     size: envelope.content.size,
     recipients: envelope.recipients.length,
     ground: envelope.origin.ground,
-    messageId: parts.log.isVerbose ? content.messageId : undefined,
+    messageId: parts.log.isVerbose ? content.incoming.header?.first('message-id')?.slice(0, 300) : undefined,
   });
   return answer;
 }

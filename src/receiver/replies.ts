@@ -30,6 +30,8 @@ export const replies = {
   outOfStep: reply(554, '5.0', 'commands came before they were allowed'),
   needsSmtputf8: reply(553, '6.7', 'an address beyond ASCII needs SMTPUTF8 in MAIL'),
   tooManyRecipients: reply(452, '5.3', 'too many recipients'),
+  headerTooBig: reply(552, '3.4', 'header too big'),
+  noRoom: reply(452, '3.1', 'too many messages at once, try again later'),
   localError: reply(451, '3.0', 'local error, try again later'),
   tooManyHops: reply(554, '4.6', 'too many hops'),
   tooManyErrors: reply(421, '7.0', 'too many errors'),

@@ -215,7 +215,7 @@ export class Session {
   }
 
   #discardContent(): void {
-    if (this.state.at === 'content' || this.state.at === 'chunks') this.state.content.message.discard();
+    if (this.state.at === 'content' || this.state.at === 'chunks') this.state.content.discard();
     if (this.state.at === 'auth') this.state.exchange.cancel();
   }
 

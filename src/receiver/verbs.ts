@@ -145,7 +145,7 @@ function hello(session: Session, { verb, name }: CommandOf<'ehlo' | 'helo' | 'lh
 /** Throws away the transaction that is under way, if any. */
 function abandon(session: Session): void {
   const { state } = session;
-  if (state.at === 'chunks') state.content.message.discard();
+  if (state.at === 'chunks') state.content.discard();
   if ('hello' in state) session.state = { at: 'identified', hello: state.hello };
 }
 

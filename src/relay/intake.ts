@@ -1,6 +1,7 @@
 import { Gathered, type Log } from '../base/index.ts';
 import type { Guard, Judgement } from '../guard/index.ts';
 import { type Envelope, type QueueId, type Reply, reply } from '../mail/index.ts';
+import { maxWithheldTogether, Room } from '../message/index.ts';
 import type { Queue } from '../queue/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
 import { type Draft, type Spool, SpoolError } from '../spool/index.ts';
@@ -9,9 +10,6 @@ import { type BulkCheck, type BulkJudgement, bulkOctets } from './bulk.ts';
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
 const draining = reply(421, '3.2', 'shutting down');
-
-/** What all messages together may have withheld; of those beyond it only the beginning so far is looked at. */
-const mostWithheld = 64 * 2 ** 20;
 
 /** What the intake works with. */
 export interface IntakeParts {
@@ -30,8 +28,9 @@ export interface IntakeParts {
 
 /** Puts what the receiver takes into the spool: 250 only when it is durable there. */
 export function createIntake(parts: IntakeParts): Intake {
-  const room = new Room(parts.mostWithheld ?? mostWithheld);
+  const room = new Room(parts.mostWithheld ?? maxWithheldTogether);
   return {
+    room,
     refusal() {
       if (parts.isDraining()) return draining;
       const health = parts.spool.health();
@@ -46,26 +45,6 @@ export function createIntake(parts: IntakeParts): Intake {
     },
     begin: () => new SpooledMessage(parts, parts.spool.begin(), room),
   };
-}
-
-/** Octets that are left for all. */
-class Room {
-  #left: number;
-
-  constructor(octets: number) {
-    this.#left = octets;
-  }
-
-  /** False, and nothing is taken, where there are not so many. */
-  take(octets: number): boolean {
-    if (octets > this.#left) return false;
-    this.#left -= octets;
-    return true;
-  }
-
-  give(octets: number): void {
-    this.#left += octets;
-  }
 }
 
 /** The reply for a message that could not be kept. Always transient: the message may be good. */

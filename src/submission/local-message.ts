@@ -12,7 +12,8 @@ import {
   type Reply,
   type ReversePath,
 } from '../mail/index.ts';
-import { faultReplies, HeaderEdge, type IncomingMessage, type Intake } from '../receiver/index.ts';
+import { Incoming } from '../message/index.ts';
+import { faultReplies, type IncomingMessage, type Intake } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
 
@@ -111,25 +112,33 @@ async function take(
   { incoming, recipients }: { readonly incoming: IncomingMessage; readonly recipients: readonly Recipient[] },
 ): Promise<Reply> {
   const now = parts.clock.now();
-  await incoming.write(Buffer.from(trace(parts, message, { id: incoming.id, recipients, now })));
+  const content = new Incoming({
+    sink: incoming,
+    trace: trace(parts, message, { id: incoming.id, recipients, now }),
+    room: parts.intake.room,
+    withholds: false,
+  });
   const reader = new BdatReader({
     maxOctets: parts.maxMessageBytes(),
     isBinaryMime: message.isBinaryMime ?? false,
   });
-  const edge = new HeaderEdge({ dropsOurs: false });
+  let wait: Promise<void> | undefined;
   for await (const chunk of message.octets) {
     const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    const waits: (Promise<void> | undefined)[] = [];
     reader.begin(octets.length, false);
-    reader.read(octets, 0, (slice) => waits.push(incoming.write(edge.read(slice))));
-    await Promise.all(waits);
+    reader.read(octets, 0, (slice) => {
+      wait = content.write(slice);
+    });
+    await wait;
     if (reader.fault !== undefined) break;
   }
+  await content.end();
+  content.close();
   if (reader.fault !== undefined) {
     incoming.discard();
     return faultReplies[reader.fault];
   }
-  const facts = { ...reader.facts, size: reader.facts.size + edge.growth };
+  const facts = content.facts(reader.facts);
   const reply = await incoming.commit(envelopeOf(message, { recipients, content: facts, now }));
   if (reply.code < 400) {
     parts.log.info('accepted', {

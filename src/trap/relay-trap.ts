@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs';
 import type { Background, Clock, Log } from '../base/index.ts';
 import { type Reply, reply } from '../mail/index.ts';
+import { maxWithheldTogether, Room } from '../message/index.ts';
 import type { Intake } from '../receiver/index.ts';
 import { openTrap, type Trap } from './archive.ts';
 import type { ArchiveOptions } from './options.ts';
@@ -31,6 +32,7 @@ export class RelayTrap implements AsyncDisposable {
   #trap: Trap | undefined;
   #space = { lookAt: 0, isLow: false };
   readonly intake: Intake = {
+    room: new Room(maxWithheldTogether),
     refusal: () => (this.#trap === undefined ? notNow : this.#trap.intake.refusal()),
     begin: () => {
       if (this.#trap === undefined) throw new Error('the trap is not open');

@@ -5,6 +5,7 @@ import { fuzzTargets as config } from '../../src/config/fuzz.ts';
 import { fuzzTargets as dns } from '../../src/dns/fuzz.ts';
 import { fuzzTargets as dsn } from '../../src/dsn/fuzz.ts';
 import { fuzzTargets as mail } from '../../src/mail/fuzz.ts';
+import { fuzzTargets as message } from '../../src/message/fuzz.ts';
 import { fuzzTargets as pop3 } from '../../src/pop3/fuzz.ts';
 import { fuzzTargets as receiver } from '../../src/receiver/fuzz.ts';
 import { fuzzTargets as smtp } from '../../src/smtp/fuzz.ts';
@@ -18,6 +19,7 @@ export interface FuzzTarget {
 
 export const targets: readonly FuzzTarget[] = [
   ...mail,
+  ...message,
   ...smtp,
   ...dns,
   ...client,
