@@ -81,6 +81,8 @@ export interface Delivery extends AsyncDisposable {
    * RangeError, and changes nothing, when the options cannot be used. A `resolver` replaces the old one.
    */
   reload(options: DeliveryOptions, parts?: { readonly resolver?: Resolver }): void;
+  /** The first half of a reload: throws as it does, and changes nothing. What it returns is the second, and cannot fail. */
+  prepare(options: DeliveryOptions, parts?: { readonly resolver?: Resolver }): () => void;
 }
 
 /** Makes the delivery side. Throws a RangeError that names every problem of the routes. */
@@ -175,12 +177,19 @@ class Deliveries implements Delivery {
     return this.#generation.number;
   }
 
+  prepare(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): () => void {
+    const resolver = parts.resolver ?? this.#generation.context.remote.targets.resolver;
+    const next = this.#build(options, resolver, this.#generation.number + 1);
+    return () => {
+      const old = this.#generation;
+      this.#generation = next;
+      this.#callouts.reload(calloutsOf(options));
+      old.context.remote.pool.close();
+    };
+  }
+
   reload(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): void {
-    const old = this.#generation;
-    const resolver = parts.resolver ?? old.context.remote.targets.resolver;
-    this.#generation = this.#build(options, resolver, old.number + 1);
-    this.#callouts.reload(calloutsOf(options));
-    old.context.remote.pool.close();
+    this.prepare(options, parts)();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -68,8 +68,6 @@ export interface Current {
   readonly throttle: Throttle;
   /** Of SMTP. */
   addresses: readonly ListeningAddress[];
-  /** Where people read mail, and programs report logins. */
-  otherAddresses: readonly ListeningAddress[];
   /** Where the configuration has one, once it is open. */
   clearinghouse?: RelayClearinghouse;
   isDraining: boolean;

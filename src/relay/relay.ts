@@ -1,12 +1,6 @@
+/** The composition root: opens what a relay consists of, swaps its configuration, and drains it. */
 import { join } from 'node:path';
-import {
-  type Control,
-  type ExplanationAnswer,
-  openControlSocket,
-  openWindowEndpoint,
-  type Question,
-  type ReloadOutcome,
-} from '../admin/index.ts';
+import type { Control, ExplanationAnswer, Question, RelayStatus, ReloadOutcome } from '../admin/index.ts';
 import { audit } from '../audit/index.ts';
 import {
   type Account,
@@ -14,34 +8,26 @@ import {
   dropPrivileges,
   findAccount,
   type Log,
+  packageVersion,
   systemClock,
   userName,
 } from '../base/index.ts';
-import { RelayClearinghouse } from '../clearinghouse/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
-import type { GuardMemory } from '../guard/index.ts';
-import { guardOptions, openGuardMemory } from '../guard/index.ts';
+import { type GuardMemory, openGuardMemory } from '../guard/index.ts';
 import { createIdentities, proxiesOf, Throttle } from '../identity/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
-import { watchMaildrop } from '../submission/index.ts';
 import { configWarnings } from './checks.ts';
 import { createControl } from './control.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
-import { type Current, createParts, type Parts, sessionSettings } from './parts.ts';
-import {
-  deliveryOptions,
-  listenerOptions,
-  policyOptions,
-  queueOptions,
-  resolverOptions,
-} from './settings.ts';
+import { bindAll, drainAll, type Feature, openAll, prepareAll } from './feature.ts';
+import { listFeatures } from './features.ts';
+import { type Current, createParts, type Parts } from './parts.ts';
+import { policyOptions, resolverOptions } from './settings.ts';
 import { openState } from './state.ts';
-import { relayStatus } from './status.ts';
-import { sweepRegularly } from './sweeper.ts';
 
 /** What `startRelay` is given. */
 export interface RelayOptions {
@@ -73,8 +59,8 @@ export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
   readonly #current: Current;
   readonly #parts: Parts;
-  /** Control socket, maildrop and sweeps: what ends before the queue does. */
-  readonly #doors = new AsyncDisposableStack();
+  readonly #features: readonly Feature[];
+  #reloading: Promise<unknown> = Promise.resolve();
   #drained: Promise<void> | undefined;
   readonly control: Control;
 
@@ -90,17 +76,17 @@ export class Relay implements AsyncDisposable {
       identities,
       throttle,
       addresses: [],
-      otherAddresses: [],
       isDraining: false,
       startedAt,
     };
     this.#parts = createParts({ spool, state, guardMemory, current: this.#current, clock, log });
+    this.#features = listFeatures(this.#parts, this.#current, () => this.control);
     const { operator } = this.#parts;
     this.control = createControl({
       ...this.#parts,
       operator,
       clearinghouse: () => this.#current.clearinghouse,
-      status: () => relayStatus(this.#parts, this.#current),
+      status: () => this.#status(),
       reload: () => this.#reload(),
       explain: (question) => this.#explain(question),
       audit: () =>
@@ -133,58 +119,38 @@ export class Relay implements AsyncDisposable {
   }
 
   get addresses(): readonly ListeningAddress[] {
-    return [...this.#current.addresses, ...this.#current.otherAddresses];
+    return this.#features.toReversed().flatMap((feature) => feature.addresses?.() ?? []);
   }
 
   /** Listens, gives up privileges, and begins to work. */
   async #open(account: Account | undefined): Promise<void> {
-    const { log, clock, receiver, queue, guard, trap, pop3, letters: intake } = this.#parts;
     const { config } = this.#current;
-    const addresses: ListeningAddress[] = [];
-    // Nobody is greeted before everything is there that a message is judged by.
-    const greet = receiver.hold();
-    for (const options of listenerOptions(config)) addresses.push(await receiver.listen(options));
-    this.#current.addresses = addresses;
-    this.#current.otherAddresses = [...(await pop3.listen()), ...(await this.#openWindowEndpoint())];
+    const { log } = this.#parts;
+    await bindAll(this.#features, config);
     // Everything that needs privileges is done: ports below 1024 are bound, folders belong to the user.
     if (account !== undefined) dropPrivileges(account);
-    await this.#openClearinghouse(config);
-    const path = join(config.data, 'control.sock');
-    this.#doors.use(await openControlSocket({ path, control: this.control, log }));
-    const { maildrop: folder, maxMessageBytes } = config.sendmail;
-    this.#doors.use(await watchMaildrop({ folder, maxMessageBytes, log, clock, intake }));
-    await trap.open(config);
-    this.#doors.use(trap);
-    await queue.start();
-    guard.start();
-    this.#doors.use(sweepRegularly(this.#parts));
-    this.#doors.use(this.#parts.watchdog).start();
-    greet();
+    await openAll(this.#features, config);
     for (const { path: at, message } of configWarnings(config))
       log.warn('config-warning', { path: at, because: message });
     for (const { name, role, address } of this.addresses)
       log.info('listening', { listener: name, role, address });
   }
 
-  /** It is closed with the other doors, and what it has counted is written down then. */
-  async #openClearinghouse({ clearinghouse: options }: Config): Promise<void> {
-    if (options === undefined) return;
-    const { clock, log } = this.#parts;
-    const clearinghouse = this.#doors.use(
-      await RelayClearinghouse.open(options, { clock, log, resolver: () => this.#current.resolver }),
-    );
-    this.#current.clearinghouse = clearinghouse;
-    this.#current.otherAddresses = [...this.#current.otherAddresses, ...clearinghouse.addresses];
-  }
-
-  /** Where programs report logins, if anywhere. It is closed with the other doors. */
-  async #openWindowEndpoint(): Promise<readonly ListeningAddress[]> {
-    const { windows, clock, log } = this.#parts;
-    const events = this.#current.config.relay.popBeforeSmtp?.events;
-    if (events === undefined) return [];
-    const endpoint = this.#doors.use(await openWindowEndpoint({ ...events, windows, clock, log }));
-    const { address, port } = endpoint;
-    return [{ name: 'windows', role: 'http', address, host: events.host, port }];
+  /** The relay at a glance. */
+  #status(): RelayStatus {
+    const { config, isDraining, startedAt } = this.#current;
+    const root: RelayStatus = {
+      version: packageVersion(),
+      pid: process.pid,
+      hostname: config.hostname,
+      startedAt,
+      state: isDraining ? 'draining' : 'running',
+      spool: 'ok',
+      messages: 0,
+      sessions: 0,
+      listeners: this.addresses.map(({ name, role, address }) => ({ name, role, address })),
+    };
+    return Object.assign(root, ...this.#features.map((feature) => feature.status?.()));
   }
 
   #explain(question: Question): Promise<ExplanationAnswer> {
@@ -193,8 +159,14 @@ export class Relay implements AsyncDisposable {
     return explain({ config, policy: policyOptions(config, this.#parts.facts), identityOf }, question);
   }
 
-  /** The new configuration as a whole, or the old one and what is wrong with the new one. */
-  async #reload(): Promise<ReloadOutcome> {
+  /** The new configuration as a whole, or the old one and what is wrong with the new one. One after the other. */
+  #reload(): Promise<ReloadOutcome> {
+    const outcome = this.#reloading.then(() => this.#reloadOnce());
+    this.#reloading = outcome;
+    return outcome;
+  }
+
+  async #reloadOnce(): Promise<ReloadOutcome> {
     const before = this.#current.config;
     try {
       const config = await this.#options.reload();
@@ -214,32 +186,23 @@ export class Relay implements AsyncDisposable {
    * began. Rejects, and changes nothing, when something cannot be built.
    */
   async #swap(config: Config): Promise<void> {
-    const { receiver, delivery, queue, facts, guard, windows, clock, log } = this.#parts;
-    const { data, listeners, pop3, spool, clearinghouse } = this.#current.config;
-    const resolver = createResolver({ ...resolverOptions(config), log });
-    let unused = resolver;
+    const { clock, log } = this.#parts;
+    const { throttle, config: before } = this.#current;
+    const { data, listeners, pop3, spool, clearinghouse } = before;
     // One that was not there before is opened at the next start, and until then its rules are about nothing.
     const { clearinghouse: _, ...others } = config;
     const next = { ...others, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
-    const { throttle } = this.#current;
+    const resolver = createResolver({ ...resolverOptions(config), log });
     const identities = createIdentities(next, { throttle, clock, log });
-    let idle = identities;
+    let unused: Pick<Current, 'resolver' | 'identities'> = { resolver, identities };
     try {
-      const settings = sessionSettings({ config: next, resolver, identities }, { facts, guard });
-      delivery.reload(deliveryOptions(config), { resolver });
+      const prepared = await prepareAll(this.#features, { config: next, resolver, identities });
       // Nothing fails from here on.
-      unused = this.#current.resolver;
-      idle = this.#current.identities;
-      this.#current.config = next;
-      this.#current.resolver = resolver;
-      this.#current.identities = identities;
-      receiver.settings = settings;
-      queue.reload(queueOptions(config));
-      guard.reload(guardOptions(config.guard));
-      windows.reload();
+      unused = { resolver: this.#current.resolver, identities: this.#current.identities };
+      prepared.commit();
     } finally {
-      idle.close();
-      await unused[Symbol.asyncDispose]();
+      unused.identities.close();
+      await unused.resolver[Symbol.asyncDispose]();
     }
   }
 
@@ -250,18 +213,9 @@ export class Relay implements AsyncDisposable {
   }
 
   async #drainOnce(signal: AbortSignal): Promise<void> {
-    const { receiver, pop3, queue, background, delivery, spool, state, log } = this.#parts;
     this.#current.isDraining = true;
-    await Promise.all([receiver.drain(signal), pop3.drain(signal)]);
-    await this.#doors[Symbol.asyncDispose]();
-    await queue.drain(signal);
-    await background.drain();
-    await delivery[Symbol.asyncDispose]();
-    this.#current.identities.close();
-    await this.#current.resolver[Symbol.asyncDispose]();
-    await state[Symbol.asyncDispose]();
-    await spool[Symbol.asyncDispose]();
-    log.info('stopped');
+    await drainAll(this.#features, signal);
+    this.#parts.log.info('stopped');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,92 @@
+/** A feature: one part of the relay as the composition root sees it, from its opening to its end. */
+import type { RelayStatus } from '../admin/index.ts';
+import type { Config } from '../config/index.ts';
+import type { ListeningAddress } from '../receiver/index.ts';
+import type { Current } from './parts.ts';
+
+/** What a relay is to become. */
+export type Next = Pick<Current, 'config' | 'resolver' | 'identities'>;
+
+/**
+ * Features are opened in the order of their list and drained in the reverse order, so that each finds those before it
+ * at work. What is absent is nothing to do. A feature that is not configured does nothing.
+ */
+export interface Feature {
+  readonly name: string;
+  /** Takes what needs privileges, such as ports below 1024; they are given up before anything is opened. */
+  bind?(config: Config): Promise<void>;
+  /** Begins to work. Rejects when it cannot; the relay then drains everything. */
+  open?(config: Config): void | Promise<void>;
+  /**
+   * The first half of a reload: makes what the new configuration asks for. Changes nothing, and throws when that cannot
+   * be had.
+   */
+  reload?(next: Next): Prepared | Promise<Prepared>;
+  /** Ends what is under way until `signal` aborts, and closes. Called once, also when it was not opened. */
+  drain?(signal: AbortSignal): void | PromiseLike<void>;
+  /** Its part of the status. */
+  status?(): Partial<RelayStatus>;
+  /** Where it listens. */
+  addresses?(): readonly ListeningAddress[];
+}
+
+/** What a feature has ready for a new configuration: exactly one of the two is called. */
+export interface Prepared {
+  /** Takes it over. Cannot fail. */
+  commit(): void;
+  /** Gives it back, because another feature cannot have what it needs. */
+  abandon?(): void | PromiseLike<void>;
+}
+
+/** Takes what needs privileges. Of the rest nothing runs yet. */
+export async function bindAll(features: readonly Feature[], config: Config): Promise<void> {
+  for (const feature of features) await feature.bind?.(config);
+}
+
+/** Begins to work. */
+export async function openAll(features: readonly Feature[], config: Config): Promise<void> {
+  for (const feature of features) await feature.open?.(config);
+}
+
+/** Everything that a reload needs, or nothing: rejects when one feature cannot have it. */
+export async function prepareAll(features: readonly Feature[], next: Next): Promise<Required<Prepared>> {
+  const ready: Prepared[] = [];
+  const abandon = async () => {
+    for (const prepared of ready.toReversed()) await prepared.abandon?.();
+  };
+  try {
+    for (const feature of features) {
+      const prepared = await feature.reload?.(next);
+      if (prepared !== undefined) ready.push(prepared);
+    }
+  } catch (error) {
+    await abandon();
+    throw error;
+  }
+  return {
+    abandon,
+    commit() {
+      for (const prepared of ready) prepared.commit();
+    },
+  };
+}
+
+/** The last that was opened ends first. */
+export async function drainAll(features: readonly Feature[], signal: AbortSignal): Promise<void> {
+  for (const feature of features.toReversed()) await feature.drain?.(signal);
+}
+
+/** Two that end together: neither waits for the clients of the other. */
+export function together(one: Feature, other: Feature): Feature {
+  return {
+    name: `${one.name}, ${other.name}`,
+    bind: (config) => bindAll([one, other], config),
+    open: (config) => openAll([one, other], config),
+    reload: (next) => prepareAll([one, other], next),
+    async drain(signal) {
+      await Promise.all([one.drain?.(signal), other.drain?.(signal)]);
+    },
+    status: () => ({ ...one.status?.(), ...other.status?.() }),
+    addresses: () => [...(one.addresses?.() ?? []), ...(other.addresses?.() ?? [])],
+  };
+}

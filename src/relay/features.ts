@@ -1,0 +1,229 @@
+/** The list of features: what a relay consists of, in the order in which it is opened. */
+import { join } from 'node:path';
+import { type Control, openControlSocket, openWindowEndpoint } from '../admin/index.ts';
+import { RelayClearinghouse } from '../clearinghouse/index.ts';
+import { guardOptions } from '../guard/index.ts';
+import type { ListeningAddress } from '../receiver/index.ts';
+import { watchMaildrop } from '../submission/index.ts';
+import { type Feature, together } from './feature.ts';
+import { type Current, type Parts, sessionSettings } from './parts.ts';
+import { deliveryOptions, listenerOptions, queueOptions } from './settings.ts';
+import { sweepRegularly } from './sweeper.ts';
+
+/** A feature is one line here. The order is that of opening; the reverse is that of draining. */
+export function listFeatures(parts: Parts, current: Current, control: () => Control): readonly Feature[] {
+  return [
+    spool(parts),
+    state(parts),
+    names(current),
+    delivery(parts),
+    background(parts),
+    queue(parts),
+    guard(parts),
+    clearinghouse(parts, current),
+    controlSocket(parts, control),
+    maildrop(parts),
+    trap(parts),
+    attempts(parts),
+    watchdog(parts),
+    popBeforeSmtp(parts),
+    together(smtp(parts, current), pop3(parts)),
+  ];
+}
+
+function spool({ spool }: Parts): Feature {
+  return {
+    name: 'spool',
+    status: () => {
+      const health = spool.health();
+      return { spool: health.state === 'ok' ? 'ok' : JSON.stringify(health), messages: spool.count() };
+    },
+    drain: () => spool[Symbol.asyncDispose](),
+  };
+}
+
+function state({ state }: Parts): Feature {
+  return { name: 'state', drain: () => state[Symbol.asyncDispose]() };
+}
+
+/** Names of hosts and of users: the root makes those of a new configuration, since others are made of them. */
+function names(current: Current): Feature {
+  return {
+    name: 'names',
+    reload: ({ config, resolver, identities }) => ({
+      commit: () => Object.assign(current, { config, resolver, identities }),
+    }),
+    async drain() {
+      current.identities.close();
+      await current.resolver[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function delivery({ delivery }: Parts): Feature {
+  return {
+    name: 'delivery',
+    reload: ({ config, resolver }) => ({
+      commit: delivery.prepare(deliveryOptions(config), { resolver }),
+    }),
+    status: () => ({ callouts: [...delivery.calloutTroubles] }),
+    drain: () => delivery[Symbol.asyncDispose](),
+  };
+}
+
+/** Work that nobody waits for. */
+function background({ background }: Parts): Feature {
+  return { name: 'background', drain: () => background.drain() };
+}
+
+function queue({ queue }: Parts): Feature {
+  return {
+    name: 'queue',
+    reload: ({ config }) => {
+      const options = queueOptions(config);
+      return { commit: () => queue.reload(options) };
+    },
+    drain: (signal) => queue.drain(signal),
+  };
+}
+
+function guard({ guard }: Parts): Feature {
+  return {
+    name: 'guard',
+    reload: ({ config }) => {
+      const options = guardOptions(config.guard);
+      return { commit: () => guard.reload(options) };
+    },
+  };
+}
+
+function clearinghouse({ clock, log }: Parts, current: Current): Feature {
+  return {
+    name: 'clearinghouse',
+    async open({ clearinghouse: options }) {
+      if (options === undefined) return;
+      const resolver = () => current.resolver;
+      current.clearinghouse = await RelayClearinghouse.open(options, { clock, log, resolver });
+    },
+    addresses: () => current.clearinghouse?.addresses ?? [],
+    drain: () => current.clearinghouse?.[Symbol.asyncDispose](),
+  };
+}
+
+function controlSocket({ log }: Parts, control: () => Control): Feature {
+  let socket: AsyncDisposable | undefined;
+  return {
+    name: 'control socket',
+    async open({ data }) {
+      socket = await openControlSocket({ path: join(data, 'control.sock'), control: control(), log });
+    },
+    drain: () => socket?.[Symbol.asyncDispose](),
+  };
+}
+
+function maildrop({ letters: intake, clock, log }: Parts): Feature {
+  let watched: AsyncDisposable | undefined;
+  return {
+    name: 'maildrop',
+    async open({ sendmail: { maildrop: folder, maxMessageBytes } }) {
+      watched = await watchMaildrop({ folder, maxMessageBytes, log, clock, intake });
+    },
+    drain: () => watched?.[Symbol.asyncDispose](),
+  };
+}
+
+function trap({ trap }: Parts): Feature {
+  return { name: 'trap', open: (config) => trap.open(config), drain: () => trap[Symbol.asyncDispose]() };
+}
+
+/** What begins once everything is there that an attempt may need. */
+function attempts(parts: Parts): Feature {
+  let sweeps: Disposable | undefined;
+  return {
+    name: 'attempts',
+    async open() {
+      await parts.queue.start();
+      parts.guard.start();
+      sweeps = sweepRegularly(parts);
+    },
+    drain: () => sweeps?.[Symbol.dispose](),
+  };
+}
+
+function watchdog({ watchdog }: Parts): Feature {
+  return {
+    name: 'watchdog',
+    open: () => watchdog.start(),
+    status: () => ({
+      held: watchdog.held,
+      alarms: watchdog.alarms.map(({ kind, subject, since, because, waiting }) => ({
+        kind,
+        subject,
+        since,
+        because,
+        ...(waiting === undefined ? {} : { waiting }),
+      })),
+    }),
+    drain: () => watchdog[Symbol.asyncDispose](),
+  };
+}
+
+/** Windows of POP before SMTP, and where programs report logins. */
+function popBeforeSmtp({ windows, clock, log }: Parts): Feature {
+  let endpoint: AsyncDisposable | undefined;
+  let addresses: readonly ListeningAddress[] = [];
+  return {
+    name: 'pop-before-smtp',
+    async bind({ relay: { popBeforeSmtp } }) {
+      const events = popBeforeSmtp?.events;
+      if (events === undefined) return;
+      const opened = await openWindowEndpoint({ ...events, windows, clock, log });
+      const { address, port } = opened;
+      endpoint = opened;
+      addresses = [{ name: 'windows', role: 'http', address, host: events.host, port }];
+    },
+    reload: () => ({ commit: () => windows.reload() }),
+    status: () => (windows.size === undefined ? {} : { windows: windows.size }),
+    addresses: () => addresses,
+    drain: () => endpoint?.[Symbol.asyncDispose](),
+  };
+}
+
+/** Nobody is greeted before everything is there that a message is judged by. */
+function smtp(parts: Parts, current: Current): Feature {
+  const { receiver } = parts;
+  let greet = () => {};
+  return {
+    name: 'smtp',
+    async bind(config) {
+      greet = receiver.hold();
+      const addresses: ListeningAddress[] = [];
+      for (const options of listenerOptions(config)) addresses.push(await receiver.listen(options));
+      current.addresses = addresses;
+    },
+    open: () => greet(),
+    reload: (next) => {
+      const settings = sessionSettings(next, parts);
+      return {
+        commit() {
+          receiver.settings = settings;
+        },
+      };
+    },
+    status: () => ({ sessions: receiver.sessionCount }),
+    addresses: () => current.addresses,
+    drain: (signal) => receiver.drain(signal),
+  };
+}
+
+function pop3({ pop3 }: Parts): Feature {
+  let addresses: readonly ListeningAddress[] = [];
+  return {
+    name: 'pop3',
+    async bind() {
+      addresses = await pop3.listen();
+    },
+    addresses: () => addresses,
+    drain: (signal) => pop3.drain(signal),
+  };
+}
