@@ -4,11 +4,9 @@ import { type Control, ControlError, connectControl } from '../admin/index.ts';
 import type { Arguments } from './command.ts';
 import { controlPath, dataFolder, locationOptions, spoolPath } from './configuration.ts';
 import type { Io } from './io.ts';
+import type { OpenQueue } from './stopped-queue.ts';
 
 export { locationOptions };
-
-/** A queue that can be looked at and changed, whether or not its relay runs. */
-export interface OpenQueue extends Pick<Control, 'list' | 'octets' | 'change' | 'plan'>, AsyncDisposable {}
 
 /** The relay that runs over the data folder, for what only a running one can do. */
 export function connectQueue(args: Arguments, io: Io): Control {

@@ -2,8 +2,9 @@ import type { QueueItem } from '../admin/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
-import { locationOptions, type OpenQueue, openQueue } from './queue-access.ts';
+import { locationOptions, openQueue } from './queue-access.ts';
 import { checkSelection, selectorOptions, selectorsOf } from './queue-selector.ts';
+import type { OpenQueue } from './stopped-queue.ts';
 import { formatSize, formatSpan, formatSuspension, openTable } from './table.ts';
 
 /** `posthouse queue list`. Rows are printed as they come, whatever the length of the queue. */

@@ -2,9 +2,16 @@ import { lookup } from 'node:dns/promises';
 
 import type { SubmitEvent } from '../admin/index.ts';
 import { ClientError, type OutgoingMessage, openClient } from '../client/index.ts';
-import { formatReplyText, isPositive } from '../mail/index.ts';
+import { type Address, formatReplyText, isPositive, type ReversePath } from '../mail/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
-import type { Outgoing } from './send.ts';
+
+/** A message on its way, to the relay or to a server. */
+export interface Outgoing {
+  readonly reversePath: ReversePath;
+  readonly recipients: readonly Address[];
+  readonly octets: Buffer;
+  readonly signal: AbortSignal;
+}
 
 /** A message for one server. */
 export interface SmtpSubmission extends Outgoing {

@@ -1,10 +1,11 @@
 import { type Control, connectControl, type SubmitEvent } from '../admin/index.ts';
-import { type Address, asciiMailbox, parseMailbox, type ReversePath } from '../mail/index.ts';
+import { type Address, asciiMailbox, parseMailbox } from '../mail/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { composeMessage } from './compose.ts';
 import { controlPath, dataFolder, loadSite, locationOptions } from './configuration.ts';
 import { type Io, resolvePath, userName } from './io.ts';
 import { reportFates } from './send-report.ts';
+import type { Outgoing } from './send-smtp.ts';
 
 /** `posthouse send`. */
 export const send: Command = {
@@ -81,14 +82,6 @@ async function bodyOf(args: Arguments, io: Io): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const part of io.stdin) parts.push(part);
   return Buffer.concat(parts).toString('utf8');
-}
-
-/** A message on its way, to the relay or to a server. */
-export interface Outgoing {
-  readonly reversePath: ReversePath;
-  readonly recipients: readonly Address[];
-  readonly octets: Buffer;
-  readonly signal: AbortSignal;
 }
 
 function submitTo(control: Control, mail: Outgoing): AsyncIterable<SubmitEvent> {

@@ -1,6 +1,19 @@
 import { ControlError } from '../admin/index.ts';
+import type { Domain } from '../mail/index.ts';
+import type { ReceiverLimits } from '../receiver/index.ts';
 import { type DropEnvelope, dropMail } from '../submission/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
+
+/** What sendmail has to know of the relay's configuration. */
+export interface SendmailSite {
+  readonly hostname: string;
+  /** The folder of the maildrop. */
+  readonly maildrop: string;
+  readonly maxMessageBytes: number;
+  readonly limits: ReceiverLimits;
+  /** Where `<Postmaster>` is. */
+  readonly postmasterDomain: Domain;
+}
 
 /** Puts a message into the maildrop and returns its name there. Throws `CliError`, whatever went wrong. */
 export async function drop(

@@ -10,8 +10,7 @@ import {
 import type { DropEnvelope } from '../submission/index.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
-import type { SendmailSite } from './sendmail.ts';
-import { drop } from './sendmail-drop.ts';
+import { drop, type SendmailSite } from './sendmail-drop.ts';
 
 const lf = 0x0a;
 const cr = 0x0d;

@@ -1,25 +1,13 @@
 import type { Selector } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
-import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
-import type { ReceiverLimits } from '../receiver/index.ts';
+import { type Address, parseMailbox } from '../mail/index.ts';
 import type { DropEnvelope } from '../submission/index.ts';
 import { listedAddresses } from './address-list.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { type Io, userName } from './io.ts';
-import { drop } from './sendmail-drop.ts';
+import { drop, type SendmailSite } from './sendmail-drop.ts';
 import { parseSendmail, type SendmailOptions } from './sendmail-options.ts';
 import { prepareMessage } from './submission.ts';
-
-/** What sendmail has to know of the relay's configuration. */
-export interface SendmailSite {
-  readonly hostname: string;
-  /** The folder of the maildrop. */
-  readonly maildrop: string;
-  readonly maxMessageBytes: number;
-  readonly limits: ReceiverLimits;
-  /** Where `<Postmaster>` is. */
-  readonly postmasterDomain: Domain;
-}
 
 /** What sendmail asks for besides the maildrop. */
 export interface SendmailParts {

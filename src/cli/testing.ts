@@ -12,7 +12,7 @@ import { defaultLimits } from '../receiver/index.ts';
 import { prepareMaildrop } from '../submission/index.ts';
 import { dispatch } from './dispatch.ts';
 import type { Io } from './io.ts';
-import type { SendmailSite } from './sendmail.ts';
+import type { SendmailSite } from './sendmail-drop.ts';
 
 /** Surroundings for tests: input from text, output into strings. */
 export interface FakeIo extends Io {

@@ -1,23 +1,23 @@
 import { isLoopback } from '../base/index.ts';
 import type { Identity, SaslExchange, SaslStep } from '../identity/index.ts';
 import type { Command } from './command.ts';
-import type { Answer, PopSession } from './session.ts';
+import type { Answer, PopDialogue } from './dialogue.ts';
 
 const cancelled = '-ERR authentication cancelled';
 const badResponse = '-ERR not a response in base64';
 
 /** Passwords go over TLS, or stay on this machine where that was asked for. */
-export function mayLogIn({ wire, options }: PopSession): boolean {
+export function mayLogIn({ wire, options }: PopDialogue): boolean {
   return wire.tls !== undefined || (options.allowPlaintext && isLoopback(wire.facts.address));
 }
 
 /** The mechanisms that this client could use now. */
-export function offeredMechanisms(session: PopSession): readonly string[] {
+export function offeredMechanisms(session: PopDialogue): readonly string[] {
   return mayLogIn(session) ? session.options.identities.mechanisms(session.client) : [];
 }
 
 /** PASS behind USER (RFC 1939 §7). */
-export async function pass(session: PopSession, name: Buffer, password: Buffer): Promise<Answer> {
+export async function pass(session: PopDialogue, name: Buffer, password: Buffer): Promise<Answer> {
   const step = await session.options.identities.verifyPassword(
     { name, password },
     session.client,
@@ -28,7 +28,7 @@ export async function pass(session: PopSession, name: Buffer, password: Buffer):
 
 /** AUTH (RFC 5034 §4). Challenges and responses take their turns until the mechanism knows enough. */
 export async function authenticate(
-  session: PopSession,
+  session: PopDialogue,
   { mechanism, initial }: Command & { readonly verb: 'auth' },
 ): Promise<Answer> {
   if (!mayLogIn(session)) return '-ERR say STLS first';
@@ -51,7 +51,7 @@ export async function authenticate(
 }
 
 /** What the client says next, or the reply to what is no response. */
-async function nextResponse(session: PopSession, exchange: SaslExchange): Promise<Buffer | string> {
+async function nextResponse(session: PopDialogue, exchange: SaslExchange): Promise<Buffer | string> {
   const line = await session.nextLine();
   const response = line?.kind === 'line' && line.text !== '*' ? decode(line.text) : undefined;
   if (response !== undefined) return response;
@@ -61,7 +61,7 @@ async function nextResponse(session: PopSession, exchange: SaslExchange): Promis
 
 /** RFC 3206: `AUTH` is the client's to mend, `SYS/TEMP` is ours. */
 async function conclude(
-  session: PopSession,
+  session: PopDialogue,
   step: Exclude<SaslStep, { readonly kind: 'challenge' }> | SaslStep,
 ): Promise<Answer> {
   // The client may have gone while a password was looked at; then nobody has logged in.
@@ -74,7 +74,7 @@ async function conclude(
 }
 
 /** Opens the mailbox of somebody who is known. */
-async function enter(session: PopSession, identity: Identity): Promise<Answer> {
+async function enter(session: PopDialogue, identity: Identity): Promise<Answer> {
   const { options, wire } = session;
   const { id, address } = wire.facts;
   const path = options.mailboxOf(identity.name);
@@ -101,7 +101,7 @@ async function enter(session: PopSession, identity: Identity): Promise<Answer> {
 }
 
 /** People read their mail even when the window of their address cannot be opened. */
-async function tell({ options, wire }: PopSession, { name, credential }: Identity): Promise<void> {
+async function tell({ options, wire }: PopDialogue, { name, credential }: Identity): Promise<void> {
   const { id, address } = wire.facts;
   try {
     await options.onLogin({ address, name, ...(credential !== undefined && { credential }) });

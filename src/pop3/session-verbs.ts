@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import type { Answer, PopSession, State } from './session.ts';
+import type { Answer, PopDialogue, State } from './dialogue.ts';
 import { authenticate, mayLogIn, offeredMechanisms, pass } from './session-login.ts';
 
 type Verb = Exclude<Command['verb'], 'error'>;
@@ -31,7 +31,7 @@ const noSuchMessage = '-ERR no such message';
 const unreadable = '-ERR [SYS/TEMP] the message cannot be read now';
 
 /** What a command comes to. Rejects only for a bug. */
-export async function carryOut(session: PopSession, command: Command): Promise<Answer> {
+export async function carryOut(session: PopDialogue, command: Command): Promise<Answer> {
   const { state } = session;
   const user = state.at === 'authorization' ? state.user : undefined;
   if (user !== undefined) session.state = { at: 'authorization' };
@@ -49,7 +49,11 @@ export async function carryOut(session: PopSession, command: Command): Promise<A
     : await beforeLogin(session, command, user);
 }
 
-async function beforeLogin(session: PopSession, command: Command, user: Buffer | undefined): Promise<Answer> {
+async function beforeLogin(
+  session: PopDialogue,
+  command: Command,
+  user: Buffer | undefined,
+): Promise<Answer> {
   switch (command.verb) {
     case 'user':
       if (!mayLogIn(session)) return '-ERR say STLS first';
@@ -73,14 +77,14 @@ async function beforeLogin(session: PopSession, command: Command, user: Buffer |
 }
 
 /** What came behind STLS could have been put there by somebody else (CVE-2011-0411). */
-function stls(session: PopSession): Answer {
+function stls(session: PopDialogue): Answer {
   if (!session.wire.canSecure) return '-ERR no TLS to begin here';
   if (session.hasBufferedInput)
     return { line: '-ERR nothing may follow STLS before its reply', next: 'close' };
   return { line: '+OK begin TLS now', next: 'tls' };
 }
 
-async function inTransaction(session: PopSession, state: Transaction, command: Command): Promise<Answer> {
+async function inTransaction(session: PopDialogue, state: Transaction, command: Command): Promise<Answer> {
   switch (command.verb) {
     case 'stat':
       return await stat(session, state);
@@ -114,7 +118,7 @@ async function inTransaction(session: PopSession, state: Transaction, command: C
   }
 }
 
-async function stat(session: PopSession, { mailbox, deleted }: Transaction): Promise<Answer> {
+async function stat(session: PopDialogue, { mailbox, deleted }: Transaction): Promise<Answer> {
   let octets = 0;
   for (let index = 0; index < mailbox.count; index++) {
     if (session.wire.isClosed) break;
@@ -124,7 +128,7 @@ async function stat(session: PopSession, { mailbox, deleted }: Transaction): Pro
 }
 
 function listing(
-  session: PopSession,
+  session: PopDialogue,
   state: Transaction,
   describe: (index: number) => string | Promise<string>,
 ): Answer {
@@ -152,7 +156,7 @@ async function oneOf(
 }
 
 async function retrieve(
-  session: PopSession,
+  session: PopDialogue,
   state: Transaction,
   { message, bodyLines }: { readonly message: number; readonly bodyLines: number | undefined },
 ): Promise<Answer> {
@@ -177,7 +181,7 @@ function indexOf({ mailbox, deleted }: Transaction, message: number): number | u
 }
 
 /** RFC 2449 §6. What is offered is what works now. */
-function capabilities(session: PopSession): Answer {
+function capabilities(session: PopDialogue): Answer {
   const mechanisms = offeredMechanisms(session);
   const isOpen = session.state.at === 'authorization';
   const lines = [

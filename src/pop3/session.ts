@@ -1,28 +1,9 @@
-import type { ClientFacts, Identity } from '../identity/index.ts';
+import type { ClientFacts } from '../identity/index.ts';
 import { authLineOctets, CommandInput, type LineResult } from '../smtp/index.ts';
 import { parseCommand } from './command.ts';
-import type { Mailbox } from './mailbox.ts';
+import type { Answer, PopDialogue, State } from './dialogue.ts';
 import type { PopServerOptions, PopWire } from './session-options.ts';
 import { carryOut } from './session-verbs.ts';
-
-/** Where the dialogue stands (RFC 1939 §3). There is no mailbox before a login, and nothing is deleted before QUIT. */
-export type State =
-  /** `user`: what USER said, in the command right before. */
-  | { readonly at: 'authorization'; readonly user?: Buffer }
-  | {
-      readonly at: 'transaction';
-      readonly identity: Identity;
-      readonly mailbox: Mailbox;
-      /** Messages marked by DELE, counted from zero. */
-      readonly deleted: Set<number>;
-    }
-  | { readonly at: 'closed' };
-
-/** One reply: a line, a line with what follows it (the ending dot included), or the last line. */
-export type Answer =
-  | string
-  | { readonly line: string; readonly content: AsyncIterable<string | Buffer> }
-  | { readonly line: string; readonly next: 'close' | 'tls' };
 
 /** Replies to pipelined commands leave together, up to here. */
 const maxOutputOctets = 16 * 1024;
@@ -31,7 +12,7 @@ const maxOutputOctets = 16 * 1024;
  * One connection's dialogue. It reads a line, answers it, and reads on only when the answer has been taken, so
  * that a client which does not read makes us keep nothing. Every command gets exactly one reply, in order.
  */
-export class PopSession {
+export class PopSession implements PopDialogue {
   readonly options: PopServerOptions;
   readonly wire: PopWire;
   readonly #input = new CommandInput({ maxLineOctets: authLineOctets });

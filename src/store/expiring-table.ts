@@ -2,8 +2,7 @@ import { type Clock, DueHeap, type Log } from '../base/index.ts';
 import { StoreError } from './error.ts';
 import { maxKeyBytes } from './frame.ts';
 import type { Store } from './store.ts';
-import type { TableName } from './table.ts';
-import type { Operation } from './writer.ts';
+import type { Operation, TableName } from './table.ts';
 
 /** What an expiring table is made over. */
 export interface ExpiringTableOptions<T> {

@@ -31,5 +31,5 @@ export {
   storeFile,
   syncFolder,
 } from './store.ts';
+export type { Operation } from './table.ts';
 export { keyAfter, prefixEnd, type Row, type Table, type TableName } from './table.ts';
-export type { Operation } from './writer.ts';

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { newestMeta } from './page-file.ts';
-import type { Operation } from './writer.ts';
+import type { Operation } from './table.ts';
 
 const spareBytes = 2 ** 20;
 const zeros = Buffer.alloc(256 * 1024);

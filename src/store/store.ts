@@ -17,8 +17,8 @@ import { examine } from './examine.ts';
 import { encodeFrame } from './frame.ts';
 import { lockProcess, type ProcessLock } from './lock.ts';
 import { freeBytesOf, SpaceWatch } from './space.ts';
-import { Table, type TableName } from './table.ts';
-import { type Operation, Writer } from './writer.ts';
+import { type Operation, Table, type TableName } from './table.ts';
+import { Writer } from './writer.ts';
 
 /** Turns a store of the version before `to` into one of `to`. It must bear to be run again after a crash. */
 export interface Migration {

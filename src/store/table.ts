@@ -157,3 +157,10 @@ function guardRead<T>(read: () => T): T {
     throw new StoreError('io', `reading failed: ${String(error)}`, { cause: error });
   }
 }
+
+/** One put, or a removal when there is no frame. */
+export interface Operation {
+  readonly table: Table;
+  readonly key: Buffer;
+  readonly frame: Buffer | undefined;
+}

@@ -2,14 +2,7 @@ import type { Clock, Log } from '../base/index.ts';
 import { causeOf, type Environment, type Failure, failureOf, openEnvironment } from './environment.ts';
 import { StoreError } from './error.ts';
 import { FileReserve } from './reserve.ts';
-import type { Table, TableName } from './table.ts';
-
-/** One put, or a removal when there is no frame. */
-export interface Operation {
-  readonly table: Table;
-  readonly key: Buffer;
-  readonly frame: Buffer | undefined;
-}
+import type { Operation, TableName } from './table.ts';
 
 /** Whether writes are durable now. */
 export type WriterHealth =

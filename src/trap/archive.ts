@@ -1,21 +1,11 @@
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Background, Clock, Log } from '../base/index.ts';
-import { parseQueueId, type QueueId, QueueIdSource, type Reply } from '../mail/index.ts';
+import { parseQueueId, type QueueId, QueueIdSource } from '../mail/index.ts';
 import type { Intake } from '../receiver/index.ts';
 import { dayOf, encodeRecord, idOfFile, isDay, type TrapRecord } from './file.ts';
 import { IncomingFile } from './incoming.ts';
 import { createTrapIntake } from './intake.ts';
-import type { ArchiveOptions } from './options.ts';
-
-/** What the trap works with: nothing that could send. */
-export interface TrapParts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly background: Background;
-  /** Why nothing is taken now: no space, shutting down. */
-  readonly refusal: () => Reply | undefined;
-}
+import type { ArchiveOptions, TrapParts } from './options.ts';
 
 /** An open archive, and the intake that fills it. */
 export interface Trap extends AsyncDisposable {

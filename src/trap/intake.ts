@@ -1,12 +1,20 @@
 import { type Envelope, type Reply, reply } from '../mail/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
-import type { Archive, TrapParts } from './archive.ts';
+import type { TrapRecord } from './file.ts';
 import type { IncomingFile } from './incoming.ts';
+import type { TrapParts } from './options.ts';
 
 // From outside a trap is a relay like any other, so these are the replies of one.
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
 const tooBig = reply(552, '3.4', 'message too big');
+
+/** Where messages are kept: the archive. */
+export interface TrapStore {
+  begin(): IncomingFile;
+  /** Resolves when the message is durable. */
+  keep(record: TrapRecord, octets: IncomingFile): Promise<void>;
+}
 
 /** What the intake works with besides the archive. */
 export interface TrapIntakeParts extends Pick<TrapParts, 'log' | 'background' | 'refusal'> {
@@ -14,18 +22,18 @@ export interface TrapIntakeParts extends Pick<TrapParts, 'log' | 'background' | 
 }
 
 /** Takes everything into the archive. It has nowhere else to put it. */
-export function createTrapIntake(archive: Archive, parts: TrapIntakeParts): Intake {
+export function createTrapIntake(archive: TrapStore, parts: TrapIntakeParts): Intake {
   return { refusal: () => parts.refusal(), begin: () => new TrappedMessage(archive, parts) };
 }
 
 class TrappedMessage implements IncomingMessage {
-  readonly #archive: Archive;
+  readonly #archive: TrapStore;
   readonly #parts: TrapIntakeParts;
   readonly #file: IncomingFile;
   #isTooBig = false;
   #isOver = false;
 
-  constructor(archive: Archive, parts: TrapIntakeParts) {
+  constructor(archive: TrapStore, parts: TrapIntakeParts) {
     this.#archive = archive;
     this.#parts = parts;
     this.#file = archive.begin();

@@ -1,5 +1,8 @@
 /** What the configuration says about the archive of traps, and the defaults. */
 
+import type { Background, Clock, Log } from '../base/index.ts';
+import type { Reply } from '../mail/index.ts';
+
 /** What the archive keeps; beyond any of these the oldest go. */
 export interface ArchiveOptions {
   /** A folder of its own; made when it is missing. */
@@ -18,3 +21,12 @@ export const defaultTrap = {
   maxAgeMs: 90 * 86_400_000,
   maxMessageBytes: 10_000_000,
 } as const;
+
+/** What the trap works with: nothing that could send. */
+export interface TrapParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly background: Background;
+  /** Why nothing is taken now: no space, shutting down. */
+  readonly refusal: () => Reply | undefined;
+}

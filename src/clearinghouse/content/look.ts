@@ -1,49 +1,6 @@
-import type { Color } from './color.ts';
 import { divided, plainCss } from './declarations.ts';
-import type { FontSize } from './length.ts';
-import { properties } from './properties.ts';
+import { type Look, properties } from './properties.ts';
 import { detached } from './spans.ts';
-
-/** How an element takes its place: in a line, as a box of its own, as part of a table, or not at all. */
-export type Display = 'none' | 'inline' | 'inline-block' | 'block' | 'table';
-
-/** What declarations say of whether something is seen. Lengths are in pixels; without a bound they are infinite. */
-export interface Look {
-  readonly display?: Display;
-  readonly visibility?: 'visible' | 'hidden' | 'inherit';
-  readonly opacity?: number;
-  readonly fontSize?: FontSize;
-  readonly color?: Color | 'inherit' | 'unknown';
-  readonly background?: Color | 'unknown';
-  /** Whether a picture lies over the background. */
-  readonly hasPicture?: boolean;
-  readonly isClipping?: boolean;
-  readonly position?: 'static' | 'relative' | 'absolute';
-  readonly isFloating?: boolean;
-  readonly height?: number;
-  readonly maxHeight?: number;
-  readonly minHeight?: number;
-  readonly width?: number;
-  readonly maxWidth?: number;
-  readonly minWidth?: number;
-  /** What is clipped is still seen in these. */
-  readonly paddingRight?: number;
-  readonly paddingBottom?: number;
-  readonly left?: number;
-  readonly right?: number;
-  readonly top?: number;
-  readonly bottom?: number;
-  readonly marginLeft?: number;
-  readonly marginTop?: number;
-  readonly indent?: number;
-  /** Scaled to nothing, or moved out of the page. */
-  readonly isTransformedAway?: boolean;
-  readonly isClippedAway?: boolean;
-  readonly isClipPathAway?: boolean;
-  /** By what only Outlook knows. */
-  readonly isHiddenByOutlook?: boolean;
-  readonly isContentHidden?: boolean;
-}
 
 /** What a style says, and what it says with `!important`. */
 export interface Style {

@@ -1,7 +1,47 @@
 import { type Color, readColor, transparent } from './color.ts';
 import { divided } from './declarations.ts';
-import { fontSizeOf, isAway, pixels, readFontSize } from './length.ts';
-import type { Display, Look } from './look.ts';
+import { type FontSize, fontSizeOf, isAway, pixels, readFontSize } from './length.ts';
+
+/** How an element takes its place: in a line, as a box of its own, as part of a table, or not at all. */
+export type Display = 'none' | 'inline' | 'inline-block' | 'block' | 'table';
+
+/** What declarations say of whether something is seen. Lengths are in pixels; without a bound they are infinite. */
+export interface Look {
+  readonly display?: Display;
+  readonly visibility?: 'visible' | 'hidden' | 'inherit';
+  readonly opacity?: number;
+  readonly fontSize?: FontSize;
+  readonly color?: Color | 'inherit' | 'unknown';
+  readonly background?: Color | 'unknown';
+  /** Whether a picture lies over the background. */
+  readonly hasPicture?: boolean;
+  readonly isClipping?: boolean;
+  readonly position?: 'static' | 'relative' | 'absolute';
+  readonly isFloating?: boolean;
+  readonly height?: number;
+  readonly maxHeight?: number;
+  readonly minHeight?: number;
+  readonly width?: number;
+  readonly maxWidth?: number;
+  readonly minWidth?: number;
+  /** What is clipped is still seen in these. */
+  readonly paddingRight?: number;
+  readonly paddingBottom?: number;
+  readonly left?: number;
+  readonly right?: number;
+  readonly top?: number;
+  readonly bottom?: number;
+  readonly marginLeft?: number;
+  readonly marginTop?: number;
+  readonly indent?: number;
+  /** Scaled to nothing, or moved out of the page. */
+  readonly isTransformedAway?: boolean;
+  readonly isClippedAway?: boolean;
+  readonly isClipPathAway?: boolean;
+  /** By what only Outlook knows. */
+  readonly isHiddenByOutlook?: boolean;
+  readonly isContentHidden?: boolean;
+}
 
 /** What a declaration says; nothing when it is none that a program would follow. */
 type Reader = (value: string) => Look | undefined;

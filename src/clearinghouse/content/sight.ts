@@ -1,6 +1,6 @@
 import { black, blended, type Color, isSameColor, legacyColor, linkBlue, white } from './color.ts';
 import { isAway } from './length.ts';
-import type { Display, Look } from './look.ts';
+import type { Display, Look } from './properties.ts';
 
 /** How text is seen at a place of a page: what an element has from those around it. */
 export interface Sight {

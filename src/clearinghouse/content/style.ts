@@ -1,5 +1,6 @@
 import { blocksOf, divided, plainCss } from './declarations.ts';
-import { type Look, readStyle, type Style, type StyleBudget } from './look.ts';
+import { readStyle, type Style, type StyleBudget } from './look.ts';
+import type { Look } from './properties.ts';
 import { type Budget, type Element, matches, readSelector, type Selector } from './selector.ts';
 
 interface Rule {
