@@ -1,16 +1,13 @@
+/** One attempt: who is still to be asked for, where, and what came of it. */
 import type { RecipientStatus } from '../mail/index.ts';
-import type { StoredOctets } from '../spool/index.ts';
-import { appended, type Replacements, redirectedTo } from './append.ts';
+import { SpoolError, type StoredOctets } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
-import type { AttemptResult, Health } from './deliver.ts';
 import { type Endings, unreadableBecause } from './ending.ts';
+import { expired, expiryOf, pendingOf, recipientsOf, retryDelay, statusChanges, without } from './entry.ts';
 import type { Task } from './lane.ts';
-import type { QueueParts, RetryOptions } from './options.ts';
-import { without } from './portion.ts';
-import { isRerouted, rerouted } from './reroute.ts';
-import { expiryOf, retryDelay } from './retry.ts';
-import { expired, pendingOf, recipientsOf, statusChanges } from './settle.ts';
-import { isUnreadable, watchOctets } from './unreadable.ts';
+import type { RetryOptions } from './options.ts';
+import type { AttemptResult, Health, QueueParts } from './parts.ts';
+import { appended, isRerouted, type Replacements, redirectedTo, rerouted } from './reassign.ts';
 
 /** When an attempt that could not begin is tried again. */
 const pauseMs = 1000;
@@ -132,4 +129,33 @@ export class Attempts {
     this.#parts.log.info('rerouted', { queueId: id, relay: lane, lanes });
     return undefined;
   }
+}
+
+/** Whether a message is damaged: reading it again would not help, as it would when the disk is busy. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof SpoolError && (error.code === 'corrupt' || error.code === 'missing');
+}
+
+/**
+ * The octets of a message for an attempt. Those in a file are checked while they are sent, and the attempt
+ * only knows that it came to nothing: `onUnreadable` is told why. Throws `SpoolError` `missing` without them.
+ */
+export function watchOctets(
+  octets: StoredOctets | undefined,
+  onUnreadable: (error: unknown) => void,
+): StoredOctets {
+  if (octets === undefined) throw new SpoolError('missing', 'the octets are gone');
+  if (octets.whole !== undefined) return octets;
+  return {
+    size: octets.size,
+    whole: undefined,
+    async *chunks(from) {
+      try {
+        yield* octets.chunks(from);
+      } catch (error) {
+        if (isUnreadable(error)) onUnreadable(error);
+        throw error;
+      }
+    },
+  };
 }

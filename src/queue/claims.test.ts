@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { manualClock, silentLog } from '../base/index.ts';
 import { laneName } from '../mail/index.ts';
 import { openMemorySpool } from '../spool/index.ts';
-import { Alarm } from './alarm.ts';
 import { gate, openBench, result } from './test-bench.ts';
+import { Alarm } from './wake-up.ts';
 
 test('one lane claims no more than its limit, however many wait on disk', async () => {
   const { deliver, waiting, end } = gate();

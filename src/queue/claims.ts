@@ -1,8 +1,8 @@
+/** What this process has claimed of the queue, by whom it was sent, and which messages somebody is changing. */
 import type { Envelope, QueueId } from '../mail/index.ts';
 import type { LaneEntry } from '../spool/index.ts';
+import { type Portion, recipientsOf } from './entry.ts';
 import type { Lane, Task } from './lane.ts';
-import type { Portion } from './portion.ts';
-import { recipientsOf } from './settle.ts';
 
 /** How much of the queue is in memory. The rest is on disk however long the queue is. */
 export interface ClaimLimits {

@@ -1,11 +1,10 @@
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { type Bench, type Mail, openBench, result } from './test-bench.ts';
-
 /**
  * A mailing must not delay a letter to another destination. Time is counted in attempts: how many were begun
  * between the acceptance of the letter and its own.
  */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Bench, type Mail, openBench, result } from './test-bench.ts';
 
 const mailings: Readonly<Record<string, (i: number) => Mail>> = {
   'as 50 messages to 1000 recipients each at one destination': (i) => ({

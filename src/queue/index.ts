@@ -14,22 +14,27 @@
  * RFC 5321 §4.5.4 (retries), RFC 3461 §5 (notifications).
  */
 export type { AcceptOptions } from './acceptance.ts';
-export type { AssignLanes, Attempt, AttemptResult, Deliver, Health } from './deliver.ts';
+export type { Portion } from './entry.ts';
+export { retryDelay, statusWord } from './entry.ts';
 export type { Suspension } from './lane.ts';
 export { type Operated, Operator } from './operator.ts';
 export {
   defaultLanes,
   defaultRetry,
   type LaneOptions,
-  type Notify,
-  type NotifyEvent,
   type QueueOptions,
-  type QueueParts,
   type RetryOptions,
-  type Routing,
 } from './options.ts';
-export { statusWord } from './outcome.ts';
-export type { Portion } from './portion.ts';
+export type {
+  AssignLanes,
+  Attempt,
+  AttemptResult,
+  Deliver,
+  Health,
+  Notify,
+  NotifyEvent,
+  QueueParts,
+  Routing,
+} from './parts.ts';
 export { Queue } from './queue.ts';
-export { retryDelay } from './retry.ts';
 export { Sweep } from './sweep.ts';

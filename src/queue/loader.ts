@@ -1,15 +1,18 @@
+/** What comes from disk: entries that fell due, and those whose attempt a crash cut off. */
 import type { Envelope, LaneName } from '../mail/index.ts';
-import { type Change, type LaneEntry, SpoolError } from '../spool/index.ts';
+import { type Change, inTurns, type LaneEntry, type Spool, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
+import { claimed } from './entry.ts';
 import type { Lane, Task } from './lane.ts';
-import type { QueueParts } from './options.ts';
-import { claimed } from './settle.ts';
+import type { QueueParts } from './parts.ts';
 
 /** A lane with fewer waiting tasks than this fetches more from disk. */
 const refillBelow = 100;
 const batchSize = 2 * refillBelow;
 /** When a spool that could not be read or written is asked again. */
 const retryMs = 1000;
+/** A message whose attempts keep being cut off may be the reason for it: then its lease stands. */
+const trustedInterruptions = 3;
 
 /** What the loader tells the queue. */
 export interface LoaderEvents {
@@ -102,16 +105,8 @@ export class Loader {
     lane: LaneName,
     place: { readonly until: number; readonly after?: LaneEntry | undefined },
   ): Generator<LaneEntry> {
-    let { after } = place;
-    for (;;) {
-      const batch = this.#parts.spool.due(lane, {
-        until: place.until,
-        limit: batchSize,
-        ...(after === undefined ? {} : { after }),
-      });
+    for (const batch of batches(this.#parts.spool, lane, place)) {
       for (const entry of batch) if (!this.#claims.excludes(entry)) yield entry;
-      if (batch.length < batchSize) return;
-      after = batch.at(-1);
     }
   }
 
@@ -165,4 +160,49 @@ export class Loader {
 
 function covers({ recipients }: Envelope, entry: LaneEntry): boolean {
   return entry.recipients === 'all' || entry.recipients.every((index) => index < recipients.length);
+}
+
+/** Entries of a lane in order, from a place on, a batch at a time. */
+function* batches(
+  spool: Spool,
+  lane: LaneName,
+  place: { readonly until: number; readonly after?: LaneEntry | undefined },
+): Generator<readonly LaneEntry[]> {
+  const { until, after: first } = place;
+  for (let after = first; ; ) {
+    const batch = spool.due(lane, { until, limit: batchSize, ...(after && { after }) });
+    yield batch;
+    if (batch.length < batchSize) return;
+    after = batch.at(-1);
+  }
+}
+
+/**
+ * Finds the attempts that were begun and never recorded as ended (the process died) and makes them due
+ * now. Passes over what this process has claimed itself: it takes mail already. Reads every scheduled entry
+ * once, in batches between which other work goes on. Returns how many.
+ */
+export async function recoverInterrupted(
+  spool: Spool,
+  options: { readonly now: number; readonly isClaimed: (entry: LaneEntry) => boolean },
+): Promise<number> {
+  const { now, isClaimed } = options;
+  let found = 0;
+  for await (const { lane } of inTurns(spool.lanes())) {
+    for await (const batch of inTurns(batches(spool, lane, { until: Number.MAX_SAFE_INTEGER }), 1)) {
+      const changes = batch
+        .filter((entry) => isInterrupted(entry) && !isClaimed(entry))
+        .map((from): Change => {
+          const { begun: _, ...rest } = from;
+          return { kind: 'reschedule', from, to: { ...rest, dueAt: Math.min(now, from.dueAt) } };
+        });
+      found += changes.length;
+      if (changes.length > 0) await spool.update(changes);
+    }
+  }
+  return found;
+}
+
+function isInterrupted(entry: LaneEntry): boolean {
+  return entry.begun === true && entry.attempts < trustedInterruptions;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueueId } from '../mail/index.ts';
-import type { Operated } from './index.ts';
+import type { Operated } from './operator.ts';
 import { address, type Bench, fullError, gate, ioError, openBench, result, statuses } from './test-bench.ts';
 
 const minute = 60_000;

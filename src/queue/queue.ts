@@ -1,19 +1,16 @@
 import { type Envelope, formatReplyText, type LaneName, type QueueId } from '../mail/index.ts';
 import type { Change, Draft, LaneEntry } from '../spool/index.ts';
 import { Acceptance, type AcceptanceEvents, type AcceptOptions } from './acceptance.ts';
-import { Alarm } from './alarm.ts';
 import { type Attempted, Attempts } from './attempts.ts';
 import { Claims } from './claims.ts';
-import type { Health } from './deliver.ts';
 import { type Ended, Endings } from './ending.ts';
-import type { Lane, Suspension, Task } from './lane.ts';
-import { LaneTable } from './lane-table.ts';
-import { Loader } from './loader.ts';
-import type { QueueOptions, QueueParts } from './options.ts';
-import { recoverInterrupted } from './recover.ts';
-import { retryDelay } from './retry.ts';
+import { retryDelay, unclaimed } from './entry.ts';
+import { type Lane, LaneTable, type Suspension, type Task } from './lane.ts';
+import { Loader, recoverInterrupted } from './loader.ts';
+import type { QueueOptions } from './options.ts';
+import type { Health, QueueParts } from './parts.ts';
 import { Scheduler } from './scheduler.ts';
-import { unclaimed } from './settle.ts';
+import { Alarm } from './wake-up.ts';
 
 /** When a spool that takes no writes is looked at again. */
 const pauseMs = 1000;

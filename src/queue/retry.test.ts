@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { laneName } from '../mail/index.ts';
+import { retryDelay } from './entry.ts';
 import { defaultRetry } from './options.ts';
-import { retryDelay } from './retry.ts';
 import { gate, openBench, result } from './test-bench.ts';
 
 const minute = 60_000;

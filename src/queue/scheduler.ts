@@ -1,3 +1,4 @@
+/** Which lane begins the next attempt. */
 import type { Lane, Task } from './lane.ts';
 
 /** How many attempts may be under way in all; mailings get three quarters of them at most. */

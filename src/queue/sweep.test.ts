@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Sweep } from './index.ts';
+import { Sweep } from './sweep.ts';
 import { type Bench, corruptError, fullError, gate, openBench, result } from './test-bench.ts';
 
 const hour = 3_600_000;

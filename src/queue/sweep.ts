@@ -1,10 +1,10 @@
+/** What happens to messages by their age: the notice of a delay, and the end of their time. */
 import { type Envelope, type QueueId, queueIdBound, type RecipientStatus, reply } from '../mail/index.ts';
 import { type Change, inTurns, walkInTurns } from '../spool/index.ts';
-import { endPending } from './end-pending.ts';
-import type { QueueParts } from './options.ts';
+import { expiredStatus, expiryOf, pendingOf } from './entry.ts';
+import { endPending } from './operator.ts';
+import type { QueueParts } from './parts.ts';
 import type { Queue } from './queue.ts';
-import { expiryOf } from './retry.ts';
-import { expiredStatus, pendingOf } from './settle.ts';
 
 const expiredReply = reply(551, '4.7', 'delivery time expired');
 const untriedReply = reply(451, '4.7', 'not delivered yet');

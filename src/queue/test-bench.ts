@@ -1,3 +1,4 @@
+/** A queue over a spool in memory, with a destination that answers as it is told and a clock that is moved. */
 import { Background, type ManualClock, manualClock, memoryLog } from '../base/index.ts';
 import {
   type Address,
@@ -10,20 +11,10 @@ import {
   reply,
 } from '../mail/index.ts';
 import { openMemorySpool, type Spool, SpoolError } from '../spool/index.ts';
-import {
-  type Attempt,
-  type AttemptResult,
-  defaultLanes,
-  defaultRetry,
-  type LaneOptions,
-  type NotifyEvent,
-  Operator,
-  Queue,
-  type QueueParts,
-  type RetryOptions,
-} from './index.ts';
-
-/** A queue over a spool in memory, with a destination that answers as it is told and a clock that is moved. */
+import { Operator } from './operator.ts';
+import { defaultLanes, defaultRetry, type LaneOptions, type RetryOptions } from './options.ts';
+import type { Attempt, AttemptResult, NotifyEvent, QueueParts } from './parts.ts';
+import { Queue } from './queue.ts';
 
 export function address(text: string): Address {
   const parsed = parseMailbox(text, { smtputf8: true });

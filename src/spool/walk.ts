@@ -13,11 +13,14 @@ export function walkInTurns(
   return inTurns(spool.walk(range));
 }
 
-/** The same for messages that are known by other means: each of `items` once, in their order. */
-export async function* inTurns<T>(items: Iterable<T>): AsyncGenerator<T, undefined> {
+/** The same for what is known by other means: each of `items` once, in their order. */
+export async function* inTurns<T>(
+  items: Iterable<T>,
+  perTurn = messagesPerTurn,
+): AsyncGenerator<T, undefined> {
   let seen = 0;
   for (const item of items) {
     yield item;
-    if (++seen % messagesPerTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (++seen % perTurn === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }

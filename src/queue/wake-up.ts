@@ -1,3 +1,4 @@
+/** The timer of lanes that have nothing to claim before some time. */
 import { type Clock, DueHeap, type Log } from '../base/index.ts';
 import type { LaneName } from '../mail/index.ts';
 import type { Spool } from '../spool/index.ts';

@@ -1,0 +1,179 @@
+/** What an entry becomes: claimed, given back, due again, divided; and the words for what became of its recipients. */
+import { type Log, Slices } from '../base/index.ts';
+import { type Envelope, formatReplyText, type QueueId, type RecipientStatus } from '../mail/index.ts';
+import type { Change, LaneEntry } from '../spool/index.ts';
+import type { RetryOptions } from './options.ts';
+
+/** What a line of the log counts for, in octets of a slice: tens of microseconds, with a long reply. */
+const lineOctets = 4096;
+
+/** The recipients of an entry, as indices into the envelope. */
+export function recipientsOf(entry: Pick<LaneEntry, 'recipients'>, envelope: Envelope): readonly number[] {
+  return entry.recipients === 'all' ? [...envelope.recipients.keys()] : entry.recipients;
+}
+
+/** The recipients of an entry that have not come to their end. */
+export function pendingOf(
+  entry: Pick<LaneEntry, 'recipients'>,
+  envelope: Envelope,
+  statuses: ReadonlyMap<number, RecipientStatus>,
+): readonly number[] {
+  const all = recipientsOf(entry, envelope);
+  if (statuses.size === 0) return all;
+  return all.filter((index) => (statuses.get(index)?.status ?? 'pending') === 'pending');
+}
+
+/** One `status` change for each recipient of a result. */
+export function statusChanges(
+  id: QueueId,
+  statuses: ReadonlyMap<number, RecipientStatus>,
+): readonly Change[] {
+  return [...statuses].map(([recipient, status]) => ({ kind: 'status', id, recipient, status }));
+}
+
+/** The entry after an attempt that left recipients pending. */
+export function rescheduled(entry: LaneEntry, dueAt: number, attemptedAt: number): LaneEntry {
+  const { begun: _, ...rest } = entry;
+  return { ...rest, dueAt, attemptedAt };
+}
+
+/** The entry as it is claimed: the attempt is counted before anything is dialled. */
+export function claimed(entry: LaneEntry, leaseUntil: number, now: number): LaneEntry {
+  return { ...entry, attempts: entry.attempts + 1, begun: true, dueAt: leaseUntil, attemptedAt: now };
+}
+
+/** A claim given back: the attempt never began. */
+export function unclaimed(entry: LaneEntry, dueAt: number): LaneEntry {
+  const { begun: _begun, attemptedAt: _attemptedAt, ...rest } = entry;
+  return { ...rest, attempts: Math.max(0, entry.attempts - 1), dueAt };
+}
+
+/**
+ * The statuses at the end of the time for a message. What was said last stands as it was said, with its 4yz:
+ * nobody made it permanent but the time. Who is to be held does not expire.
+ */
+export function expired(
+  statuses: ReadonlyMap<number, RecipientStatus>,
+  holds: ReadonlyMap<number, string> | undefined,
+): ReadonlyMap<number, RecipientStatus> {
+  return new Map(
+    [...statuses].map(([index, status]) => [index, holds?.has(index) ? status : expiredStatus(status)]),
+  );
+}
+
+/** One status at the end of time; one that is final stays. */
+export function expiredStatus(status: RecipientStatus): RecipientStatus {
+  return status.status === 'pending' ? { ...status, status: 'failed', expired: true } : status;
+}
+
+/** Indices into the recipients of an envelope; `undefined`: all that wait. */
+export type Portion = ReadonlySet<number> | undefined;
+
+/** An entry of which some waiting recipients are meant. */
+export interface Share {
+  readonly entry: LaneEntry;
+  /** Those that are meant. */
+  readonly taken: readonly number[];
+  /** Those that are not: the whole entry is meant when there are none. */
+  readonly left: readonly number[];
+}
+
+/** What of these entries is meant, without the entries of which nothing is. */
+export function sharesOf(
+  entries: readonly LaneEntry[],
+  of: { readonly envelope: Envelope; readonly statuses: ReadonlyMap<number, RecipientStatus> },
+  portion: Portion,
+): readonly Share[] {
+  return entries.flatMap((entry): Share[] => {
+    const pending = pendingOf(entry, of.envelope, of.statuses);
+    if (portion === undefined) return [{ entry, taken: pending, left: [] }];
+    const taken = pending.filter((index) => portion.has(index));
+    return taken.length === 0 ? [] : [{ entry, taken, left: pending.filter((index) => !portion.has(index)) }];
+  });
+}
+
+/**
+ * What leaves to an entry only those who are not meant, and ends one of which nobody is left. A claim on it was
+ * given up, so that it is due now.
+ */
+export function without({ entry, left }: Share, now: number): Change {
+  if (left.length === 0) return { kind: 'finish', entry };
+  const idle = entry.begun === true ? unclaimed(entry, now) : entry;
+  return { kind: 'reschedule', from: entry, to: { ...idle, recipients: left } };
+}
+
+/** Recipients by the reason for which they are to be held; `undefined` is the reason of those who are not. */
+export function byHold(
+  indices: readonly number[],
+  holds: ReadonlyMap<number, string> | undefined,
+): ReadonlyMap<string | undefined, readonly number[]> {
+  return Map.groupBy(indices, (index) => holds?.get(index));
+}
+
+/**
+ * The word of the log for a status, of those that the documentation promises; `redirected` and `removed`, which
+ * an operator did, are in lists only.
+ */
+export function statusWord(
+  status: RecipientStatus,
+): 'delivered' | 'deferred' | 'bounced' | 'expired' | 'redirected' | 'removed' {
+  switch (status.status) {
+    case 'delivered':
+      return status.redirected === true ? 'redirected' : 'delivered';
+    case 'pending':
+      return 'deferred';
+    case 'failed':
+      if (status.removed === true) return 'removed';
+      return status.expired === true ? 'expired' : 'bounced';
+  }
+}
+
+/** Statuses of one message that became known. */
+interface KnownStatuses {
+  readonly id: QueueId;
+  readonly envelope: Envelope;
+  readonly statuses: ReadonlyMap<number, RecipientStatus>;
+  readonly now: number;
+}
+
+/** Writes one line for each recipient whose status became known. */
+export function logStatuses(log: Log, of: KnownStatuses): void {
+  for (const one of of.statuses) logStatus(log, of, one);
+}
+
+/** The same for what a next hop said, which may be long and to each of a thousand: in slices. */
+export async function logAnswers(log: Log, of: KnownStatuses): Promise<void> {
+  const slices = new Slices();
+  for (const one of of.statuses) {
+    logStatus(log, of, one);
+    const others = slices.spend(lineOctets);
+    if (others !== undefined) await others;
+  }
+}
+
+function logStatus(log: Log, of: KnownStatuses, [index, status]: readonly [number, RecipientStatus]): void {
+  const word = statusWord(status);
+  log.info(word, {
+    queueId: of.id,
+    from: of.envelope.reversePath?.text ?? '',
+    to: of.envelope.recipients[index]?.address.text,
+    relay: status.relay,
+    status: word,
+    reply: formatReplyText(status.reply),
+    delayMs: of.now - of.envelope.receivedAt,
+  });
+}
+
+/** When the time for a message runs out. */
+export function expiryOf(envelope: Envelope, retry: RetryOptions): number {
+  return envelope.receivedAt + (envelope.reversePath === null ? retry.bounceMaxAgeMs : retry.maxAgeMs);
+}
+
+/**
+ * The wait after `attempts` attempts: doubling from `minMs` up to `maxMs`, spread by ±15 % so that what
+ * failed together does not come back together. `random` gives numbers in [0, 1).
+ */
+export function retryDelay(attempts: number, retry: RetryOptions, random: () => number): number {
+  const base = Math.min(retry.maxMs, retry.minMs * 2 ** Math.min(30, Math.max(0, attempts - 1)));
+  return Math.round(base * (0.85 + 0.3 * random()));
+}
