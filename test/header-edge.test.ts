@@ -1,3 +1,4 @@
+/** Tests that neither content nor a stranger can write into what our own fields say. */
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -58,6 +59,19 @@ test('our own fields cannot be forged by a stranger, and stay when a network of 
     const settings = { policy: testPolicy(['127.0.0.0/8']) };
     assert.equal(String((await kept(content, { settings }, piece)).sent), content);
   }
+});
+
+test('a field of ours behind more header than is kept back is refused from a stranger, and nothing else is', async () => {
+  const long = `Subject: a\r\nTo: ${'x'.repeat(900)}\r\n`.repeat(400);
+  const forged = `${long}X-Posthouse-Bulk: relay.example.org; no\r\n\r\nbody\r\n`;
+  await using peer = await MemoryPeer.identified();
+  await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250], ['DATA', 354]);
+  assert.equal(await peer.command(`${forged}.`), '552 5.3.4 header too big');
+  assert.equal(peer.intake.open, 0);
+  const settings = { policy: testPolicy(['127.0.0.0/8']) };
+  assert.equal(String((await kept(forged, { settings }, 100_000)).sent), forged);
+  const honest = forged.replace('X-Posthouse', 'X-Other');
+  assert.equal(String((await kept(honest, {}, 100_000)).sent), honest);
 });
 
 test('a letter of this machine that begins with a blank extends no field of ours', async (t) => {

@@ -111,10 +111,10 @@ export class Incoming {
     return this.#release(this.#take());
   }
 
-  /** What is true of the octets that were written, by what the reader found in those that came. */
+  /** What is true of the octets that were written, or still are withheld, by what the reader found in those that came. */
   facts(read: ContentFacts): ContentFacts {
     const written = this.#written;
-    if (written === undefined && this.#size === read.size) return read;
+    if (this.#state === 'withheld' || (written === undefined && this.#size === read.size)) return read;
     const body = written?.body === undefined ? read : factsOf(written.body);
     return {
       size: this.#size,

@@ -158,8 +158,8 @@ export interface IncomingMessage {
   readonly id: QueueId;
   /** Takes octets, our trace field first; a promise asks the session to stop reading until it resolves. */
   write(octets: Uint8Array): Promise<void> | undefined;
-  /** Makes it durable. The reply is what the peer is told; it never rejects. */
-  commit(envelope: Envelope): Promise<Reply>;
+  /** Makes it durable, set aside where `held` says why. The reply is what the peer is told; it never rejects. */
+  commit(envelope: Envelope, held?: string): Promise<Reply>;
   discard(): void;
 }
 

@@ -1,8 +1,9 @@
-/** The octets of one message on their way from the wire into the intake, by DATA or by BDAT. */
-import type { ContentFacts, Reply } from '../mail/index.ts';
+/** One message from its first octet to the intake: what came by DATA or BDAT, or from somebody on this machine. */
+import type { ContentFacts, Envelope, Reply } from '../mail/index.ts';
 import { type Header, type HeaderDecision, Incoming, type Room } from '../message/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
 import type { IncomingMessage } from './ask.ts';
+import type { Kept, Later, Ruling, Screening } from './screening.ts';
 
 export interface ContentParts {
   readonly message: IncomingMessage;
@@ -11,47 +12,62 @@ export interface ContentParts {
   /** Our own trace field. */
   readonly trace: string;
   readonly room: Room | undefined;
-  /** What is to be changed in the header, or why the message may not go on. */
-  readonly judge: (header: Header) => HeaderDecision | Reply;
+  /** What is to be changed in the header, or why the message may not go on; the checks are asked after it. */
+  readonly judge?: (header: Header) => HeaderDecision | Reply;
+  /** Without it nothing is checked. */
+  readonly screening?: Screening | undefined;
+  /** As far as it is known before the end. */
+  readonly envelope: () => Omit<Envelope, 'content'>;
 }
 
-/** One message: its reader, what it becomes, and where that goes. */
+/** Why a message is not kept. */
+export interface Refused {
+  readonly reply: Reply;
+  readonly because?: string;
+}
+
 export class Content {
   readonly begunAt: number;
   readonly message: IncomingMessage;
   readonly incoming: Incoming;
-  readonly #reader: DataReader | BdatReader;
-  readonly #judge: ContentParts['judge'];
+  readonly screening: Screening | undefined;
+  readonly #parts: ContentParts;
   /** Why the message is refused for its header, which is said at its end. */
-  refusal: Reply | undefined;
+  refused: Refused | undefined;
+  /** What the checks have decided of it so far. */
+  kept: Kept | undefined;
   #waiting: Promise<void> | undefined;
 
-  constructor({ message, reader, begunAt, trace, room, judge }: ContentParts) {
+  constructor(parts: ContentParts) {
+    const { message, begunAt, trace, room, screening } = parts;
+    this.#parts = parts;
     this.begunAt = begunAt;
     this.message = message;
-    this.#reader = reader;
-    this.#judge = judge;
+    this.screening = screening;
+    const withholds = screening !== undefined && screening.beginningOctets > 0;
     const onHeader = (header: Header) => this.#decide(header);
-    this.incoming = new Incoming({ sink: message, trace, room, withholds: false, onHeader });
+    this.incoming = new Incoming({ sink: message, trace, room, withholds, onHeader });
   }
 
   get fault(): ContentFault | undefined {
-    return this.#reader.fault;
+    return this.#parts.reader.fault;
   }
 
-  /** What is known of the octets that went on; of use once all of them have. */
+  /** What is known of the octets that went on, or of those that came while they are withheld. */
   get facts(): ContentFacts {
-    return this.incoming.facts(this.#reader.facts);
+    return this.incoming.facts(this.#parts.reader.facts);
   }
 
   /** A BDAT chunk of which nothing more has to come: one of no octets has nothing that could arrive. */
   get isChunkComplete(): boolean {
-    return this.#reader instanceof BdatReader && this.#reader.left === 0;
+    const { reader } = this.#parts;
+    return reader instanceof BdatReader && reader.left === 0;
   }
 
   /** Announces a BDAT chunk. */
   begin(octets: number, isLast: boolean): void {
-    if (this.#reader instanceof BdatReader) this.#reader.begin(octets, isLast);
+    const { reader } = this.#parts;
+    if (reader instanceof BdatReader) reader.begin(octets, isLast);
   }
 
   /**
@@ -60,7 +76,7 @@ export class Content {
    */
   read(octets: Buffer): { readonly end: number; readonly wait: Promise<void> | undefined } {
     this.#waiting = undefined;
-    const end = this.#reader.read(octets, 0, (slice) => {
+    const end = this.#parts.reader.read(octets, 0, (slice) => {
       this.#waiting = this.incoming.write(slice);
     });
     return { end, wait: this.#waiting };
@@ -72,10 +88,27 @@ export class Content {
     this.message.discard();
   }
 
-  #decide(header: Header): HeaderDecision {
-    const judged = this.#judge(header);
-    if (judged === undefined || judged === 'drop' || !('code' in judged)) return judged;
-    this.refusal = judged;
-    return 'drop';
+  #decide(header: Header): Later<HeaderDecision> {
+    const judged = this.#parts.judge?.(header);
+    if (judged !== undefined && judged !== 'drop' && 'code' in judged) {
+      this.refused = { reply: judged };
+      return 'drop';
+    }
+    const ask = this.screening?.header;
+    if (ask === undefined) return judged;
+    const ruling = ask({
+      id: this.message.id,
+      envelope: this.#parts.envelope(),
+      header: header.octets,
+    });
+    if (ruling instanceof Promise) return ruling.then((made) => this.#rule(made, judged));
+    return this.#rule(ruling, judged);
+  }
+
+  #rule(ruling: Ruling, judged: HeaderDecision): HeaderDecision {
+    if (ruling.kind === 'pass') return judged;
+    if (ruling.kind === 'refuse') this.refused = ruling;
+    else this.kept = ruling;
+    return ruling.kind === 'hold' ? judged : 'drop';
   }
 }

@@ -32,6 +32,7 @@ export type {
   TlsFacts,
 } from './ask.ts';
 export type { SessionDescription } from './connection.ts';
+export { Content } from './content.ts';
 export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {
@@ -44,6 +45,7 @@ export {
 } from './options.ts';
 export { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
 export { faultReplies } from './replies.ts';
+export { screenMessage } from './screened.ts';
 export type {
   Asking,
   Check,

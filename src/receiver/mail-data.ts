@@ -1,12 +1,13 @@
 /** DATA and BDAT: the octets of a message, and what it comes to at their end. */
-import { type Reply, reply, replyClass } from '../mail/index.ts';
+import { type Address, type Reply, type ReversePath, reply, replyClass } from '../mail/index.ts';
 import type { Header, HeaderDecision } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
 import { complete, refuseForeign } from './completion.ts';
-import { Content } from './content.ts';
+import { Content, type Refused } from './content.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
+import { type Screened, screenMessage } from './screened.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
 import type { Hello, Transaction } from './transaction.ts';
@@ -67,20 +68,24 @@ interface Beginning {
 
 /** Opens the message in the intake, with our trace field at its top. */
 function begin(session: Session, { transaction, hello, by }: Beginning): Content {
-  const { client, facts, parts } = session;
-  const { limits, hostname } = facts.settings;
+  const { client, facts, parts, intake } = session;
+  const { limits, hostname, screening } = facts.settings;
   const now = parts.clock.now();
-  const message = session.intake.begin();
+  const message = intake.begin();
   const { id } = message;
   const limit = { maxOctets: limits.messageBytes };
   const isBinaryMime = transaction.parameters.body === 'binarymime';
+  const reader = by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime });
+  const trace = { client, hello, session: facts.id, hostname, id, now };
   return new Content({
     message,
-    reader: by === 'data' ? new DataReader(limit) : new BdatReader({ ...limit, isBinaryMime }),
+    reader,
     begunAt: now,
-    trace: transaction.received({ client, hello, session: facts.id, hostname, id, now }),
-    room: session.intake.room,
+    trace: transaction.received(trace),
+    room: intake.room,
     judge: (header) => judgeHeader(session, transaction, { header, id, now }),
+    screening: client.role === 'trap' ? undefined : screening,
+    envelope: () => transaction.envelope(trace, reader.facts),
   });
 }
 
@@ -126,18 +131,18 @@ export function endContent(session: Session, state: State & { readonly at: 'cont
 
 function conclude(session: Session, state: State & { readonly at: 'content' }): Step {
   const { transaction, content } = state;
-  const refusal = contentRefusal(session, content);
-  if (refusal === undefined) return commit(session, state);
+  const refused = contentRefusal(session, content);
+  if (refused === undefined) return commit(session, state);
   content.discard();
-  logRefusal(session, { stage: 'data', reversePath: transaction.reversePath, reply: refusal });
-  return refusal;
+  logRefusal(session, { stage: 'data', reversePath: transaction.reversePath, ...refused });
+  return refused.reply;
 }
 
-function contentRefusal(session: Session, { fault, refusal, incoming }: Content): Reply | undefined {
-  if (fault !== undefined) return faultReplies[fault];
-  if (incoming.hops > session.facts.settings.limits.hops) return replies.tooManyHops;
-  if (refusal !== undefined) return refusal;
-  return incoming.hasOwnBeyond && isStranger(session) ? replies.headerTooBig : undefined;
+function contentRefusal(session: Session, { fault, refused, incoming }: Content): Refused | undefined {
+  if (fault !== undefined) return { reply: faultReplies[fault] };
+  if (incoming.hops > session.facts.settings.limits.hops) return { reply: replies.tooManyHops };
+  if (refused !== undefined) return refused;
+  return incoming.hasOwnBeyond && isStranger(session) ? { reply: replies.headerTooBig } : undefined;
 }
 
 /** 250 comes from the intake alone: only it knows that the message is durable. */
@@ -146,12 +151,22 @@ async function commit(
   { hello, transaction, content }: State & { readonly at: 'content' },
 ): Promise<Outcome> {
   const { parts, client, facts } = session;
+  const { reversePath } = transaction;
   const trace = { client, hello, session: facts.id, now: parts.clock.now() };
-  const envelope = transaction.envelope(trace, content.facts);
-  const answer = await content.message.commit(envelope);
+  const asked = screenMessage({
+    content,
+    envelope: transaction.envelope(trace, content.facts),
+    destinationOf: (address) => destinationOf(session, reversePath, address),
+  });
+  const screened = asked instanceof Promise ? await asked : asked;
+  if (screened.kind === 'over') return over(session, transaction, { content, screened });
+  const { envelope, held } = screened;
+  const answer = await content.message.commit(envelope, held);
   content.incoming.close();
-  if (replyClass(answer) !== 2) {
-    logRefusal(session, { stage: 'data', reversePath: transaction.reversePath, reply: answer });
+  const isKept = replyClass(answer) === 2;
+  screened.settled?.(!isKept ? 'refused' : held === undefined ? 'accepted' : 'held');
+  if (!isKept) {
+    logRefusal(session, { stage: 'data', reversePath, reply: answer });
     return answer;
   }
   session.accepted++;
@@ -167,4 +182,30 @@ async function commit(
     messageId: parts.log.isVerbose ? content.incoming.header?.first('message-id')?.slice(0, 300) : undefined,
   });
   return answer;
+}
+
+/** It was refused or thrown away by a check. */
+function over(
+  session: Session,
+  { reversePath }: Transaction,
+  {
+    content,
+    screened,
+  }: { readonly content: Content; readonly screened: Screened & { readonly kind: 'over' } },
+): Reply {
+  const { reply, because } = screened;
+  if (screened.fate === 'refused') logRefusal(session, { stage: 'data', reversePath, reply, because });
+  else
+    session.parts.log.info('discarded', { queueId: content.message.id, session: session.facts.id, because });
+  return reply;
+}
+
+/** Where the policy leads mail of this client to an address that a check adds. */
+async function destinationOf(
+  { client, facts }: Session,
+  reversePath: ReversePath,
+  recipient: Address,
+): Promise<readonly Address[]> {
+  const decision = await facts.settings.policy.decide({ client, reversePath, recipient });
+  return decision.kind === 'grant' ? decision.to : [];
 }

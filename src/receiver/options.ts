@@ -4,6 +4,7 @@ import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';
 import type { Authenticator, Intake, ListenerRole, Policy } from './ask.ts';
 import type { Lenience } from './lenience.ts';
+import type { Screening } from './screening.ts';
 
 /** What one peer, or all of them, may use up. Over each limit there is one reply, named here. */
 export interface ReceiverLimits {
@@ -60,6 +61,8 @@ export interface ReceiverSettings {
   readonly postmasterDomain: Domain;
   readonly limits: ReceiverLimits;
   readonly policy: Policy;
+  /** The checks that mail passes; without it there are none. */
+  readonly screening?: Screening;
   /** Finds out who somebody is; without it there is no AUTH. */
   readonly authenticator?: Authenticator;
   /** Peers whose XCLIENT is believed. */

@@ -100,7 +100,7 @@ class SpooledMessage implements IncomingMessage {
     }
   }
 
-  async commit(envelope: Envelope): Promise<Reply> {
+  async commit(envelope: Envelope, held?: string): Promise<Reply> {
     try {
       // Nothing that came in by a trap is ever queued; it has an intake of its own.
       if (envelope.origin.ground === 'trap') throw new Error('mail of a trap came to the queue');
@@ -110,7 +110,7 @@ class SpooledMessage implements IncomingMessage {
         await this.#complete(envelope);
         return await this.#keepBack(envelope, judged);
       }
-      return await this.#screen(envelope);
+      return await this.#screen(envelope, held);
     } catch (error) {
       this.#fail(error);
       this.discard();
@@ -135,7 +135,7 @@ class SpooledMessage implements IncomingMessage {
   }
 
   /** What is bulk is tagged, held or refused, as the rules say. */
-  async #screen(envelope: Envelope): Promise<Reply> {
+  async #screen(envelope: Envelope, held?: string): Promise<Reply> {
     const { bulk, log, queue } = this.#parts;
     const octets = this.#beginning ?? this.#whole();
     const judged: BulkJudgement =
@@ -150,7 +150,8 @@ class SpooledMessage implements IncomingMessage {
       return judged.reply;
     }
     const complete = await this.#complete(envelope, judged.header);
-    if (judged.kind === 'pass') return queued(await queue.accept(this.#draft, complete, {}));
+    if (judged.kind === 'pass')
+      return queued(await queue.accept(this.#draft, complete, held === undefined ? {} : { held }));
     log.info('bulk-held', { queueId: this.id, because: judged.because });
     return queued(await queue.accept(this.#draft, complete, { held: judged.because }));
   }

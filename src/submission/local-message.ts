@@ -12,8 +12,14 @@ import {
   type Reply,
   type ReversePath,
 } from '../mail/index.ts';
-import { Incoming } from '../message/index.ts';
-import { faultReplies, type IncomingMessage, type Intake } from '../receiver/index.ts';
+import {
+  Content,
+  faultReplies,
+  type IncomingMessage,
+  type Intake,
+  type Screening,
+  screenMessage,
+} from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
 
@@ -55,6 +61,8 @@ export type LocalOutcome =
 /** What taking in local messages works with. */
 export interface LocalParts extends OwnPolicy {
   readonly intake: Intake;
+  /** The checks of the configuration in force. */
+  readonly screening?: () => Screening | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly hostname: () => string;
@@ -112,41 +120,59 @@ async function take(
   { incoming, recipients }: { readonly incoming: IncomingMessage; readonly recipients: readonly Recipient[] },
 ): Promise<Reply> {
   const now = parts.clock.now();
-  const content = new Incoming({
-    sink: incoming,
-    trace: trace(parts, message, { id: incoming.id, recipients, now }),
-    room: parts.intake.room,
-    withholds: false,
-  });
   const reader = new BdatReader({
     maxOctets: parts.maxMessageBytes(),
     isBinaryMime: message.isBinaryMime ?? false,
   });
-  let wait: Promise<void> | undefined;
+  const content = new Content({
+    message: incoming,
+    reader,
+    begunAt: now,
+    trace: trace(parts, message, { id: incoming.id, recipients, now }),
+    room: parts.intake.room,
+    screening: parts.screening?.(),
+    envelope: () => envelopeOf(message, { recipients, content: reader.facts, now }),
+  });
   for await (const chunk of message.octets) {
-    const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    reader.begin(octets.length, false);
-    reader.read(octets, 0, (slice) => {
-      wait = content.write(slice);
-    });
-    await wait;
-    if (reader.fault !== undefined) break;
+    content.begin(chunk.byteLength, false);
+    await content.read(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)).wait;
+    if (content.fault !== undefined || content.refused !== undefined) break;
   }
-  await content.end();
-  content.close();
-  if (reader.fault !== undefined) {
-    incoming.discard();
-    return faultReplies[reader.fault];
+  if (content.fault === undefined) await content.incoming.end();
+  const refusal = content.fault === undefined ? content.refused?.reply : faultReplies[content.fault];
+  if (refusal !== undefined) {
+    content.discard();
+    return refusal;
   }
-  const facts = content.facts(reader.facts);
-  const reply = await incoming.commit(envelopeOf(message, { recipients, content: facts, now }));
+  return await keep(parts, message, {
+    content,
+    envelope: envelopeOf(message, { recipients, content: content.facts, now }),
+  });
+}
+
+/** Asks the checks about the whole message, and makes it durable. */
+async function keep(
+  parts: LocalParts,
+  message: LocalMessage,
+  { content, envelope }: { readonly content: Content; readonly envelope: Envelope },
+): Promise<Reply> {
+  const destinationOf = async (address: Address) => {
+    const { known } = await localRecipients(parts, { recipients: [{ address }] });
+    return known.map((recipient) => recipient.address);
+  };
+  const screened = await screenMessage({ content, envelope, destinationOf });
+  if (screened.kind === 'over') return screened.reply;
+  const { held, settled } = screened;
+  const reply = await content.message.commit(screened.envelope, held);
+  content.incoming.close();
+  settled?.(reply.code >= 400 ? 'refused' : held === undefined ? 'accepted' : 'held');
   if (reply.code < 400) {
     parts.log.info('accepted', {
-      queueId: incoming.id,
+      queueId: content.message.id,
       user: message.user,
       from: message.reversePath?.text ?? '',
-      size: facts.size,
-      recipients: recipients.length,
+      size: screened.envelope.content.size,
+      recipients: screened.envelope.recipients.length,
       ground: 'local',
     });
   }

@@ -4,6 +4,8 @@ import type { IncomingMessage, Intake } from '../../src/receiver/index.ts';
 /** A message that was committed. */
 export interface KeptMessage {
   readonly envelope: Envelope;
+  /** Why it is set aside. */
+  readonly held: string | undefined;
   /** With our Received field. */
   readonly octets: Buffer;
   /** Without it: what the peer sent. */
@@ -55,14 +57,14 @@ export class MemoryIntake implements Intake {
         // The first write is our own Received field.
         return parts.length > 1 ? this.hold.write : undefined;
       },
-      commit: async (envelope) => {
+      commit: async (envelope, held) => {
         if (isOver) throw new Error('committed after its end');
         this.#onCommit();
         await this.hold.commit;
         finish();
         const [received = Buffer.alloc(0), ...rest] = parts;
         const sent = Buffer.concat(rest);
-        this.messages.push({ envelope, octets: Buffer.concat([received, sent]), sent });
+        this.messages.push({ envelope, held, octets: Buffer.concat([received, sent]), sent });
         return reply(250, '0.0', `queued as ${id}`);
       },
       discard: finish,

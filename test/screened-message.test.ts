@@ -1,0 +1,197 @@
+/** Tests that the checks are asked about header and message at the right time, and that their rulings are carried out. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type Address, type Envelope, parseMailbox, reply } from '../src/mail/index.ts';
+import type {
+  EnvelopeEdit,
+  MessageRuling,
+  Ruling,
+  ScreenedMessage,
+  Screening,
+} from '../src/receiver/index.ts';
+import { editEnvelope } from '../src/receiver/screened.ts';
+import { MemoryPeer } from './support/peer.ts';
+
+const address = (text: string): Address => parseMailbox(text, { smtputf8: true }) ?? assert.fail(text);
+const no = reply(550, '7.1', 'unwanted');
+const content = 'Subject: hello\r\nBcc: b\r\n\r\nbody\r\n';
+
+interface Rulings {
+  readonly header?: Ruling | Promise<Ruling>;
+  readonly message?: MessageRuling | Promise<MessageRuling>;
+  readonly beginningOctets?: number;
+}
+
+/** The stages answer so, and note what they were asked. */
+function screening({ header, message, beginningOctets = 1 }: Rulings) {
+  const asked: { header: string[]; message: ScreenedMessage[] } = { header: [], message: [] };
+  const stages: Screening = {
+    connect: undefined,
+    hello: undefined,
+    sender: undefined,
+    recipient: undefined,
+    recipientRefused: undefined,
+    header:
+      header &&
+      ((subject) => {
+        asked.header.push(Buffer.from(subject.header).toString());
+        return header;
+      }),
+    message:
+      message &&
+      ((subject) => {
+        asked.message.push(subject);
+        return message;
+      }),
+    beginningOctets: message === undefined ? 0 : beginningOctets,
+  };
+  return { stages, asked };
+}
+
+/** Sends the content in pieces of this length; what was answered, asked and kept. */
+async function send(rulings: Rulings, text = content, piece = text.length) {
+  const { stages, asked } = screening(rulings);
+  await using peer = await MemoryPeer.identified({ settings: { screening: stages } });
+  await peer.expect(['MAIL FROM:<s@example.com>', 250], ['RCPT TO:<u@example.org>', 250], ['DATA', 354]);
+  for (let at = 0; at < text.length; at += piece) peer.send(text.slice(at, at + piece));
+  peer.send('.\r\n');
+  const answer = await peer.reply();
+  await peer.expect(['NOOP', 250]);
+  const events = peer.log.lines.map(({ event }) => event);
+  return { answer, asked, events, message: peer.intake.messages[0], open: peer.intake.open };
+}
+
+test('a header is asked about once, when it has come, and its refusal is the reply at the end', async () => {
+  for (const isLater of [false, true])
+    for (const piece of [1, 7, content.length]) {
+      const refuse: Ruling = { kind: 'refuse', reply: no, because: 'x' };
+      const refused = await send({ header: isLater ? Promise.resolve(refuse) : refuse }, content, piece);
+      assert.deepEqual(refused.asked.header, ['Subject: hello\r\nBcc: b\r\n']);
+      assert.match(refused.answer, /^550 5\.7\.1 unwanted/);
+      assert.deepEqual([refused.message, refused.open], [undefined, 0]);
+      const pass = await send(
+        { header: isLater ? Promise.resolve({ kind: 'pass' }) : { kind: 'pass' } },
+        content,
+        piece,
+      );
+      assert.equal(String(pass.message?.sent), content);
+      assert.equal(pass.message?.held, undefined);
+    }
+});
+
+test('hold keeps the message set aside, and discard keeps nothing and tells nobody', async () => {
+  const hold = { kind: 'hold', because: 'odd' } as const;
+  const discard = { kind: 'discard', because: 'odd' } as const;
+  for (const stage of ['header', 'message'] as const) {
+    const held = await send({ [stage]: hold });
+    assert.match(held.answer, /^250 2\.0\.0 queued as /);
+    assert.equal(held.message?.held, 'odd');
+    assert.equal(String(held.message.sent), content);
+    const gone = await send({ [stage]: discard });
+    assert.match(gone.answer, /^250 2\.0\.0 queued as /);
+    assert.deepEqual([gone.message, gone.open], [undefined, 0]);
+    assert.ok(gone.events.includes('discarded') && !gone.events.includes('accepted'));
+  }
+  const { asked } = await send({ header: hold, message: { kind: 'pass' } });
+  assert.equal(asked.message[0]?.held, 'odd', 'the later stage knows of it');
+});
+
+test('a message is looked at as it came, changed as the ruling says, and its fate is told', async () => {
+  const fates: string[] = [];
+  const message: MessageRuling = {
+    kind: 'pass',
+    edits: [
+      { kind: 'insert', at: 0, name: 'X-Posthouse-Bulk', value: ' no' },
+      { kind: 'remove', name: 'bcc', nth: 1 },
+      { kind: 'body', octets: Buffer.from('n\u00e9w\r\n') },
+    ],
+    settled: (fate) => fates.push(fate),
+  };
+  for (const isLater of [false, true])
+    for (const piece of [1, 9, content.length]) {
+      const found = await send({ message: isLater ? Promise.resolve(message) : message }, content, piece);
+      const [subject] = found.asked.message;
+      assert.equal(Buffer.from(subject?.beginning ?? []).toString(), content);
+      assert.equal(subject?.envelope.content.size, content.length);
+      const kept = String(found.message?.octets);
+      assert.match(kept, /^X-Posthouse-Bulk: no\r\nReceived: .+?\r\nSubject: hello\r\n\r\nn\u00e9w\r\n$/s);
+      const { size, hasEightBit } = found.message?.envelope.content ?? assert.fail();
+      assert.ok(hasEightBit);
+      const below = 'X-Posthouse-Bulk: no\r\nSubject: hello\r\n\r\nn\u00e9w\r\n';
+      assert.equal(size, Buffer.byteLength(below), 'all but the trace field');
+    }
+  assert.deepEqual(fates, Array(6).fill('accepted'));
+});
+
+test('a refusal at the end leaves nothing, and its check hears of it', async () => {
+  const fates: string[] = [];
+  const settled = (fate: string) => fates.push(fate);
+  const { answer, message, open } = await send({
+    message: { kind: 'refuse', reply: no, because: 'x', settled },
+  });
+  assert.match(answer, /^550 /);
+  assert.deepEqual([message, open, fates], [undefined, 0, ['refused']]);
+  await send({ message: { kind: 'discard', because: 'x', settled } });
+  await send({ message: { kind: 'hold', because: 'x', settled } });
+  assert.deepEqual(fates, ['refused', 'discarded', 'held']);
+});
+
+test('a check that looks at no content has nothing withheld for it', async () => {
+  const found = await send({ message: { kind: 'pass' }, beginningOctets: 0 });
+  assert.equal(found.asked.message[0]?.beginning.length, 0);
+  assert.equal(String(found.message?.sent), content);
+});
+
+test('a check changes sender and recipients, and adds none that the policy would refuse', async () => {
+  const envelopeEdits: EnvelopeEdit[] = [
+    { kind: 'sender', reversePath: null },
+    { kind: 'add-recipient', address: address('other@example.org') },
+    { kind: 'add-recipient', address: address('u@away.test') },
+    { kind: 'delete-recipient', address: address('U@example.org') },
+  ];
+  const { message } = await send({ message: { kind: 'pass', envelopeEdits } });
+  assert.equal(message?.envelope.reversePath, null);
+  assert.deepEqual(
+    message.envelope.recipients.map((each) => each.address.text),
+    ['other@example.org'],
+  );
+  const nobody = await send({ message: { kind: 'pass', envelopeEdits: envelopeEdits.slice(2) } });
+  assert.match(nobody.answer, /^250 /);
+  assert.equal(nobody.message, undefined, 'without a recipient it is thrown away');
+});
+
+test('whatever checks want, every recipient was there before or is granted by the policy', async () => {
+  const some = [
+    'a@ours.test',
+    'b@ours.test',
+    'A@ours.test',
+    'x@away.test',
+    'y@away.test',
+    '\u00e9@ours.test',
+  ];
+  const who = fc.constantFrom(...some).map(address);
+  const edit: fc.Arbitrary<EnvelopeEdit> = fc.oneof(
+    fc.record({ kind: fc.constant('add-recipient' as const), address: who }),
+    fc.record({ kind: fc.constant('delete-recipient' as const), address: who }),
+    fc.record({ kind: fc.constant('sender' as const), reversePath: fc.oneof(who, fc.constant(null)) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(who, { maxLength: 3 }),
+      fc.array(edit, { maxLength: 8 }),
+      async (first, edits) => {
+        const recipients = first.map((each) => ({ address: each }));
+        const envelope = { reversePath: null, smtputf8: false, recipients } as unknown as Envelope;
+        const granted = (to: Address) => (to.domain === 'ours.test' ? [to] : []);
+        const after = await editEnvelope(envelope, edits, granted);
+        for (const { address: each } of after.recipients)
+          assert.ok(first.includes(each) || each.domain === 'ours.test', each.text);
+        const isWide = [after.reversePath, ...after.recipients.map((each) => each.address)].some(
+          (each) => each !== null && /[^\0-\x7f]/.test(each.localPart),
+        );
+        assert.equal(after.smtputf8, isWide);
+      },
+    ),
+  );
+});
