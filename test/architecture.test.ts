@@ -70,11 +70,8 @@ const edges: Readonly<
     values: ['admin', 'identity', 'queue', 'submission', 'spool', 'mail', 'base'],
     types: ['pop3', 'receiver'],
   },
-  // It parses addresses and networks as the modules do; of the modules it knows only their options.
-  config: {
-    values: ['mail', 'base'],
-    types: ['client', 'delivery', 'identity', 'pop3', 'queue', 'receiver'],
-  },
+  // It parses addresses and networks as the modules do; of the modules it knows their `options.ts` alone.
+  config: { values: ['mail', 'base'] },
   // The open-relay battery, for a host of somebody else and for the relay itself.
   probe: { values: ['client', 'dns', 'mail', 'base'] },
   // The composition root.
@@ -150,8 +147,15 @@ test('every folder of src is in the table, and the table has no others', () => {
   assert.deepEqual(folders, new Set(Object.keys(edges)));
 });
 
+/** The configuration takes types and defaults from the modules, and nothing that does anything. */
+function isOptions({ from, to }: Import): boolean {
+  return folderOf(from) === 'config' && /^src\/[^/]+\/options\.ts$/.test(to);
+}
+
 test('folders import only the folders that the table allows', () => {
-  const wrong = between.filter(({ from, to, isType }) => {
+  const wrong = between.filter((edge) => {
+    if (isOptions(edge)) return false;
+    const { from, to, isType } = edge;
     const allowed = edges[folderOf(from)];
     const names = [...(allowed?.values ?? []), ...(isType ? (allowed?.types ?? []) : [])];
     return !to.startsWith('src/') || !names.includes(folderOf(to));
@@ -170,9 +174,27 @@ test('every edge for types only is used', () => {
   assert.deepEqual(unused, []);
 });
 
-test('a folder is imported through its index.ts, other than the helpers of its tests', () => {
+test('the options.ts that the configuration imports runs nothing but mail, base and its own folder', () => {
+  const found = between.filter(isOptions).map(({ to }) => to);
+  assert.ok(new Set(found).size > 5);
+  for (const options of found) {
+    const reached = new Set([options]);
+    for (const file of reached) {
+      for (const { from, to, isType } of imports) if (from === file && !isType) reached.add(to);
+    }
+    const wrong = [...reached].filter(
+      (file) =>
+        ![folderOf(options), 'mail', 'base'].includes(folderOf(file)) ||
+        (basename(file) === 'index.ts' && folderOf(file) === folderOf(options)),
+    );
+    assert.deepEqual(wrong, [], options);
+  }
+});
+
+test('a folder is imported through its index.ts, other than the helpers of its tests and the options', () => {
   const wrong = imports.filter(
-    ({ from, to }) =>
+    ({ from, to, isType }) =>
+      !isOptions({ from, to, isType }) &&
       to.startsWith('src/') &&
       folderOf(from) !== folderOf(to) &&
       basename(to) !== 'index.ts' &&

@@ -1,5 +1,5 @@
 import type { ClearinghouseStatus } from '../admin/index.ts';
-import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
+import { type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import { openDccifd } from './doors/dccifd.ts';
@@ -11,45 +11,15 @@ import { openRazor } from './doors/razor.ts';
 import { RazorAccounts } from './doors/razor-accounts.ts';
 import { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 import { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
-import { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
+import { type Flood, openFlood } from './flood/flood.ts';
 import { type OpenClearinghouse, openClearinghouse } from './open.ts';
-import { defaultDoorLimits, defaultThresholds } from './options.ts';
+import {
+  type ClearinghouseConfig,
+  type DoorConfig,
+  defaultDoorLimits,
+  defaultThresholds,
+} from './options.ts';
 import { createSignedBy } from './signers.ts';
-
-/** A door as the configuration has it. */
-export interface DoorConfig {
-  readonly protocol: 'razor' | 'pyzor' | 'dccifd' | 'rspamd-razor' | 'rspamd-pyzor' | 'rspamd-fuzzy' | 'http';
-  readonly at: DoorOptions['at'];
-  readonly allow: readonly Cidr[];
-  readonly known: readonly Cidr[];
-  readonly limits: {
-    readonly connections: number;
-    readonly perClient: number;
-    /** For everybody; absent for the defaults, by who comes. */
-    readonly requestsPerMinute?: number;
-  };
-  readonly accounts: ReadonlyMap<string, string>;
-  readonly publicName?: string;
-  readonly token?: string;
-  /** Numbers of rspamd's lists. */
-  readonly flags: { readonly spam: number; readonly ham: readonly number[] };
-  /** The text of a key. */
-  readonly secret?: string;
-}
-
-/** The clearinghouse as the configuration has it. */
-export interface ClearinghouseConfig {
-  readonly folder: string;
-  /** Octets. */
-  readonly memory: number;
-  readonly bulk: number;
-  readonly shortBulk: number;
-  readonly allow: readonly string[];
-  readonly doors: readonly DoorConfig[];
-  readonly flood?: Pick<FloodOptions, 'certificate' | 'key' | 'networkKey' | 'listen'> & {
-    readonly peers: readonly (FloodOptions['peers'][number] & { readonly trust: number })[];
-  };
-}
 
 /** Before a domain in `allow`: whoever signs for it. */
 const dkimPrefix = 'dkim:';

@@ -39,4 +39,4 @@ export { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 export { RelayClearinghouse } from './house.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';
-export { defaultDoorLimits, defaultThresholds, type Thresholds } from './options.ts';
+export { type BulkRule, defaultDoorLimits, defaultThresholds, type Thresholds } from './options.ts';

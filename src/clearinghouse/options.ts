@@ -1,4 +1,5 @@
 /** What the configuration says about the clearinghouse, and the defaults. */
+import type { Cidr } from '../base/index.ts';
 
 /** From where on it is how much; see docs. */
 export interface Thresholds {
@@ -37,3 +38,74 @@ export const defaultDoorLimits: DoorLimits = {
   idleMs: 30_000,
   totalMs: 120_000,
 };
+
+/** What everything that is counted may take up, in octets. */
+export const defaultMemory = 256_000_000;
+
+/** What is looked at, and what follows. An empty list is about all. */
+export interface BulkRule {
+  readonly grounds: readonly string[];
+  /** Names. */
+  readonly listeners: readonly string[];
+  /** In lower case. */
+  readonly identities: readonly string[];
+  /** Distinct recipients; absent for that of the clearinghouse. */
+  readonly bulk?: number;
+  /** Absent: `bulk` for mail of nobody who is known by name, else `reported`. */
+  readonly when?: 'bulk' | 'reported';
+  readonly action: 'tag' | 'hold' | 'refuse' | 'defer';
+  /** What becomes of a message when the clearinghouse does not answer. */
+  readonly unavailable: 'pass' | 'hold' | 'defer';
+}
+
+/** A door as the configuration has it. */
+export interface DoorConfig {
+  readonly protocol: 'razor' | 'pyzor' | 'dccifd' | 'rspamd-razor' | 'rspamd-pyzor' | 'rspamd-fuzzy' | 'http';
+  readonly at: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly allow: readonly Cidr[];
+  readonly known: readonly Cidr[];
+  readonly limits: {
+    readonly connections: number;
+    readonly perClient: number;
+    /** For everybody; absent for the defaults, by who comes. */
+    readonly requestsPerMinute?: number;
+  };
+  readonly accounts: ReadonlyMap<string, string>;
+  readonly publicName?: string;
+  readonly token?: string;
+  /** Numbers of rspamd's lists. */
+  readonly flags: { readonly spam: number; readonly ham: readonly number[] };
+  /** The text of a key. */
+  readonly secret?: string;
+}
+
+/** The clearinghouse as the configuration has it. */
+export interface ClearinghouseConfig {
+  readonly folder: string;
+  /** Octets. */
+  readonly memory: number;
+  readonly bulk: number;
+  readonly shortBulk: number;
+  readonly allow: readonly string[];
+  readonly doors: readonly DoorConfig[];
+  /** Which mail of this relay is looked at, and what becomes of bulk: the first that is about a message decides. */
+  readonly relay: readonly BulkRule[];
+  readonly flood?: FloodConfig;
+}
+
+/** How counts are exchanged with other clearinghouses. */
+export interface FloodConfig {
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** PEM; they belong together. */
+  readonly certificate: string;
+  readonly key: string;
+  /** 16 octets. */
+  readonly networkKey: Uint8Array;
+  readonly peers: readonly {
+    readonly name: string;
+    readonly address?: { readonly host: string; readonly port: number };
+    /** 64 hexadecimal digits in lower case. */
+    readonly fingerprint: string;
+    readonly trust: number;
+  }[];
+}

@@ -24,10 +24,10 @@ test('limits, routes and domains change by a reload', () => {
   const after =
     'limits: { sessions: 5 }\nroutes: { via: capture }\ndomains: { name: a.example, deliver: capture }';
   assert.deepEqual(changes('domains: { name: b.example, deliver: capture }', after), [
-    'routes changed: reload',
-    'limits.sessions changed: reload',
     'domains[b.example] removed: reload',
     'domains[a.example] added: reload',
+    'routes changed: reload',
+    'limits.sessions changed: reload',
   ]);
 });
 
@@ -45,13 +45,13 @@ test('what is fixed at the start needs a restart', () => {
   assert.deepEqual(
     changes('data: /a', 'data: /b\nuser: mail\nspool: { floor: 1GB }\nlogs: { format: json }'),
     [
+      'user added: restart',
       'data changed: restart',
-      'spool.floorBytes changed: restart',
       'trap.folder changed: restart',
+      'spool.floorBytes changed: restart',
       'capture.folder changed: restart',
       'sendmail.maildrop changed: restart',
       'logs.format changed: restart',
-      'user added: restart',
     ],
   );
 });

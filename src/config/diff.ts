@@ -1,14 +1,7 @@
+/** What a reload from one configuration to another would change, and what has to wait for a restart. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Config } from './config.ts';
-
-/** What it takes for a change to hold. */
-export type Effect =
-  /** New sessions and attempts have it. */
-  | 'reload'
-  /** A listener is opened or closed; the others go on. */
-  | 'rebind'
-  /** Only a restart does it; until then the old value holds. */
-  | 'restart';
+import type { Effect, Section } from './section.ts';
+import { type Config, type SectionKey, sectionKeys, sectionTable } from './sections.ts';
 
 /** One difference between two configurations. Values are left out: some are secrets. */
 export interface ConfigChange {
@@ -18,75 +11,53 @@ export interface ConfigChange {
   readonly effect: Effect;
 }
 
-/** What is fixed when the process starts. Everything else can be changed while it runs. */
-const fixed = [
-  'data',
-  'user',
-  'logs',
-  'spool',
-  'capture.folder',
-  'sendmail.maildrop',
-  'trap',
-  'pop3',
-  'clearinghouse',
-  'relay.popBeforeSmtp.events',
-];
-
-/** What a reload from `before` to `after` would change, in the order of the keys. */
+/** What a reload from `before` to `after` would change, in the order of the sections. */
 export function diffConfig(before: Config, after: Config): readonly ConfigChange[] {
-  const { listeners: oldListeners, domains: oldDomains, file: _, ...oldRest } = before;
-  const { listeners: newListeners, domains: newDomains, file: __, ...newRest } = after;
-  return [
-    ...diffRecords(oldRest, newRest, ''),
-    ...diffLists('listeners', byKey(oldListeners, listenerKey), byKey(newListeners, listenerKey)),
-    ...diffLists(
-      'domains',
-      byKey(oldDomains, ({ name }) => name),
-      byKey(newDomains, ({ name }) => name),
-    ),
-  ];
+  return sectionKeys.flatMap((key) => diffSection(key, before[key], after[key]));
 }
 
-function listenerKey({ name, host, port }: Config['listeners'][number]): string {
-  // Several listeners may ask for port 0; their names differ.
-  return port === 0 ? name : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+function diffSection(key: SectionKey, before: unknown, after: unknown): ConfigChange[] {
+  const { effect, memberName, fixed = [] } = sectionTable[key];
+  const changes =
+    memberName === undefined
+      ? diffValues(key, before, after)
+      : diffMembers(key, named(before, memberName), named(after, memberName));
+  const isFixed = (path: string) =>
+    fixed.some((inner) => path === `${key}.${inner}` || path.startsWith(`${key}.${inner}.`));
+  return changes.map((change) => ({ ...change, effect: isFixed(change.path) ? 'restart' : effect }));
 }
 
-function byKey<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T> {
-  return new Map(items.map((item) => [keyOf(item), item]));
+type Change = Omit<ConfigChange, 'effect'>;
+type MemberName = NonNullable<Section<never, unknown, never>['memberName']>;
+
+function named(members: unknown, nameOf: MemberName): Map<string, unknown> {
+  return new Map((members as readonly never[]).map((member) => [nameOf(member), member]));
 }
 
-function diffLists(
-  list: 'listeners' | 'domains',
+function diffMembers(
+  list: SectionKey,
   before: ReadonlyMap<string, unknown>,
   after: ReadonlyMap<string, unknown>,
-): ConfigChange[] {
-  const effect = list === 'listeners' ? 'rebind' : 'reload';
-  return [...new Set([...before.keys(), ...after.keys()])].flatMap((key): ConfigChange[] => {
-    const path = `${list}[${key}]`;
-    if (!before.has(key)) return [{ path, what: 'added', effect }];
-    if (!after.has(key)) return [{ path, what: 'removed', effect }];
-    return isDeepStrictEqual(before.get(key), after.get(key)) ? [] : [{ path, what: 'changed', effect }];
-  });
+): Change[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) =>
+    change(`${list}[${name}]`, before.get(name), after.get(name)),
+  );
 }
 
-function diffRecords(before: object, after: object, prefix: string): ConfigChange[] {
+function diffValues(path: string, before: unknown, after: unknown): Change[] {
+  if (!isRecord(before) || !isRecord(after)) return change(path, before, after);
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return keys.flatMap((key): ConfigChange[] => {
-    const [old, young]: unknown[] = [Reflect.get(before, key), Reflect.get(after, key)];
-    if (isDeepStrictEqual(old, young)) return [];
-    const path = `${prefix}${key}`;
-    if (isRecord(old) && isRecord(young)) return diffRecords(old, young, `${path}.`);
-    const what = old === undefined ? 'added' : young === undefined ? 'removed' : 'changed';
-    return [{ path, what, effect: effectOf(path) }];
-  });
+  return keys.flatMap((key) =>
+    diffValues(`${path}.${key}`, Reflect.get(before, key), Reflect.get(after, key)),
+  );
+}
+
+function change(path: string, before: unknown, after: unknown): Change[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  return [{ path, what: before === undefined ? 'added' : after === undefined ? 'removed' : 'changed' }];
 }
 
 /** A mapping of options. A mail address and the parts of the certificate are one value. */
 function isRecord(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !('localPart' in value);
-}
-
-function effectOf(path: string): Effect {
-  return fixed.some((key) => path === key || path.startsWith(`${key}.`)) ? 'restart' : 'reload';
 }

@@ -13,15 +13,7 @@
  * judged; where a section is wrong, the others are judged all the same. A file that was asked for and is
  * missing is never replaced by the local profile.
  */
-export type {
-  BulkRule,
-  Config,
-  DomainConfig,
-  ListenerConfig,
-  RecipientsConfig,
-  TlsConfig,
-} from './config.ts';
-export { type ConfigChange, diffConfig, type Effect } from './diff.ts';
+export { type ConfigChange, diffConfig } from './diff.ts';
 export { configName, type FoundConfig, findConfig } from './find.ts';
 export { initConfig, initRoles } from './init.ts';
 export { type ConfigCheck, type LoadOptions, type LoadResult, loadConfig, loadConfigFile } from './load.ts';
@@ -29,4 +21,6 @@ export { hasLocalLogin, type LocalFiles, localFiles, localName, localProfile, lo
 export { configurationMarkdown } from './markdown.ts';
 export { formatProblem, type Problem } from './problem.ts';
 export type { Env } from './resolve.ts';
-export type { SocketAddress } from './scalar.ts';
+export type { Effect, Warning } from './section.ts';
+export type { Config } from './sections.ts';
+export { warningsOf } from './warnings.ts';

@@ -11,7 +11,7 @@ import {
   loadConfig,
   loadConfigFile,
 } from './index.ts';
-import { optionTree } from './options.ts';
+import { optionTree } from './option-tree.ts';
 
 /** A file system of some files, so that the tests need none. */
 function load(text: string, files: Readonly<Record<string, string>> = {}): LoadResult {
@@ -103,7 +103,7 @@ test('the keys of the contract load, with their units, files and paths resolved'
     [['*.internal'], ['*'], ['*']],
   );
   assert.equal(routes[1]?.password, 'pw');
-  assert.deepEqual(dns.servers, [{ host: '127.0.0.1', port: 53 }]);
+  assert.deepEqual(dns.servers, ['127.0.0.1:53']);
   assert.equal(queue.retry.maxMs, 4_000_000);
   assert.deepEqual(listeners[1]?.proxyProtocolFrom, [{ address: '10.8.0.2', prefix: 32, family: 'ipv4' }]);
 });

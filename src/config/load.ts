@@ -1,15 +1,15 @@
+/** Loads a configuration text: every problem at once, each with its place. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { z } from 'zod';
 import { nearest } from '../base/index.ts';
-import { crossCheck } from './checks.ts';
-import type { Config } from './config.ts';
+import { crossProblems } from './cross-checks.ts';
 import { readYaml, type YamlText } from './document.ts';
-import { keysAt, type OptionNode, optionTree } from './options.ts';
+import { keysAt, type OptionNode, optionTree } from './option-tree.ts';
 import { type Finding, formatPath, type KeyPath, type Problem, parsePath } from './problem.ts';
 import { type Env, resolveConfig } from './resolve.ts';
-import { describe } from './scalar.ts';
-import { type Parsed, schema } from './schema.ts';
+import { type Config, type Parsed, schema, sectionProblems } from './sections.ts';
+import { describe } from './values/value.ts';
 
 /** A configuration, or everything that is wrong with it, in the order of the text. */
 export type LoadResult =
@@ -63,7 +63,11 @@ function evaluate(
   if (parsed === undefined || yaml.brokenAt !== undefined) return { findings };
   const resolved = resolveConfig(parsed, options.file, options.env);
   const broken = new Set(leftOut.map((path) => String(path[0])));
-  const further = [...crossCheck(parsed, broken), ...resolved.findings];
+  const further = [
+    ...sectionProblems(parsed, broken),
+    ...crossProblems(parsed, broken),
+    ...resolved.findings,
+  ];
   const checked = (options.checks ?? []).flatMap((check) => check(resolved.config)).map(foreignFinding);
   const told = new Set(further.map(({ path }) => formatPath(path)));
   const fresh = [...further, ...checked.filter(({ path }) => !told.has(formatPath(path)))];

@@ -1,11 +1,11 @@
+/** The configuration of a machine where nobody asked for one. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseDomain } from '../mail/index.ts';
-import type { Config } from './config.ts';
 import { resolveConfig } from './resolve.ts';
-import { schema } from './schema.ts';
+import { type Config, schema } from './sections.ts';
 
 /** What the local profile needs for logins, in its data folder. They are made at its first start. */
 export interface LocalFiles {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from './index.ts';
 import { configurationMarkdown } from './markdown.ts';
-import { type OptionNode, optionTree } from './options.ts';
+import { type OptionNode, optionTree } from './option-tree.ts';
 
 function all(nodes: readonly OptionNode[]): OptionNode[] {
   return nodes.flatMap((node) => [node, ...all(node.children)]);

@@ -1,8 +1,9 @@
-import { type OptionNode, optionTree } from './options.ts';
+/** Writes docs/configuration.md from the schema. */
+import { type OptionNode, optionTree } from './option-tree.ts';
 
 const intro = `# Configuration
 
-<!-- Generated from src/config/schema.ts by \`node src/cli/docs.ts\`. Do not edit. -->
+<!-- Generated from src/config/sections by \`node src/cli/docs.ts\`. Do not edit. -->
 
 One YAML file. \`posthouse start --config FILE\` names it; without \`--config\` it is \`posthouse.yaml\` in the
 current folder, then \`/etc/posthouse/posthouse.yaml\`. When there is neither, the *local profile* runs: it

@@ -1,3 +1,5 @@
+/** What is wrong in a configuration, and where: findings of checks, and problems with their lines. */
+
 /** One thing that is wrong in a configuration, and where. */
 export interface Problem {
   readonly file: string;
@@ -42,4 +44,17 @@ export function parsePath(text: string): KeyPath {
 export function formatProblem({ file, line, column, path, message, hint }: Problem): string {
   const where = path === '' ? '' : `${path}: `;
   return `${file}:${line}:${column}: ${where}${message}${hint === undefined ? '' : ` (${hint})`}`;
+}
+
+/** A finding for each value that was there before; an empty one is not compared. */
+export function repeated(
+  values: readonly string[],
+  pathOf: (i: number) => KeyPath,
+  what: string,
+): readonly Finding[] {
+  return values.flatMap((value, i) =>
+    value !== '' && values.indexOf(value) < i
+      ? [{ path: pathOf(i), message: `${value} ${what} already` }]
+      : [],
+  );
 }

@@ -55,7 +55,7 @@ export {
   isUnderCeiling,
   type SubjectOptions,
 } from './options.ts';
-export { createGuard, guardOptions, guardProblems } from './relay-guard.ts';
+export { createGuard } from './relay-guard.ts';
 export { RelayWatchdog, watched } from './relay-watchdog.ts';
 export { parseSubject, type SubjectKey, type SubjectKind, subjectOf } from './subject.ts';
 export { type Alarm, type AlarmEvent, type AlarmKind, type Condition, calmMs, Watchdog } from './watchdog.ts';

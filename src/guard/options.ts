@@ -60,3 +60,21 @@ export interface GuardParts {
   readonly log: Log;
   readonly background: Background;
 }
+
+/** When it is an alarm that mail does not move; all in milliseconds. */
+export interface AlarmOptions {
+  readonly routeFailingMs: number;
+  readonly stuckMs: number;
+  readonly heldMs: number;
+  readonly repeatMs: number;
+  /** Whether the postmaster is written to. */
+  readonly mail: boolean;
+}
+
+export const defaultAlarms: AlarmOptions = {
+  routeFailingMs: 30 * 60_000,
+  stuckMs: 3_600_000,
+  heldMs: 24 * 3_600_000,
+  repeatMs: 24 * 3_600_000,
+  mail: true,
+};

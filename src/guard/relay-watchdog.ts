@@ -3,6 +3,7 @@ import type { Delivery, Trouble } from '../delivery/index.ts';
 import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
 import type { Deliver, Queue } from '../queue/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
+import type { AlarmOptions } from './options.ts';
 import { type Alarm, type AlarmEvent, type Condition, Watchdog } from './watchdog.ts';
 import type { RouteWatch } from './watchdog-routes.ts';
 import { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';
@@ -13,16 +14,6 @@ const tickMs = 10_000;
 const messagesPerTick = 5_000;
 /** Messages of a lane that are counted at most. */
 const maxCounted = 1_000;
-
-/** When it is an alarm that mail does not move; all in milliseconds. */
-export interface AlarmOptions {
-  readonly routeFailingMs: number;
-  readonly stuckMs: number;
-  readonly heldMs: number;
-  readonly repeatMs: number;
-  /** Whether the postmaster is written to. */
-  readonly mail: boolean;
-}
 
 /** What the watchdog looks at. */
 export interface WatchdogParts {

@@ -36,6 +36,9 @@ export interface DovecotOptions {
   readonly timeoutMs: number;
 }
 
+/** For one answer of Dovecot. */
+export const defaultDovecotTimeoutMs = 15_000;
+
 /** How access tokens are judged: by their signature, or by asking who issued them. */
 export interface OAuthOptions {
   readonly issuer: string;
@@ -55,3 +58,5 @@ export interface OAuthOptions {
   /** For one answer of the issuer. */
   readonly timeoutMs: number;
 }
+
+export const defaultOAuth = { claim: 'email', clockSkewMs: 60_000, timeoutMs: 5000 } as const;

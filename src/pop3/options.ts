@@ -1,4 +1,5 @@
 /** What the configuration says about POP3, and the defaults. */
+import type { Cidr } from '../base/index.ts';
 
 /** What clients may use. */
 export interface PopLimits {
@@ -34,4 +35,18 @@ export interface PopUpstream {
   readonly sendProxy: boolean;
   /** To connect, and for each answer. */
   readonly timeoutMs: number;
+}
+
+/** One address that POP3 clients come to. */
+export interface PopListenerConfig {
+  readonly name: string;
+  /** A canonical IP address. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly tls: 'none' | 'stls' | 'implicit';
+  /** The server behind a proxy; absent: the Maildirs of this relay. */
+  readonly via?: PopUpstream;
+  readonly plaintext: 'never' | 'loopback';
+  readonly proxyProtocolFrom: readonly Cidr[];
 }

@@ -1,28 +1,14 @@
-import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
+import { type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Identities, RelayWindows, Throttle } from '../identity/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { PopConnection } from './connection.ts';
 import { openPopListener, type PopListener, type PopListenerOptions } from './listener.ts';
 import { Mailboxes } from './mailbox.ts';
-import { defaultPopLimits, type PopUpstream } from './options.ts';
+import { defaultPopLimits, type PopListenerConfig } from './options.ts';
 import { serveProxy } from './proxy.ts';
 import { servePop3 } from './server.ts';
 import { defaultPopSessionLimits } from './session-options.ts';
-
-/** One address that POP3 clients come to. */
-export interface PopListenerConfig {
-  readonly name: string;
-  /** A canonical IP address. */
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-  readonly tls: 'none' | 'stls' | 'implicit';
-  /** The server behind a proxy; absent: the Maildirs of this relay. */
-  readonly via?: PopUpstream;
-  readonly plaintext: 'never' | 'loopback';
-  readonly proxyProtocolFrom: readonly Cidr[];
-}
 
 /** The part of the configuration that POP3 depends on. */
 export interface PopConfig {

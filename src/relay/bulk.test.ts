@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock, memoryLog } from '../base/index.ts';
-import type { Clearinghouse, Verdict } from '../clearinghouse/index.ts';
+import type { BulkRule, Clearinghouse, Verdict } from '../clearinghouse/index.ts';
 import { ClearinghouseBusy } from '../clearinghouse/index.ts';
-import type { BulkRule } from '../config/index.ts';
 import { type BulkCheckParts, createBulkCheck, formatVerdict } from './bulk.ts';
 
 const unknown: Verdict = {

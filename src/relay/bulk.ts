@@ -1,6 +1,6 @@
 import type { Clock, Log } from '../base/index.ts';
-import type { Clearinghouse, Verdict } from '../clearinghouse/index.ts';
-import type { BulkRule, Config } from '../config/index.ts';
+import type { BulkRule, Clearinghouse, Verdict } from '../clearinghouse/index.ts';
+import type { Config } from '../config/index.ts';
 import { type Guard, subjectOf } from '../guard/index.ts';
 import { type Envelope, type Reply, reply } from '../mail/index.ts';
 

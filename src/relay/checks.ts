@@ -1,9 +1,8 @@
-import { type Account, findAccount, UnknownAccountError } from '../base/index.ts';
-import type { Config, ConfigCheck } from '../config/index.ts';
+/** What is said about a configuration by those who know the routes, the policy and the machine. */
+import { type Account, findAccount, IpSet, readOwnNetwork, UnknownAccountError } from '../base/index.ts';
+import { type Config, type ConfigCheck, type Warning, warningsOf } from '../config/index.ts';
 import { compileRules, routeWarnings } from '../delivery/index.ts';
-import { guardProblems } from '../guard/index.ts';
-import { recipientFaults } from '../policy/index.ts';
-import { type RelayWarning, relayWarnings } from './relay-warnings.ts';
+import { recipientFaults, untruthOf } from '../policy/index.ts';
 import { recipientOptions, routingOptions } from './settings.ts';
 
 type Finding = ReturnType<ConfigCheck>[number];
@@ -11,7 +10,6 @@ type Finding = ReturnType<ConfigCheck>[number];
 /** What the configuration by itself cannot judge: whether routes can be used, and who exists on this machine. */
 export const configChecks: readonly ConfigCheck[] = [
   (config) => compileRules(routingOptions(config)).problems,
-  guardProblems,
   accountProblems,
   recipientProblems,
 ];
@@ -26,8 +24,22 @@ function recipientProblems(config: Config): readonly Finding[] {
 }
 
 /** What works and is perhaps not meant: `check` and the log of a start say it. */
-export function configWarnings(config: Config): readonly RelayWarning[] {
-  return [...routeWarnings(config.routes), ...relayWarnings(config)];
+export function configWarnings(config: Config, own = readOwnNetwork()): readonly Warning[] {
+  return [...routeWarnings(config.routes), ...sharedWarnings(config, own), ...warningsOf(config)];
+}
+
+/** Addresses that are trusted by the networks, and cannot be a client's own. */
+function sharedWarnings(
+  { relay, listeners }: Config,
+  own: ReturnType<typeof readOwnNetwork>,
+): readonly Warning[] {
+  const trusted = new IpSet([...relay.networks, ...listeners.flatMap(({ networks }) => networks)]);
+  return [...own]
+    .filter(([address]) => trusted.has(address))
+    .map(([address, kind]) => {
+      const { because, remedy } = untruthOf(kind);
+      return { path: 'relay.networks', message: `${address} gives no grant: it is ${because} (${remedy})` };
+    });
 }
 
 function accountProblems({ user, domains }: Config): readonly Finding[] {

@@ -2,12 +2,11 @@
 import { join } from 'node:path';
 import { type Control, openControlSocket, openWindowEndpoint } from '../admin/index.ts';
 import { RelayClearinghouse } from '../clearinghouse/index.ts';
-import { guardOptions } from '../guard/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import { watchMaildrop } from '../submission/index.ts';
 import { type Feature, together } from './feature.ts';
 import { type Current, type Parts, sessionSettings } from './parts.ts';
-import { deliveryOptions, listenerOptions, queueOptions } from './settings.ts';
+import { deliveryOptions, listenerOptions } from './settings.ts';
 import { sweepRegularly } from './sweeper.ts';
 
 /** A feature is one line here. The order is that of opening; the reverse is that of draining. */
@@ -79,10 +78,7 @@ function background({ background }: Parts): Feature {
 function queue({ queue }: Parts): Feature {
   return {
     name: 'queue',
-    reload: ({ config }) => {
-      const options = queueOptions(config);
-      return { commit: () => queue.reload(options) };
-    },
+    reload: ({ config }) => ({ commit: () => queue.reload(config.queue) }),
     drain: (signal) => queue.drain(signal),
   };
 }
@@ -90,10 +86,7 @@ function queue({ queue }: Parts): Feature {
 function guard({ guard }: Parts): Feature {
   return {
     name: 'guard',
-    reload: ({ config }) => {
-      const options = guardOptions(config.guard);
-      return { commit: () => guard.reload(options) };
-    },
+    reload: ({ config }) => ({ commit: () => guard.reload(config.guard) }),
   };
 }
 

@@ -54,7 +54,6 @@ import {
   deliveryOptions,
   noticeSettings,
   policyOptions,
-  queueOptions,
   type ReceiverFacts,
   receiverSettings,
 } from './settings.ts';
@@ -128,7 +127,7 @@ export function createParts(options: PartsOptions): Parts {
     routing: withUndecided(delivery),
     notify: createNotifier({ spool, clock, log, settings, ...own, queue: () => queue }),
   };
-  const queue = new Queue(queueParts, queueOptions(config));
+  const queue = new Queue(queueParts, config.queue);
   const entrance = createEntrance({ current, audits, queue, queueParts, guardMemory, local: () => local });
   const { guard, intake, trap } = entrance;
   const receiver = new Receiver(

@@ -26,7 +26,7 @@ import { explain } from './explain.ts';
 import { bindAll, drainAll, type Feature, openAll, prepareAll } from './feature.ts';
 import { listFeatures } from './features.ts';
 import { type Current, createParts, type Parts } from './parts.ts';
-import { policyOptions, resolverOptions } from './settings.ts';
+import { policyOptions } from './settings.ts';
 import { openState } from './state.ts';
 
 /** What `startRelay` is given. */
@@ -111,7 +111,7 @@ export class Relay implements AsyncDisposable {
     const spool = opened.use(await openData({ folder, account, log, clock, ...room }));
     const state = opened.use(await openState({ folder, account, clock, log }));
     const guardMemory = await openGuardMemory(join(folder, 'guard.json'), { clock, log });
-    const resolver = opened.use(createResolver({ ...resolverOptions(config), log }));
+    const resolver = opened.use(createResolver({ ...config.dns, log }));
     const relay = opened.use(new Relay(options, { spool, state, guardMemory, resolver, clock }));
     await relay.#open(account);
     opened.move();
@@ -192,7 +192,7 @@ export class Relay implements AsyncDisposable {
     // One that was not there before is opened at the next start, and until then its rules are about nothing.
     const { clearinghouse: _, ...others } = config;
     const next = { ...others, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
-    const resolver = createResolver({ ...resolverOptions(config), log });
+    const resolver = createResolver({ ...config.dns, log });
     const identities = createIdentities(next, { throttle, clock, log });
     let unused: Pick<Current, 'resolver' | 'identities'> = { resolver, identities };
     try {

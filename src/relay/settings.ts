@@ -3,7 +3,6 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { findAccount, IpSet } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import type { DeliveryDomain, DeliveryOptions } from '../delivery/index.ts';
-import type { ResolverOptions } from '../dns/index.ts';
 import type { NotifierParts } from '../notices/index.ts';
 import {
   createPolicy,
@@ -13,7 +12,6 @@ import {
   type RecipientOptions,
   type VerifyRecipient,
 } from '../policy/index.ts';
-import type { QueueOptions } from '../queue/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
 
 /** The part of the options of delivery that says where mail goes. */
@@ -55,16 +53,6 @@ export function deliveryOptions(config: Config): DeliveryOptions {
 function mailboxes(config: Config): NonNullable<DeliveryOptions['hasMailbox']> {
   const options = recipientOptions(config);
   return (address) => isMailbox(address, options);
-}
-
-export function queueOptions(config: Config): QueueOptions {
-  return config.queue;
-}
-
-export function resolverOptions({ dns: { servers, timeoutMs } }: Config): ResolverOptions {
-  if (servers === undefined) return { timeoutMs };
-  const places = servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
-  return { timeoutMs, servers: places };
 }
 
 /** What notices to senders say and how much they carry. */

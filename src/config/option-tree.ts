@@ -1,5 +1,6 @@
+/** The keys of the schema as a tree, for the documentation and for hints. */
 import { z } from 'zod';
-import { schema } from './schema.ts';
+import { schema } from './sections.ts';
 
 /** One key of the schema, for the documentation and for hints. */
 export interface OptionNode {

@@ -1,47 +1,18 @@
+/** `routes`: where mail goes. */
 import { z } from 'zod';
-import {
-  boolean,
-  choice,
-  count,
-  destination,
-  duration,
-  fingerprint,
-  ipAddress,
-  listOf,
-  path,
-  text,
-} from './scalar.ts';
+import type { DeliveryRoute } from '../../delivery/options.ts';
+import type { KeyPath } from '../problem.ts';
+import { type Site, section } from '../section.ts';
+import { destination } from '../values/destination.ts';
+import { ipAddress } from '../values/place.ts';
+import { count } from '../values/quantity.ts';
+import { fingerprint, passwordOf, secretFile } from '../values/secret.ts';
+import { boolean, choice, listOf, path, text } from '../values/value.ts';
+import { oauthOf, oauthSchema } from './routes-oauth.ts';
 
 const pattern = () => listOf(text());
-const secret = (prose: string) => z.strictObject({ file: path().describe(prose) });
 
-const oauth = z.strictObject({
-  tokenUrl: text().describe('The token endpoint, `https://…`.'),
-  grant: choice(['client-credentials', 'refresh-token']).describe(
-    '`client-credentials`: the relay is an application of its own. `refresh-token`: somebody gave it leave once.',
-  ),
-  clientId: text().describe('The name of the application.'),
-  clientSecret: secret('A file that holds the secret of the application and nothing else.')
-    .optional()
-    .describe('Required for `client-credentials`. Default: none.'),
-  refreshToken: secret(
-    'A file that holds the refresh token. It is read at each renewal, and written when the server hands out a new one: the relay needs to write the file and its folder.',
-  )
-    .optional()
-    .describe('Required for `refresh-token`. Default: none.'),
-  scope: text().optional().describe('The scope to ask for. Default: none.'),
-  mechanism: choice(['auto', 'xoauth2', 'oauthbearer'])
-    .prefault('auto')
-    .describe('How the token is shown to the server. `auto`: as it offers, OAUTHBEARER before XOAUTH2.'),
-  expires: text()
-    .optional()
-    .describe(
-      'The day on which the secret or the refresh token ends, `2027-03-01`. An alarm comes 14 days before. Default: what the server says.',
-    ),
-});
-
-/** One member of `routes`. */
-export const route = z.strictObject({
+const schema = z.strictObject({
   to: pattern()
     .prefault('*')
     .describe('Recipients: `*`, `example.org`, `*.example.org` (subdomains only), `user@example.org`.'),
@@ -71,17 +42,17 @@ export const route = z.strictObject({
     .describe(
       'Hosts, smtp and smtps, that are tried when all of `via` failed for the moment. Default: none.',
     ),
-  password: secret('A file that holds the password and nothing else.')
+  password: secretFile('A file that holds the password and nothing else.')
     .optional()
     .describe('The password of the users in `via` and `fallback`. It travels over TLS only.'),
   passwords: z
-    .record(z.string().toLowerCase(), secret('A file that holds the password of that host.'))
+    .record(z.string().toLowerCase(), secretFile('A file that holds the password of that host.'))
     .meta({ type: 'mapping of host to `{ file: PATH }`' })
     .optional()
     .describe(
       'Passwords of single hosts: `{ smart1.example: { file: one.secret } }`; `password` is for the others.',
     ),
-  oauth: oauth.optional().describe('The users log in with a token instead of a password (OAuth 2.0).'),
+  oauth: oauthSchema.optional().describe('The users log in with a token instead of a password (OAuth 2.0).'),
   anySender: boolean()
     .prefault(false)
     .describe(
@@ -103,25 +74,51 @@ export const route = z.strictObject({
   addresses: choice(['any', 'ipv4', 'ipv6']).prefault('any').describe('The address families to use.'),
 });
 
-/** When somebody is told that mail does not move. */
-export const alarms = z.strictObject({
-  routeFailing: duration({ min: '1m' })
-    .prefault('30m')
-    .describe(
-      'For how long a route takes nothing before it is an alarm; also a single smart host, and delivery by MX as a whole.',
-    ),
-  stuck: duration({ min: '5m' })
-    .prefault('1h')
-    .describe('For how long a message that is due is neither tried nor moved before it is an alarm.'),
-  held: duration({ min: '5m' })
-    .prefault('1d')
-    .describe('For how long a message may be held before it is an alarm.'),
-  repeat: duration({ min: '1m' })
-    .prefault('24h')
-    .describe(
-      'How often the postmaster is written to about the same thing, and an alarm that lasts is logged again.',
-    ),
-  mail: boolean()
-    .prefault(true)
-    .describe('Whether the postmaster is written to, where that mail would not go by the way that fails.'),
+type Parsed = z.output<typeof schema>;
+
+export const routes = section({
+  schema: listOf(schema)
+    .prefault([])
+    .describe('Where mail goes. The first route that matches is taken; without one the MX of the domain.'),
+  effect: 'reload',
+  resolve: (value, site): readonly DeliveryRoute[] =>
+    value.map((route, i) => routeOf(route, ['routes', i], site)),
 });
+
+/** Reads the files of a route. What does not fit together is for delivery to say. */
+function routeOf(route: Parsed, path: KeyPath, site: Site): DeliveryRoute {
+  const { password, passwords, oauth, ca, ...plain } = route;
+  const secret = password && passwordOf(password.file, [...path, 'password', 'file'], site);
+  const roots = ca === undefined ? undefined : site.read([...path, 'ca'], ca);
+  return {
+    ...withoutAbsent(plain),
+    to: route.to,
+    via: route.via,
+    ...(secret === undefined ? {} : { password: secret }),
+    ...(passwords === undefined ? {} : { passwords: passwordsOf(passwords, [...path, 'passwords'], site) }),
+    ...(oauth === undefined ? {} : { oauth: oauthOf(oauth, [...path, 'oauth'], site) }),
+    ...(roots === undefined ? {} : { ca: roots }),
+  };
+}
+
+type Present<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+/** An absent option is an absent property. */
+function withoutAbsent<T extends object>(options: T): Partial<Present<T>> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<
+    Present<T>
+  >;
+}
+
+function passwordsOf(
+  passwords: NonNullable<Parsed['passwords']>,
+  path: KeyPath,
+  site: Site,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(passwords).map(([host, { file }]) => [
+      host,
+      passwordOf(file, [...path, host, 'file'], site) ?? '',
+    ]),
+  );
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SharedAddress } from '../base/index.ts';
 import { loadConfig } from '../config/index.ts';
-import { relayWarnings } from './relay-warnings.ts';
+import { configWarnings } from './checks.ts';
 
 function warnings(text: string, own: ReadonlyMap<string, SharedAddress> = new Map()): string[] {
   const loaded = loadConfig(text, {
@@ -10,7 +10,7 @@ function warnings(text: string, own: ReadonlyMap<string, SharedAddress> = new Ma
     env: { hostname: 'box.example', read: () => '' },
   });
   assert.ok(loaded.ok, loaded.ok ? '' : JSON.stringify(loaded.problems));
-  return relayWarnings(loaded.config, own).map(({ path, message }) => `${path}: ${message}`);
+  return configWarnings(loaded.config, own).map(({ path, message }) => `${path}: ${message}`);
 }
 
 test('an open relay is said at each start, with the words of the operator', () => {

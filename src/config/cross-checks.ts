@@ -1,67 +1,43 @@
-import { isPrivate } from '../base/index.ts';
-import type { Finding, KeyPath } from './problem.ts';
-import { hasUsers } from './resolve-users.ts';
-import type { SocketAddress } from './scalar.ts';
-import type { Parsed } from './schema.ts';
+/** The rules that concern more than one section of the configuration. None of them reads a file. */
+import { IpSet, isPrivate } from '../base/index.ts';
+import type { Finding } from './problem.ts';
+import type { Warning } from './section.ts';
+import { hasUsers } from './sections/users.ts';
+import type { Config, Parsed } from './sections.ts';
+import { isPrivateHost, uniquePlace } from './values/place.ts';
 
 type Section = keyof Parsed;
 
-/** The rules that concern more than one key, and the sections of the file they look at. None reads a file. */
-const checks: readonly {
+/** The rules, and the sections that they look at. */
+const rules: readonly {
   readonly reads: readonly Section[];
-  readonly find: (parsed: Parsed) => Finding[];
+  readonly find: (parsed: Parsed) => readonly Finding[];
 }[] = [
-  { reads: ['listeners', 'pop3'], find: listenerConflicts },
+  { reads: ['listeners', 'pop3'], find: sharedPlaces },
   { reads: ['listeners', 'tls'], find: listenerTls },
   { reads: ['listeners', 'relay'], find: openRelay },
-  { reads: ['relay'], find: certificateShape },
   { reads: ['listeners', 'tls', 'users', 'relay'], find: submissionNeeds },
   { reads: ['pop3', 'tls', 'users', 'relay', 'domains'], find: popNeeds },
-  { reads: ['relay'], find: eventsPlace },
-  { reads: ['domains'], find: domainConflicts },
   { reads: ['domains', 'routes'], find: domainDelivery },
-  { reads: ['queue'], find: retryOrder },
-  { reads: ['sendmail', 'limits'], find: limitOrder },
+  { reads: ['sendmail', 'limits'], find: sizeOrder },
 ];
 
 /** Everything that does not fit together, as far as it can be told without the sections in `broken`. */
-export function crossCheck(parsed: Parsed, broken: ReadonlySet<string>): Finding[] {
-  return checks
+export function crossProblems(parsed: Parsed, broken: ReadonlySet<string>): Finding[] {
+  return rules
     .filter(({ reads }) => !reads.some((section) => broken.has(section)))
     .flatMap(({ find }) => find(parsed));
 }
 
-function listenerConflicts({ listeners, pop3 }: Parsed): Finding[] {
-  const addresses = listeners.map(placeOf);
-  const popPlaces = pop3.listeners.map(placeOf);
-  return [
-    ...repeated(addresses, ['listeners'], 'address', 'is listened on'),
-    ...repeated(popPlaces, ['pop3', 'listeners'], 'address', 'is listened on'),
-    ...popPlaces.flatMap((place, i) =>
-      addresses.includes(place) && place !== ''
-        ? [{ path: ['pop3', 'listeners', i, 'address'], message: `${place} is listened on already` }]
-        : [],
-    ),
-    ...repeated(
-      listeners.map(({ name }) => name ?? ''),
-      ['listeners'],
-      'name',
-      'is the name of a listener',
-    ),
-    ...(listeners.length === 0 ? [{ path: ['listeners'], message: 'nothing to listen on' }] : []),
-  ];
-}
-
-function placeOf({ address: { host, port } }: { readonly address: SocketAddress }): string {
-  return port === 0 ? '' : `${host} port ${port}`;
-}
-
-function repeated(values: readonly string[], path: KeyPath, key: string, what: string): Finding[] {
-  return values.flatMap((value, i) =>
-    value !== '' && values.indexOf(value) < i
-      ? [{ path: [...path, i, key], message: `${value} ${what} already` }]
-      : [],
-  );
+function sharedPlaces({ listeners, pop3 }: Parsed): Finding[] {
+  const places = listeners.map(({ address }) => uniquePlace(address));
+  return pop3.listeners.flatMap(({ address }, i) => {
+    const place = uniquePlace(address);
+    const isTaken = place !== '' && places.includes(place);
+    return isTaken
+      ? [{ path: ['pop3', 'listeners', i, 'address'], message: `${place} is listened on already` }]
+      : [];
+  });
 }
 
 function listenerTls({ listeners, tls }: Parsed): Finding[] {
@@ -99,21 +75,6 @@ function openRelay({ listeners, relay }: Parsed): Finding[] {
       hint: 'listen on private addresses only, or write relay.openAcknowledgement',
     },
   ];
-}
-
-/** The unspecified addresses are all addresses of the machine. */
-function isPrivateHost(host: string): boolean {
-  return host !== '0.0.0.0' && host !== '::' && isPrivate(host);
-}
-
-function certificateShape({ relay: { certificates } }: Parsed): Finding[] {
-  return certificates.flatMap(({ fingerprint, ca, name, senders }, i) => {
-    const path = ['relay', 'certificates', i];
-    if ((fingerprint === undefined) === (ca === undefined))
-      return [{ path, message: 'needs either a fingerprint or a ca' }];
-    const isOdd = ca !== undefined && (name !== undefined || senders !== undefined);
-    return isOdd ? [{ path, message: 'name and senders are of one certificate: give its fingerprint' }] : [];
-  });
 }
 
 function submissionNeeds({ listeners, tls, users, relay }: Parsed): Finding[] {
@@ -178,29 +139,6 @@ function hasMailboxes(deliver: string | undefined): boolean {
   return deliver?.startsWith('maildir:') === true && deliver.includes('{local}');
 }
 
-/** Whoever reads the token opens windows for anybody. */
-function eventsPlace({ relay: { popBeforeSmtp } }: Parsed): Finding[] {
-  const host = popBeforeSmtp?.events?.address.host;
-  return host === undefined || isPrivateHost(host)
-    ? []
-    : [
-        {
-          path: ['relay', 'popBeforeSmtp', 'events', 'address'],
-          message: 'the token would travel in clear',
-          hint: 'use a loopback or private address',
-        },
-      ];
-}
-
-function domainConflicts({ domains }: Parsed): Finding[] {
-  return repeated(
-    domains.map(({ name }) => name),
-    ['domains'],
-    'name',
-    'is a domain',
-  );
-}
-
 function domainDelivery({ domains, routes }: Parsed): Finding[] {
   return domains.flatMap((domain, i): Finding[] => {
     const { deliver, backup, owner, catchAll, recipients } = domain;
@@ -239,23 +177,50 @@ function isSet(domain: Parsed['domains'][number], key: 'recipients' | 'aliases' 
   return key === 'recipients' ? domain.recipients.kind !== 'any' : domain[key] !== undefined;
 }
 
-function retryOrder({ queue: { retry, lanes } }: Parsed): Finding[] {
-  const path = ['queue', 'retry'];
+function sizeOrder({ limits, sendmail }: Parsed): Finding[] {
+  return sendmail.maxMessage !== undefined && sendmail.maxMessage > limits.messageSize
+    ? [{ path: ['sendmail', 'maxMessage'], message: 'is more than limits.messageSize' }]
+    : [];
+}
+
+/** What is odd about several sections together. */
+export function crossWarnings(config: Config): Warning[] {
+  return [...networkWarnings(config), ...loginWarnings(config), ...windowWarnings(config)];
+}
+
+/** Networks that count for less, or for more, than they seem to. */
+function networkWarnings({ relay, listeners }: Config): Warning[] {
+  const path = 'relay.networks';
+  const networks = [...relay.networks, ...listeners.flatMap((listener) => listener.networks)];
+  const trusted = new IpSet(networks);
+  const proxies = listeners.flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom);
+  const listed = proxies.filter(({ address }) => trusted.has(address)).map(({ address }) => address);
+  const wide = networks.filter(
+    ({ address, prefix, family }) => !isPrivate(address) && prefix < (family === 'ipv4' ? 24 : 48),
+  );
   return [
-    ...(retry.min > retry.max ? [{ path: [...path, 'min'], message: 'is longer than max' }] : []),
-    ...(retry.warnAfter >= retry.maxAge
-      ? [{ path: [...path, 'warnAfter'], message: 'is not before maxAge', hint: '0s turns the warning off' }]
-      : []),
-    ...(lanes.concurrency > lanes.total
-      ? [{ path: ['queue', 'lanes', 'concurrency'], message: 'is more than total' }]
-      : []),
+    ...[...new Set(listed)].map((address) => ({
+      path,
+      message: `${address} is a listed proxy: it gives a grant only to the clients that it names`,
+    })),
+    ...wide.map(({ address, prefix }) => ({
+      path,
+      message: `${address}/${prefix} is a large public network: is all of it yours?`,
+    })),
   ];
 }
 
-function limitOrder({ limits, sendmail }: Parsed): Finding[] {
+function loginWarnings({ users, relay, listeners }: Config): Warning[] {
+  const isOffered = listeners.some(({ offersAuth }) => offersAuth);
+  if (users === undefined || relay.authenticated || !isOffered) return [];
   return [
-    ...(sendmail.maxMessage !== undefined && sendmail.maxMessage > limits.messageSize
-      ? [{ path: ['sendmail', 'maxMessage'], message: 'is more than limits.messageSize' }]
-      : []),
+    { path: 'relay.authenticated', message: 'users may log in, and then send to your own domains only' },
   ];
+}
+
+function windowWarnings({ relay: { popBeforeSmtp }, pop3 }: Config): Warning[] {
+  if (popBeforeSmtp === undefined || pop3.listeners.length > 0 || popBeforeSmtp.events !== undefined)
+    return [];
+  const message = 'nothing opens a window: there is no pop3 listener and no events';
+  return [{ path: 'relay.popBeforeSmtp', message }];
 }

@@ -1,0 +1,17 @@
+/** `logs`: the format of the log. */
+import { z } from 'zod';
+import type { LogFormat } from '../../base/index.ts';
+import { section } from '../section.ts';
+import { choice } from '../values/value.ts';
+
+const schema = z.strictObject({
+  format: choice(['auto', 'json', 'pretty', 'syslog-postfix'])
+    .prefault('auto')
+    .describe('`auto` is `pretty` on a terminal and `json` elsewhere. Logs go to standard error.'),
+});
+
+export const logs = section({
+  schema: schema.prefault({}).describe('What is written about the life of each message.'),
+  effect: 'restart',
+  resolve: (value): { readonly format: LogFormat } => value,
+});

@@ -1,0 +1,82 @@
+/** `relay`: who may send to everywhere, besides who may send to the domains of this site. */
+import { z } from 'zod';
+import type { Cidr } from '../../base/index.ts';
+import { defined, section, type Warning } from '../section.ts';
+import { ownNetwork } from '../values/place.ts';
+import { boolean, listOf, sentence } from '../values/value.ts';
+import {
+  type CertificateConfig,
+  certificateProblems,
+  certificateSchema,
+  certificatesOf,
+} from './relay-certificates.ts';
+import {
+  eventsProblems,
+  loopbackWarnings,
+  type PopBeforeSmtpConfig,
+  popBeforeSmtpOf,
+  popBeforeSmtpSchema,
+} from './relay-pop-before-smtp.ts';
+
+/** The grounds on which somebody may relay. */
+export interface RelayConfig {
+  readonly networks: readonly Cidr[];
+  readonly authenticated: boolean;
+  readonly certificates: readonly CertificateConfig[];
+  /** The certificates of client authorities, PEM. */
+  readonly clientAuthorities: readonly string[];
+  readonly popBeforeSmtp?: PopBeforeSmtpConfig;
+  readonly open: boolean;
+  /** The operator's own words; logged at each start. */
+  readonly openAcknowledgement?: string;
+}
+
+const schema = z.strictObject({
+  networks: listOf(ownNetwork())
+    .prefault([])
+    .describe('Clients that may relay to everywhere. Nothing here: nobody may.'),
+  authenticated: boolean().prefault(false).describe('Whether users who logged in (see `users`) may relay.'),
+  certificates: listOf(certificateSchema)
+    .prefault([])
+    .describe('Clients that may relay because of their TLS certificate.'),
+  popBeforeSmtp: popBeforeSmtpSchema
+    .optional()
+    .describe(
+      'Whoever logged in to a mailbox (see `pop3`) may relay from the same address for a while, as that user. Default: nobody.',
+    ),
+  open: boolean()
+    .prefault(false)
+    .describe(
+      'Relaying for anybody who can connect. It needs listeners on loopback or private addresses only, or `openAcknowledgement`; the guard stays on. Submission listeners stay closed.',
+    ),
+  openAcknowledgement: sentence()
+    .optional()
+    .describe(
+      'A sentence of your own, five words or more, saying that you want an open relay on a public address. It is logged at each start. Default: none.',
+    ),
+});
+
+export const relay = section({
+  schema: schema.prefault({}).describe('Who else may send, and to everywhere.'),
+  effect: 'reload',
+  fixed: ['popBeforeSmtp.events'],
+  resolve: ({ certificates, popBeforeSmtp, openAcknowledgement, ...grounds }, site): RelayConfig => ({
+    ...grounds,
+    ...certificatesOf(certificates, site),
+    ...defined('openAcknowledgement', openAcknowledgement),
+    ...defined('popBeforeSmtp', popBeforeSmtp && popBeforeSmtpOf(popBeforeSmtp, site)),
+  }),
+  problems: ({ certificates, popBeforeSmtp }) => [
+    ...certificateProblems(certificates),
+    ...(popBeforeSmtp ? eventsProblems(popBeforeSmtp) : []),
+  ],
+  warnings: ({ open, openAcknowledgement, popBeforeSmtp }) => [
+    ...(open ? [openWarning(openAcknowledgement)] : []),
+    ...(popBeforeSmtp ? loopbackWarnings(popBeforeSmtp) : []),
+  ],
+});
+
+function openWarning(acknowledgement: string | undefined): Warning {
+  const said = acknowledgement === undefined ? '' : `; the operator says: "${acknowledgement}"`;
+  return { path: 'relay.open', message: `anybody who can connect may relay${said}` };
+}
