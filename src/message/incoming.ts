@@ -133,10 +133,10 @@ export class Incoming {
   }
 
   #gather(slice: Buffer): Promise<void> | undefined {
-    if (this.#scan.isComplete && this.#gathered === undefined) return this.#decide(slice, this.#scan.length);
-    if (this.#hold(slice) && !this.#scan.isComplete) return undefined;
-    const all = this.#take();
-    return this.#decide(all, this.#scan.isComplete ? this.#scan.length : undefined);
+    const { isComplete, length } = this.#scan;
+    const end = isComplete && length <= maxWithheldOctets ? length : undefined;
+    if (isComplete && this.#gathered === undefined) return this.#decide(slice, end);
+    return this.#hold(slice) && !isComplete ? undefined : this.#decide(this.#take(), end);
   }
 
   /** Keeps octets back; false when that is more than may be kept. */
@@ -215,7 +215,7 @@ export class Incoming {
 
 /** What can be known of a header that is too long: its lines up to the last, of which more may come. */
 function beginningOf(octets: Buffer): Header {
-  const { lines } = new Header(octets);
+  const { lines } = new Header(octets.subarray(0, maxWithheldOctets));
   const whole = lines.slice(0, -1);
   const own = whole.filter(({ start }) => isOwn(octets.subarray(start))).length;
   const cut = octets.length > maxWithheldOctets ? 'too-long' : 'no-room';
