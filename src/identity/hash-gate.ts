@@ -20,6 +20,11 @@ export interface HashRequest {
   readonly name: string;
 }
 
+/** How many turns each password of the same name at the same address puts one back. */
+const turnsBehindSame = 8;
+/** And each that shares the name or the address alone: a flood of them costs a stranger little. */
+const turnsBehindShared = 1 / 8;
+
 interface Waiting extends HashRequest {
   /** The lowest is next. */
   readonly turn: number;
@@ -54,7 +59,7 @@ export class HashGate {
     let behind = 0;
     for (const other of this.#waiting) {
       const [isNear, isSame] = [other.from === from, other.name === name];
-      behind += isNear && isSame ? 8 : isNear || isSame ? 1 / 8 : 0;
+      behind += isNear && isSame ? turnsBehindSame : isNear || isSame ? turnsBehindShared : 0;
     }
     return this.#served + behind;
   }

@@ -82,9 +82,9 @@ export function lookUp(address: Address, domain: LocalDomain, { postmaster }: Re
 /** What stands for the catch-all of a domain: no local part is written like it. */
 export const catchAllName = '*';
 
-/** A local part as names are compared: whatever the case, and however its letters are composed. */
+/** A local part as names are compared: whatever the case. Its letters are composed alike since it was parsed. */
 export function nameOf({ localPart }: Address): string {
-  return localPart.normalize('NFC').toLowerCase();
+  return localPart.toLowerCase();
 }
 
 /** The address that an alias names: with a domain, or of the domain of the alias. */

@@ -120,34 +120,42 @@ class Expansion {
   }
 
   #addMember(member: Address, above: string, way: Way): Loop | undefined {
-    // Whoever names itself (`user: user, copy@…`) keeps the mailbox of that name.
     const domain = this.#options.domains.get(member.domain);
-    const own = keyOf(member, domain !== undefined);
-    if (own === above) {
-      this.#to.set(above, member);
-      return undefined;
-    }
-    const found = domain && lookUp(member, domain, this.#options);
-    if (domain !== undefined && found?.kind === 'others') {
-      const key = keyIn(found.name, domain.name);
-      // So does a catch-all whom its domain does not know otherwise.
-      if (key === above) {
-        this.#to.set(own, mailboxOf(member, domain));
-        return undefined;
-      }
-      // What was expanded before adds nothing; what is on the way to us is a loop.
-      if (this.#done.has(key) && !way.includes(key)) return undefined;
-      return this.add(found.to, key, way);
-    }
-    if (domain !== undefined && found?.kind === 'ask') {
-      const hasOther = domain.catchAll !== undefined && !way.includes(wayOfCatchAll(domain));
-      (hasOther ? this.#toAsk : this.#to).set(own, mailboxOf(member, domain));
-      return undefined;
-    }
-    const end = resolve(member, this.#options);
-    if (end.kind === 'known') for (const to of end.to) this.#to.set(keyOf(to, domain !== undefined), to);
+    if (domain !== undefined) return this.#addOurs(member, domain, { above, way });
+    const end = resolveElsewhere(member, this.#options);
+    if (end.kind === 'known') this.#to.set(keyOf(member, false), member);
     else this.#unknown ??= `${member.text}: ${end.because}`;
     return undefined;
+  }
+
+  #addOurs(
+    member: Address,
+    domain: LocalDomain,
+    { above, way }: { readonly above: string; readonly way: Way },
+  ): Loop | undefined {
+    const own = keyOf(member, true);
+    // Whoever names itself (`user: user, copy@…`) keeps the mailbox of that name.
+    if (own === above) {
+      this.#to.set(own, member);
+      return undefined;
+    }
+    const found = lookUp(member, domain, this.#options);
+    if (found.kind === 'others') {
+      const key = keyIn(found.name, domain.name);
+      if (key !== above) return this.#expand(found.to, key, way);
+      // So does a catch-all whom its domain does not know otherwise.
+      this.#to.set(own, mailboxOf(member, domain));
+    } else if (found.kind === 'ask') {
+      const hasOther = domain.catchAll !== undefined && !way.includes(wayOfCatchAll(domain));
+      (hasOther ? this.#toAsk : this.#to).set(own, mailboxOf(member, domain));
+    } else if (found.kind === 'mailbox') this.#to.set(keyOf(found.address, true), found.address);
+    else this.#unknown ??= `${member.text}: ${found.because}`;
+    return undefined;
+  }
+
+  /** What was expanded before adds nothing; what is on the way to here is a loop. */
+  #expand(members: readonly Address[], key: string, way: Way): Loop | undefined {
+    return this.#done.has(key) && !way.includes(key) ? undefined : this.add(members, key, way);
   }
 
   /** Members who do not exist are left out, unless they are all that there is. */
@@ -164,7 +172,7 @@ class Expansion {
 
 /** The case of a local part is nothing where the domain is ours (RFC 5321 §2.4). */
 function keyOf(address: Address, isOurs: boolean): string {
-  return keyIn(isOurs ? nameOf(address) : address.localPart.normalize('NFC'), address.domain);
+  return keyIn(isOurs ? nameOf(address) : address.localPart, address.domain);
 }
 
 function keyIn(name: string, domain: Domain): string {
