@@ -62,7 +62,7 @@ export class Attempts {
       // Nothing can be read now.
       return { record: () => endings.giveBack(entry, clock.now() + pauseMs) };
     }
-    const attempt = { id: entry.id, lane: task.lane, envelope, recipients, octets, number: entry.attempts };
+    const attempt = { id: entry.id, lane: entry.lane, envelope, recipients, octets, number: entry.attempts };
     const { statuses, health, replacements } = await this.#parts.deliver(attempt, this.#abort.signal);
     const retryUntil = expiryOf(envelope, retry());
     const isCut = this.#abort.signal.aborted;
@@ -113,7 +113,7 @@ export class Attempts {
       }
       const share = { entry, taken: [...replacements.keys()], left: rest };
       await endings.update(id, [...adds, ...statusChanges(id, ends), without(share, clock.now())]);
-      task.entry = { ...entry, recipients: rest };
+      task.narrow({ ...entry, recipients: rest });
     }
     return rest.length === 0 ? undefined : await settle();
   }

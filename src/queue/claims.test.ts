@@ -4,7 +4,7 @@ import { manualClock, silentLog } from '../base/index.ts';
 import { laneName } from '../mail/index.ts';
 import { openMemorySpool } from '../spool/index.ts';
 import { gate, openBench, result } from './test-bench.ts';
-import { Alarm } from './wake-up.ts';
+import { WakeUps } from './wake-up.ts';
 
 test('one lane claims no more than its limit, however many wait on disk', async () => {
   const { deliver, waiting, end } = gate();
@@ -94,8 +94,8 @@ test('lanes that were left out do not make the alarm read the spool again and ag
       yield* lanes;
     },
   });
-  const parts = { clock, spool: counting, log: silentLog, hasRoom: () => true, ring: () => {} };
-  const alarm = new Alarm(parts);
+  const parts = { clock, spool: counting, log: silentLog, hasRoom: () => true, wake: () => {} };
+  const alarm = new WakeUps(parts);
   alarm.scan();
   for (let i = 0; i < 60; i++) clock.advance(1000);
   assert.ok(scans >= 2 && scans <= 8, String(scans));
@@ -108,7 +108,7 @@ test('an alarm without room waits until it is told, without a timer', () => {
   let room = 0;
   const parts = { clock, log: silentLog, hasRoom: () => room > 0 };
   const spool = { lanes: () => [] } as never;
-  const alarm = new Alarm({ ...parts, spool, ring: (lane) => rung.push(lane) && room-- });
+  const alarm = new WakeUps({ ...parts, spool, wake: (lane) => rung.push(lane) && room-- });
   for (const lane of ['a', 'b', 'c'] as const)
     alarm.set(laneName(lane), clock.now() + { a: 2, b: 1, c: 3 }[lane]);
   clock.advance(100);

@@ -8,7 +8,7 @@ import type { Lane, Task } from './lane.ts';
 export interface ClaimLimits {
   /** Entries of one lane. */
   readonly perLane: number;
-  /** Entries of all lanes; new letters of people may exceed it fourfold before they wait on disk too. */
+  /** Entries of all lanes; new mail that is no mailing may exceed it fourfold before they wait on disk too. */
   readonly total: number;
 }
 
@@ -122,7 +122,7 @@ export class Claims {
     const task = this.get(id, number);
     if (task === undefined) return true;
     if (task.state === 'under-way') return false;
-    task.state = 'dropped';
+    task.become('dropped');
     this.remove(task);
     return true;
   }

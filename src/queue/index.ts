@@ -13,7 +13,7 @@
  *
  * RFC 5321 §4.5.4 (retries), RFC 3461 §5 (notifications).
  */
-export type { AcceptOptions } from './acceptance.ts';
+
 export type { Portion } from './entry.ts';
 export { retryDelay, statusWord } from './entry.ts';
 export type { Suspension } from './lane.ts';
@@ -36,5 +36,5 @@ export type {
   QueueParts,
   Routing,
 } from './parts.ts';
-export { Queue } from './queue.ts';
+export { type AcceptOptions, Queue } from './queue.ts';
 export { Sweep } from './sweep.ts';

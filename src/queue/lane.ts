@@ -5,25 +5,86 @@ import type { LaneEntry } from '../spool/index.ts';
 
 const maxIdle = 10_000;
 
-/** An entry that this process has claimed: waiting in its lane or under way. */
-export interface Task {
-  readonly lane: LaneName;
-  /** As it is in the spool now. */
-  entry: LaneEntry;
+/**
+ * `claiming` while the claim is on its way to disk, `waiting` in its lane, `under-way` from the beginning of its
+ * attempt until what came of it is on disk, `dropped` when the claim was given up before the attempt began.
+ */
+export type TaskState = 'claiming' | 'waiting' | 'under-way' | 'dropped';
+
+/** What may follow what. */
+const afterTask: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  claiming: ['waiting', 'dropped'],
+  waiting: ['under-way', 'dropped'],
+  'under-way': [],
+  dropped: [],
+};
+
+/** What a task is made of. */
+export interface TaskParts {
+  readonly lane: Lane;
+  readonly entry: LaneEntry;
   readonly envelope: Envelope;
   readonly isMailing: boolean;
   /** The generation of the routes that chose its lane; `undefined` for what comes from disk. */
   readonly routes: number | undefined;
-  /**
-   * `claiming` while the claim is on its way to disk; `under-way` until what came of the attempt is there;
-   * `dropped` when the claim was given up before the attempt began.
-   */
-  state: 'claiming' | 'waiting' | 'under-way' | 'dropped';
+}
+
+/** An entry that this process has claimed: on its way to disk, waiting in its lane or under way. */
+export class Task {
+  readonly lane: Lane;
+  readonly envelope: Envelope;
+  readonly isMailing: boolean;
+  readonly routes: number | undefined;
+  #entry: LaneEntry;
+  #state: TaskState = 'claiming';
+  #holds: ReadonlyMap<number, string> | undefined;
+
+  constructor({ lane, entry, envelope, isMailing, routes }: TaskParts) {
+    this.lane = lane;
+    this.envelope = envelope;
+    this.isMailing = isMailing;
+    this.routes = routes;
+    this.#entry = entry;
+  }
+
+  /** As it is in the spool now. */
+  get entry(): LaneEntry {
+    return this.#entry;
+  }
+
+  get state(): TaskState {
+    return this.#state;
+  }
+
+  /** Throws for a state that may not follow. */
+  become(state: TaskState): void {
+    if (!afterTask[this.#state].includes(state)) this.#refuse(`become ${state}`);
+    this.#state = state;
+  }
+
+  /** Some of its recipients have been given to other entries. */
+  narrow(entry: LaneEntry): void {
+    if (this.#state !== 'under-way') this.#refuse('be divided');
+    this.#entry = entry;
+  }
+
   /**
    * Recipients that are to be held, and why, if they still wait after the attempt: an operator said so, or the
    * octets are unreadable. Replaced as a whole, never changed.
    */
-  holds?: ReadonlyMap<number, string>;
+  get holds(): ReadonlyMap<number, string> | undefined {
+    return this.#holds;
+  }
+
+  set holds(holds: ReadonlyMap<number, string>) {
+    if (this.#state !== 'under-way') this.#refuse('be held after its attempt');
+    this.#holds = holds;
+  }
+
+  #refuse(what: string): never {
+    const { id, number } = this.#entry;
+    throw new Error(`the task ${id}/${number} is ${this.#state} and cannot ${what}`);
+  }
 }
 
 /**
@@ -57,8 +118,8 @@ interface Flush {
 export class Lane {
   readonly name: LaneName;
   readonly #maxWindow: number;
-  /** Mail of people, and mail to many: the second never delays the first to another destination. */
-  readonly #letters = new Fifo<Task>();
+  /** Mail to few, and to many: the second never delays the first to another destination. */
+  readonly #ordinary = new Fifo<Task>();
   readonly #mailings = new Fifo<Task>();
   #window: number;
   #failures = 0;
@@ -88,7 +149,7 @@ export class Lane {
   }
 
   get waiting(): number {
-    return this.#letters.length + this.#mailings.length;
+    return this.#ordinary.length + this.#mailings.length;
   }
 
   /** Entries in memory. */
@@ -146,25 +207,30 @@ export class Lane {
   }
 
   unreserve(count: number): void {
+    if (this.#reserved < count) this.#refuse('give back room that it does not keep');
     this.#reserved -= count;
   }
 
   beginLoading(count: number): void {
+    if (this.#isLoading) this.#refuse('load twice at a time');
     this.#isLoading = true;
     this.reserve(count);
   }
 
   endLoading(count: number): void {
+    if (!this.#isLoading) this.#refuse('end what it has not begun to load');
     this.#isLoading = false;
     this.unreserve(count);
   }
 
   /** An attempt with a task that was taken begins. */
   begin(): void {
+    if (this.#health.kind === 'suspended') this.#refuse('begin an attempt');
     this.#active++;
   }
 
   end(): void {
+    if (this.#active === 0) this.#refuse('end an attempt');
     this.#active--;
   }
 
@@ -180,21 +246,21 @@ export class Lane {
   }
 
   /** Whether another attempt may begin now with a task of this kind. */
-  hasRunnable(kind: 'letter' | 'mailing'): boolean {
+  hasRunnable(kind: 'ordinary' | 'mailing'): boolean {
     if (this.#health.kind === 'suspended' || this.#active >= this.#window) return false;
-    return kind === 'letter' ? this.#letters.length > 0 : this.#mailings.length > 0;
+    return kind === 'ordinary' ? this.#ordinary.length > 0 : this.#mailings.length > 0;
   }
 
   push(task: Task): void {
-    (task.isMailing ? this.#mailings : this.#letters).push(task);
+    (task.isMailing ? this.#mailings : this.#ordinary).push(task);
   }
 
-  take(kind: 'letter' | 'mailing'): Task | undefined {
-    return (kind === 'letter' ? this.#letters : this.#mailings).shift();
+  take(kind: 'ordinary' | 'mailing'): Task | undefined {
+    return (kind === 'ordinary' ? this.#ordinary : this.#mailings).shift();
   }
 
   takeAll(): Task[] {
-    return [...this.#letters.takeAll(), ...this.#mailings.takeAll()];
+    return [...this.#ordinary.takeAll(), ...this.#mailings.takeAll()];
   }
 
   succeeded(): void {
@@ -220,7 +286,9 @@ export class Lane {
     return ++this.#suspensions;
   }
 
+  /** Leaves the destination alone. */
   suspend(until: number, because: Reply): void {
+    if (this.#health.kind === 'suspended') this.#refuse('be suspended');
     this.#health = { kind: 'suspended', until, because };
     this.#flush = undefined;
   }
@@ -232,6 +300,12 @@ export class Lane {
     this.#health = { kind: 'alive' };
     this.#window = 1;
     this.#failures = failuresToSuspend - 1;
+  }
+
+  #refuse(what: string): never {
+    throw new Error(
+      `the lane ${this.name} is ${this.#health.kind} (${this.#active} attempts) and cannot ${what}`,
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import type { Envelope, LaneName } from '../mail/index.ts';
 import { type Change, inTurns, type LaneEntry, type Spool, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import { claimed } from './entry.ts';
-import type { Lane, Task } from './lane.ts';
+import { type Lane, Task } from './lane.ts';
 import type { QueueParts } from './parts.ts';
 
 /** A lane with fewer waiting tasks than this fetches more from disk. */
@@ -13,18 +13,25 @@ const batchSize = 2 * refillBelow;
 const retryMs = 1000;
 /** A message whose attempts keep being cut off may be the reason for it: then its lease stands. */
 const trustedInterruptions = 3;
+const enough: Found = { kind: 'enough' };
 
-/** What the loader tells the queue. */
-export interface LoaderEvents {
+/** What the loader is given. */
+export interface LoaderOptions {
+  readonly claims: Claims;
   /** How long the claim of an attempt with this number is leased. */
-  leaseMs(attempts: number): number;
-  claimed(lane: Lane, task: Task): void;
-  /** The lane has nothing to claim before then: it sleeps. */
-  sleeps(lane: Lane, until: number): void;
-  /** A batch was claimed, or could not be. */
-  loaded(lane: Lane): void;
-  unreadable(entry: LaneEntry, error: unknown): void;
+  readonly leaseMs: (attempts: number) => number;
+  /** Told of an entry whose envelope is damaged: it is passed over. */
+  readonly onUnreadable: (entry: LaneEntry, error: unknown) => void;
 }
+
+/** What a look at the disk came to. */
+export type Found =
+  /** The lane has enough in memory, or nothing on disk. */
+  | { readonly kind: 'enough' }
+  /** Claims of the lane, which are to be written. */
+  | { readonly kind: 'claims'; readonly tasks: readonly Task[] }
+  /** Nothing is to be claimed before then; without a time, nothing at all. */
+  | { readonly kind: 'nothing'; readonly until: number | undefined };
 
 /**
  * Brings due entries from disk into their lane: reads a batch, counts the attempt of each and writes
@@ -33,50 +40,52 @@ export interface LoaderEvents {
 export class Loader {
   readonly #parts: QueueParts;
   readonly #claims: Claims;
-  readonly #events: LoaderEvents;
+  readonly #options: LoaderOptions;
 
-  constructor(parts: QueueParts, claims: Claims, events: LoaderEvents) {
+  constructor(parts: QueueParts, options: LoaderOptions) {
     this.#parts = parts;
-    this.#claims = claims;
-    this.#events = events;
+    this.#claims = options.claims;
+    this.#options = options;
   }
 
-  /** Fetches more for the lane when it runs low and may have more on disk. Never throws. */
-  refill(lane: Lane): void {
+  /** Looks for more for the lane when it runs low and may have more on disk. Never throws. */
+  look(lane: Lane): Found {
     const now = this.#parts.clock.now();
-    if (!lane.hasMore || lane.isLoading || lane.health.kind === 'suspended') return;
-    if (lane.waiting >= refillBelow || this.#claims.laneRoom(lane) === 0) return;
+    if (!lane.hasMore || lane.isLoading || lane.health.kind === 'suspended') return enough;
+    if (lane.waiting >= refillBelow || this.#claims.laneRoom(lane) === 0) return enough;
     // Due already, so it is woken as soon as there is room.
-    if (this.#claims.room === 0) {
-      this.#sleep(lane, now);
-      return;
-    }
+    if (this.#claims.room === 0) return { kind: 'nothing', until: now };
     const tasks: Task[] = [];
     try {
       this.#collect(lane, tasks);
-      if (tasks.length > 0) {
-        this.#parts.background.run(`claim ${lane.name}`, this.#claim(lane, tasks));
-        return;
-      }
+      if (tasks.length > 0) return { kind: 'claims', tasks };
       lane.endFlush();
       const next = this.#unclaimed(lane.name, { until: Number.MAX_SAFE_INTEGER }).next();
-      if (next.done !== true) this.#sleep(lane, next.value.dueAt);
-      else lane.sleep();
+      return { kind: 'nothing', until: next.value?.dueAt };
     } catch (error) {
-      for (const task of tasks) this.#claims.remove(task);
-      this.#failed(lane, error);
+      return this.#failed(lane, tasks, error);
     }
   }
 
-  #sleep(lane: Lane, until: number): void {
-    lane.sleep();
-    this.#events.sleeps(lane, until);
+  /** Writes the claims. `undefined` when they are durable, else what was found instead. */
+  async claim(lane: Lane, tasks: readonly Task[]): Promise<Found | undefined> {
+    lane.beginLoading(tasks.length);
+    try {
+      const changes = tasks.map(({ entry }): Change => ({ kind: 'reschedule', from: entry, to: entry }));
+      await this.#parts.spool.update(changes);
+      return undefined;
+    } catch (error) {
+      return this.#failed(lane, tasks, error);
+    } finally {
+      lane.endLoading(tasks.length);
+    }
   }
 
-  #failed(lane: Lane, error: unknown): void {
+  #failed(lane: Lane, tasks: readonly Task[], error: unknown): Found {
+    for (const task of tasks) this.#claims.remove(task);
     this.#parts.log.error('claim-failed', { relay: lane.name, because: String(error) });
     lane.endFlush();
-    this.#sleep(lane, this.#parts.clock.now() + retryMs);
+    return { kind: 'nothing', until: this.#parts.clock.now() + retryMs };
   }
 
   /** Makes tasks for what is to be claimed next; they count as claimed from now on. */
@@ -115,15 +124,14 @@ export class Loader {
     const envelope = this.#envelope(entry);
     if (envelope === undefined) return undefined;
     const { clock } = this.#parts;
-    const leaseUntil = clock.now() + this.#events.leaseMs(entry.attempts + 1);
-    return {
-      lane: lane.name,
+    const leaseUntil = clock.now() + this.#options.leaseMs(entry.attempts + 1);
+    return new Task({
+      lane,
       entry: claimed(entry, leaseUntil, clock.now()),
       envelope,
       isMailing: this.#claims.isMailing(envelope),
       routes: undefined,
-      state: 'claiming',
-    };
+    });
   }
 
   /**
@@ -137,23 +145,8 @@ export class Loader {
       return this.#parts.spool.envelope(entry.id);
     } catch (error) {
       if (!(error instanceof SpoolError && error.code === 'corrupt')) throw error;
-      this.#events.unreadable(entry, error);
+      this.#options.onUnreadable(entry, error);
       return undefined;
-    }
-  }
-
-  async #claim(lane: Lane, tasks: readonly Task[]): Promise<void> {
-    lane.beginLoading(tasks.length);
-    try {
-      const changes = tasks.map(({ entry }): Change => ({ kind: 'reschedule', from: entry, to: entry }));
-      await this.#parts.spool.update(changes);
-      for (const task of tasks) if (task.state === 'claiming') this.#events.claimed(lane, task);
-    } catch (error) {
-      for (const task of tasks) this.#claims.remove(task);
-      this.#failed(lane, error);
-    } finally {
-      lane.endLoading(tasks.length);
-      this.#events.loaded(lane);
     }
   }
 }

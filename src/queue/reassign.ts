@@ -42,9 +42,9 @@ export function assign(
  */
 export function isRerouted(routing: Routing, task: Task, recipients: readonly number[]): boolean {
   if (task.routes === routing.generation || recipients.length === 0) return false;
-  if (routing.keeps?.(task.lane) === true) return false;
+  if (routing.keeps?.(task.entry.lane) === true) return false;
   const lanes = assign(routing, task.envelope, recipients);
-  return lanes.length !== 1 || lanes[0]?.lane !== task.lane;
+  return lanes.length !== 1 || lanes[0]?.lane !== task.entry.lane;
 }
 
 /**

@@ -7,13 +7,13 @@ export interface SchedulerOptions {
 }
 
 /**
- * Gives the free attempts to lanes in turn. Letters go before mailings, so a mailing to 50,000 recipients
- * never delays a single letter to another destination; a quarter of the turns goes to mailings, so they
- * are not starved either.
+ * Gives the free attempts to lanes in turn. Ordinary mail goes before mailings, so a mailing to
+ * 50,000 recipients never delays a single message to another destination; a quarter of the turns goes to mailings,
+ * so they are not starved either.
  */
 export class Scheduler {
   readonly #total: number;
-  readonly #letters = new Set<Lane>();
+  readonly #ordinary = new Set<Lane>();
   readonly #mailings = new Set<Lane>();
   #active = 0;
   #activeMailings = 0;
@@ -29,18 +29,18 @@ export class Scheduler {
 
   /** Puts the lane in line when it has something to begin, else takes it out. */
   refresh(lane: Lane): void {
-    if (lane.hasRunnable('letter')) this.#letters.add(lane);
-    else this.#letters.delete(lane);
+    if (lane.hasRunnable('ordinary')) this.#ordinary.add(lane);
+    else this.#ordinary.delete(lane);
     if (lane.hasRunnable('mailing')) this.#mailings.add(lane);
     else this.#mailings.delete(lane);
   }
 
   /** The next task to begin, or `undefined` when nothing may begin now. It is counted as active. */
-  next(): { readonly lane: Lane; readonly task: Task } | undefined {
+  next(): Task | undefined {
     while (this.#active < this.#total) {
       const kind = this.#nextKind();
       if (kind === undefined) return undefined;
-      const ring = kind === 'letter' ? this.#letters : this.#mailings;
+      const ring = kind === 'ordinary' ? this.#ordinary : this.#mailings;
       const lane = first(ring);
       if (lane === undefined) return undefined;
       ring.delete(lane);
@@ -49,26 +49,28 @@ export class Scheduler {
         this.refresh(lane);
         continue;
       }
+      task.become('under-way');
       lane.begin();
       this.#active++;
       if (task.isMailing) this.#activeMailings++;
       this.refresh(lane);
-      return { lane, task };
+      return task;
     }
     return undefined;
   }
 
-  done(lane: Lane, task: Task): void {
+  done(task: Task): void {
+    const { lane } = task;
     lane.end();
     this.#active--;
     if (task.isMailing) this.#activeMailings--;
     this.refresh(lane);
   }
 
-  #nextKind(): 'letter' | 'mailing' | undefined {
+  #nextKind(): 'ordinary' | 'mailing' | undefined {
     const mailing = this.#mailings.size > 0 && this.#activeMailings * 4 < this.#total * 3;
-    if (this.#letters.size === 0) return mailing ? 'mailing' : undefined;
-    return mailing && ++this.#turn % 4 === 0 ? 'mailing' : 'letter';
+    if (this.#ordinary.size === 0) return mailing ? 'mailing' : undefined;
+    return mailing && ++this.#turn % 4 === 0 ? 'mailing' : 'ordinary';
   }
 }
 

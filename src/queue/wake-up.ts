@@ -7,14 +7,14 @@ const maxSleepers = 10_000;
 /** Lanes that there was no place for are read again, which is a seek for every lane: not more often. */
 const rescanMs = 10_000;
 
-/** What the alarm works with. */
-export interface AlarmParts {
+/** What the wake-ups work with. */
+export interface WakeUpParts {
   readonly clock: Clock;
   readonly spool: Spool;
   readonly log: Log;
   /** Whether a lane that is woken could claim anything now. */
   readonly hasRoom: () => boolean;
-  readonly ring: (lane: LaneName) => void;
+  readonly wake: (lane: LaneName) => void;
 }
 
 /**
@@ -22,15 +22,15 @@ export interface AlarmParts {
  * to claim it. Keeps a bounded number of lanes in memory; when there are more, it reads them again from the
  * spool when the first that it had to leave out is due.
  */
-export class Alarm {
-  readonly #parts: AlarmParts;
+export class WakeUps {
+  readonly #parts: WakeUpParts;
   readonly #sleepers = new DueHeap<LaneName>(maxSleepers);
   #rescanAt = Number.POSITIVE_INFINITY;
   #armedFor = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;
   #state: 'running' | 'waiting-for-room' | 'stopped' = 'running';
 
-  constructor(parts: AlarmParts) {
+  constructor(parts: WakeUpParts) {
     this.#parts = parts;
   }
 
@@ -44,12 +44,12 @@ export class Alarm {
     this.#arm();
   }
 
-  /** Wakes every lane that has something due on disk, and sets an alarm for the others. */
+  /** Wakes every lane that has something due on disk, and sets a wake-up for the others. */
   scan(): void {
     this.#rescanAt = Number.POSITIVE_INFINITY;
     const now = this.#parts.clock.now();
     for (const { lane, dueAt } of this.#parts.spool.lanes()) {
-      if (dueAt <= now && this.#parts.hasRoom()) this.#parts.ring(lane);
+      if (dueAt <= now && this.#parts.hasRoom()) this.#parts.wake(lane);
       else this.set(lane, dueAt);
     }
     this.#arm();
@@ -59,7 +59,7 @@ export class Alarm {
   poke(): void {
     if (this.#state !== 'waiting-for-room') return;
     this.#state = 'running';
-    this.#ringAll();
+    this.#wakeDue();
   }
 
   stop(): void {
@@ -75,12 +75,12 @@ export class Alarm {
     const { clock } = this.#parts;
     this.#cancel = clock.after(Math.max(0, at - clock.now()), () => {
       this.#armedFor = Number.POSITIVE_INFINITY;
-      this.#ringAll();
+      this.#wakeDue();
     });
   }
 
-  #ringAll(): void {
-    const { clock, hasRoom, ring } = this.#parts;
+  #wakeDue(): void {
+    const { clock, hasRoom, wake } = this.#parts;
     const now = clock.now();
     if (this.#rescanAt <= now) this.#rescan();
     while (this.#state === 'running' && (this.#sleepers.peek() ?? Number.POSITIVE_INFINITY) <= now) {
@@ -89,7 +89,7 @@ export class Alarm {
         return;
       }
       const lane = this.#sleepers.take(now);
-      if (lane !== undefined) ring(lane);
+      if (lane !== undefined) wake(lane);
     }
     this.#arm();
   }
