@@ -6,16 +6,30 @@ import type { Wire } from './wire.ts';
 const lineEnd = Buffer.from('\r\n');
 const nothing = Buffer.alloc(0);
 
+/** Content up to this is copied to go out with its end. */
+const copiedOctets = 16 * 1024;
+
 /** How content is framed: by DATA with stuffed dots and a final one, or by BDAT as it is. */
 export type Framing = 'dots' | 'octets';
 
-/** Writes a message that is in memory, to its end. The caller corks. */
+/** Writes a message that is in memory, to its end, in one write. */
 export function writeWhole(wire: Wire, message: OutgoingMessage, options: WholeOptions): void {
   const framer = framerOf(message, options.framing);
   try {
-    if (message.prefix !== undefined) wire.write(message.prefix);
-    wire.write(framer.write(options.whole));
-    wire.write(framer.end());
+    const content = framer.write(options.whole);
+    const end = framer.end();
+    const { prefix = nothing } = message;
+    const octets = prefix.length + content.length + end.length;
+    if (octets <= copiedOctets) {
+      // One buffer is cheaper to write than a list of them, and small ones are copied in no time.
+      wire.write(octets === content.length ? content : Buffer.concat([prefix, content, end], octets));
+      return;
+    }
+    wire.cork();
+    wire.write(prefix);
+    wire.write(content);
+    wire.write(end);
+    wire.uncork();
   } catch (cause) {
     wire.fail('content', 'the message has a bare CR or LF', { cause });
   }

@@ -16,23 +16,29 @@ import { Wire, waitFor } from './wire.ts';
  * and leaves nothing open then. The session lives no longer than `options.signal`.
  */
 export async function openClient(options: ClientOptions): Promise<ClientSession> {
-  return openOver(dial(options), options, { mustConnect: true });
+  const feed: Feed = {};
+  return openOver(dial(options, feed), options, feed);
 }
 
-/** The same over a stream that is there already, or, for `mustConnect`, is still being connected. */
-export async function openOver(
-  stream: Duplex,
-  options: ClientOptions,
-  { mustConnect } = { mustConnect: false },
-): Promise<ClientSession> {
+/** What a socket reads goes here, once there is a wire: all of it through one buffer, which `Wire.receive` allows. */
+interface Feed {
+  receive?: (chunk: Buffer) => void;
+}
+
+/** Replies are short; a longer one comes in several reads. */
+const readOctets = 4096;
+
+/** The same over a stream that is there already, or, with a `feed`, over a socket that is still being connected. */
+export async function openOver(stream: Duplex, options: ClientOptions, feed?: Feed): Promise<ClientSession> {
   let timeouts = defaultTimeouts;
   let wire: Wire | undefined;
   let opening: Opening | undefined;
   try {
     timeouts = { ...defaultTimeouts, ...options.timeouts };
-    wire = new Wire(stream, options.clock ?? systemClock);
+    wire = new Wire(stream, options.clock ?? systemClock, { isFed: feed !== undefined });
+    if (feed !== undefined) feed.receive = wire.receive;
     wire.watch(options.signal);
-    if (mustConnect) await wire.connected(timeouts.connect);
+    if (feed !== undefined) await wire.connected(timeouts.connect);
     opening = new Opening(wire, options, timeouts);
     return await opening.run();
   } catch (cause) {
@@ -45,14 +51,22 @@ export async function openOver(
   }
 }
 
-function dial(options: ClientOptions): Socket {
+function dial(options: ClientOptions, feed: Feed): Socket {
   try {
     if (options.signal.aborted) throw new ClientError('aborted', 'connect', 'aborted before dialling');
     const { host, port, localAddress } = options;
-    if (typeof host !== 'string') return connect({ path: host.path });
+    const buffer = Buffer.allocUnsafeSlow(readOctets);
+    const callback = (octets: number): boolean => {
+      feed.receive?.(buffer.subarray(0, octets));
+      return true;
+    };
+    // A stream would allocate 64 KiB for each read and cut it down afterwards.
+    const onread = { buffer, callback };
+    if (typeof host !== 'string') return connect({ path: host.path, onread });
     // A name here would be looked up behind the back of the caller's resolver.
     if (isIP(host) === 0) throw new Error(`"${host}" is no IP address`);
-    return connect({ host, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) });
+    const local = localAddress === undefined ? {} : { localAddress };
+    return connect({ host, port, noDelay: true, onread, ...local });
   } catch (cause) {
     if (cause instanceof ClientError) throw cause;
     throw new ClientError('unreachable', 'connect', 'the address cannot be dialled', { cause });

@@ -53,9 +53,12 @@ export class Transaction {
 
   async #carryOut(mustReset: boolean): Promise<void> {
     this.#isOpen = true;
-    if (this.#peer.capabilities.pipelining) await this.#sendGroup(mustReset);
-    else await this.#sendSteps(mustReset);
-    if (!this.#isSent && this.#peer.wire.isIdle) await this.#finish();
+    if (this.#peer.capabilities.pipelining) {
+      const coming = this.#sendGroup(mustReset);
+      this.#onGroup(await coming, mustReset);
+    } else await this.#sendSteps(mustReset);
+    const more = this.#isSent || !this.#peer.wire.isIdle ? undefined : this.#finish();
+    if (more !== undefined) await more;
     if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
   }
 
@@ -63,7 +66,7 @@ export class Transaction {
    * The envelope in one write (RFC 2920): with DATA at its end, or with BDAT and the content itself when that
    * is in memory. LMTP has as many replies to BDAT as RCPTs were accepted, so there BDAT waits for those.
    */
-  async #sendGroup(mustReset: boolean): Promise<void> {
+  #sendGroup(mustReset: boolean): Promise<readonly Reply[]> {
     const { wire, capabilities, waits, protocol } = this.#peer;
     const { recipients, octets } = this.#message;
     const inline = this.#framing === 'octets' && protocol === 'smtp' ? octets.whole : undefined;
@@ -79,18 +82,24 @@ export class Transaction {
       wait = waits.envelopeAndContent;
     }
     const coming = wire.expect(commands.length, wait);
+    if (inline === undefined) {
+      wire.say(commands);
+      return coming;
+    }
     wire.cork();
     wire.say(commands);
-    if (inline !== undefined) {
-      writeWhole(wire, this.#message, { whole: inline, framing: 'octets' });
-      this.#isSent = wire.error === undefined;
-    }
+    writeWhole(wire, this.#message, { whole: inline, framing: 'octets' });
     wire.uncork();
-    const replies = await coming;
+    this.#isSent = wire.error === undefined;
+    return coming;
+  }
+
+  /** The replies to what `sendGroup` said, as far as they came. */
+  #onGroup(replies: readonly Reply[], mustReset: boolean): void {
     let at = 0;
     if (mustReset) this.#onReset(replies[at++]);
     this.#onMail(replies[at++]);
-    for (let i = 0; i < recipients.length; i++) this.#onRcpt(i, replies[at++]);
+    for (let i = 0; i < this.#message.recipients.length; i++) this.#onRcpt(i, replies[at++]);
     const last = replies[at];
     if (this.#framing === 'dots') this.#onData(last);
     else if (last !== undefined) this.#onEnds([last]);
@@ -112,11 +121,11 @@ export class Transaction {
   }
 
   /** What comes after the envelope, if anything. */
-  async #finish(): Promise<void> {
+  #finish(): Promise<void> | undefined {
     const mayGoOn = this.#framing === 'octets' || this.#isDataOpen;
-    if (this.#mail === undefined || !mayGoOn) return;
-    if (this.#accepted.length > 0 && isPositive(this.#mail)) await this.#sendContent();
-    else if (this.#isDataOpen) await this.#sendLoneDot();
+    if (this.#mail === undefined || !mayGoOn) return undefined;
+    if (this.#accepted.length > 0 && isPositive(this.#mail)) return this.#sendContent();
+    return this.#isDataOpen ? this.#sendLoneDot() : undefined;
   }
 
   /** DATA was answered 354 although nobody is to receive anything: the way out (RFC 2920 §3.1). */
@@ -135,12 +144,13 @@ export class Transaction {
     // Expected before the content is out, so that a refusal in the middle of it is seen.
     const coming = wire.expect(protocol === 'lmtp' ? this.#accepted.length : 1, waits.endOfData);
     wire.enter('content', timeouts.dataBlock);
-    const isInMemory = octets.whole !== undefined;
-    if (isInMemory) wire.cork();
+    const { whole } = octets;
+    const isOneWrite = this.#framing === 'octets' && whole !== undefined;
+    if (isOneWrite) wire.cork();
     if (this.#framing === 'octets') wire.say([this.#bdat()]);
-    if (octets.whole !== undefined) {
-      writeWhole(wire, this.#message, { whole: octets.whole, framing: this.#framing });
-      wire.uncork();
+    if (whole !== undefined) {
+      writeWhole(wire, this.#message, { whole, framing: this.#framing });
+      if (isOneWrite) wire.uncork();
       this.#isSent = wire.error === undefined;
     } else {
       const options = { framing: this.#framing, blockMs: timeouts.dataBlock };

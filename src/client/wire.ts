@@ -35,6 +35,9 @@ const replyAllowance = 2 * 1024;
 /** Octets that may wait for the network before a writer is asked to pause. */
 const highWater = 64 * 1024;
 
+const plain = /^[\x20-\x7e]*$/;
+const control = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+
 const noReplies: readonly Reply[] = [];
 
 /**
@@ -58,11 +61,12 @@ export class Wire {
   #resume: (() => void) | undefined;
   #redactor: Redactor | undefined;
 
-  /** `stream` may still be connecting. */
-  constructor(stream: Duplex, clock: Clock) {
+  /** `stream` may still be connecting. One that is `fed` gives no 'data': `receive` is called with what it reads. */
+  constructor(stream: Duplex, clock: Clock, { isFed = false } = {}) {
     this.#stream = stream;
     this.#deadline = new Deadline(clock, () => this.fail('timeout', 'the server took too long'));
     this.#listen();
+    if (!isFed) stream.on('data', this.receive);
   }
 
   /** Why the wire ended; `undefined` while it is open. */
@@ -116,13 +120,21 @@ export class Wire {
    * are one write.
    */
   say(commands: readonly string[]): void {
-    const bad = commands.find((command) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(command));
-    if (bad === undefined) {
-      if (this.#error === undefined) this.#stream.write(`${commands.join('\r\n')}\r\n`);
-      return;
+    let text = '';
+    let isPlain = true;
+    for (const command of commands) {
+      if (!plain.test(command)) {
+        isPlain = false;
+        if (control.test(command)) {
+          const verb = /^[A-Z]{1,8}/.exec(command)?.[0] ?? 'a line';
+          this.fail('internal', `${verb} would hold a control character`);
+          return;
+        }
+      }
+      text += `${command}\r\n`;
     }
-    const verb = /^[A-Z]{1,8}/.exec(bad)?.[0] ?? 'a line';
-    this.fail('internal', `${verb} would hold a control character`);
+    // An encoding of one octet a character is written without being measured first.
+    if (this.#error === undefined) this.#stream.write(text, isPlain ? 'latin1' : 'utf8');
   }
 
   /** Makes one write of all that is written until `uncork`. */
@@ -199,6 +211,7 @@ export class Wire {
     this.#stream = secured;
     this.#reader = new ReplyReader();
     this.#listen();
+    secured.on('data', this.receive);
     await this.#event('secureConnect');
     this.#deadline.clear();
     return this.#error === undefined ? secured : undefined;
@@ -234,7 +247,6 @@ export class Wire {
 
   #listen(): void {
     const stream = this.#stream;
-    stream.on('data', this.#onData);
     stream.on('drain', this.#onDrain);
     stream.on('error', this.#onError);
     stream.on('end', this.#onClose);
@@ -243,7 +255,7 @@ export class Wire {
 
   #forget(): void {
     const stream = this.#stream;
-    stream.off('data', this.#onData);
+    stream.off('data', this.receive);
     stream.off('drain', this.#onDrain);
     stream.off('error', this.#onError);
     stream.off('end', this.#onClose);
@@ -277,7 +289,8 @@ export class Wire {
     resume?.();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  /** Takes octets of the server. The chunk may be used for other octets when this has returned. */
+  readonly receive = (chunk: Buffer): void => {
     try {
       this.#read(chunk);
     } catch (cause) {

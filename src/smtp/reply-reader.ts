@@ -13,6 +13,9 @@ const maxReplyOctets = 65_536;
 /** Of a refusal more than this is read and not kept: it is kept for each of a thousand recipients. */
 const maxRefusalOctets = 4096;
 
+/** The replies that are remembered: those of the first message. */
+const [maxKnown, maxKnownOctets] = [16, 128];
+
 interface Partial {
   readonly code: number;
   readonly detail: string | undefined;
@@ -44,6 +47,8 @@ export class ReplyReader {
   #scanned = 0;
   #lineEnd: 'crlf' | 'lf' | undefined;
   #partial: Partial | undefined;
+  /** Replies of one line that came: a server says the same few to MAIL, RCPT and DATA for every message. */
+  readonly #known = new Map<string, Reply>();
   #broken: 'invalid' | 'too-long' | undefined;
 
   /** True when octets came that are part of no reply taken: after `STARTTLS` an attack (RFC 3207 §5). */
@@ -51,7 +56,7 @@ export class ReplyReader {
     return this.#at < this.#octets.length || this.#partial !== undefined;
   }
 
-  /** Adds octets; the chunk must not change afterwards. Take the replies before adding more. */
+  /** Adds octets. Take the replies until there is none before adding more; then the chunk may change. */
   push(chunk: Buffer): void {
     if (this.#broken !== undefined) return;
     if (this.#at === this.#octets.length) {
@@ -69,9 +74,7 @@ export class ReplyReader {
     while (this.#broken === undefined) {
       const end = this.#octets.indexOf(lf, this.#scanned);
       if (end < 0) {
-        this.#scanned = this.#octets.length;
-        if (this.#octets.length - this.#at >= maxLineOctets) return this.#break('too-long');
-        return undefined;
+        return this.#wait();
       }
       const start = this.#at;
       this.#at = end + 1;
@@ -81,10 +84,32 @@ export class ReplyReader {
       this.#lineEnd ??= lineEnd;
       if (this.#lineEnd === 'crlf' && lineEnd === 'lf') return this.#break('invalid');
       const text = this.#octets.toString('latin1', start, lineEnd === 'crlf' ? end - 1 : end);
+      const isWhole = this.#partial === undefined;
+      const known = isWhole ? this.#known.get(text) : undefined;
+      if (known !== undefined) return known;
       const reply = this.#addLine(text);
-      if (reply !== undefined) return reply;
+      if (reply === undefined) continue;
+      if (isWhole && typeof reply === 'object') this.#remember(text, reply);
+      return reply;
     }
     return this.#broken;
+  }
+
+  #remember(line: string, reply: Reply): void {
+    if (line.length <= maxKnownOctets && this.#known.size < maxKnown) this.#known.set(line, reply);
+  }
+
+  /** Keeps the beginning of a line until more of it comes. */
+  #wait(): 'too-long' | undefined {
+    const octets = this.#octets.length - this.#at;
+    if (octets >= maxLineOctets) {
+      this.#break('too-long');
+      return 'too-long';
+    }
+    this.#octets = octets === 0 ? nothing : Buffer.from(this.#octets.subarray(this.#at));
+    this.#at = 0;
+    this.#scanned = octets;
+    return undefined;
   }
 
   /** Takes one line; returns the reply when it was the last one of it. */
