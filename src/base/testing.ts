@@ -28,6 +28,18 @@ export function dropRoot(t: TestContext): void {
   });
 }
 
+/** Milliseconds of a processor that this thread has used: other work of the machine is not in them. */
+export function threadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** The same of the whole process, with the threads that hash and compress. */
+export function processMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Slices that count octets: those that were looked at in all, and the most of them without a turn of others. */
 export class CountedSlices extends Slices {
   all = 0;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { threadMs } from '../../base/testing.ts';
 import { bodyDigest, legacyKeys } from '../keys/keys.ts';
 import { readContent } from './read.ts';
 
@@ -132,12 +133,12 @@ const hostile: Readonly<Record<string, string>> = {
 
 for (const [name, message] of Object.entries(hostile)) {
   test(`${name}: read in time that grows with its length`, () => {
-    const begun = performance.now();
+    const begun = threadMs();
     const { leaves, words } = readContent(Buffer.from(message), { recipients: ['anna@x.example'] });
     legacyKeys(Buffer.from(message), leaves);
     bodyDigest(leaves);
     assert.ok(words.length <= 20_000);
-    const ms = performance.now() - begun;
+    const ms = threadMs() - begun;
     assert.ok(ms < mostMs, `${Math.round(ms)} ms`);
   });
 }
