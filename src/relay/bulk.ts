@@ -10,8 +10,14 @@ export const bulkOctets = 256 * 1024;
 const patienceMs = 2000;
 const silenceMs = 60_000;
 
-/** What becomes of a message. `header` is a whole field, to be put before it. */
-export type BulkJudgement = { readonly header?: string } & (
+/** A field that says what the check found. */
+export interface VerdictField {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What becomes of a message. `header` is to be put before it. */
+export type BulkJudgement = { readonly header?: VerdictField } & (
   | { readonly kind: 'pass' }
   | { readonly kind: 'hold'; readonly because: string }
   | { readonly kind: 'refuse'; readonly reply: Reply; readonly because: string }
@@ -137,7 +143,7 @@ function judgementOf(
 export function formatVerdict(
   { isAllowed, isBulk, isReported, isContested, count, reported, confidence, cluster, via }: Verdict,
   hostname: string,
-): string {
+): VerdictField {
   const words = [
     isBulk ? 'bulk' : 'no',
     ...(isReported ? ['reported'] : []),
@@ -146,7 +152,8 @@ export function formatVerdict(
   ];
   const facts = [`count=${count}`, `reports=${reported.toFixed(1)}`, `confidence=${confidence}`];
   if (cluster !== undefined) facts.push(`cluster=${cluster}`, `via=${via}`);
-  return `X-Posthouse-Bulk: ${hostname}; ${words.join(' ')};\r\n\t${facts.join(' ')}\r\n`;
+  const value = ` ${hostname}; ${words.join(' ')};\r\n\t${facts.join(' ')}`;
+  return { name: 'X-Posthouse-Bulk', value };
 }
 
 /** What comes in time; undefined when nothing does. */

@@ -35,6 +35,7 @@ import {
   Receiver,
   type ReceiverSettings,
   readProxyHeader,
+  type Screening,
 } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
@@ -50,6 +51,7 @@ import {
 import { RelayTrap } from '../trap/index.ts';
 import { type BulkCheck, createBulkCheck } from './bulk.ts';
 import { createIntake } from './intake.ts';
+import { createMailChecks } from './mail-checks.ts';
 import {
   deliveryOptions,
   noticeSettings,
@@ -95,6 +97,7 @@ export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
   readonly queueParts: QueueParts;
   readonly operator: Operator;
   readonly guard: Guard;
+  readonly screening: Screening;
   readonly trap: RelayTrap;
   readonly receiver: Receiver;
   readonly windows: RelayWindows;
@@ -129,13 +132,13 @@ export function createParts(options: PartsOptions): Parts {
   };
   const queue = new Queue(queueParts, config.queue);
   const entrance = createEntrance({ current, audits, queue, queueParts, guardMemory, local: () => local });
-  const { guard, intake, trap } = entrance;
+  const { guard, screening, intake, trap } = entrance;
   const receiver = new Receiver(
     { intake, trap: trap.intake, clock, log, background, lenience: new Lenience(log) },
-    sessionSettings(current, { facts, guard }),
+    sessionSettings(current, { facts, guard, screening }),
   );
   const pop3 = createPop3(current, { receiver, windows, clock, log });
-  const local = localParts(current, { intake, clock, log, ...own });
+  const local = localParts(current, { intake, screening: () => screening, clock, log, ...own });
   const watchdog = new RelayWatchdog({
     spool,
     queue,
@@ -160,9 +163,7 @@ export function createParts(options: PartsOptions): Parts {
     facts,
     queue,
     queueParts,
-    operator: entrance.operator,
-    guard,
-    trap,
+    ...entrance,
     receiver,
     windows,
     pop3,
@@ -278,20 +279,21 @@ function createEntrance({
     clock,
     log,
   });
-  const intake = createIntake({ spool, queue, guard: audits.besides(guard), bulk, log, isDraining });
+  const intake = createIntake({ spool, queue, log, isDraining });
+  const screening = createMailChecks({ guard: audits.besides(guard), bulk, log });
   const trap = new RelayTrap({ clock, log, background, isDraining });
-  return { operator, guard, intake, trap };
+  return { operator, guard, screening, intake, trap };
 }
 
 /** What sessions that begin now work with. Throws when the certificate and its key cannot be used. */
 export function sessionSettings(
   { config, resolver, identities }: Pick<Current, 'config' | 'resolver' | 'identities'>,
-  { facts, guard }: Pick<Parts, 'facts' | 'guard'>,
+  { facts, guard, screening }: Pick<Parts, 'facts' | 'guard' | 'screening'>,
 ): ReceiverSettings {
   const settings = receiverSettings(config, {
     ...facts,
     clientName: createClientNames(resolver),
     authenticator: identities.identities,
   });
-  return { ...settings, policy: guardPolicy(settings.policy, guard) };
+  return { ...settings, policy: guardPolicy(settings.policy, guard), screening };
 }
