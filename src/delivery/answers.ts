@@ -42,9 +42,11 @@ export class Answers {
     said: Reply,
     { host, result }: { readonly host: PooledSession; readonly result: SendResult },
   ): RecipientStatus {
-    const status = { status: 'delivered', at: this.#now(), relay: host.relay, reply: said } as const;
-    if (result.dsnOffered) return { ...status, dsnPassedOn: true };
+    const { relay } = host;
+    const at = this.#now();
+    if (result.dsnOffered) return { status: 'delivered', at, relay, reply: said, dsnPassedOn: true };
     // An LMTP server is the end of the way: the mail is delivered there, not relayed (RFC 2033 §4).
-    return this.#protocol === 'smtp' ? { ...status, relayed: true } : status;
+    if (this.#protocol === 'lmtp') return { status: 'delivered', at, relay, reply: said };
+    return { status: 'delivered', at, relay, reply: said, relayed: true };
   }
 }

@@ -19,10 +19,19 @@ export class AttemptMessage {
     this.#adapted = undefined;
   }
 
-  /** One transaction for these recipients, the message converted when the server cannot take it as it is. */
-  async send(session: ClientSession, chunk: readonly number[], signal: AbortSignal): Promise<SendResult> {
-    let message = this.#for(chunk);
-    let result = await session.send(message, signal);
+  /** One transaction for these recipients. */
+  send(session: ClientSession, chunk: readonly number[], signal: AbortSignal): Promise<SendResult> {
+    return session.send(this.#for(chunk), signal);
+  }
+
+  /** The same once more, converted, where the server could not take the message as it was. */
+  async sendConverted(
+    session: ClientSession,
+    of: { readonly chunk: readonly number[]; readonly unsendable: SendResult },
+    signal: AbortSignal,
+  ): Promise<SendResult> {
+    let message = this.#for(of.chunk);
+    let result = of.unsendable;
     // At most once each for the body and for SMTPUTF8.
     for (let i = 0; i < 2 && result.ending.kind === 'unsendable'; i++) {
       const adapted = await adapt(message, result.ending.unmet, this.#conversions);

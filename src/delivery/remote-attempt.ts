@@ -262,6 +262,8 @@ class RemoteAttempt {
       const rest = queue.length <= max ? nobody : queue.slice(max);
       const isFirst = session.messagesSent === 0;
       result = await this.#message.send(session, chunk, this.#signal);
+      if (result.ending.kind === 'unsendable')
+        result = await this.#message.sendConverted(session, { chunk, unsendable: result }, this.#signal);
       if (isProven ? isTired(result) : isFirst && this.#isTlsBroken(host, result)) {
         pool.retire(host);
         return { left, again: queue };
@@ -312,12 +314,13 @@ class RemoteAttempt {
     }
     this.#noteEnding(result);
     const isCut = this.#isOver && this.#signal.aborted;
+    const from = { host, result };
     const again: number[] = [];
     for (let i = 0; i < chunk.length; i++) {
       const index = chunk[i];
       const said = result.recipients[i];
       if (index === undefined || said === undefined) continue;
-      this.#answers.record(index, isCut && !isPositive(said) ? shuttingDown : said, { host, result });
+      this.#answers.record(index, isCut && !isPositive(said) ? shuttingDown : said, from);
       if (isPositive(said) || isPermanent(said)) continue;
       // Too many recipients at once: the others had their turn, now these (RFC 5321 §4.5.3.1.8).
       if (said.code === 452 && result.accepted > 0) again.push(index);

@@ -3,7 +3,16 @@ import type { RecipientStatus } from '../mail/index.ts';
 import { SpoolError, type StoredOctets } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import { type Endings, unreadableBecause } from './ending.ts';
-import { expired, expiryOf, pendingOf, recipientsOf, retryDelay, statusChanges, without } from './entry.ts';
+import {
+  expired,
+  expiryOf,
+  hasStatus,
+  pendingOf,
+  recipientsOf,
+  retryDelay,
+  statusChanges,
+  without,
+} from './entry.ts';
 import type { Task } from './lane.ts';
 import type { RetryOptions } from './options.ts';
 import type { AttemptResult, Health, QueueParts } from './parts.ts';
@@ -56,7 +65,11 @@ export class Attempts {
     if (isRerouted(routing, task, recipients)) return { record: () => this.#reroute(task) };
     let octets: StoredOctets;
     try {
-      octets = watchOctets(spool.octets(entry.id), (error) => this.#onUnreadable(task, error));
+      const stored = spool.octets(entry.id);
+      octets =
+        stored?.whole === undefined
+          ? watchOctets(stored, (error) => this.#onUnreadable(task, error))
+          : stored;
     } catch (error) {
       if (isUnreadable(error)) return { record: () => endings.holdUnreadable(entry, error) };
       // Nothing can be read now.
@@ -64,13 +77,18 @@ export class Attempts {
     }
     const attempt = { id: entry.id, lane: entry.lane, envelope, recipients, octets, number: entry.attempts };
     const { statuses, health, replacements } = await this.#parts.deliver(attempt, this.#abort.signal);
+    const now = clock.now();
     const retryUntil = expiryOf(envelope, retry());
+    if (replacements === undefined && !hasStatus(statuses, 'pending')) {
+      const times = { dueAt: now, retryUntil };
+      return { health, record: () => endings.settle(task, { octets, statuses }, times) };
+    }
     const isCut = this.#abort.signal.aborted;
-    const isOver = clock.now() >= retryUntil && !isCut;
+    const isOver = now >= retryUntil && !isCut;
     const result = { octets, statuses: isOver ? expired(statuses, task.holds) : statuses };
     // What our own end has cut off is due at once when we are back; the last attempt is when time runs out.
     const delayMs = isCut ? 0 : retryDelay(entry.attempts, retry(), this.#parts.random);
-    const dueAt = Math.max(clock.now(), Math.min(clock.now() + delayMs, retryUntil));
+    const dueAt = Math.max(now, Math.min(now + delayMs, retryUntil));
     const settle = () => endings.settle(task, result, { dueAt, retryUntil });
     const record =
       replacements === undefined ? settle : () => this.#replace(task, { statuses, replacements }, settle);

@@ -1,17 +1,19 @@
 /** The ends of attempts, on their way to disk: log, notification, record. */
-import type { Clock } from '../base/index.ts';
 import type { QueueId, RecipientStatus } from '../mail/index.ts';
 import { type Change, type LaneEntry, SpoolError, type StoredOctets } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
-import { byHold, logAnswers, rescheduled, statusChanges, unclaimed } from './entry.ts';
+import {
+  byHold,
+  hasStatus,
+  logAnswers,
+  logStatuses,
+  rescheduled,
+  statusChanges,
+  unclaimed,
+} from './entry.ts';
 import type { Task } from './lane.ts';
+import { Notices } from './notices.ts';
 import type { NotifyEvent, QueueParts } from './parts.ts';
-
-/**
- * How long the first end of a message waits for others that its sender is to hear of with it. A message
- * whose destinations all fail within it makes one notification, however many they are.
- */
-export const gatherMs = 5000;
 
 /** What settling needs to know of time. */
 export interface Times {
@@ -26,6 +28,8 @@ export interface Ended {
   readonly statuses: ReadonlyMap<number, RecipientStatus>;
 }
 
+/** Log lines that are written in one go. */
+const fewStatuses = 8;
 const firstPauseMs = 1000;
 const lastPauseMs = 60_000;
 
@@ -84,9 +88,13 @@ export class Endings {
   ): Promise<number | undefined> {
     const { log, clock } = this.#parts;
     const { entry, envelope } = task;
-    await logAnswers(log, { id: entry.id, envelope, statuses: result.statuses, now: clock.now() });
-    const statuses = await this.#notify(task, result, times.retryUntil);
-    if (![...statuses.values()].some(({ status }) => status === 'pending')) {
+    const known = { id: entry.id, envelope, statuses: result.statuses, now: clock.now() };
+    if (result.statuses.size > fewStatuses) await logAnswers(log, known);
+    else logStatuses(log, known);
+    const statuses = isToBeTold(task, result.statuses)
+      ? await this.#notify(task, result, times.retryUntil)
+      : result.statuses;
+    if (!hasStatus(statuses, 'pending')) {
       await this.finish({ id: entry.id, entries: [entry], statuses });
       return undefined;
     }
@@ -138,12 +146,10 @@ export class Endings {
     result: { readonly octets: StoredOctets; readonly statuses: ReadonlyMap<number, RecipientStatus> },
     retryUntil: number,
   ): Promise<ReadonlyMap<number, RecipientStatus>> {
-    const isSuccess = isSuccessAskedFor(task, result.statuses);
-    if (!isSuccess && !hasFailed(result.statuses)) return result.statuses;
     const { id } = task.entry;
     const event = { id, envelope: task.envelope, ...result, kind: 'ended', retryUntil } as const;
     try {
-      if (isSuccess) await this.#tell(event);
+      if (isSuccessAskedFor(task, result.statuses)) await this.#tell(event);
       else {
         if (this.#claims.of(id).length > 1) await this.#recordDelivered(id, result.statuses);
         await this.#notices.add(event);
@@ -170,13 +176,18 @@ export class Endings {
    * again; no delivery waits for it.
    */
   async finish({ id, entries, statuses }: Ended): Promise<void> {
+    // An entry for all recipients has no others beside it: nothing is to be counted.
+    if (entries.some(({ recipients }) => recipients === 'all')) {
+      await this.update(id, [{ kind: 'remove', id }]);
+      this.#parts.log.info('removed', { queueId: id });
+      return;
+    }
     const ending = this.#ending.get(id) ?? new Set<number>();
     this.#ending.set(id, ending);
     for (const { number } of entries) ending.add(number);
     try {
       const isLast = await this.#persist(id, async () => {
-        const isAlone = entries.some(({ recipients }) => recipients === 'all');
-        const ends = isAlone || !this.#hasOthers(id, ending);
+        const ends = !this.#hasOthers(id, ending);
         await this.#parts.spool.update(ends ? [{ kind: 'remove', id }] : finishes({ id, entries, statuses }));
         return ends;
       });
@@ -212,21 +223,34 @@ export class Endings {
   }
 
   /** Writes what must not be forgotten: tried again until it works, or until a drain is in a hurry. */
-  update(id: QueueId, changes: readonly Change[]): Promise<void> {
-    return this.#persist(id, () => this.#parts.spool.update(changes));
+  async update(id: QueueId, changes: readonly Change[]): Promise<void> {
+    try {
+      await this.#parts.spool.update(changes);
+    } catch (error) {
+      await this.#again(id, error, () => this.#parts.spool.update(changes));
+    }
   }
 
   async #persist<T>(id: QueueId, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      return await this.#again(id, error, write);
+    }
+  }
+
+  /** Writes again what has just failed, until it works. */
+  async #again<T>(id: QueueId, failure: unknown, write: () => Promise<T>): Promise<T> {
+    let error = failure;
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(lastPauseMs, 2 * pauseMs)) {
+      if (!willPass(error) || this.#state === 'hasty') throw error;
+      if (pauseMs === firstPauseMs)
+        this.#parts.log.error('end-not-recorded', { queueId: id, because: error.message });
+      await this.#pause(pauseMs);
       try {
         return await write();
-      } catch (error) {
-        const willPass = error instanceof SpoolError && (error.code === 'full' || error.code === 'io');
-        if (!willPass || this.#state === 'hasty') throw error;
-        if (pauseMs === firstPauseMs) {
-          this.#parts.log.error('end-not-recorded', { queueId: id, because: error.message });
-        }
-        await this.#pause(pauseMs);
+      } catch (another) {
+        error = another;
       }
     }
   }
@@ -282,6 +306,11 @@ export function unreadableBecause(error: unknown): string {
   return `unreadable: ${error instanceof Error ? error.message : String(error)}`;
 }
 
+/** Whether the spool took nothing now, and may do so later. */
+function willPass(error: unknown): error is SpoolError {
+  return error instanceof SpoolError && (error.code === 'full' || error.code === 'io');
+}
+
 /** Whether somebody wants to hear of a success (RFC 3461 §4.1). */
 function isSuccessAskedFor({ envelope }: Task, statuses: ReadonlyMap<number, RecipientStatus>): boolean {
   for (const [index, { status }] of statuses) {
@@ -290,81 +319,6 @@ function isSuccessAskedFor({ envelope }: Task, statuses: ReadonlyMap<number, Rec
   return false;
 }
 
-function hasFailed(statuses: ReadonlyMap<number, RecipientStatus>): boolean {
-  for (const { status } of statuses.values()) if (status === 'failed') return true;
-  return false;
-}
-
-/** What is to be told of one message. */
-interface Gathering {
-  readonly event: NotifyEvent;
-  readonly statuses: Map<number, RecipientStatus>;
-  /** Entries whose end is in it: each is still claimed. */
-  entries: number;
-  readonly told: PromiseWithResolvers<void>;
-  readonly cancel: () => void;
-}
-
-/**
- * Gathers what ends of one message in several lanes, so that its sender hears of it at once. Nothing of it is
- * on disk meanwhile: each entry is under way until its end was told, and a crash has it attempted again.
- */
-export class Notices {
-  readonly #clock: Clock;
-  readonly #claims: Claims;
-  readonly #tell: (event: NotifyEvent) => Promise<void>;
-  readonly #gatherings = new Map<QueueId, Gathering>();
-  #isHasty = false;
-
-  /** `tell` resolves when the notification is durable. */
-  constructor(parts: {
-    readonly clock: Clock;
-    readonly claims: Claims;
-    readonly tell: (event: NotifyEvent) => Promise<void>;
-  }) {
-    this.#clock = parts.clock;
-    this.#claims = parts.claims;
-    this.#tell = parts.tell;
-  }
-
-  /** Tells of one entry's end, alone or with others; resolves or rejects as the telling does. */
-  add(event: NotifyEvent): Promise<void> {
-    const { id } = event;
-    const known = this.#gatherings.get(id);
-    if (known === undefined && (this.#isHasty || this.#claims.of(id).length <= 1)) return this.#tell(event);
-    const gathering = known ?? this.#begin(event);
-    for (const [index, status] of event.statuses) gathering.statuses.set(index, status);
-    gathering.entries++;
-    this.check(id);
-    return gathering.told.promise;
-  }
-
-  /** Tells when nothing else of the message is on its way: to be called when one of its claims is gone. */
-  check(id: QueueId): void {
-    const gathering = this.#gatherings.get(id);
-    if (gathering !== undefined && gathering.entries >= this.#claims.of(id).length) this.#end(id);
-  }
-
-  /** Gathers nothing any more. */
-  hurry(): void {
-    this.#isHasty = true;
-    for (const id of [...this.#gatherings.keys()]) this.#end(id);
-  }
-
-  #begin(event: NotifyEvent): Gathering {
-    const statuses = new Map<number, RecipientStatus>();
-    const cancel = this.#clock.after(gatherMs, () => this.#end(event.id));
-    const told = Promise.withResolvers<void>();
-    const gathering = { event: { ...event, statuses }, statuses, entries: 0, told, cancel };
-    this.#gatherings.set(event.id, gathering);
-    return gathering;
-  }
-
-  #end(id: QueueId): void {
-    const gathering = this.#gatherings.get(id);
-    if (gathering === undefined) return;
-    this.#gatherings.delete(id);
-    gathering.cancel();
-    this.#tell(gathering.event).then(gathering.told.resolve, gathering.told.reject);
-  }
+function isToBeTold(task: Task, statuses: ReadonlyMap<number, RecipientStatus>): boolean {
+  return hasStatus(statuses, 'failed') || isSuccessAskedFor(task, statuses);
 }

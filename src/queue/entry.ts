@@ -7,9 +7,21 @@ import type { RetryOptions } from './options.ts';
 /** What a line of the log counts for, in octets of a slice: tens of microseconds, with a long reply. */
 const lineOctets = 4096;
 
+const one: readonly number[] = [0];
+
 /** The recipients of an entry, as indices into the envelope. */
 export function recipientsOf(entry: Pick<LaneEntry, 'recipients'>, envelope: Envelope): readonly number[] {
-  return entry.recipients === 'all' ? [...envelope.recipients.keys()] : entry.recipients;
+  if (entry.recipients !== 'all') return entry.recipients;
+  return envelope.recipients.length === 1 ? one : [...envelope.recipients.keys()];
+}
+
+/** Whether some recipient has this status. */
+export function hasStatus(
+  statuses: ReadonlyMap<number, RecipientStatus>,
+  wanted: RecipientStatus['status'],
+): boolean {
+  for (const { status } of statuses.values()) if (status === wanted) return true;
+  return false;
 }
 
 /** The recipients of an entry that have not come to their end. */

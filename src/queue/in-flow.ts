@@ -30,17 +30,16 @@ export class InFlow {
     this.#patienceMs = patienceMs ?? defaultPatienceMs;
   }
 
-  /** Whether a message for these had better wait. */
-  isFull(lanes: readonly Lane[]): boolean {
-    if (this.#patienceMs === 0) return false;
-    return lanes.some((lane) => this.#waiting.has(lane.name) || this.#isWorthWaiting(lane));
+  /** Whether a message for the lane had better wait. */
+  isFull(lane: Lane): boolean {
+    return this.#patienceMs > 0 && (this.#waiting.has(lane.name) || this.#isWorthWaiting(lane));
   }
 
   /** Waits for room in each of the lanes, in turn, as long as that may help. */
   async room(lanes: readonly Lane[]): Promise<void> {
     const until = this.#clock.now() + this.#patienceMs;
     for (const lane of lanes) {
-      if (!this.#waiting.has(lane.name) && !this.#isWorthWaiting(lane)) continue;
+      if (!this.isFull(lane)) continue;
       do await this.#turn(lane.name, until - this.#clock.now());
       while (this.#isWorthWaiting(lane) && this.#clock.now() < until);
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gatherMs } from './ending.ts';
+import { gatherMs } from './notices.ts';
 import { type Bench, fullError, gate, type Mail, openBench, result, statuses } from './test-bench.ts';
 
 function recipients(bench: Bench): readonly number[] {

@@ -130,8 +130,11 @@ export class Queue {
     const { routing } = this.#parts;
     const routes = routing.generation;
     const assigned = routing.assignLanes(envelope);
-    const lanes = assigned.map(({ lane }) => dispatcher.lanes.get(lane));
-    if (dispatcher.inFlow.isFull(lanes)) await dispatcher.inFlow.room(lanes);
+    for (const { lane } of assigned) {
+      if (!dispatcher.inFlow.isFull(dispatcher.lanes.get(lane))) continue;
+      await dispatcher.inFlow.room(assigned.map((each) => dispatcher.lanes.get(each.lane)));
+      break;
+    }
     const isMailing = this.claims.isMailing(envelope);
     const entries: LaneEntry[] = [];
     const tasks: Task[] = [];
