@@ -239,7 +239,7 @@ export async function memory(args: readonly string[]): Promise<number> {
   mkdirSync(parent, { recursive: true });
   const folder = await relayFolder(parent, 'memory');
   const facts = await machine();
-  const results = values.results ?? join(import.meta.dirname, 'results');
+  const results = values.results ?? join(import.meta.dirname, '.cache/results');
   mkdirSync(results, { recursive: true });
   const file = join(results, `${facts.date.slice(0, 16).replaceAll(':', '')}-memory.jsonl`);
   appendFileSync(file, `${JSON.stringify({ kind: 'machine', ...facts })}\n`);

@@ -1,4 +1,4 @@
-/** Results: raw lines and a summary per case in `bench/results`, and a table for people. */
+/** Results: raw lines and a summary per case in a file, and a table for people. */
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Case } from './cases.ts';

@@ -66,7 +66,7 @@ function plan(args: readonly string[]): Plan {
     cases: names.map((name) => parseCase(name, messages)),
     rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
     ...(warmup === undefined ? {} : { warmup: Number(warmup) }),
-    results: values.results ?? join(import.meta.dirname, 'results'),
+    results: values.results ?? join(import.meta.dirname, '.cache/results'),
     directory: values.directory ?? join(import.meta.dirname, '.cache'),
   };
 }
