@@ -49,7 +49,7 @@ async function sendFrom(
 
 async function held(relay: TestRelay): Promise<number> {
   let count = 0;
-  for await (const _ of relay.relay.control.list({ match: { held: true } })) count++;
+  for await (const _ of relay.control.list({ selector: { match: { held: true } } })) count++;
   return count;
 }
 

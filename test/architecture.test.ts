@@ -108,6 +108,9 @@ const edges: Readonly<
       'relay',
       'config',
       'admin',
+      'audit',
+      'clearinghouse',
+      'guard',
       'identity',
       'operation',
       'receiver',
@@ -191,15 +194,28 @@ test('the options.ts that the configuration imports runs nothing but mail, base 
   }
 });
 
-test('a folder is imported through its index.ts, other than the helpers of its tests and the options', () => {
+/** A command line that only asks a running relay loads the tables of its commands, and nothing that carries them out. */
+const tableFile = 'commands.ts';
+
+test('a folder is imported through its index.ts or its commands.ts, other than the helpers of its tests and the options', () => {
   const wrong = imports.filter(
     ({ from, to, isType }) =>
       !isOptions({ from, to, isType }) &&
       to.startsWith('src/') &&
       folderOf(from) !== folderOf(to) &&
       basename(to) !== 'index.ts' &&
+      basename(to) !== tableFile &&
       !(isForTests(from) && isForTests(to)) &&
       from.startsWith('src/'),
+  );
+  assert.deepEqual(shown(wrong), []);
+});
+
+test('a table of commands loads the control socket and other tables, and nothing else of the relay', () => {
+  const tables = files.filter((file) => /^src\/[^/]+\/commands\.ts$/.test(file));
+  assert.ok(tables.length > 5);
+  const wrong = imports.filter(
+    ({ from, to }) => tables.includes(from) && to !== 'src/admin/index.ts' && basename(to) !== tableFile,
   );
   assert.deepEqual(shown(wrong), []);
 });

@@ -33,11 +33,11 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 async function holds(relay: TestRelay) {
-  return await all(relay.relay.control.guardList());
+  return await all(relay.control.guardList());
 }
 
 async function held(relay: TestRelay): Promise<string[]> {
-  const items = await all(relay.relay.control.list({ match: { held: true } }));
+  const items = await all(relay.control.list({ selector: { match: { held: true } } }));
   return items.map(({ id }) => id);
 }
 
@@ -57,7 +57,7 @@ test('an open relay that is abused holds what exceeds its budget, and one comman
   // The notice is neither counted nor held.
   const [notice] = await relay.log.logged('delivered', { to: 'keeper@relay.test' });
   assert.ok(notice !== undefined);
-  const { messages } = await relay.relay.control.guardChange({ verb: 'release', id: hold.id.toLowerCase() });
+  const { messages } = await relay.control.guardChange({ verb: 'release', id: hold.id.toLowerCase() });
   assert.ok((messages ?? 0) >= 20);
   assert.deepEqual(await held(relay), []);
   assert.deepEqual(await holds(relay), []);
@@ -74,7 +74,7 @@ test('one command removes what is held, and nobody hears of it', async (t) => {
   await flood(relay, 60);
   const [hold] = await holds(relay);
   assert.ok(hold?.kind === 'hold');
-  const { messages } = await relay.relay.control.guardChange({ verb: 'remove', id: hold.id });
+  const { messages } = await relay.control.guardChange({ verb: 'remove', id: hold.id });
   assert.ok((messages ?? 0) >= 20);
   assert.deepEqual(await held(relay), []);
   const [left] = await holds(relay);
@@ -95,7 +95,7 @@ test('a hold and its mail survive a restart', async (t) => {
   assert.equal((await held(relay)).length, before.length + 1);
   const [hold] = await holds(relay);
   assert.ok(hold?.kind === 'hold');
-  const { messages } = await relay.relay.control.guardChange({ verb: 'release', id: hold.id });
+  const { messages } = await relay.control.guardChange({ verb: 'release', id: hold.id });
   assert.equal(messages, before.length + 1);
 });
 
@@ -120,13 +120,10 @@ test('whoever is in a trusted network on this machine is not counted', async (t)
 test('a command about a hold that is not there says so', async (t) => {
   const relay = await openRelay(t, open);
   for (const id of ['H0000000', 'nonsense']) {
-    await assert.rejects(relay.relay.control.guardChange({ verb: 'release', id }), /no hold/);
+    await assert.rejects(relay.control.guardChange({ verb: 'release', id }), /no hold/);
   }
-  await assert.rejects(
-    relay.relay.control.guardChange({ verb: 'disallow', subject: 'alice' }),
-    /not allowed/,
-  );
-  const allowed = await relay.relay.control.guardChange({ verb: 'allow', subject: '192.0.2.1', forMs: 1000 });
+  await assert.rejects(relay.control.guardChange({ verb: 'disallow', subject: 'alice' }), /not allowed/);
+  const allowed = await relay.control.guardChange({ verb: 'allow', subject: '192.0.2.1', forMs: 1000 });
   assert.equal(allowed.subject, 'address:192.0.2.1');
 });
 

@@ -71,7 +71,7 @@ test('neither a neighbour nor the owner at another address waits for somebody wh
   assert.ok(replies.length < 24, 'the guesses are still being waited for');
   assert.ok(!replies.includes('235'));
   // An operator does not wait for those who wait.
-  const { sessions } = await relay.relay.control.sessionsClose({ which: 'address:198.51.100.7' });
+  const { sessions } = await relay.control.sessionsClose({ which: 'address:198.51.100.7' });
   assert.ok(sessions >= 24, String(sessions));
   await until(() => replies.length === 24);
   assert.ok(replies.includes('454'));

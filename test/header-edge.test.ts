@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { connectControl } from '../src/admin/index.ts';
 import { headerFields } from '../src/mail/index.ts';
 import { MemoryPeer } from './support/peer.ts';
 import { openRelay } from './support/relay.ts';
@@ -76,7 +75,7 @@ test('a field of ours behind more header than is kept back is refused from a str
 
 test('a letter of this machine that begins with a blank extends no field of ours', async (t) => {
   const relay = await openRelay(t, { routes: { to: '*', via: 'capture' } });
-  const control = connectControl(join(relay.folder, 'control.sock'));
+  const control = relay.control;
   const submission = { from: 'keeper@relay.test', to: ['u@away.test'], follow: true };
   const octets = (async function* () {
     yield Buffer.from(' forged by hand\r\nSubject: a\r\n\r\nbody\r\n');

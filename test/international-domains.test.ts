@@ -120,7 +120,7 @@ test('the operator finds mail by either label', async (t) => {
   await relay.log.logged('deferred');
   for (const to of ['a@bücher.test', 'A@XN--BCHER-KVA.TEST', 'bücher.test', '@xn--bcher-kva.test']) {
     let count = 0;
-    for await (const _ of relay.relay.control.list({ match: { to } })) count++;
+    for await (const _ of relay.control.list({ selector: { match: { to } } })) count++;
     assert.equal(count, 1, to);
   }
 });

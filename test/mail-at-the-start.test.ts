@@ -46,7 +46,7 @@ async function send(port: number): Promise<string> {
 
 async function held(relay: TestRelay): Promise<number> {
   let count = 0;
-  for await (const _ of relay.relay.control.list({ match: { held: true } })) count++;
+  for await (const _ of relay.control.list({ selector: { match: { held: true } } })) count++;
   return count;
 }
 

@@ -138,7 +138,7 @@ async function startOn(t: TestContext) {
     },
     { clock, folder },
   );
-  return { relay, sink, clock, control: relay.relay.control };
+  return { relay, sink, clock, control: relay.control };
 }
 
 const portOf = (relay: TestRelay, role: string) =>
@@ -169,7 +169,11 @@ test('the clearinghouse of an older build still counts what it counted, and know
   await relay.log.logged('maildrop-taken');
   const { status, message, verdict } = golden.clearinghouse;
   assert.deepEqual(like(await control.clearinghouseStatus(), status), status);
-  const asked = await control.clearinghouseAsk({ verb: 'check' }, octetsOf(message));
+  const asked = await control.clearinghouseAsk(
+    { verb: 'check' },
+    octetsOf(message),
+    new AbortController().signal,
+  );
   assert.deepEqual(like(asked, verdict), verdict);
   assert.equal(await registerAtRazor(portOf(relay, 'razor'), 'anna'), 'err=210\r\n');
   const fuzzy = await askFuzzy(portOf(relay, 'rspamd-fuzzy'), 1);
@@ -235,18 +239,18 @@ test('a relay delivers what an older build left: when it is due, whole, and once
   await relay.log.logged('delivered', { to: 'dropped@slow.test' });
   await removed(relay, clock, dueNow);
   assert.equal(sink.messages.length, dueNow.length + 1, 'nothing else was due');
-  const flushing = all(control.change({ verb: 'flush' }, { match: { held: false } }));
+  const flushing = all(control.change({ change: { verb: 'flush' }, selector: { match: { held: false } } }));
   await removed(relay, clock, free);
   // A flush stays for a while to hear of destinations that take nothing.
   clock.advance(10_000);
   await flushing;
   assert.deepEqual(
-    (await all(control.list({ match: {} }))).map(({ id }) => id),
+    (await all(control.list({ selector: { match: {} } }))).map(({ id }) => id),
     held.map(({ id }) => id),
   );
   for (const { kind, id } of golden.guard)
     if (kind === 'hold' && id !== undefined) await control.guardChange({ verb: 'release', id });
-  await all(control.change({ verb: 'release' }, { match: {} }));
+  await all(control.change({ change: { verb: 'release' }, selector: { match: {} } }));
   await removed(relay, clock, held);
   const arrived = sink.messages
     .filter(({ rcpts }) => !rcpts.includes('dropped@slow.test'))

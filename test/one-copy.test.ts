@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { connectControl } from '../src/admin/index.ts';
 import { openRelay, testFolder } from './support/relay.ts';
 
 /** One mailbox that is named twice gets one copy, by whichever way the message comes in. */
@@ -54,7 +53,7 @@ test('the same mailbox named twice in other case gets one copy by SMTP', async (
 
 test('the same mailbox named twice in other case gets one copy from this machine', async (t) => {
   const relay = await start(t);
-  const control = connectControl(join(relay.folder, 'control.sock'));
+  const control = relay.control;
   async function* octets() {
     yield Buffer.from('Subject: hello\r\n\r\nhello\r\n');
   }

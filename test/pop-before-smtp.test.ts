@@ -59,8 +59,8 @@ test('a login to the mailbox opens a window, a wrong password does not, and it c
   assert.equal(await login(relay), '+OK 0 messages');
   assert.match(await relays(relay), /^250 /);
   assert.match(await relay.send({ from: 'bob@ours.test', to: 'u@away.test' }), /^550 5\.7\.1 /);
-  assert.equal((await relay.relay.control.status()).windows, 1);
-  assert.deepEqual(await relay.relay.control.windowsRevoke({ name: 'Anna@ours.test' }), { windows: 1 });
+  assert.equal((await relay.control.status()).windows, 1);
+  assert.deepEqual(await relay.control.windowsRevoke({ name: 'Anna@ours.test' }), { windows: 1 });
   assert.match(await relays(relay), /^550 /);
 });
 
@@ -75,12 +75,12 @@ test('a reload that takes the key away takes the windows away, and gives them ba
   const relay = await start(t);
   await login(relay);
   relay.next = testConfig(relay.folder, { ...keysIn(relay.folder), relay: {} });
-  await relay.relay.control.reload();
+  await relay.control.reload();
   assert.match(await relays(relay), /^550 /);
   assert.equal(await login(relay), '+OK 0 messages', 'people read their mail');
-  assert.equal((await relay.relay.control.status()).windows, undefined);
+  assert.equal((await relay.control.status()).windows, undefined);
   relay.next = testConfig(relay.folder, keysIn(relay.folder));
-  await relay.relay.control.reload();
+  await relay.control.reload();
   assert.match(await relays(relay), /^250 /);
 });
 

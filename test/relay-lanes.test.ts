@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Changed, connectControl } from '../src/admin/index.ts';
 import { type SinkOptions, startSink } from '../src/delivery/testing.ts';
+import type { Changed } from '../src/operation/commands.ts';
 import { endings, openRelay } from './support/relay.ts';
 import { until } from './support/server.ts';
 
@@ -38,12 +37,12 @@ for (const [name, options] of servers) {
 
 test('mail for a destination that is down says so in the list, and in what a flush tells', async (t) => {
   const relay = await openRelay(t, { routes: { via: 'smtp://127.0.0.1:1', tls: 'none' } });
-  const control = connectControl(join(relay.folder, 'control.sock'));
+  const control = relay.control;
   for (let i = 0; i < 4; i++) await relay.send({ to: `u${i}@x.test` });
   await relay.log.logged('lane-suspended');
   const why = /^451 4\.4\.1 /;
   const waiting = [];
-  for await (const { id, recipients } of control.list({ match: {} })) {
+  for await (const { id, recipients } of control.list({ selector: { match: {} } })) {
     waiting.push(id);
     assert.ok((recipients[0]?.suspended?.until ?? 0) > Date.now());
     assert.match(recipients[0]?.suspended?.reply ?? '', why);
@@ -54,7 +53,7 @@ test('mail for a destination that is down says so in the list, and in what a flu
     // What came of the last attempt may not be in the queue yet; a message is passed by until then.
     await until(async () => {
       told = [];
-      for await (const changed of control.change({ verb: 'flush' }, selector)) told.push(changed);
+      for await (const changed of control.change({ change: { verb: 'flush' }, selector })) told.push(changed);
       return told.length > waiting.length;
     });
     assert.deepEqual(told.slice(0, 4), waiting);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Control, connectControl, type QueueItem } from '../src/admin/index.ts';
 import { manualClock } from '../src/base/index.ts';
 import { startSink } from '../src/delivery/testing.ts';
+import type { QueueItem } from '../src/operation/commands.ts';
+import type { Control } from '../src/relay/testing.ts';
 import { dropMail } from '../src/submission/index.ts';
 import { endings, openRelay, recorded, type TestRelay, testConfig, testFolder } from './support/relay.ts';
 import { until } from './support/server.ts';
@@ -12,7 +13,7 @@ import { until } from './support/server.ts';
 const everything = { match: {} };
 
 function controlOf(relay: TestRelay): Control {
-  return connectControl(join(relay.folder, 'control.sock'));
+  return relay.control;
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -37,32 +38,40 @@ async function withQueue(t: TestContext, count: number) {
 
 test('the queue is listed, shown, held, released and flushed over the control socket', async (t) => {
   const { relay, sink, control, wake } = await withQueue(t, 3);
-  const items = await all(control.list(everything));
+  const items = await all(control.list({ selector: everything }));
   assert.deepEqual(
     items.map(({ from, recipients }) => [from, recipients[0]?.to, recipients[0]?.status]),
     [0, 1, 2].map((i) => [`s${i}@origin.test`, `u${i}@x.test`, 'deferred']),
   );
   const [first, second] = items.map(({ id }) => id);
   assert.ok(first !== undefined && second !== undefined);
-  const octets = Buffer.concat(await all(control.octets(first)));
+  const octets = Buffer.concat(await all(control.octets({ id: first })));
   assert.match(octets.toString(), /^Received: [\s\S]*Subject: hello\r\n\r\nhello\r\n$/);
-  assert.deepEqual(await all(control.change({ verb: 'hold', because: 'odd' }, { ids: [first] })), [first]);
-  const held = await all(control.list({ match: { held: true } }));
+  assert.deepEqual(
+    await all(control.change({ change: { verb: 'hold', because: 'odd' }, selector: { ids: [first] } })),
+    [first],
+  );
+  const held = await all(control.list({ selector: { match: { held: true } } }));
   assert.deepEqual(held.map(statusOf), [[first, 'held']]);
   wake();
-  const flushed = await all(control.change({ verb: 'flush' }, everything));
+  const flushed = await all(control.change({ change: { verb: 'flush' }, selector: everything }));
   assert.equal(flushed.length, 2);
   await relay.log.logged('removed', {}, 2);
   assert.equal(sink.messages.length, 2);
-  await all(control.change({ verb: 'release' }, { match: { from: 's0@origin.test' } }));
+  await all(control.change({ change: { verb: 'release' }, selector: { match: { from: 's0@origin.test' } } }));
   await relay.log.logged('removed', { queueId: first });
-  assert.deepEqual(await all(control.list(everything)), []);
+  assert.deepEqual(await all(control.list({ selector: everything })), []);
 });
 
 test('messages are removed, bounced and redirected over the control socket', async (t) => {
   const { relay, sink, control, wake } = await withQueue(t, 3);
   const change = (verb: 'remove' | 'bounce', to: string) =>
-    all(control.change(verb === 'remove' ? { verb } : { verb, because: 'no' }, { match: { to } }));
+    all(
+      control.change({
+        change: verb === 'remove' ? { verb } : { verb, because: 'no' },
+        selector: { match: { to } },
+      }),
+    );
   await until(async () => (await change('remove', 'u0@x.test')).length === 1);
   wake();
   await until(async () => (await change('bounce', 'u1@x.test')).length === 1);
@@ -73,7 +82,12 @@ test('messages are removed, bounced and redirected over the control socket', asy
     [['s1@origin.test']],
   );
   const redirect = () =>
-    all(control.change({ verb: 'redirect', to: 'new@y.test' }, { match: { to: 'x.test' } }));
+    all(
+      control.change({
+        change: { verb: 'redirect', to: 'new@y.test' },
+        selector: { match: { to: 'x.test' } },
+      }),
+    );
   await until(async () => (await redirect()).length === 1);
   await relay.log.logged('delivered', { to: 'new@y.test' });
   await until(async () => (await control.status()).messages === 0);
@@ -153,7 +167,7 @@ test('new routes take what is in the queue when it is next tried', async (t) => 
   const { relay, control } = await withQueue(t, 2);
   relay.next = testConfig(relay.folder, { routes: { to: '*', via: 'capture' } });
   await control.reload();
-  await all(control.change({ verb: 'flush' }, everything));
+  await all(control.change({ change: { verb: 'flush' }, selector: everything }));
   await relay.log.logged('removed', {}, 2);
   assert.equal((await relay.log.logged('delivered', {}, 2)).length, 2);
 });
@@ -207,7 +221,7 @@ test('a drain lets the session end, delivers what is under way and leaves the re
   const second = await openRelay(t, keys, { folder: relay.folder });
   const { messages } = await controlOf(second).status();
   assert.equal(messages, 20);
-  await all(controlOf(second).change({ verb: 'flush' }, everything));
+  await all(controlOf(second).change({ change: { verb: 'flush' }, selector: everything }));
   await second.log.logged('removed', {}, 20);
   assert.equal(sink.messages.length, 20);
   assert.equal(new Set(sink.messages.map(({ rcpts }) => rcpts.join())).size, 20);

@@ -179,7 +179,7 @@ test('a reload in which an alias leads in a circle changes nothing', async (t) =
     /domains\[0\]\.aliases: .*a loop: team@home\.test → sales@home\.test → team@home\.test/,
   );
   relay.next = new Error('domains[0].aliases: a loop');
-  await relay.relay.control.reload();
+  await relay.control.reload();
   await relay.send({ to: 'team@home.test' });
   await relay.log.logged('delivered', { to: 'bob@home.test' });
   assert.deepEqual(await mailboxes(), { bob: 1 });
@@ -243,7 +243,7 @@ const ways: Readonly<Record<string, (relay: TestRelay) => Promise<unknown>>> = {
     const body = (async function* () {
       yield* octets;
     })();
-    for await (const event of relay.relay.control.submit(submission, body, AbortSignal.timeout(10_000)))
+    for await (const event of relay.control.submit(submission, body, AbortSignal.timeout(10_000)))
       assert.equal(event.event, 'accepted');
   },
 };

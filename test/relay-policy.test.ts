@@ -104,7 +104,7 @@ test('a backend that answers about us instead of the recipient defers, and fills
     const said = relay.log.lines.filter(({ event }) => event === 'callout-unanswered');
     assert.equal(said.length, 1, 'both domains are one destination, which says the same');
     assert.match(String(said[0]?.because), new RegExp(text.replaceAll('.', '\\.')));
-    const { callouts = [] } = await relay.relay.control.status();
+    const { callouts = [] } = await relay.control.status();
     assert.deepEqual([callouts.length, callouts[0]?.count], [1, 3]);
   }
 });

@@ -165,17 +165,17 @@ test('relay.authenticated and users that a reload takes away count for nobody wh
   await using peer = await login(relay);
   const off = { relay: { networks: [], authenticated: false } };
   relay.next = testConfig(relay.folder, keysIn(relay.folder, off));
-  await relay.relay.control.reload();
+  await relay.control.reload();
   assert.equal(await mayStill(peer), '250 550');
   const { users: _, pop3: __, ...rest } = keysIn(relay.folder);
   relay.next = testConfig(relay.folder, { ...rest, listeners: [{ role: 'mx', address: '127.0.0.1:0' }] });
-  await relay.relay.control.reload();
+  await relay.control.reload();
   assert.equal(await mayStill(peer), '421');
 });
 
 test('operators see who is connected, and end sessions by id, by address and by user', async (t) => {
   const { relay } = await start(t);
-  const { control } = relay.relay;
+  const { control } = relay;
   await using anna = await login(relay);
   await using bob = await login(relay, 'bob@ours.test');
   await using mailbox = await readMail(relay);
@@ -209,7 +209,7 @@ test('operators see who is connected, and end sessions by id, by address and by 
 test('what the guard releases is let go without the sessions and windows that sent it', async (t) => {
   const guard = { identity: { messages: ['1/1h'] } };
   const { relay } = await start(t, { guard });
-  const { control } = relay.relay;
+  const { control } = relay;
   await using mailbox = await readMail(relay);
   await using thief = await login(relay);
   await using bob = await login(relay, 'bob@ours.test');

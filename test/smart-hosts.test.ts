@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { connectControl } from '../src/admin/index.ts';
 import { type LogFields, type ManualClock, manualClock } from '../src/base/index.ts';
 import { tokenEndpoint, tokenIn } from '../src/delivery/test-bench.ts';
 import { type Sink, type SinkOptions, sinkCertificate, startSink } from '../src/delivery/testing.ts';
@@ -92,7 +91,7 @@ test('a smart host that times out, alone: the alarm is in log and status, for no
   assert.equal(letter?.because, 'not sent: it would go by a way that fails');
   // The first failure is the time-out of the greeting, after 5 minutes.
   assert.ok(afterMs >= 35 * minute && afterMs <= 35 * minute + 30_000, String(afterMs));
-  const status = await connectControl(join(relay.folder, 'control.sock')).status();
+  const status = await relay.control.status();
   const [told, ...more] = status.alarms ?? [];
   assert.equal(told?.kind, 'route-failing');
   assert.deepEqual(more, []);

@@ -69,7 +69,7 @@ test('a trap takes whatever it is given, for whomever, and nothing of it is deli
     pieces.push(piece);
   const octets = Buffer.concat(pieces).toString('latin1');
   assert.match(octets, /^Received: from bot\.test .*\r\nSubject: test\r\n\r\n\.open relay test\r\n$/s);
-  assert.equal((await relay.relay.control.status()).messages, 0, 'the queue has nothing of it');
+  assert.equal((await relay.control.status()).messages, 0, 'the queue has nothing of it');
   await relay.stop();
   assert.ok(!(await readdir(relay.folder)).includes('capture'), 'nor has any destination');
 });

@@ -1,23 +1,10 @@
+/** The client of the control socket. */
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
-import { z } from 'zod';
+import type { z } from 'zod';
 
-import {
-  type Control,
-  ControlError,
-  type ControlErrorCode,
-  changedShape,
-  explanationShape,
-  plannedShape,
-  queueItemShape,
-  reloadShape,
-  shapeRowShape,
-  statusShape,
-  submitEventShape,
-} from './control.ts';
-import { auditEventShape } from './control-audit.ts';
-import { bulkVerdictShape, clearinghouseStatusShape } from './control-clearinghouse.ts';
-import { guardChangedShape, guardItemShape } from './control-guard.ts';
+import type { CommandShape, CommandTable, ControlOf } from './command.ts';
+import { ControlError, type ControlErrorCode } from './control-error.ts';
 import {
   answerShape,
   chunkOctets,
@@ -28,59 +15,36 @@ import {
   type Request,
   readLines,
 } from './control-protocol.ts';
-import { closedSessionsShape, sessionShape } from './control-sessions.ts';
-import { revokedShape, windowShape } from './control-windows.ts';
 import { shortSocketPath } from './socket-path.ts';
 
 /**
- * The relay that listens at `path`, as the same `Control` that it implements. Each call is a connection of
- * its own and rejects with `ControlError`: `unavailable` when no relay answers, `denied` when the socket
- * belongs to someone else. Nothing is opened before the first call.
+ * The relay that listens at `path`, as the commands of a table. Each call is a connection of its own and rejects with
+ * `ControlError`: `unavailable` when no relay answers, `denied` when the socket belongs to someone else. Nothing is
+ * opened before the first call.
  */
-export function connectControl(path: string): Control {
-  const one = async <T>(request: Request, shape: z.ZodType<T>, upload?: Upload): Promise<T> => {
-    const stream = call(path, request, upload);
-    for (;;) {
-      const next = await stream.next();
-      if (next.done === true) return parseAnswer(shape, next.value);
-    }
-  };
-  return {
-    status: () => one({ command: 'status' }, statusShape),
-    reload: () => one({ command: 'reload' }, reloadShape),
-    explain: (args) => one({ command: 'explain', args }, explanationShape),
-    audit: () => items(call(path, { command: 'audit' }), auditEventShape),
-    guardList: () => items(call(path, { command: 'guard-list' }), guardItemShape),
-    guardChange: (change) => one({ command: 'guard-change', args: change }, guardChangedShape),
-    sessionsList: () => items(call(path, { command: 'sessions-list' }), sessionShape),
-    sessionsClose: (which) => one({ command: 'sessions-close', args: which }, closedSessionsShape),
-    windowsList: () => items(call(path, { command: 'windows-list' }), windowShape),
-    windowsRevoke: (which) => one({ command: 'windows-revoke', args: which }, revokedShape),
-    clearinghouseStatus: () => one({ command: 'clearinghouse-status' }, clearinghouseStatusShape),
-    clearinghouseAsk: (args, octets) =>
-      one({ command: 'clearinghouse-ask', args }, bulkVerdictShape, {
-        octets,
-        signal: new AbortController().signal,
-      }),
-    list: (selector) => items(call(path, { command: 'list', args: { selector } }), queueItemShape),
-    shape: (selector) => items(call(path, { command: 'shape', args: { selector } }), shapeRowShape),
-    change: (change, selector, reach) =>
-      items(
-        call(path, { command: 'change', args: { change, selector, ...(reach && { reach }) } }),
-        changedShape,
-      ),
-    plan: (change, selector, reach) =>
-      items(
-        call(path, { command: 'plan', args: { change, selector, ...(reach && { reach }) } }),
-        plannedShape,
-      ),
-    async *octets(id) {
-      const chunks = items(call(path, { command: 'octets', args: { id } }), z.base64());
-      for await (const chunk of chunks) yield Buffer.from(chunk, 'base64');
-    },
-    submit: (submission, octets, signal) =>
-      items(call(path, { command: 'submit', args: submission }, { octets, signal }), submitEventShape),
-  };
+export function connectControl<T extends CommandTable>(path: string, table: T): ControlOf<T> {
+  const methods = Object.entries(table).map(([method, shape]) => [
+    method,
+    (...given: unknown[]) => ask(path, shape, given),
+  ]);
+  // Each method takes and gives what its shape says: the types are those of the table.
+  return Object.fromEntries(methods) as ControlOf<T>;
+}
+
+function ask(path: string, shape: CommandShape, given: readonly unknown[]): unknown {
+  const [octets, signal] = shape.takesMessage ? given.slice(-2) : [];
+  const args = given.length > (shape.takesMessage ? 2 : 0) ? given[0] : undefined;
+  const request: Request = { command: shape.name, ...(args !== undefined && { args }) };
+  const upload = shape.takesMessage ? ({ octets, signal } as Upload) : undefined;
+  const stream = call(path, request, upload);
+  return shape.kind === 'items' ? items(stream, shape.out) : result(stream, shape.out);
+}
+
+async function result<T>(stream: AsyncGenerator<unknown, unknown, void>, shape: z.ZodType<T>): Promise<T> {
+  for (;;) {
+    const next = await stream.next();
+    if (next.done === true) return parseAnswer(shape, next.value);
+  }
 }
 
 interface Upload {

@@ -1,16 +1,6 @@
+/** The lines of the control socket: their shapes, their bounds, and reading and writing them. */
 import { z } from 'zod';
-import {
-  ControlError,
-  changeShape,
-  questionShape,
-  reachShape,
-  selectorShape,
-  submissionShape,
-} from './control.ts';
-import { bulkQuestionShape } from './control-clearinghouse.ts';
-import { guardChangeShape } from './control-guard.ts';
-import { whichSessionsShape } from './control-sessions.ts';
-import { whichWindowsShape } from './control-windows.ts';
+import { ControlError } from './control-error.ts';
 
 /** Longest line of a client, in octets: 48 KiB of a message as base 64, with room to spare. */
 export const maxRequestOctets = 128 * 1024;
@@ -19,36 +9,14 @@ export const maxAnswerOctets = 16 * 1024 * 1024;
 /** Octets of a message in one `chunk` line. */
 export const chunkOctets = 48 * 1024;
 
-const changeArgsShape = z.strictObject({
-  change: changeShape,
-  selector: selectorShape,
-  reach: reachShape.exactOptional(),
+/** The one line that a client begins with; a command that takes a message is followed by `upload` lines. */
+export const requestShape = z.strictObject({
+  command: z.string().max(64),
+  args: z.unknown().exactOptional(),
 });
-
-/** The one line that a client begins with; `submit` is followed by `upload` lines. */
-export const requestShape = z.discriminatedUnion('command', [
-  z.strictObject({ command: z.literal('status') }),
-  z.strictObject({ command: z.literal('reload') }),
-  z.strictObject({ command: z.literal('explain'), args: questionShape }),
-  z.strictObject({ command: z.literal('audit') }),
-  z.strictObject({ command: z.literal('guard-list') }),
-  z.strictObject({ command: z.literal('guard-change'), args: guardChangeShape }),
-  z.strictObject({ command: z.literal('clearinghouse-status') }),
-  z.strictObject({ command: z.literal('clearinghouse-ask'), args: bulkQuestionShape }),
-  z.strictObject({ command: z.literal('sessions-list') }),
-  z.strictObject({ command: z.literal('sessions-close'), args: whichSessionsShape }),
-  z.strictObject({ command: z.literal('windows-list') }),
-  z.strictObject({ command: z.literal('windows-revoke'), args: whichWindowsShape }),
-  z.strictObject({ command: z.literal('list'), args: z.strictObject({ selector: selectorShape }) }),
-  z.strictObject({ command: z.literal('octets'), args: z.strictObject({ id: z.string().max(32) }) }),
-  z.strictObject({ command: z.literal('change'), args: changeArgsShape }),
-  z.strictObject({ command: z.literal('plan'), args: changeArgsShape }),
-  z.strictObject({ command: z.literal('shape'), args: z.strictObject({ selector: selectorShape }) }),
-  z.strictObject({ command: z.literal('submit'), args: submissionShape }),
-]);
 export type Request = z.infer<typeof requestShape>;
 
-/** The message of a `submit`: chunks in order, then one `end`. */
+/** The message of a command that takes one: chunks in order, then one `end`. */
 export const uploadShape = z.union([
   z.strictObject({ chunk: z.base64() }),
   z.strictObject({ end: z.literal(true) }),

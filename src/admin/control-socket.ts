@@ -1,14 +1,17 @@
+/** The control socket: answers one command a connection, within bounds. */
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 
+import { z } from 'zod';
 import type { Log } from '../base/index.ts';
-import { type Control, ControlError } from './control.ts';
+import type { CommandShape, ServedCommand } from './command.ts';
+import { ControlError } from './control-error.ts';
 import {
   formatLine,
   maxRequestOctets,
   parseLine,
-  type Request,
+  parseValue,
   readLines,
   requestShape,
   uploadShape,
@@ -21,7 +24,7 @@ const bounds = { connections: 64, idleMs: 30_000 } as const;
 /** What `openControlSocket` needs. */
 export interface ControlSocketOptions {
   readonly path: string;
-  readonly control: Control;
+  readonly commands: readonly ServedCommand[];
   readonly log: Log;
   /** 0600 unless given; 0660 lets the group of the relay's user in. */
   readonly mode?: number;
@@ -99,7 +102,7 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
 }
 
 /** One connection: one request, its answers, the end. Never rejects. */
-async function serve(socket: Socket, { control, log }: ControlSocketOptions): Promise<void> {
+async function serve(socket: Socket, { commands, log }: ControlSocketOptions): Promise<void> {
   const gone = new AbortController();
   socket.on('error', () => gone.abort());
   socket.on('close', () => gone.abort());
@@ -109,10 +112,14 @@ async function serve(socket: Socket, { control, log }: ControlSocketOptions): Pr
     const first = await nextLine(lines, connection);
     if (first === undefined) return;
     const request = parseLine(requestShape, first);
-    const result = await answer({ request, control, lines, connection });
-    if (request.command === 'change' || request.command === 'guard-change' || request.command === 'reload') {
-      log.info('control', { ...request, result });
-    }
+    const served = commands.find(({ shape }) => shape.name === request.command);
+    if (served === undefined) throw new ControlError('bad-request', `command: no "${request.command}"`);
+    const { args } = parseValue(
+      z.object({ args: served.shape.args.optional() }).pick({ args: true }),
+      request,
+    );
+    const result = await answer({ served, args, lines, connection });
+    if (served.shape.isLogged) log.info('control', { ...request, result });
     await send(connection, { result: result ?? null });
   } catch (error) {
     if (gone.signal.aborted) return;
@@ -143,76 +150,39 @@ function end(socket: Socket): void {
 }
 
 interface Call {
-  readonly request: Request;
-  readonly control: Control;
+  readonly served: ServedCommand;
+  readonly args: unknown;
   readonly lines: AsyncGenerator<string, void, void>;
   readonly connection: Connection;
 }
 
-/** Carries out the request; what it returns is the result, streams have sent their items before. */
-async function answer({ request, control, lines, connection }: Call): Promise<unknown> {
-  switch (request.command) {
-    case 'status':
-      return control.status();
-    case 'reload':
-      return control.reload();
-    case 'explain':
-      return control.explain(request.args);
-    case 'audit':
-      return sendAll(control.audit(), connection);
-    case 'guard-list':
-      return sendAll(control.guardList(), connection);
-    case 'guard-change':
-      return control.guardChange(request.args);
-    case 'sessions-list':
-      return sendAll(control.sessionsList(), connection);
-    case 'sessions-close':
-      return control.sessionsClose(request.args);
-    case 'windows-list':
-      return sendAll(control.windowsList(), connection);
-    case 'windows-revoke':
-      return control.windowsRevoke(request.args);
-    case 'list':
-      return sendAll(control.list(request.args.selector), connection);
-    case 'shape':
-      return sendAll(control.shape(request.args.selector), connection);
-    case 'change': {
-      const { change, selector, reach } = request.args;
-      return sendAll(control.change(change, selector, reach), connection);
-    }
-    case 'plan': {
-      const { change, selector, reach } = request.args;
-      return sendAll(control.plan(change, selector, reach), connection);
-    }
-    case 'octets':
-      return sendAll(encoded(control.octets(request.args.id)), connection);
-    case 'clearinghouse-status':
-      return control.clearinghouseStatus();
-    case 'clearinghouse-ask':
-      return control.clearinghouseAsk(request.args, uploaded(lines, connection));
-    case 'submit': {
-      const octets = uploaded(lines, connection);
-      return sendAll(control.submit(request.args, octets, connection.gone), connection);
-    }
-  }
+/** Carries out the command; what it returns is the result, streams have sent their items before. */
+async function answer({ served, args, lines, connection }: Call): Promise<unknown> {
+  const { shape } = served;
+  const given = [
+    ...(args === undefined ? [] : [args]),
+    ...(shape.takesMessage ? [uploaded(lines, connection), connection.gone] : []),
+  ];
+  const out = served.run(given);
+  return shape.kind === 'items' ? sendAll(shape, out as AsyncIterable<unknown>, connection) : out;
 }
 
 /** Sends each item as fast as the client reads. Returns how many there were. */
-async function sendAll(items: AsyncIterable<unknown>, connection: Connection): Promise<number> {
+async function sendAll(
+  { encode }: CommandShape,
+  items: AsyncIterable<unknown>,
+  connection: Connection,
+): Promise<number> {
   let count = 0;
   for await (const item of items) {
     connection.gone.throwIfAborted();
-    await send(connection, { item });
+    await send(connection, { item: encode === undefined ? item : encode(item) });
     count++;
   }
   return count;
 }
 
-async function* encoded(octets: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  for await (const chunk of octets) yield Buffer.from(chunk).toString('base64');
-}
-
-/** The message that follows a `submit`. Its end is also where a client that hangs up is one that left. */
+/** The message that follows a request. Its end is also where a client that hangs up is one that left. */
 async function* uploaded(lines: Call['lines'], connection: Connection): AsyncGenerator<Uint8Array> {
   for (;;) {
     const line = await nextLine(lines, connection);

@@ -1,6 +1,6 @@
 /** Fuzz targets of this folder: what comes by the control socket. */
 import assert from 'node:assert/strict';
-import { ControlError } from './control.ts';
+import { ControlError } from './control-error.ts';
 import { answerShape, parseLine, readLines, requestShape, uploadShape } from './control-protocol.ts';
 
 export const fuzzTargets: readonly {

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { manualClock, memoryLog } from '../base/index.ts';
-import type { WhichWindows } from './control-windows.ts';
-import { openWindowEndpoint, type ReportedLogin } from './window-endpoint.ts';
+import { openWindowEndpoint, type ReportedLogin, type WhichReported } from './window-endpoint.ts';
 
 const token = 'a-token-of-some-length';
 const bearer = { authorization: `Bearer ${token}` };
 
 async function bench(t: TestContext) {
   const opened: ReportedLogin[] = [];
-  const revoked: WhichWindows[] = [];
+  const revoked: WhichReported[] = [];
   const log = memoryLog();
   const clock = manualClock();
   const endpoint = await openWindowEndpoint({

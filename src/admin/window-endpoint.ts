@@ -2,7 +2,6 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Clock, Log } from '../base/index.ts';
-import type { WhichWindows, Window } from './control-windows.ts';
 
 /** A login that a program reports. */
 export interface ReportedLogin {
@@ -12,6 +11,9 @@ export interface ReportedLogin {
   readonly source: string;
   readonly forMs?: number;
 }
+
+/** The windows of an address, or wherever somebody has one. */
+export type WhichReported = { readonly address: string } | { readonly name: string };
 
 /** What the endpoint works with. */
 export interface WindowEndpointOptions {
@@ -26,8 +28,8 @@ export interface WindowEndpointOptions {
       | { readonly outcome: 'opened' | 'renewed'; readonly address: string; readonly expiresAt: number }
       | { readonly outcome: 'refused'; readonly because: string }
     >;
-    list(): Iterable<Window>;
-    revoke(which: WhichWindows): Promise<number>;
+    list(): Iterable<object>;
+    revoke(which: WhichReported): Promise<number>;
   };
   readonly clock: Clock;
   readonly log: Log;

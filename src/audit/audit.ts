@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { type AuditEvent, ControlError } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import type { Clock, Log } from '../base/index.ts';
 import type { Delivery } from '../delivery/index.ts';
 import { parseMailbox, type QueueId, queueIdBound } from '../mail/index.ts';
@@ -19,6 +19,7 @@ import type { Operator } from '../queue/index.ts';
 import type { ListeningAddress, Receiver } from '../receiver/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
 import { acceptLocal, type LocalParts } from '../submission/index.ts';
+import type { AuditEvent } from './commands.ts';
 import { type AuditedConfig, literal, type PlannedAttack, planAttacks, strangerTest } from './plan.ts';
 import { AuditRun, type Audits } from './run.ts';
 

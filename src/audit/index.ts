@@ -11,4 +11,5 @@
  */
 
 export { audit } from './audit.ts';
+export { auditCommands } from './commands.ts';
 export { Audits } from './run.ts';

@@ -1,6 +1,7 @@
-import { type ClearinghouseControl, ControlError } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { Gathered } from '../base/index.ts';
 import { ClearinghouseBusy, type Subject, UnknownCluster } from './ask.ts';
+import type { ClearinghouseControl } from './commands.ts';
 import type { RelayClearinghouse } from './house.ts';
 
 /** Of a message that somebody shows us. */

@@ -1,7 +1,7 @@
-import type { ClearinghouseStatus } from '../admin/index.ts';
 import { type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
+import type { ClearinghouseStatus } from './commands.ts';
 import { openDccifd } from './doors/dccifd.ts';
 import type { Door, DoorOptions } from './doors/door.ts';
 import { parseFuzzyKey } from './doors/fuzzy-cipher.ts';

@@ -1,4 +1,6 @@
-import { type AuditEvent, connectControl } from '../admin/index.ts';
+import { connectControl } from '../admin/index.ts';
+import type { AuditEvent } from '../audit/commands.ts';
+import { auditCommands } from '../audit/commands.ts';
 import { harmlessText } from '../base/index.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
@@ -26,7 +28,7 @@ Its mail goes to a domain that exists for the run only and ends in a sink inside
 machine. Exit 0 when the relay is closed, 1 when it is open, 75 when that could not be shown.`,
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const events = connectControl(controlPath(dataFolder(args, io))).audit();
+    const events = connectControl(controlPath(dataFolder(args, io)), auditCommands).audit();
     const report = args.has('json') ? jsonReport(io) : textReport(io, args.has('verbose'));
     let code: number = exitCode.software;
     for await (const event of events) {

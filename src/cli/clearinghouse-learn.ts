@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectControl } from '../admin/index.ts';
+import { clearinghouseCommands } from '../clearinghouse/commands.ts';
 import { type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -19,11 +20,11 @@ nobody is allowed by it.`,
   arity: { min: 0, max: Number.POSITIVE_INFINITY },
   async run(args, io) {
     if (args.rest.length === 0) throw usage(clearinghouseLearn, 'a file or a folder is missing');
-    const control = connectControl(controlPath(dataFolder(args, io)));
+    const control = connectControl(controlPath(dataFolder(args, io)), clearinghouseCommands);
     let messages = 0;
     for (const path of args.rest)
       for await (const octets of messagesIn(resolvePath(io, path))) {
-        await control.clearinghouseAsk({ verb: 'learn' }, once(octets));
+        await control.clearinghouseAsk({ verb: 'learn' }, once(octets), new AbortController().signal);
         messages++;
       }
     if (args.has('json')) await io.out(jsonLine({ messages }));

@@ -1,12 +1,9 @@
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import {
-  type BulkQuestion,
-  type BulkVerdict,
-  type ClearinghouseStatus,
-  connectControl,
-} from '../admin/index.ts';
+import { connectControl } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
+import type { BulkQuestion, BulkVerdict, ClearinghouseStatus } from '../clearinghouse/commands.ts';
+import { clearinghouseCommands } from '../clearinghouse/commands.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -14,7 +11,7 @@ import { type Io, jsonLine, resolvePath } from './io.ts';
 import { formatSpan, openTable } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
-  return connectControl(controlPath(dataFolder(args, io)));
+  return connectControl(controlPath(dataFolder(args, io)), clearinghouseCommands);
 }
 
 const columns = [
@@ -83,6 +80,7 @@ gave it, such as 1r-1; a file of that name comes first.${verb === 'check' ? ' Ex
       const verdict = await connect(args, io).clearinghouseAsk(
         question,
         isCluster ? nothing() : which === '-' ? io.stdin : await fileOf(resolvePath(io, which)),
+        new AbortController().signal,
       );
       if (args.has('json')) await io.out(jsonLine(verdict));
       else await io.out(formatBulkVerdict(verdict, Date.now()));

@@ -1,4 +1,6 @@
-import { ControlError, connectControl, type ExplanationAnswer, type Question } from '../admin/index.ts';
+import { ControlError, connectControl } from '../admin/index.ts';
+import type { ExplanationAnswer, Question } from '../relay/commands.ts';
+import { relayCommands } from '../relay/commands.ts';
 import { configChecks, explainStopped } from '../relay/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { usage } from './command.ts';
@@ -64,7 +66,7 @@ function questionOf(args: Arguments): Question {
 
 async function ask(args: Arguments, io: Io, question: Question): Promise<ExplanationAnswer> {
   try {
-    return await connectControl(controlPath(dataFolder(args, io))).explain(question);
+    return await connectControl(controlPath(dataFolder(args, io)), relayCommands).explain(question);
   } catch (error) {
     const isStopped = error instanceof ControlError && error.code === 'unavailable';
     if (!isStopped || args.text('data') !== undefined) throw error;

@@ -1,5 +1,8 @@
-import { connectControl, type GuardChange, type GuardItem } from '../admin/index.ts';
+import { connectControl } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
+import type { GuardChange, GuardItem } from '../guard/commands.ts';
+import { guardCommands } from '../guard/commands.ts';
+import { queueCommands } from '../operation/commands.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -9,7 +12,7 @@ import { formatSize, formatSpan, openTable } from './table.ts';
 type HoldItem = Extract<GuardItem, { kind: 'hold' }>;
 
 function connect(args: Arguments, io: Io) {
-  return connectControl(controlPath(dataFolder(args, io)));
+  return connectControl(controlPath(dataFolder(args, io)), { ...guardCommands, ...queueCommands });
 }
 
 const columns = [
@@ -68,7 +71,7 @@ export const guardShow: Command = {
     const hold = await findHold(control.guardList(), id);
     if (hold === undefined) throw new CliError(exitCode.noInput, `no hold "${id}"`);
     await io.out(args.has('json') ? jsonLine(hold) : formatHold(hold));
-    for await (const item of control.list({ match: { held: true } })) {
+    for await (const item of control.list({ selector: { match: { held: true } } })) {
       if (!item.recipients.some(({ held }) => held?.startsWith(`guard ${id}:`))) continue;
       const to = item.recipients.map((recipient) => recipient.to);
       const more = to.length > 1 ? ` and ${to.length - 1} more` : '';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-
-import { type Control, ControlError, connectControl } from '../admin/index.ts';
+import { ControlError, connectControl } from '../admin/index.ts';
+import { type QueueControl, queueCommands } from '../operation/commands.ts';
+import { relayCommands } from '../relay/commands.ts';
 import type { Arguments } from './command.ts';
 import { controlPath, dataFolder, locationOptions, spoolPath } from './configuration.ts';
 import type { Io } from './io.ts';
@@ -9,14 +10,14 @@ import type { OpenQueue } from './stopped-queue.ts';
 export { locationOptions };
 
 /** The relay that runs over the data folder, for what only a running one can do. */
-export function connectQueue(args: Arguments, io: Io): Control {
-  return connectControl(controlPath(dataFolder(args, io)));
+export function connectQueue(args: Arguments, io: Io): QueueControl {
+  return connectControl(controlPath(dataFolder(args, io)), queueCommands);
 }
 
 /** The queue of the running relay, else the folder of a stopped one. */
 export async function openQueue(args: Arguments, io: Io): Promise<OpenQueue> {
   const data = dataFolder(args, io);
-  const control = connectControl(controlPath(data));
+  const control = connectControl(controlPath(data), { ...queueCommands, ...relayCommands });
   try {
     await control.status();
     return { ...control, [Symbol.asyncDispose]: async () => {} };

@@ -1,6 +1,6 @@
-import type { Changed, Planned, QueueChange } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import { parseMailbox } from '../mail/index.ts';
+import type { Changed, Planned, QueueChange } from '../operation/commands.ts';
 import { type Arguments, type Command, type Option, usage } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
@@ -114,13 +114,13 @@ async function apply(call: Call): Promise<number> {
   const reach = args.has('whole') ? { whole: true } : {};
   let count = 0;
   for await (const selector of selectorsOf(args, io)) {
-    const plan = () => control.plan(change, selector, reach);
+    const plan = () => control.plan({ change, selector, reach });
     if (args.has('dry-run')) {
       count += await printPlan(call, plan());
       continue;
     }
     if (isAsked(call) && !(await agrees(call, plan()))) continue;
-    for await (const changed of control.change(change, selector, reach)) {
+    for await (const changed of control.change({ change, selector, reach })) {
       if (typeof changed === 'string') count++;
       if (args.has('json')) await io.out(jsonLine(changed));
       else if (typeof changed === 'string') await io.out(`${changed}\n`);

@@ -1,4 +1,4 @@
-import type { QueueItem } from '../admin/index.ts';
+import type { QueueItem } from '../operation/commands.ts';
 import type { Arguments, Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
@@ -27,7 +27,7 @@ export async function listQueue(args: Arguments, io: Io, queue: OpenQueue): Prom
   const table = openTable(columns, io);
   let count = 0;
   for await (const selector of selectorsOf(args, io)) {
-    for await (const item of queue.list(selector)) {
+    for await (const item of queue.list({ selector })) {
       count++;
       if (args.has('json')) await io.out(jsonLine(item));
       else await table.row(rowOf(item));

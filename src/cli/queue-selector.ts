@@ -1,4 +1,4 @@
-import type { Match, Selector } from '../admin/index.ts';
+import type { Match, Selector } from '../operation/commands.ts';
 import type { Arguments, Command, Option } from './command.ts';
 import { usage } from './command.ts';
 import type { Io } from './io.ts';

@@ -1,4 +1,4 @@
-import { shapeMinutes } from '../admin/index.ts';
+import { shapeMinutes } from '../operation/commands.ts';
 import type { Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { jsonLine } from './io.ts';
@@ -18,7 +18,7 @@ export const queueShape: Command = {
     const table = openTable(columns, io);
     const total: number[] = [];
     for await (const selector of selectorsOf(args, io)) {
-      for await (const { destination, counts } of control.shape(selector)) {
+      for await (const { destination, counts } of control.shape({ selector })) {
         if (args.has('json')) await io.out(jsonLine({ destination, counts, minutes: shapeMinutes }));
         else await table.row(rowOf(destination, counts));
         for (const [index, count] of counts.entries()) total[index] = (total[index] ?? 0) + count;

@@ -1,5 +1,5 @@
-import type { QueueItem } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
+import type { QueueItem } from '../operation/commands.ts';
 import type { Command } from './command.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { jsonLine } from './io.ts';
@@ -21,12 +21,12 @@ export const queueShow: Command = {
     const id = (args.rest[0] ?? '').toUpperCase();
     await using queue = await openQueue(args, io);
     if (args.has('message')) {
-      for await (const chunk of queue.octets(id)) await io.out(chunk);
+      for await (const chunk of queue.octets({ id })) await io.out(chunk);
       return exitCode.ok;
     }
-    for await (const item of queue.list({ ids: [id] })) {
+    for await (const item of queue.list({ selector: { ids: [id] } })) {
       if (args.has('json')) await io.out(jsonLine(item));
-      else await io.out(`${formatItem(item)}\n${await headerOf(queue.octets(id))}`);
+      else await io.out(`${formatItem(item)}\n${await headerOf(queue.octets({ id }))}`);
       return exitCode.ok;
     }
     throw new CliError(exitCode.noInput, `no message "${id}" in the queue`);

@@ -1,4 +1,5 @@
 import { connectControl } from '../admin/index.ts';
+import { relayCommands } from '../relay/commands.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
@@ -15,7 +16,7 @@ The same as SIGHUP, with an answer: the changes, and which of them wait for the 
 every problem when the new configuration is not good; then nothing changes.`,
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const result = await connectControl(controlPath(dataFolder(args, io))).reload();
+    const result = await connectControl(controlPath(dataFolder(args, io)), relayCommands).reload();
     const isRefused = result.outcome === 'refused';
     if (args.has('json')) await io.out(jsonLine(result));
     else {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ControlError, type SubmitEvent } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
+import type { SubmitEvent } from '../submission/commands.ts';
 import { CliError } from './exit-code.ts';
 import { reportFates } from './send-report.ts';
 import { fakeIo } from './testing.ts';

@@ -1,5 +1,6 @@
-import { ControlError, type SubmitEvent } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
+import type { SubmitEvent } from '../submission/commands.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
 import { formatSpan } from './table.ts';

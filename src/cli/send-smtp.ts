@@ -1,8 +1,7 @@
 import { lookup } from 'node:dns/promises';
-
-import type { SubmitEvent } from '../admin/index.ts';
 import { ClientError, type OutgoingMessage, openClient } from '../client/index.ts';
 import { type Address, formatReplyText, isPositive, type ReversePath } from '../mail/index.ts';
+import type { SubmitEvent } from '../submission/commands.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** A message on its way, to the relay or to a server. */

@@ -57,7 +57,7 @@ export async function sendmailCommand(argv: readonly string[], io: Io): Promise<
     },
     flushQueue: async (configFile, selector) => {
       const control = connectQueue(locationOf(configFile), io);
-      for await (const _ of control.change({ verb: 'flush' }, selector));
+      for await (const _ of control.change({ change: { verb: 'flush' }, selector }));
       return exitCode.ok;
     },
   });

@@ -1,5 +1,5 @@
-import type { Selector } from '../admin/index.ts';
 import type { Notify } from '../mail/index.ts';
+import type { Selector } from '../operation/commands.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** What one call of sendmail(1) asks for. */

@@ -1,4 +1,6 @@
-import { connectControl, type SessionItem } from '../admin/index.ts';
+import { connectControl } from '../admin/index.ts';
+import type { SessionItem } from '../operation/commands.ts';
+import { sessionCommands } from '../operation/commands.ts';
 import type { Arguments, Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -6,7 +8,7 @@ import type { Io } from './io.ts';
 import { formatSpan, openTable } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
-  return connectControl(controlPath(dataFolder(args, io)));
+  return connectControl(controlPath(dataFolder(args, io)), sessionCommands);
 }
 
 const columns = [

@@ -1,7 +1,7 @@
-import type { Question } from '../admin/index.ts';
 import { selfSigned } from '../base/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { parsePattern } from '../mail/index.ts';
+import type { Question } from '../relay/commands.ts';
 import { type ExplainFacts, explainConfig } from '../relay/index.ts';
 import { format } from './explain.ts';
 

@@ -23,19 +23,17 @@ async function setUp(t: TestContext, over: Partial<StartParts> = {}) {
     prepareLocal: async () => {},
     startRelay: async ({ reload }) => ({
       addresses: [{ name: 'mx 127.0.0.1:0', role: 'mx', address: '127.0.0.1:4711' }],
-      control: {
-        reload: () =>
-          reload().then(
-            ({ hostname }) => {
-              happened.push(`reload ${hostname}`);
-              return { outcome: 'reloaded', changes: [] };
-            },
-            (error: Error) => {
-              happened.push(error.message);
-              return { outcome: 'refused', problems: [] };
-            },
-          ),
-      },
+      reload: () =>
+        reload().then(
+          ({ hostname }) => {
+            happened.push(`reload ${hostname}`);
+            return { outcome: 'reloaded', changes: [] };
+          },
+          (error: Error) => {
+            happened.push(error.message);
+            return { outcome: 'refused', problems: [] };
+          },
+        ),
       async drain(signal) {
         happened.push('drain');
         signal.addEventListener('abort', () => drained.resolve());

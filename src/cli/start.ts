@@ -1,4 +1,3 @@
-import type { Control } from '../admin/index.ts';
 import { type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
 import { configChecks, startRelay } from '../relay/index.ts';
@@ -12,7 +11,7 @@ import { runtimeFault } from './runtime.ts';
 /** A relay that runs, as this command uses it. */
 export interface StartedRelay extends AsyncDisposable {
   readonly addresses: readonly { readonly name: string; readonly role: string; readonly address: string }[];
-  readonly control: Pick<Control, 'reload'>;
+  reload(): Promise<unknown>;
   /** Takes no new mail, lets sessions and attempts come to their end; gives up when `signal` aborts. */
   drain(signal: AbortSignal): Promise<void>;
 }
@@ -63,7 +62,7 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   const stopped = stopSignals(io, log);
   const started = Promise.withResolvers<StartedRelay>();
   // One that comes during the start would otherwise end the process; it counts once the relay runs.
-  io.onSignal('SIGHUP', () => void started.promise.then((running) => running.control.reload()));
+  io.onSignal('SIGHUP', () => void started.promise.then((running) => running.reload()));
   await using relay = await startOrExplain(parts, { config, log, reload: async () => reloaded(load) });
   started.resolve(relay);
   const listeners = relay.addresses.map(({ name, role, address }) => ({ name, role, address }));

@@ -1,5 +1,7 @@
-import { connectControl, type RelayStatus } from '../admin/index.ts';
+import { connectControl } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
+import type { RelayStatus } from '../relay/commands.ts';
+import { relayCommands } from '../relay/commands.ts';
 import type { Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { exitCode } from './exit-code.ts';
@@ -15,7 +17,7 @@ export const status: Command = {
   notes: 'Exit 0 when the relay takes mail, 75 when it runs and takes none, 69 when it does not run.',
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const found = await connectControl(controlPath(dataFolder(args, io))).status();
+    const found = await connectControl(controlPath(dataFolder(args, io)), relayCommands).status();
     await io.out(args.has('json') ? jsonLine(found) : format(found));
     return found.state === 'running' && found.spool === 'ok' ? exitCode.ok : exitCode.tempFail;
   },

@@ -1,11 +1,11 @@
-import type { Control } from '../admin/index.ts';
 import { silentLog } from '../base/index.ts';
+import type { StoppedControl } from '../operation/commands.ts';
 import { controlStopped } from '../operation/index.ts';
 import { openSpool, SpoolError } from '../spool/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** A queue that can be looked at and changed, whether or not its relay runs. */
-export interface OpenQueue extends Pick<Control, 'list' | 'octets' | 'change' | 'plan'>, AsyncDisposable {}
+export interface OpenQueue extends StoppedControl, AsyncDisposable {}
 
 /**
  * The queue of a relay that does not run. The spool is locked while it is open, so a relay that starts in

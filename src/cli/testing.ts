@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-import { type Control, ControlError, openControlSocket, type QueueItem } from '../admin/index.ts';
+import { ControlError, openControlSocket } from '../admin/index.ts';
 import { silentLog } from '../base/index.ts';
 import { parseDomain } from '../mail/index.ts';
+import type { QueueItem } from '../operation/commands.ts';
 import { defaultLimits } from '../receiver/index.ts';
+import type { RelayStatus } from '../relay/commands.ts';
+import { type Control, serveAll } from '../relay/testing.ts';
 import { prepareMaildrop } from '../submission/index.ts';
 import { dispatch } from './dispatch.ts';
 import type { Io } from './io.ts';
@@ -105,6 +108,18 @@ export const queueItem = (id: string, over: Partial<QueueItem> = {}): QueueItem 
   ...over,
 });
 
+const atRest: RelayStatus = {
+  version: '1',
+  pid: 1,
+  hostname: 'h',
+  startedAt: 0,
+  state: 'running',
+  spool: 'ok',
+  messages: 1,
+  sessions: 0,
+  listeners: [],
+};
+
 /** Nobody is connected, and nobody has a window. */
 const nobody = {
   async *sessionsList() {},
@@ -118,17 +133,7 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
   const data = await ownFolder(t);
   const asked: unknown[] = [];
   const control: Control = {
-    status: async () => ({
-      version: '1',
-      pid: 1,
-      hostname: 'h',
-      startedAt: 0,
-      state: 'running',
-      spool: 'ok',
-      messages: 1,
-      sessions: 0,
-      listeners: [],
-    }),
+    status: async () => atRest,
     async *guardList() {},
     ...nobody,
     clearinghouseStatus: async () => ({
@@ -151,16 +156,16 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
       yield { event: 'end', verdict: 'open', because: 'of this test' };
     },
     reload: async () => ({ outcome: 'reloaded', changes: [] }),
-    async *list(selector) {
+    async *list({ selector }) {
       asked.push(selector);
       if ('ids' in selector && !selector.ids.includes('A1')) return;
       yield queueItem('A1');
     },
-    async *octets(id) {
+    async *octets({ id }) {
       if (id !== 'A1') throw new ControlError('not-found', `no message "${id}" in the queue`);
       yield Buffer.from('Subject: x\x1b[2J\r\n\r\nbody\r\n');
     },
-    async *change(change, selector) {
+    async *change({ change, selector }) {
       asked.push([change, selector]);
       if (!('ids' in selector)) yield 'A1';
       else yield* selector.ids.filter((id) => id === 'A1');
@@ -184,7 +189,11 @@ export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
     },
     ...over,
   };
-  const socket = await openControlSocket({ path: join(data, 'control.sock'), control, log: silentLog });
+  const socket = await openControlSocket({
+    path: join(data, 'control.sock'),
+    commands: serveAll(control),
+    log: silentLog,
+  });
   t.after(() => socket[Symbol.asyncDispose]());
   return { data, asked };
 }

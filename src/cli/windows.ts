@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
-import { connectControl, type Window } from '../admin/index.ts';
+import { connectControl } from '../admin/index.ts';
+import type { Window } from '../identity/commands.ts';
+import { windowCommands } from '../identity/commands.ts';
 import type { Arguments, Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -7,7 +9,7 @@ import { type Io, jsonLine } from './io.ts';
 import { formatSpan, openTable } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
-  return connectControl(controlPath(dataFolder(args, io)));
+  return connectControl(controlPath(dataFolder(args, io)), windowCommands);
 }
 
 const columns = [

@@ -1,7 +1,8 @@
-import { ControlError, type GuardChange, type GuardChanged, type GuardControl } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
 import { SpoolError } from '../spool/index.ts';
 import { StoreError } from '../store/index.ts';
+import type { GuardChange, GuardChanged, GuardControl } from './commands.ts';
 import type { Guard } from './guard.ts';
 import { forever, parseHoldId } from './hold.ts';
 import { parseSubject, type SubjectKey } from './subject.ts';

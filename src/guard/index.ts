@@ -27,6 +27,7 @@
  */
 export type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
 export type { Budgets } from './budget.ts';
+export { guardCommands } from './commands.ts';
 export { createGuardControl } from './control.ts';
 export { Guard, type Judgement } from './guard.ts';
 export {

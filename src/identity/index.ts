@@ -24,6 +24,7 @@ export {
   type Identities,
   type VerifyPassword,
 } from './authenticator.ts';
+export { windowCommands } from './commands.ts';
 export { Dovecot } from './dovecot.ts';
 export type { IdentityOfCertificate } from './external.ts';
 export { hashPassword } from './hash-gate.ts';

@@ -1,7 +1,8 @@
-import { ControlError, type WindowControl } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
 import type { PolicyOptions } from '../policy/index.ts';
 import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
+import type { WindowControl } from './commands.ts';
 import { defaultWindows, type WindowOptions } from './options.ts';
 import { type MailboxLogin, type WindowItem, type WindowOutcome, Windows, windowLimit } from './windows.ts';
 import { decodeWindow, type StoredWindow } from './windows-row.ts';

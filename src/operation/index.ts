@@ -7,7 +7,8 @@
  * On failure: a change that the spool refuses leaves its message as it was, and ends the command with the reason.
  */
 
-export { changeQueue, planChange } from './queue-change.ts';
-export { matches, queueItem, select } from './queue-view.ts';
+export { queueCommands, sessionCommands } from './commands.ts';
+export { createQueueControl } from './control.ts';
+export { matches, queueItem } from './queue-view.ts';
 export { closeSessionsOf, createSessionControl, type SessionSources } from './sessions.ts';
 export { controlStopped } from './stopped-queue.ts';

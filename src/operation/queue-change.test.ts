@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ControlError, type QueueChange } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import type { Address } from '../mail/index.ts';
 import { fullError, ioError, openBench, result } from '../queue/test-bench.ts';
+import type { QueueChange } from './commands.ts';
 import { changeQueue } from './queue-change.ts';
 
 const changes: readonly QueueChange[] = [

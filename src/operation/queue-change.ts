@@ -1,16 +1,10 @@
-import {
-  type Changed,
-  ControlError,
-  type Planned,
-  type QueueChange,
-  type Reach,
-  type Selector,
-} from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
 import { formatReplyText, type LaneName, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
 import { destinedOne, type LocalParts } from '../submission/index.ts';
+import type { Changed, Planned, QueueChange, Reach, Selector } from './commands.ts';
 import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 
 /** What changing the queue works with. */

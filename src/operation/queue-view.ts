@@ -1,4 +1,3 @@
-import type { Match, QueueItem, Selector } from '../admin/index.ts';
 import {
   type Envelope,
   formatReplyText,
@@ -13,6 +12,7 @@ import {
 } from '../mail/index.ts';
 import { type Portion, type Suspension, statusWord } from '../queue/index.ts';
 import { inTurns, type LaneEntry, type Spool, walkInTurns } from '../spool/index.ts';
+import type { Match, QueueItem, Selector } from './commands.ts';
 
 /** Why a lane is left alone; `undefined` when it is not. */
 export type SuspensionOf = (lane: LaneName) => Suspension | undefined;

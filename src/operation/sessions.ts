@@ -1,8 +1,8 @@
-import type { SessionControl, SessionItem } from '../admin/index.ts';
 import { blockOf, canonicalIp, type Log } from '../base/index.ts';
 import { isSameName } from '../identity/index.ts';
 import type { RelayPop3 } from '../pop3/index.ts';
 import type { Receiver } from '../receiver/index.ts';
+import type { SessionControl, SessionItem } from './commands.ts';
 
 /** What has sessions. */
 export interface SessionSources {

@@ -1,14 +1,12 @@
 /** The queue of a relay that does not run: what an operator can do to it without routes, policy and notices. */
-import { type Control, ControlError, type QueueChange } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { Background, silentLog, systemClock } from '../base/index.ts';
 import { parseQueueId } from '../mail/index.ts';
 import { defaultLanes, defaultRetry, Operator, Queue, type QueueParts } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
+import type { QueueChange, StoppedControl } from './commands.ts';
 import { changeQueue, planChange } from './queue-change.ts';
 import { queueItem, select } from './queue-view.ts';
-
-/** What there is of the control of a relay while it is stopped. */
-export type StoppedControl = Pick<Control, 'list' | 'octets' | 'change' | 'plan'>;
 
 const possible: ReadonlySet<QueueChange['verb']> = new Set(['hold', 'release', 'remove']);
 
@@ -27,23 +25,23 @@ export async function controlStopped(spool: Spool): Promise<StoppedControl> {
       );
   };
   return {
-    async *list(selector) {
+    async *list({ selector }) {
       for await (const { id } of select(spool, selector)) {
         const item = queueItem(spool, id);
         if (item !== undefined) yield item;
       }
     },
-    async *octets(text) {
+    async *octets({ id: text }) {
       const id = parseQueueId(text);
       const octets = id === undefined ? undefined : spool.octets(id);
       if (octets === undefined) throw new ControlError('not-found', `no message "${text}" in the queue`);
       yield* octets.chunks();
     },
-    async *change(change, selector, reach) {
+    async *change({ change, selector, reach }) {
       check(change);
       yield* changeQueue(parts, { change, selector, ...reach });
     },
-    async *plan(change, selector, reach) {
+    async *plan({ change, selector, reach }) {
       check(change);
       yield* planChange(parts, { change, selector, ...reach });
     },

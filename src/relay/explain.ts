@@ -1,4 +1,4 @@
-import { ControlError, type ExplanationAnswer, type Question } from '../admin/index.ts';
+import { ControlError } from '../admin/index.ts';
 import { canonicalIp, systemClock } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Address, formatReplyText, ownPattern, parseMailbox } from '../mail/index.ts';
@@ -9,6 +9,7 @@ import {
   type PolicyOptions,
 } from '../policy/index.ts';
 import type { ClientFacts, Decision, Identity } from '../receiver/index.ts';
+import type { ExplanationAnswer, Question } from './commands.ts';
 import { policyOptions, type ReceiverFacts } from './settings.ts';
 
 /** What a question is answered from: the policy of the moment and what is known of users. */

@@ -1,7 +1,9 @@
 /** A feature: one part of the relay as the composition root sees it, from its opening to its end. */
-import type { RelayStatus } from '../admin/index.ts';
+
+import type { ServedCommand } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
+import type { RelayStatus } from './commands.ts';
 import type { Current } from './parts.ts';
 
 /** What a relay is to become. */
@@ -28,6 +30,8 @@ export interface Feature {
   status?(): Partial<RelayStatus>;
   /** Where it listens. */
   addresses?(): readonly ListeningAddress[];
+  /** What the control socket answers about it. */
+  readonly commands?: readonly ServedCommand[];
 }
 
 /** What a feature has ready for a new configuration: exactly one of the two is called. */
@@ -88,5 +92,6 @@ export function together(one: Feature, other: Feature): Feature {
     },
     status: () => ({ ...one.status?.(), ...other.status?.() }),
     addresses: () => [...(one.addresses?.() ?? []), ...(other.addresses?.() ?? [])],
+    commands: [...(one.commands ?? []), ...(other.commands ?? [])],
   };
 }

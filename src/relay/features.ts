@@ -1,16 +1,35 @@
 /** The list of features: what a relay consists of, in the order in which it is opened. */
 import { join } from 'node:path';
-import { type Control, openControlSocket, openWindowEndpoint } from '../admin/index.ts';
-import { RelayClearinghouse } from '../clearinghouse/index.ts';
+import { openControlSocket, openWindowEndpoint, type ServedCommand, serve } from '../admin/index.ts';
+import { audit, auditCommands } from '../audit/index.ts';
+import { userName } from '../base/index.ts';
+import {
+  clearinghouseCommands,
+  createClearinghouseControl,
+  RelayClearinghouse,
+} from '../clearinghouse/index.ts';
+import { createGuardControl, guardCommands } from '../guard/index.ts';
+import { createWindowControl, windowCommands } from '../identity/index.ts';
+import {
+  closeSessionsOf,
+  createQueueControl,
+  createSessionControl,
+  queueCommands,
+  sessionCommands,
+} from '../operation/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
-import { watchMaildrop } from '../submission/index.ts';
+import { createSubmissionControl, submissionCommands, watchMaildrop } from '../submission/index.ts';
 import { type Feature, together } from './feature.ts';
 import { type Current, type Parts, sessionSettings } from './parts.ts';
 import { deliveryOptions, listenerOptions } from './settings.ts';
 import { sweepRegularly } from './sweeper.ts';
 
 /** A feature is one line here. The order is that of opening; the reverse is that of draining. */
-export function listFeatures(parts: Parts, current: Current, control: () => Control): readonly Feature[] {
+export function listFeatures(
+  parts: Parts,
+  current: Current,
+  commands: () => readonly ServedCommand[],
+): readonly Feature[] {
   return [
     spool(parts),
     state(parts),
@@ -20,8 +39,9 @@ export function listFeatures(parts: Parts, current: Current, control: () => Cont
     queue(parts),
     guard(parts),
     clearinghouse(parts, current),
-    controlSocket(parts, control),
-    maildrop(parts),
+    audits(parts, current),
+    controlSocket(parts, commands),
+    submission(parts),
     trap(parts),
     attempts(parts),
     watchdog(parts),
@@ -75,17 +95,25 @@ function background({ background }: Parts): Feature {
   return { name: 'background', drain: () => background.drain() };
 }
 
-function queue({ queue }: Parts): Feature {
+function queue(parts: Parts): Feature {
+  const { queue } = parts;
   return {
     name: 'queue',
+    commands: serve(queueCommands, createQueueControl(parts)),
     reload: ({ config }) => ({ commit: () => queue.reload(config.queue) }),
     drain: (signal) => queue.drain(signal),
   };
 }
 
-function guard({ guard }: Parts): Feature {
+function guard(parts: Parts): Feature {
+  const { guard, windows } = parts;
+  const endSessionsOf = async (name: string) => {
+    closeSessionsOf(parts, name);
+    await windows.revoke({ name });
+  };
   return {
     name: 'guard',
+    commands: serve(guardCommands, createGuardControl({ ...parts, endSessionsOf })),
     reload: ({ config }) => ({ commit: () => guard.reload(config.guard) }),
   };
 }
@@ -93,6 +121,10 @@ function guard({ guard }: Parts): Feature {
 function clearinghouse({ clock, log }: Parts, current: Current): Feature {
   return {
     name: 'clearinghouse',
+    commands: serve(
+      clearinghouseCommands,
+      createClearinghouseControl(() => current.clearinghouse),
+    ),
     async open({ clearinghouse: options }) {
       if (options === undefined) return;
       const resolver = () => current.resolver;
@@ -103,21 +135,33 @@ function clearinghouse({ clock, log }: Parts, current: Current): Feature {
   };
 }
 
-function controlSocket({ log }: Parts, control: () => Control): Feature {
+function audits(parts: Parts, current: Current): Feature {
+  const now = { config: () => current.config, addresses: () => current.addresses };
+  return {
+    name: 'audit',
+    commands: serve(auditCommands, { audit: () => audit({ ...parts, ...now }) }),
+  };
+}
+
+function controlSocket({ log }: Parts, commands: () => readonly ServedCommand[]): Feature {
   let socket: AsyncDisposable | undefined;
   return {
     name: 'control socket',
     async open({ data }) {
-      socket = await openControlSocket({ path: join(data, 'control.sock'), control: control(), log });
+      socket = await openControlSocket({ path: join(data, 'control.sock'), commands: commands(), log });
     },
     drain: () => socket?.[Symbol.asyncDispose](),
   };
 }
 
-function maildrop({ letters: intake, clock, log }: Parts): Feature {
+/** Mail of this machine: of the operator by the control socket, of everybody by the maildrop. */
+function submission(parts: Parts): Feature {
+  const { letters: intake, clock, log } = parts;
+  const user = userName(process.getuid?.() ?? 0);
   let watched: AsyncDisposable | undefined;
   return {
-    name: 'maildrop',
+    name: 'submission',
+    commands: serve(submissionCommands, createSubmissionControl({ ...parts, user })),
     async open({ sendmail: { maildrop: folder, maxMessageBytes } }) {
       watched = await watchMaildrop({ folder, maxMessageBytes, log, clock, intake });
     },
@@ -167,6 +211,7 @@ function popBeforeSmtp({ windows, clock, log }: Parts): Feature {
   let addresses: readonly ListeningAddress[] = [];
   return {
     name: 'pop-before-smtp',
+    commands: serve(windowCommands, createWindowControl(windows)),
     async bind({ relay: { popBeforeSmtp } }) {
       const events = popBeforeSmtp?.events;
       if (events === undefined) return;
@@ -188,6 +233,7 @@ function smtp(parts: Parts, current: Current): Feature {
   let greet = () => {};
   return {
     name: 'smtp',
+    commands: serve(sessionCommands, createSessionControl(parts)),
     async bind(config) {
       greet = receiver.hold();
       const addresses: ListeningAddress[] = [];

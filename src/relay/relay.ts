@@ -1,7 +1,6 @@
 /** The composition root: opens what a relay consists of, swaps its configuration, and drains it. */
 import { join } from 'node:path';
-import type { Control, ExplanationAnswer, Question, RelayStatus, ReloadOutcome } from '../admin/index.ts';
-import { audit } from '../audit/index.ts';
+import { type ServedCommand, serve } from '../admin/index.ts';
 import {
   type Account,
   type Clock,
@@ -10,7 +9,6 @@ import {
   type Log,
   packageVersion,
   systemClock,
-  userName,
 } from '../base/index.ts';
 import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
@@ -20,7 +18,13 @@ import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import { configWarnings } from './checks.ts';
-import { createControl } from './control.ts';
+import {
+  type ExplanationAnswer,
+  type Question,
+  type RelayStatus,
+  type ReloadOutcome,
+  relayCommands,
+} from './commands.ts';
 import { openData } from './data-folder.ts';
 import { explain } from './explain.ts';
 import { bindAll, drainAll, type Feature, openAll, prepareAll } from './feature.ts';
@@ -62,7 +66,6 @@ export class Relay implements AsyncDisposable {
   readonly #features: readonly Feature[];
   #reloading: Promise<unknown> = Promise.resolve();
   #drained: Promise<void> | undefined;
-  readonly control: Control;
 
   private constructor(options: RelayOptions, { spool, state, guardMemory, resolver, clock }: Opened) {
     const { config, log } = options;
@@ -80,24 +83,16 @@ export class Relay implements AsyncDisposable {
       startedAt,
     };
     this.#parts = createParts({ spool, state, guardMemory, current: this.#current, clock, log });
-    this.#features = listFeatures(this.#parts, this.#current, () => this.control);
-    const { operator } = this.#parts;
-    this.control = createControl({
-      ...this.#parts,
-      operator,
-      clearinghouse: () => this.#current.clearinghouse,
-      status: () => this.#status(),
-      reload: () => this.#reload(),
+    this.#features = listFeatures(this.#parts, this.#current, () => this.#commands());
+  }
+
+  #commands(): readonly ServedCommand[] {
+    const own = serve(relayCommands, {
+      status: async () => this.#status(),
+      reload: () => this.reload(),
       explain: (question) => this.#explain(question),
-      audit: () =>
-        audit({
-          ...this.#parts,
-          operator,
-          config: () => this.#current.config,
-          addresses: () => this.#current.addresses,
-        }),
-      user: userName(process.getuid?.() ?? 0),
     });
+    return [...own, ...this.#features.flatMap(({ commands = [] }) => commands)];
   }
 
   /** Opens everything and listens. What was opened is closed again when something fails. */
@@ -160,7 +155,7 @@ export class Relay implements AsyncDisposable {
   }
 
   /** The new configuration as a whole, or the old one and what is wrong with the new one. One after the other. */
-  #reload(): Promise<ReloadOutcome> {
+  reload(): Promise<ReloadOutcome> {
     const outcome = this.#reloading.then(() => this.#reloadOnce());
     this.#reloading = outcome;
     return outcome;

@@ -13,6 +13,7 @@
  * RFC 3461 (what a letter asks to be told), RFC 3030 (its body), RFC 6531 (its addresses).
  */
 
+export { submissionCommands } from './commands.ts';
 export { areWide, askingAgain, destinedOne, type OwnPolicy, withUndecided } from './destinations.ts';
 export { Followers } from './followers.ts';
 export { createLetterIntake } from './letter.ts';
@@ -26,4 +27,4 @@ export {
 export { type DropIntake, watchMaildrop } from './maildrop.ts';
 export { type DropEnvelope, dropMail } from './maildrop-file.ts';
 export { prepareMaildrop } from './maildrop-folder.ts';
-export { type SubmitParts, submit } from './submit.ts';
+export { createSubmissionControl } from './submit.ts';

@@ -1,6 +1,6 @@
-import type { Submission, SubmitEvent } from '../admin/index.ts';
 import type { LogFields } from '../base/index.ts';
 import { type Address, formatReplyText, parseMailbox } from '../mail/index.ts';
+import type { Submission, SubmissionControl, SubmitEvent } from './commands.ts';
 import type { Followers } from './followers.ts';
 import { acceptLocal, type LocalParts } from './local-message.ts';
 
@@ -19,11 +19,16 @@ export interface Submitting {
   readonly signal: AbortSignal;
 }
 
+/** Answers the command that takes a message. */
+export function createSubmissionControl(parts: SubmitParts): SubmissionControl {
+  return { submit: (submission, octets, signal) => submit(parts, { submission, octets, signal }) };
+}
+
 /** The events of the log that are the fate of a recipient. */
 const fates = ['delivered', 'deferred', 'bounced', 'expired', 'held'] as const;
 
 /** Takes in a message of the operator and, when asked, tells of it until every recipient has its fate. */
-export async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
+async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
   const { submission, octets, signal } = submitting;
   const parsed = parseSubmission(submission);
   if ('refused' in parsed) {

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { connectControl } from '../../src/admin/index.ts';
 import type { Clock, Log, LogFields } from '../../src/base/index.ts';
 import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Relay, type RelayOptions, startRelay } from '../../src/relay/index.ts';
+import { type Control, connectAll } from '../../src/relay/testing.ts';
 import { SocketPeer } from './peer.ts';
 import { until } from './server.ts';
 
@@ -83,6 +83,11 @@ export class TestRelay implements AsyncDisposable {
 
   get port(): number {
     return this.relay.addresses[0]?.port ?? 0;
+  }
+
+  /** All commands, by its control socket. */
+  get control(): Control {
+    return connectAll(join(this.folder, 'control.sock'));
   }
 
   session(): Promise<SocketPeer> {
@@ -181,9 +186,10 @@ export function endings(t: TestContext): AsyncDisposableStack {
 
 /** Waits until what came of the attempts is in the queue: until then messages are under way, and nothing changes them. */
 export async function recorded(relay: TestRelay): Promise<void> {
-  const control = connectControl(join(relay.folder, 'control.sock'));
+  const { control } = relay;
   await until(async () => {
-    for await (const { recipients } of control.list({ match: {} })) if (!recipients[0]?.reply) return false;
+    for await (const { recipients } of control.list({ selector: { match: {} } }))
+      if (!recipients[0]?.reply) return false;
     return true;
   });
 }

@@ -1,4 +1,6 @@
+/** The commands of the clearinghouse: what it knows, of a message or a cluster, and what an operator says of them. */
 import { z } from 'zod';
+import { answering, type ControlOf } from '../admin/index.ts';
 
 /** Milliseconds since 1970. */
 const instant = z.number();
@@ -56,9 +58,14 @@ export const bulkQuestionShape = z.strictObject({
 });
 export type BulkQuestion = z.infer<typeof bulkQuestionShape>;
 
-/** The part of `Control` that is about the clearinghouse. Rejects with `unavailable` where there is none. */
-export interface ClearinghouseControl {
-  clearinghouseStatus(): Promise<ClearinghouseStatus>;
+/** Each fails with `unavailable` where there is no clearinghouse. */
+export const clearinghouseCommands = {
+  clearinghouseStatus: answering('clearinghouse-status', { out: clearinghouseStatusShape }),
   /** Looks without counting; or does what the verb says. `not-found` for a cluster that there is not. */
-  clearinghouseAsk(question: BulkQuestion, octets: AsyncIterable<Uint8Array>): Promise<BulkVerdict>;
-}
+  clearinghouseAsk: answering('clearinghouse-ask', {
+    args: bulkQuestionShape,
+    out: bulkVerdictShape,
+    takesMessage: true,
+  }),
+};
+export type ClearinghouseControl = ControlOf<typeof clearinghouseCommands>;

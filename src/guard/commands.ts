@@ -1,4 +1,6 @@
+/** The commands of the guard: who is held or allowed more, and the decisions of an operator. */
 import { z } from 'zod';
+import { answering, type ControlOf, yielding } from '../admin/index.ts';
 
 /** Milliseconds since 1970. */
 const instant = z.number();
@@ -44,10 +46,10 @@ export const guardChangedShape = z.object({
 });
 export type GuardChanged = z.infer<typeof guardChangedShape>;
 
-/** The part of `Control` that is about the guard. */
-export interface GuardControl {
+export const guardCommands = {
   /** Holds, the oldest first, then allowances. */
-  guardList(): AsyncIterable<GuardItem>;
-  /** Resolves when it is done and durable. It goes on when nobody waits for it any more. `not-found`. */
-  guardChange(change: GuardChange): Promise<GuardChanged>;
-}
+  guardList: yielding('guard-list', { out: guardItemShape }),
+  /** Answers when it is done and durable. It goes on when nobody waits for it any more. `not-found`. */
+  guardChange: answering('guard-change', { args: guardChangeShape, out: guardChangedShape, isLogged: true }),
+};
+export type GuardControl = ControlOf<typeof guardCommands>;

@@ -1,4 +1,6 @@
+/** The command that attacks the relay, and what it tells. */
 import { z } from 'zod';
+import { type ControlOf, yielding } from '../admin/index.ts';
 
 /** What came of an attack on one listener, in one of the ways it can be talked to. */
 const listenerVerdict = z.enum(['closed', 'open', 'inconclusive', 'trap']);
@@ -44,3 +46,9 @@ export const auditEventShape = z.discriminatedUnion('event', [
   }),
 ]);
 export type AuditEvent = z.infer<typeof auditEventShape>;
+
+export const auditCommands = {
+  /** Attacks the relay as a stranger would, and tells what arrived. `in-use` while another audit runs. */
+  audit: yielding('audit', { out: auditEventShape }),
+};
+export type AuditControl = ControlOf<typeof auditCommands>;

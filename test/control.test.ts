@@ -5,12 +5,12 @@ import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-
-import { memoryLog, silentLog } from '../base/index.ts';
-import { lacks } from '../base/testing.ts';
-import { type Control, ControlError, type QueueItem, type SubmitEvent } from './control.ts';
-import { connectControl } from './control-client.ts';
-import { openControlSocket } from './control-socket.ts';
+import { ControlError, openControlSocket } from '../src/admin/index.ts';
+import { memoryLog, silentLog } from '../src/base/index.ts';
+import { lacks } from '../src/base/testing.ts';
+import type { QueueItem } from '../src/operation/commands.ts';
+import { type Control, connectAll, serveAll } from '../src/relay/testing.ts';
+import type { SubmitEvent } from '../src/submission/commands.ts';
 
 async function ownFolder(t: TestContext, name = 'posthouse-control-'): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), name));
@@ -72,7 +72,7 @@ function fakeControl(over: Partial<Control> = {}): Control {
       yield { event: 'end', verdict: 'open', because: 'of this test' };
     },
     reload: async () => ({ outcome: 'refused', problems: ['posthouse.yaml:3: unknown key "relai"'] }),
-    async *plan(_change, _selector, reach = {}) {
+    async *plan({ reach = {} }) {
       const { whole = false } = reach;
       const unnamed = whole ? ['e@f.example'] : [];
       yield { id: 'A', recipients: ['c@d.example', ...unnamed], unnamed, left: whole ? [] : ['e@f.example'] };
@@ -81,12 +81,12 @@ function fakeControl(over: Partial<Control> = {}): Control {
       yield item('A');
       yield item('B');
     },
-    async *octets(id) {
+    async *octets({ id }) {
       if (id !== 'A') throw new ControlError('not-found', `no message "${id}"`);
       yield Buffer.from('Subject: x\r\n');
       yield Buffer.from([0, 255, 10]);
     },
-    async *change(change, selector) {
+    async *change({ change, selector }) {
       if (change.verb === 'flush') yield suspended;
       else yield JSON.stringify([change, selector]);
     },
@@ -105,9 +105,9 @@ function fakeControl(over: Partial<Control> = {}): Control {
 
 async function open(t: TestContext, over: Partial<Control> = {}) {
   const path = join(await ownFolder(t), 'control.sock');
-  const socket = await openControlSocket({ path, control: fakeControl(over), log: silentLog });
+  const socket = await openControlSocket({ path, commands: serveAll(fakeControl(over)), log: silentLog });
   t.after(() => socket[Symbol.asyncDispose]());
-  return { path, control: connectControl(path) };
+  return { path, control: connectAll(path) };
 }
 
 async function raw(path: string, text: string | Buffer): Promise<string> {
@@ -131,21 +131,22 @@ test('every command makes the round trip', async (t) => {
     yield Buffer.alloc(100_000);
     yield Buffer.alloc(1);
   }
-  const verdict = await control.clearinghouseAsk({ verb: 'report' }, pieces());
+  const verdict = await control.clearinghouseAsk({ verb: 'report' }, pieces(), new AbortController().signal);
   assert.deepEqual(verdict, { ...bulkVerdict, count: 100_001, via: 'report' });
   const ids = [];
-  for await (const { id } of control.list({ match: {} })) ids.push(id);
+  for await (const { id } of control.list({ selector: { match: {} } })) ids.push(id);
   assert.deepEqual(ids, ['A', 'B']);
   const octets = [];
-  for await (const chunk of control.octets('A')) octets.push(chunk);
+  for await (const chunk of control.octets({ id: 'A' })) octets.push(chunk);
   assert.deepEqual(Buffer.concat(octets), Buffer.from('Subject: x\r\n\x00\xff\n', 'latin1'));
   const change = { verb: 'hold', because: 'a "quoted" reason' } as const;
-  for await (const done of control.change(change, { match: { from: '<>' } })) {
+  for await (const done of control.change({ change, selector: { match: { from: '<>' } } })) {
     assert.deepEqual(JSON.parse(String(done)), [change, { match: { from: '<>' } }]);
   }
-  for await (const note of control.change({ verb: 'flush' }, { match: {} }))
+  for await (const note of control.change({ change: { verb: 'flush' }, selector: { match: {} } }))
     assert.deepEqual(note, suspended);
-  for await (const row of control.shape({ match: {} })) assert.equal(row.destination, 'd.example');
+  for await (const row of control.shape({ selector: { match: {} } }))
+    assert.equal(row.destination, 'd.example');
 });
 
 test('the message of a submit arrives whole, in order, whatever its size', async (t) => {
@@ -212,11 +213,11 @@ test('errors keep their code; a bug of the relay is "failed" and logged', async 
       throw new TypeError('broken');
     },
   });
-  await using _ = await openControlSocket({ path, control, log });
-  const client = connectControl(path);
+  await using _ = await openControlSocket({ path, commands: serveAll(control), log });
+  const client = connectAll(path);
   await assert.rejects(
     async () => {
-      for await (const chunk of client.octets('nope')) assert.fail(`${chunk.length}`);
+      for await (const chunk of client.octets({ id: 'nope' })) assert.fail(`${chunk.length}`);
     },
     { code: 'not-found', message: 'no message "nope"' },
   );
@@ -299,7 +300,7 @@ test('the socket is private, and 0660 when asked', async (t) => {
   const other = join(await ownFolder(t), 'control.sock');
   await using _ = await openControlSocket({
     path: other,
-    control: fakeControl(),
+    commands: serveAll(fakeControl()),
     log: silentLog,
     mode: 0o660,
   });
@@ -308,7 +309,7 @@ test('the socket is private, and 0660 when asked', async (t) => {
 
 test('the socket of a dead relay is replaced, that of a live one is refused, as is a file', async (t) => {
   const { path } = await open(t);
-  const options = { control: fakeControl(), log: silentLog };
+  const options = { commands: serveAll(fakeControl()), log: silentLog };
   await assert.rejects(openControlSocket({ ...options, path }), { code: 'in-use' });
   const folder = await ownFolder(t);
   const stale = join(folder, 'stale.sock');
@@ -317,7 +318,7 @@ test('the socket of a dead relay is replaced, that of a live one is refused, as 
   await rename(join(folder, 'alive.sock'), stale);
   dead.close();
   await using _ = await openControlSocket({ ...options, path: stale });
-  assert.equal((await connectControl(stale).status()).pid, 1);
+  assert.equal((await connectAll(stale).status()).pid, 1);
   const file = join(folder, 'file');
   await writeFile(file, 'precious');
   await assert.rejects(openControlSocket({ ...options, path: file }), { code: 'in-use' });
@@ -326,13 +327,13 @@ test('the socket of a dead relay is replaced, that of a live one is refused, as 
 test('a folder with a long name works', async (t) => {
   if (process.platform !== 'linux') return lacks(t, 'needs /proc');
   const path = join(await ownFolder(t, `posthouse-${'x'.repeat(120)}-`), 'control.sock');
-  await using _ = await openControlSocket({ path, control: fakeControl(), log: silentLog });
-  assert.equal((await connectControl(path).status()).pid, 1);
+  await using _ = await openControlSocket({ path, commands: serveAll(fakeControl()), log: silentLog });
+  assert.equal((await connectAll(path).status()).pid, 1);
 });
 
 test('no relay is "unavailable"', async (t) => {
   const folder = await ownFolder(t);
-  await assert.rejects(connectControl(join(folder, 'none.sock')).status(), { code: 'unavailable' });
+  await assert.rejects(connectAll(join(folder, 'none.sock')).status(), { code: 'unavailable' });
 });
 
 test('a relay that dies amid its answers is "unavailable", whatever breaks', async (t) => {
@@ -350,7 +351,7 @@ test('a relay that dies amid its answers is "unavailable", whatever breaks', asy
   const found: string[] = [];
   await assert.rejects(
     async () => {
-      for await (const { id } of connectControl(path).list({ ids: ['1'] })) {
+      for await (const { id } of connectAll(path).list({ selector: { ids: ['1'] } })) {
         found.push(id);
         for (const peer of peers) peer.destroy();
       }
@@ -362,7 +363,7 @@ test('a relay that dies amid its answers is "unavailable", whatever breaks', asy
 
 test('closing ends the sessions that are open', async (t) => {
   const path = join(await ownFolder(t), 'control.sock');
-  const socket = await openControlSocket({ path, control: fakeControl(), log: silentLog });
+  const socket = await openControlSocket({ path, commands: serveAll(fakeControl()), log: silentLog });
   const idle = createConnection(path);
   idle.on('error', () => {});
   await once(idle, 'connect');

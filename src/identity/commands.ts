@@ -1,4 +1,6 @@
+/** The commands of POP before SMTP: which windows are open, and closing them. */
 import { z } from 'zod';
+import { answering, type ControlOf, yielding } from '../admin/index.ts';
 
 /** Milliseconds since 1970. */
 const instant = z.number();
@@ -26,10 +28,10 @@ export type WhichWindows = z.infer<typeof whichWindowsShape>;
 
 export const revokedShape = z.object({ windows: z.number() });
 
-/** The part of `Control` that is about windows. */
-export interface WindowControl {
+export const windowCommands = {
   /** Those that are open now. */
-  windowsList(): AsyncIterable<Window>;
-  /** Resolves with how many were closed, or lost the name, when that is durable. `storage`. */
-  windowsRevoke(which: WhichWindows): Promise<{ readonly windows: number }>;
-}
+  windowsList: yielding('windows-list', { out: windowShape }),
+  /** Answers how many were closed, or lost the name, when that is durable. `storage`. */
+  windowsRevoke: answering('windows-revoke', { args: whichWindowsShape, out: revokedShape }),
+};
+export type WindowControl = ControlOf<typeof windowCommands>;

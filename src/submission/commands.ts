@@ -1,0 +1,48 @@
+/** The command that takes a message of the operator, and tells what became of it. */
+import { z } from 'zod';
+import { type ControlOf, yielding } from '../admin/index.ts';
+
+const text = z.string().max(2048);
+
+/** What became of one recipient. `pending` was never tried. */
+export const fateShape = z.enum([
+  'pending',
+  'deferred',
+  'delivered',
+  'bounced',
+  'expired',
+  'held',
+  'redirected',
+  'removed',
+]);
+
+/** A message of the person at the control socket. `from` is empty for the null reverse-path. */
+export const submissionShape = z.strictObject({
+  from: text,
+  to: z.array(text).min(1).max(1000),
+  /** Report until the fate of each recipient is known; else only until the message is accepted. */
+  follow: z.boolean(),
+});
+export type Submission = z.infer<typeof submissionShape>;
+
+/** What happens to a submitted message, in order. `refused` is about the whole message; `to` is on whose account. */
+export const submitEventShape = z.discriminatedUnion('event', [
+  z.object({ event: z.literal('refused'), to: z.string().exactOptional(), reply: z.string() }),
+  z.object({ event: z.literal('accepted'), queueId: z.string(), recipients: z.number() }),
+  z.object({
+    event: z.literal('fate'),
+    to: z.string(),
+    status: fateShape,
+    relay: z.string().exactOptional(),
+    reply: z.string().exactOptional(),
+    /** Since the message was accepted. */
+    delayMs: z.number().exactOptional(),
+  }),
+]);
+export type SubmitEvent = z.infer<typeof submitEventShape>;
+
+export const submissionCommands = {
+  /** Takes a message, which carries its header. When `signal` aborts before it is accepted, it is dropped. */
+  submit: yielding('submit', { args: submissionShape, out: submitEventShape, takesMessage: true }),
+};
+export type SubmissionControl = ControlOf<typeof submissionCommands>;
