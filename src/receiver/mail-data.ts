@@ -159,7 +159,10 @@ async function commit(
     destinationOf: (address) => destinationOf(session, reversePath, address),
   });
   const screened = asked instanceof Promise ? await asked : asked;
-  if (screened.kind === 'over') return over(session, transaction, { content, screened });
+  if (screened.kind === 'over') {
+    tellOver(session, transaction, screened);
+    return screened.reply;
+  }
   const { envelope, held } = screened;
   const answer = await content.message.commit(envelope, held);
   content.incoming.close();
@@ -184,20 +187,21 @@ async function commit(
   return answer;
 }
 
-/** It was refused or thrown away by a check. */
-function over(
+/** A check had it refused or thrown away. */
+function tellOver(
   session: Session,
   { reversePath }: Transaction,
-  {
-    content,
-    screened,
-  }: { readonly content: Content; readonly screened: Screened & { readonly kind: 'over' } },
-): Reply {
-  const { reply, because } = screened;
-  if (screened.fate === 'refused') logRefusal(session, { stage: 'data', reversePath, reply, because });
-  else
-    session.parts.log.info('discarded', { queueId: content.message.id, session: session.facts.id, because });
-  return reply;
+  { fate, reply, because }: Screened & { readonly kind: 'over' },
+): void {
+  if (fate === 'refused') logRefusal(session, { stage: 'data', reversePath, reply, because });
+  else {
+    session.parts.log.info('discarded', {
+      session: session.facts.id,
+      client: session.client.address,
+      from: reversePath?.text ?? '',
+      because,
+    });
+  }
 }
 
 /** Where the policy leads mail of this client to an address that a check adds. */
