@@ -12,7 +12,7 @@ import {
   type Mail,
   openBench,
   statuses,
-} from '../src/queue/test-bench.ts';
+} from '../src/queue/testing.ts';
 
 const settings = {
   hostname: 'relay.test',

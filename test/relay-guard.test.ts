@@ -8,7 +8,7 @@ import { envelope, TestMemory } from '../src/guard/testing.ts';
 import { type Address, parseQueueId, reply } from '../src/mail/index.ts';
 import { tellOfHold } from '../src/notices/index.ts';
 import type { Destination } from '../src/policy/index.ts';
-import { openBench } from '../src/queue/test-bench.ts';
+import { openBench } from '../src/queue/testing.ts';
 import type { Intake } from '../src/receiver/index.ts';
 
 function configOf(): Config {

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type LogFields, type ManualClock, manualClock } from '../src/base/index.ts';
-import { tokenEndpoint, tokenIn } from '../src/delivery/test-bench.ts';
 import { type Sink, type SinkOptions, sinkCertificate, startSink } from '../src/delivery/testing.ts';
+import { tokenEndpoint, tokenIn } from '../src/delivery/testing-bench.ts';
 import { endings, type Keys, openRelay, type TestRelay, testFolder } from './support/relay.ts';
 
 const minute = 60_000;

@@ -292,7 +292,7 @@ export async function bulk(args: readonly string[]): Promise<number> {
     hasPeers: !values['no-peers'],
     isQuick: values.quick,
     messages: Number(values.messages ?? (values.quick ? 10_000 : 1_000_000)),
-    record: recorder(values.results ?? join(import.meta.dirname, '..', 'results'), facts),
+    record: recorder(values.results ?? join(import.meta.dirname, '../.cache/results'), facts),
   };
   console.log(`${facts.cpu} × ${facts.cores}, Node ${facts.node}, commit ${facts.commit}`);
   const { campaigns, copies } = bench.plan;

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { noSuchRecipient } from '../mail/index.ts';
 import { judgeAnswer } from './callout-verdict.ts';
-import { bench, sinkFor } from './test-bench.ts';
 import { recipientOf, type SinkOptions } from './testing.ts';
+import { bench, sinkFor } from './testing-bench.ts';
 
 const unknown = new Set(noSuchRecipient);
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bench, fates, sinkFor, to } from './test-bench.ts';
+import { bench, fates, sinkFor, to } from './testing-bench.ts';
 
 test('eight-bit mail is converted for a server without 8BITMIME, and only then', async (t) => {
   const plain = await sinkFor(t, { keywords: ['PIPELINING'] });

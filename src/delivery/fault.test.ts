@@ -4,8 +4,8 @@ import { systemClock } from '../base/index.ts';
 import { type FaultPlan, faulty } from '../base/testing.ts';
 import type { Resolver } from '../dns/index.ts';
 import { createDelivery, type DeliveryOptions } from './index.ts';
-import { fates, never, sinkFor } from './test-bench.ts';
 import { attemptFor, recipientOf, type Sink, type SinkOptions } from './testing.ts';
+import { fates, never, sinkFor } from './testing-bench.ts';
 
 /** The exchangers of every domain. */
 const resolver: Resolver = {

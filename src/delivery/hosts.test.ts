@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FakeZone } from '../dns/testing.ts';
-import { bench, deadPort, fates, mxOf, never, only, sinkFor, text, to } from './test-bench.ts';
 import { attemptFor } from './testing.ts';
+import { bench, deadPort, fates, mxOf, never, only, sinkFor, text, to } from './testing-bench.ts';
 
 test('the best exchanger is used, and the next when it does not take connections', async (t) => {
   const mx = await mxOf(t, {});

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { laneName } from '../mail/index.ts';
 import { mixed, Onward } from './onward.ts';
-import { bench, deadPort, fates, sinkFor, to } from './test-bench.ts';
+import { bench, deadPort, fates, sinkFor, to } from './testing-bench.ts';
 
 const many = [1, 2, 3, 4, 5, 6, 7].map((n) => `127.0.0.${n}`);
 

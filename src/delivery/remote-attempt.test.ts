@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bench, deadPort, fates, only, sinkFor, text, to } from './test-bench.ts';
 import { attemptFor } from './testing.ts';
+import { bench, deadPort, fates, only, sinkFor, text, to } from './testing-bench.ts';
 
 test('a message goes to a static host octet for octet, with its status and relay', async (t) => {
   const sink = await sinkFor(t);

@@ -4,8 +4,8 @@ import { memoryLog } from '../base/index.ts';
 import { createResolver } from '../dns/index.ts';
 import { laneName } from '../mail/index.ts';
 import { createDelivery, type DeliveryRoute } from './index.ts';
-import { fates, never, sinkFor, text, to, tokenEndpoint } from './test-bench.ts';
 import { attemptFor, type SinkOptions, sinkCertificate } from './testing.ts';
+import { fates, never, sinkFor, text, to, tokenEndpoint } from './testing-bench.ts';
 
 const password = 'pässword of 7 words';
 const base64 = (plain: string) => Buffer.from(plain).toString('base64');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bench, fates, sinkFor, to } from './test-bench.ts';
+import { bench, fates, sinkFor, to } from './testing-bench.ts';
 
 test('an idle session carries the next message without DNS or another connection', async (t) => {
   const sink = await sinkFor(t);

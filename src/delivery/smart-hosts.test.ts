@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type { AttemptResult } from '../queue/index.ts';
+import { type SinkOptions, sinkCertificate } from './testing.ts';
 import {
   type Bench,
   bench,
@@ -12,8 +13,7 @@ import {
   to,
   tokenEndpoint,
   tokenIn,
-} from './test-bench.ts';
-import { type SinkOptions, sinkCertificate } from './testing.ts';
+} from './testing-bench.ts';
 
 const delivered = ['delivered 250 0.0'];
 const zone = {

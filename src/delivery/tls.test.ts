@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { bench, fates, only, sinkFor, to } from './test-bench.ts';
 import { type SinkOptions, sinkCertificate } from './testing.ts';
+import { bench, fates, only, sinkFor, to } from './testing-bench.ts';
 
 test('opportunistic TLS is used when it is offered', async (t) => {
   const sink = await sinkFor(t, { tls: 'starttls' });

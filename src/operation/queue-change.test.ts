@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ControlError } from '../admin/index.ts';
 import type { Address } from '../mail/index.ts';
-import { fullError, ioError, openBench, result } from '../queue/test-bench.ts';
+import { fullError, ioError, openBench, result } from '../queue/testing.ts';
 import type { QueueChange } from './commands.ts';
 import { changeQueue } from './queue-change.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { manualClock, silentLog } from '../base/index.ts';
 import { laneName } from '../mail/index.ts';
 import { openMemorySpool } from '../spool/index.ts';
-import { gate, openBench, result } from './test-bench.ts';
+import { gate, openBench, result } from './testing.ts';
 import { WakeUps } from './wake-up.ts';
 
 test('one lane claims no more than its limit, however many wait on disk', async () => {

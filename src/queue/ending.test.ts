@@ -11,7 +11,7 @@ import {
   openBench,
   result,
   statuses,
-} from './test-bench.ts';
+} from './testing.ts';
 
 const minute = 60_000;
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Bench, type Mail, openBench, result } from './test-bench.ts';
+import { type Bench, type Mail, openBench, result } from './testing.ts';
 
 const mailings: Readonly<Record<string, (i: number) => Mail>> = {
   'as 50 messages to 1000 recipients each at one destination': (i) => ({

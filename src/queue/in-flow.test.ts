@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Bench, gate, openBench, unavailable } from './test-bench.ts';
+import { type Bench, gate, openBench, unavailable } from './testing.ts';
 
 const lanes = { claimsPerLane: 10, patienceMs: 50 };
 

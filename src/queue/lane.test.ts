@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Bench, brokenOff, gate, openBench, result, throttled, unavailable } from './test-bench.ts';
+import { type Bench, brokenOff, gate, openBench, result, throttled, unavailable } from './testing.ts';
 
 const minute = 60_000;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gatherMs } from './notices.ts';
-import { type Bench, fullError, gate, type Mail, openBench, result, statuses } from './test-bench.ts';
+import { type Bench, fullError, gate, type Mail, openBench, result, statuses } from './testing.ts';
 
 function recipients(bench: Bench): readonly number[] {
   return bench.notified.map(({ statuses }) => statuses.size);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueueId } from '../mail/index.ts';
 import type { Operated } from './operator.ts';
-import { address, type Bench, fullError, gate, ioError, openBench, result, statuses } from './test-bench.ts';
+import { address, type Bench, fullError, gate, ioError, openBench, result, statuses } from './testing.ts';
 
 const minute = 60_000;
 const both = ['grey@x.test', 'z@y.test'];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { address, openBench, result } from './test-bench.ts';
+import { address, openBench, result } from './testing.ts';
 
 const names = ['a@x.test', 'b@x.test', 'c@y.test', 'd@z.test'];
 const verbs = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { laneName } from '../mail/index.ts';
-import { address, type Bench, fullError, gate, openBench, result, unavailable } from './test-bench.ts';
+import { address, type Bench, fullError, gate, openBench, result, unavailable } from './testing.ts';
 
 const minute = 60_000;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { recoverLane } from '../spool/index.ts';
-import { type Bench, gate, openBench, result, unavailable } from './test-bench.ts';
+import { type Bench, gate, openBench, result, unavailable } from './testing.ts';
 
 const minute = 60_000;
 

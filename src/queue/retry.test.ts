@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { laneName } from '../mail/index.ts';
 import { retryDelay } from './entry.ts';
 import { defaultRetry } from './options.ts';
-import { gate, openBench, result } from './test-bench.ts';
+import { gate, openBench, result } from './testing.ts';
 
 const minute = 60_000;
 

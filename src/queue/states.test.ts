@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { laneName, reply } from '../mail/index.ts';
 import { openMemorySpool } from '../spool/index.ts';
 import { Lane, Task, type TaskState } from './lane.ts';
-import { openBench } from './test-bench.ts';
+import { openBench } from './testing.ts';
 
 const states: readonly TaskState[] = ['claiming', 'waiting', 'under-way', 'dropped'];
 const legal = ['claiming>waiting', 'claiming>dropped', 'waiting>under-way', 'waiting>dropped'];

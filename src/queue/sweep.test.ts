@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Sweep } from './sweep.ts';
-import { type Bench, corruptError, fullError, gate, openBench, result } from './test-bench.ts';
+import { type Bench, corruptError, fullError, gate, openBench, result } from './testing.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;

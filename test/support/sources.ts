@@ -53,7 +53,7 @@ export function isForTests(file: string): boolean {
   const name = basename(file);
   return (
     name.endsWith('.test.ts') ||
-    ['testing.ts', 'test-bench.ts', 'fuzz.ts', 'contract.ts'].includes(name) ||
+    ['testing.ts', 'testing-bench.ts', 'fuzz.ts', 'contract.ts'].includes(name) ||
     /\/(?:contract|fault|testdata|golden)\//.test(file)
   );
 }
