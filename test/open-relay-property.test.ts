@@ -163,7 +163,7 @@ test('no stranger relays under a configuration that does not say open', async ()
           const request = requestOf(sender, recipient, facts);
           if (request === undefined) continue;
           asked++;
-          const decision = policy.refuseSender(request) ?? (await policy.decide(request));
+          const decision = (await policy.refuseSender(request)) ?? (await policy.decide(request));
           if (decision.kind === 'refusal') continue;
           assert.equal(decision.ground, 'recipient');
           for (const to of decision.to) assert.ok(domains.has(to.domain), `${recipient} → ${to.text}`);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock } from '../src/base/index.ts';
 import { reply } from '../src/mail/index.ts';
+import type { Policy } from '../src/receiver/index.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
 import { networks, TestServer, until } from './support/server.ts';
 
@@ -181,6 +182,32 @@ test('a decision that breaks is 451 and ends the session', async () => {
     // Told; the server's own check would call it a bug.
     server.log.lines.length = 0;
   }
+});
+
+test('a sender who has to be asked about is answered in turn, and an answer that breaks is 451', async () => {
+  const denied = { kind: 'refusal', reply: reply(530, '7.0', 'not yet'), because: 'asked' } as const;
+  const refuseSender: Policy['refuseSender'] = async ({ reversePath }) => {
+    await Promise.resolve();
+    if (reversePath?.localPart === 'broken') throw new Error('broken later');
+    return reversePath === null ? undefined : denied;
+  };
+  const decide: Policy['decide'] = ({ recipient }) => ({
+    kind: 'grant',
+    ground: 'recipient',
+    because: 'any',
+    to: [recipient],
+  });
+  await using server = await TestServer.start({ settings: { policy: { decide, refuseSender } } });
+  await using peer = await SocketPeer.greeted(server.port);
+  await peer.expect(['EHLO client.example', 250]);
+  peer.send(
+    'MAIL FROM:<a@b.example>\r\nRCPT TO:<u@example.org>\r\nMAIL FROM:<>\r\nRCPT TO:<u@example.org>\r\n',
+  );
+  for (const code of [530, 503, 250, 250]) assert.match(await peer.reply(), new RegExp(`^${code}`));
+  await peer.expect(['RSET', 250], ['MAIL FROM:<broken@b.example>', 451]);
+  await peer.over();
+  assert.equal(server.logged('session-failed').length, 1);
+  server.log.lines.length = 0;
 });
 
 test('a message that takes longer than its time is given up, though octets keep coming', async () => {

@@ -82,8 +82,8 @@ test('a client of whom no more is kept hears 452 instead of a grant, and still r
   assert.ok(decision.kind === 'refusal' && decision.reply === full);
   const ours: Decision = { kind: 'grant', ground: 'recipient', because: 'ours', to: [] };
   assert.equal(await bench(ours, { isFull: true }).decide(client), ours);
-  assert.equal(policy.refuseSender({ client: alice, reversePath: null })?.reply, full);
-  assert.equal(policy.refuseSender({ client, reversePath: null }), undefined);
+  assert.equal((await policy.refuseSender({ client: alice, reversePath: null }))?.reply, full);
+  assert.equal(await policy.refuseSender({ client, reversePath: null }), undefined);
 });
 
 test('what the policy refuses is never granted', async () => {

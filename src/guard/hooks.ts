@@ -1,5 +1,5 @@
 import type { Deliver } from '../queue/index.ts';
-import type { ClientFacts, Decision, Ground, Policy } from '../receiver/index.ts';
+import type { ClientFacts, Decision, Ground, Policy, Refusal } from '../receiver/index.ts';
 import type { Guard } from './guard.ts';
 import { subjectOf } from './subject.ts';
 
@@ -11,10 +11,13 @@ type Watching = Pick<Guard, 'failed' | 'refusal'>;
  * can be kept is told so before it sends anything. Nothing that the policy refuses is granted.
  */
 export function guardPolicy<P extends Policy>(policy: P, guard: Watching): P {
+  const whenFull = (origin: ReturnType<typeof originOf>): Refusal | undefined => {
+    const reply = guard.refusal(origin);
+    return reply && { kind: 'refusal', reply, because: 'too much is held already' };
+  };
   const weigh = (client: ClientFacts, decision: Decision): Decision => {
     if (decision.kind === 'grant') {
-      const reply = guard.refusal(originOf(client, decision.ground, decision.identity));
-      return reply === undefined ? decision : { kind: 'refusal', reply, because: 'too much is held already' };
+      return whenFull(originOf(client, decision.ground, decision.identity)) ?? decision;
     }
     // 5.1.1: there is nobody of that name. What is refused for want of a grant says nothing of a list.
     if (decision.reply.code === 550 && decision.reply.detail === '1.1') noteUnknown(client, guard);
@@ -23,10 +26,12 @@ export function guardPolicy<P extends Policy>(policy: P, guard: Watching): P {
   return {
     ...policy,
     refuseSender(request) {
+      const { client } = request;
       const refused = policy.refuseSender(request);
-      if (refused !== undefined || request.client.identity === undefined) return refused;
-      const reply = guard.refusal(originOf(request.client, 'authenticated'));
-      return reply && { kind: 'refusal', reply, because: 'too much is held already' };
+      if (client.identity === undefined) return refused;
+      return refused instanceof Promise
+        ? refused.then((made) => made ?? whenFull(originOf(client, 'authenticated')))
+        : (refused ?? whenFull(originOf(client, 'authenticated')));
     },
     decide(request) {
       const decision = policy.decide(request);

@@ -1,11 +1,17 @@
 import { matchesPath, ownPattern, type Pattern, type ReversePath, reply } from '../mail/index.ts';
-import type { ClientFacts, Ground, RelayRequest, SenderBinding } from '../receiver/index.ts';
+import type { ClientFacts, Decision, Ground, Later, RelayRequest, SenderBinding } from '../receiver/index.ts';
 import type { CertificateGrant, PolicyOptions, RelayWindow } from './options.ts';
-import { nearly, pass, type Rule } from './rule.ts';
+import { nearly, type Outcome, once, pass, type Rule } from './rule.ts';
 
 const needsLogin = reply(530, '7.0', 'authentication required');
 const notATrap = pass('the listener is no trap');
 const mayBeAnybody = pass('the listener asks for no login');
+const somebody = pass('somebody who is known');
+const notLoggedIn: Outcome = {
+  kind: 'refusal',
+  reply: needsLogin,
+  because: 'nobody logged in on a submission listener',
+};
 const nobody = pass('nobody logged in');
 const noCertificate = pass('no certificate was shown');
 const noWindow = pass('nobody read mail from there lately');
@@ -29,9 +35,7 @@ export const submission: Rule = {
   looksAt: ({ client }) => `the role of the listener, ${client.role}, and who is known by name`,
   judge(request, options) {
     if (!isSubmission(request.client)) return mayBeAnybody;
-    return bindingsOf(request, options).length > 0
-      ? pass('somebody who is known')
-      : { kind: 'refusal', reply: needsLogin, because: 'nobody logged in on a submission listener' };
+    return once(bindingsOf(request, options), (found) => (found.length > 0 ? somebody : notLoggedIn));
   },
 };
 
@@ -61,7 +65,9 @@ export const certificate: Rule = {
     if (!isBound(grant.senders, reversePath))
       return nearly(`the certificate of ${grant.name} is not for that sender`);
     const because = `the certificate of ${grant.name}`;
-    return { kind: 'grant', ground: 'certificate', identity: grant.name, because, to: [recipient] };
+    const { name, senders } = grant;
+    const binding = senders && { binding: { name, senders } };
+    return { kind: 'grant', ground: 'certificate', identity: name, because, ...binding, to: [recipient] };
   },
 };
 
@@ -69,20 +75,29 @@ export const certificate: Rule = {
 export const popBeforeSmtp: Rule = {
   name: 'pop-before-smtp',
   looksAt: ({ client }) => `mailbox logins from ${client.address}`,
-  judge(request, options) {
-    const window = options.window(request.client.address);
-    if (window === undefined) return noWindow;
-    const because = windowFault(window, request, options);
-    if (because !== undefined) return nearly(because);
-    return {
-      kind: 'grant',
-      ground: 'pop-before-smtp',
-      identity: windowOwner(window, request.reversePath, options),
-      because: `${window.names.join(', ')} read mail from ${request.client.address} (${window.source})`,
-      to: [request.recipient],
-    };
-  },
+  judge: (request, options) =>
+    once(options.window(request.client.address), (window) => judgeWindow(window, request, options)),
 };
+
+function judgeWindow(
+  window: RelayWindow | undefined,
+  request: RelayRequest,
+  options: PolicyOptions,
+): Outcome {
+  if (window === undefined) return noWindow;
+  const because = windowFault(window, request, options);
+  if (because !== undefined) return nearly(because);
+  const { client, reversePath, recipient } = request;
+  const { name, senders } = windowBinding(window, reversePath, options);
+  return {
+    kind: 'grant',
+    ground: 'pop-before-smtp',
+    identity: windowOwner(window, reversePath, options),
+    because: `${window.names.join(', ')} read mail from ${client.address} (${window.source})`,
+    binding: { name, senders },
+    to: [recipient],
+  };
+}
 
 export const network: Rule = {
   name: 'network',
@@ -122,39 +137,39 @@ interface Binding {
 
 /** By what names the client is known, a login before all others; none when nobody knows who it is. */
 export function bindingsOf(
+  request: Omit<RelayRequest, 'recipient'>,
+  options: PolicyOptions,
+): Later<readonly Binding[]> {
+  const { identity, address } = request.client;
+  if (identity !== undefined) return [{ ground: 'authenticated', ...identity }];
+  return once(options.window(address), (window) => namesAt(window, request, options));
+}
+
+function namesAt(
+  window: RelayWindow | undefined,
   { client, reversePath }: Omit<RelayRequest, 'recipient'>,
   options: PolicyOptions,
 ): readonly Binding[] {
-  const { identity, address } = client;
-  if (identity !== undefined) return [{ ground: 'authenticated', ...identity }];
   const found: Binding[] = [];
   const grant = certificateGrant(client, options);
   if (grant !== undefined) found.push({ ground: 'certificate', ...grant });
-  const window = options.window(address);
-  if (window !== undefined && !window.needsAuth && addressFault(client, options) === undefined) {
-    const name = windowOwner(window, reversePath, options) || window.names.join(', ');
-    found.push({ ground: 'pop-before-smtp', name, senders: windowSenders(window, options) });
-  }
+  if (window !== undefined && !window.needsAuth && addressFault(client, options) === undefined)
+    found.push({ ground: 'pop-before-smtp', ...windowBinding(window, reversePath, options) });
   return found;
 }
 
-/**
- * To which senders a message is bound that was granted on this ground. On a submission listener mail to our
- * own recipients is somebody's too.
- */
-export function bindingOf(
-  request: Omit<RelayRequest, 'recipient'>,
-  ground: Ground,
+/** The grant, with the senders of whoever the client is known to be. */
+export function boundGrant<T extends Decision>(
+  grant: T,
+  request: RelayRequest,
   options: PolicyOptions,
-): SenderBinding | undefined {
-  const { client, reversePath } = request;
-  if (client.identity !== undefined) return client.identity;
-  const isAnyGround = ground === 'recipient' && isSubmission(client);
-  if (!isAnyGround && ground !== 'certificate' && ground !== 'pop-before-smtp') return undefined;
-  const found = bindingsOf(request, options).find(
-    (one) => (isAnyGround || one.ground === ground) && isBound(one.senders, reversePath),
-  );
-  return found?.senders && { name: found.name, senders: found.senders };
+): Later<T> {
+  return once(bindingsOf(request, options), (found) => {
+    const own = found.find(({ senders }) => isBound(senders, request.reversePath));
+    return own?.senders === undefined
+      ? grant
+      : { ...grant, binding: { name: own.name, senders: own.senders } };
+  });
 }
 
 /**
@@ -196,6 +211,11 @@ function windowSenders({ names }: Pick<RelayWindow, 'names'>, { domains }: Polic
     const localPart = name.normalize('NFC').toLowerCase();
     return [...domains.keys()].map((domain) => ({ kind: 'mailbox', localPart, domain }));
   });
+}
+
+function windowBinding(window: RelayWindow, reversePath: ReversePath, options: PolicyOptions): SenderBinding {
+  const name = windowOwner(window, reversePath, options) || window.names.join(', ');
+  return { name, senders: windowSenders(window, options) };
 }
 
 function windowOwner({ names }: RelayWindow, reversePath: ReversePath, options: PolicyOptions): string {

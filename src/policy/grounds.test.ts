@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
 import { formatReplyText, type Pattern, parsePattern } from '../mail/index.ts';
-import type { ClientFacts, Ground, Identity, RelayRequest } from '../receiver/index.ts';
+import type { ClientFacts, Identity, RelayRequest } from '../receiver/index.ts';
 import { createPolicy, type PolicyOptions, watchNames } from './index.ts';
 import { address, localDomain, policyOptions } from './testing.ts';
 
@@ -39,7 +39,10 @@ function asking(client: Partial<ClientFacts>, from = 'anna@ours.example', to = '
 /** The ground and whose it is, or the reply at MAIL or RCPT. */
 async function outcome(options: PolicyOptions, request: RelayRequest): Promise<string> {
   const policy = createPolicy(options);
-  const sender = policy.refuseSender(request);
+  const sender = await policy.refuseSender(request);
+  const late = createPolicy({ ...options, window: async (client) => options.window(client) });
+  assert.deepEqual(await late.refuseSender(request), sender, 'a window that is told later is the same');
+  assert.deepEqual(await late.decide(request), await policy.decide(request));
   if (sender !== undefined) return `MAIL ${formatReplyText(sender.reply).slice(0, 9)}`;
   const decision = await policy.decide(request);
   const { decision: explained } = await policy.explain(request);
@@ -147,8 +150,9 @@ test('a mailbox login opens the relay to that address, for the senders who logge
   ]);
 });
 
-test('every ground that knows a name binds what may stand in the header, and no other does', () => {
+test('every ground that knows a name binds what may stand in the header, and no other does', async () => {
   const options = policyOptions({
+    open: (listener) => listener === 'open',
     domains: [...domains, localDomain('sales.example')],
     authenticated: true,
     networks: ['203.0.113.0/24'],
@@ -166,29 +170,35 @@ test('every ground that knows a name binds what may stand in the header, and no 
       certificate: { fingerprint: print, subject: 'CN=fax', isTrusted, names: [] },
     },
   });
-  const bound = (client: Partial<ClientFacts>, ground: Ground, from = '') => {
-    const binding = createPolicy(options).binding?.(asking(client, from), ground);
-    return binding && `${binding.name}: ${binding.senders.map(textOf).join(' ')}`;
+  const bound = async (client: Partial<ClientFacts>, to: string, from = '') => {
+    const decision = await createPolicy(options).decide(asking(client, from, to));
+    assert.equal(decision.kind, 'grant');
+    if (decision.kind !== 'grant') return undefined;
+    const { ground, binding } = decision;
+    return binding ? `${ground} ${binding.name}: ${binding.senders.map(textOf).join(' ')}` : ground;
   };
   const ofWindow = 'bob@ours.example bob@sales.example anna@ours.example';
-  assert.equal(bound({}, 'pop-before-smtp'), `bob: ${ofWindow}`);
-  assert.equal(bound({}, 'pop-before-smtp', 'ANNA@ours.example'), `anna@ours.example: ${ofWindow}`);
-  assert.equal(bound({}, 'network'), undefined);
-  assert.equal(bound({}, 'open'), undefined);
-  assert.equal(bound({}, 'recipient'), undefined);
-  assert.equal(bound({ role: 'submission' }, 'recipient'), `bob: ${ofWindow}`);
-  assert.equal(bound(shown(fingerprint), 'certificate'), 'fax: fax@ours.example');
-  assert.equal(bound(shown(fingerprint), 'pop-before-smtp'), `bob: ${ofWindow}`);
-  assert.equal(bound({ ...shown(fingerprint), role: 'submission' }, 'recipient'), 'fax: fax@ours.example');
+  const [there, ours] = ['x@there.example', 'x@ours.example'];
+  assert.equal(await bound({}, there), `pop-before-smtp bob: ${ofWindow}`);
+  assert.equal(await bound({}, there, 'ANNA@ours.example'), `pop-before-smtp anna@ours.example: ${ofWindow}`);
+  assert.equal(await bound({ address: '203.0.113.7' }, there), 'network');
+  assert.equal(await bound({ address: '192.0.2.8', listener: 'open' }, there), 'open');
+  assert.equal(await bound({}, ours), 'recipient');
+  assert.equal(await bound({ role: 'submission' }, ours), `recipient bob: ${ofWindow}`);
+  assert.equal(await bound(shown(fingerprint), there), 'certificate fax: fax@ours.example');
+  const anna = 'anna@ours.example';
+  assert.equal(await bound(shown(fingerprint), there, anna), `pop-before-smtp ${anna}: ${ofWindow}`);
   assert.equal(
-    bound({ ...shown(fingerprint), role: 'submission' }, 'recipient', 'anna@ours.example'),
-    `anna@ours.example: ${ofWindow}`,
+    await bound({ ...shown(fingerprint), role: 'submission' }, ours),
+    'recipient fax: fax@ours.example',
   );
-  assert.equal(bound(shown('sha256:00', true), 'certificate'), undefined, 'a certificate for any sender');
   assert.equal(
-    bound({ identity: identity('anna', 'anna@ours.example') }, 'recipient'),
-    'anna: anna@ours.example',
+    await bound({ ...shown(fingerprint), role: 'submission' }, ours, anna),
+    `recipient ${anna}: ${ofWindow}`,
   );
+  assert.equal(await bound(shown('sha256:00', true), there), 'certificate', 'a certificate for any sender');
+  // A login binds by itself.
+  assert.equal(await bound({ identity: identity('anna', anna), role: 'submission' }, ours), 'recipient');
 });
 
 test('on a submission listener a window or a certificate is for its senders, towards our own people too', async () => {

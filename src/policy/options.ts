@@ -1,6 +1,7 @@
 /** What the relay policy rests on. */
 import type { IpSet } from '../base/index.ts';
 import type { Address, Pattern } from '../mail/index.ts';
+import type { Later } from '../receiver/index.ts';
 import type { RecipientOptions } from './domains.ts';
 
 /** Asks the destination of a domain of ours whether it knows a recipient. Cached by whoever gives it. */
@@ -30,7 +31,7 @@ export interface Untruth {
   readonly remedy: string;
 }
 
-/** What the policy rests on. It is replaced as a whole on reload. Everything in it answers at once, but `verify`. */
+/** What the policy rests on. It is replaced as a whole on reload. What answers later is `Later`, and `verify`. */
 export interface PolicyOptions extends RecipientOptions {
   readonly verify: VerifyRecipient;
   readonly networks: IpSet;
@@ -47,7 +48,8 @@ export interface PolicyOptions extends RecipientOptions {
     /** Whoever has a certificate of the client authorities. */
     readonly trusted: boolean;
   };
-  readonly window: (address: string) => RelayWindow | undefined;
+  /** The window of an address, from whoever owns them: asked for where no earlier rule has decided. */
+  readonly window: (address: string) => Later<RelayWindow | undefined>;
   /** Whether the operator asked for an open relay on this listener. */
   readonly open: (listener: string) => boolean;
   /** Told of each client whose address gave a grant, and of its name for itself. */

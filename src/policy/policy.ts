@@ -1,9 +1,9 @@
 import { type Reply, reply } from '../mail/index.ts';
-import type { Decision, Policy, RelayRequest } from '../receiver/index.ts';
+import type { Decision, Later, Policy, RelayRequest } from '../receiver/index.ts';
 import {
   authenticated,
-  bindingOf,
   bindingsOf,
+  boundGrant,
   certificate,
   isBound,
   isSubmission,
@@ -15,8 +15,8 @@ import {
   trap,
 } from './client-rules.ts';
 import type { PolicyOptions } from './options.ts';
-import { askDestination, backupDomain, ourDomain } from './recipient-rules.ts';
-import type { Outcome, Pass, Rule } from './rule.ts';
+import { backupDomain, ourDomain } from './recipient-rules.ts';
+import { type Outcome, once, type Pass, type Rule } from './rule.ts';
 
 const relayDenied = reply(550, '7.1', 'relaying denied');
 const needsLogin = reply(530, '7.0', 'authentication required');
@@ -68,21 +68,54 @@ export interface ExplainingPolicy extends Policy {
 export function createPolicy(options: PolicyOptions): ExplainingPolicy {
   return {
     refuseSender: (request) => refuseSender(request, options),
-    decide(request) {
-      let near: Pass[] | undefined;
-      for (const rule of rules) {
-        const outcome = rule.judge(request, options);
-        if (outcome.kind === 'ask') return askDestination(request, options);
-        if (outcome.kind !== 'pass') return outcome;
-        if (outcome.isNear) near = [...(near ?? []), outcome];
-      }
-      return denied(near);
-    },
+    decide: (request) => decide(request, options),
     trusts: (client) => isTrusted(client, options),
     isOurs: (domain) => options.domains.has(domain),
-    binding: (request, ground) => bindingOf(request, ground, options),
     explain: (request) => explain(request, options),
   };
+}
+
+function decide(request: RelayRequest, options: PolicyOptions): Later<Decision> {
+  return completed(decideFrom(0, { request, options, near: undefined }), request, options);
+}
+
+/** On a submission listener a message to recipients of ours is somebody's too, who has not logged in. */
+function completed(
+  decision: Later<Decision>,
+  request: RelayRequest,
+  options: PolicyOptions,
+): Later<Decision> {
+  const { client } = request;
+  if (client.identity !== undefined || !isSubmission(client)) return decision;
+  return once(decision, (made) =>
+    made.kind === 'grant' && made.ground === 'recipient' ? boundGrant(made, request, options) : made,
+  );
+}
+
+/** What is asked, and the rules that would have decided but for something. */
+interface Asked {
+  readonly request: RelayRequest;
+  readonly options: PolicyOptions;
+  near: Pass[] | undefined;
+}
+
+/** Goes on at one rule. Nothing is made for rules that answer at once. */
+function decideFrom(start: number, asked: Asked): Later<Decision> {
+  for (let at = start; at < rules.length; at++) {
+    const outcome = rules[at]?.judge(asked.request, asked.options);
+    if (outcome instanceof Promise)
+      return outcome.then((made) => ended(made, asked) ?? decideFrom(at + 1, asked));
+    const decision = outcome && ended(outcome, asked);
+    if (decision !== undefined) return decision;
+  }
+  return denied(asked.near);
+}
+
+/** The decision, if it is one; else what is to be told at the end is kept. */
+function ended(outcome: Outcome, asked: Asked): Decision | undefined {
+  if (outcome.kind !== 'pass') return outcome;
+  if (outcome.isNear) asked.near = [...(asked.near ?? []), outcome];
+  return undefined;
 }
 
 function denied(near: readonly Pass[] = []): Refusal {
@@ -91,14 +124,18 @@ function denied(near: readonly Pass[] = []): Refusal {
 }
 
 /** Asked at MAIL: whether the client may begin at all, and whether the reverse-path is its own. */
-function refuseSender(request: Omit<RelayRequest, 'recipient'>, options: PolicyOptions): Refusal | undefined {
+function refuseSender(
+  request: Omit<RelayRequest, 'recipient'>,
+  options: PolicyOptions,
+): Later<Refusal | undefined> {
   const { client, reversePath } = request;
   // Elsewhere a window or a certificate only gives; what it does not give another ground may.
   if (client.identity === undefined && !isSubmission(client)) return undefined;
-  const bindings = bindingsOf(request, options);
-  if (bindings.length === 0) return refusal(needsLogin, 'nobody logged in on a submission listener');
-  if (bindings.some(({ senders }) => isBound(senders, reversePath))) return undefined;
-  return refusal(notYours, `${bindings.map(({ name }) => name).join(', ')} may not send as that`);
+  return once(bindingsOf(request, options), (bindings) => {
+    if (bindings.length === 0) return refusal(needsLogin, 'nobody logged in on a submission listener');
+    if (bindings.some(({ senders }) => isBound(senders, reversePath))) return undefined;
+    return refusal(notYours, `${bindings.map(({ name }) => name).join(', ')} may not send as that`);
+  });
 }
 
 function refusal(answer: Reply, because: string): Refusal {
@@ -110,8 +147,7 @@ async function explain(request: RelayRequest, options: PolicyOptions): Promise<E
   let decision: Decision | undefined;
   const near: Pass[] = [];
   for (const rule of rules) {
-    const outcome = rule.judge(request, { ...options, noteName: () => {} });
-    const found = outcome.kind === 'ask' ? await askDestination(request, options) : outcome;
+    const found = await rule.judge(request, { ...options, noteName: () => {} });
     const isDeciding = decision === undefined && found.kind !== 'pass';
     if (found.kind === 'pass') near.push(...(found.isNear ? [found] : []));
     else decision ??= found;
@@ -123,10 +159,11 @@ async function explain(request: RelayRequest, options: PolicyOptions): Promise<E
       isDeciding,
     });
   }
-  const sender = refuseSender(request, options);
-  return { ...(sender && { sender }), findings, decision: sender ?? decision ?? denied(near) };
+  const sender = await refuseSender(request, options);
+  const made = sender ?? (await completed(decision ?? denied(near), request, options));
+  return { ...(sender && { sender }), findings, decision: made };
 }
 
-function outcomeOf({ kind }: Exclude<Outcome, { kind: 'ask' }>): Finding['outcome'] {
+function outcomeOf({ kind }: Outcome): Finding['outcome'] {
   return kind === 'grant' ? 'grants' : kind === 'refusal' ? 'refuses' : 'passes';
 }

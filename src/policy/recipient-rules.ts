@@ -1,5 +1,5 @@
 import { type Address, reply } from '../mail/index.ts';
-import type { Decision, RelayRequest } from '../receiver/index.ts';
+import type { Decision, Later, RelayRequest } from '../receiver/index.ts';
 import { mailboxOf } from './domains.ts';
 import type { PolicyOptions } from './options.ts';
 import {
@@ -27,7 +27,7 @@ export const ourDomain: Rule = {
     `the domain ${recipient.domain}, among ${domains.size} of ours (domains)`,
   judge: (request, options) =>
     options.domains.has(request.recipient.domain) || request.isPostmaster
-      ? judge(find(request, options))
+      ? judge(find(request, options), request.recipient, options)
       : notOurs,
 };
 
@@ -37,7 +37,9 @@ export const backupDomain: Rule = {
   looksAt: ({ recipient }, { backupDomains }) =>
     `the domain ${recipient.domain}, among ${backupDomains.size} that we are a backup of (domains, backup: true)`,
   judge: ({ recipient }, options) =>
-    options.backupDomains.has(recipient.domain) ? judge(resolve(recipient, options)) : noBackup,
+    options.backupDomains.has(recipient.domain)
+      ? judge(resolve(recipient, options), recipient, options)
+      : noBackup,
 };
 
 /** RFC 5321 §4.5.1: a server without a domain of its own has a postmaster too. */
@@ -46,9 +48,10 @@ function find({ recipient, isPostmaster }: RelayRequest, options: PolicyOptions)
   return isElsewhere ? resolvePostmaster(options) : resolve(recipient, options);
 }
 
-function judge(found: Resolution): Decision | { readonly kind: 'ask' } {
-  if (found.kind === 'known' && found.toAsk.length > 0) return { kind: 'ask' };
-  return found.kind === 'ask' ? { kind: 'ask' } : decided(found);
+/** The answer for a recipient; later where a destination has to be asked. Silence is no grant. */
+function judge(found: Resolution, recipient: Address, options: PolicyOptions): Later<Decision> {
+  const isToAsk = found.kind === 'ask' || (found.kind === 'known' && found.toAsk.length > 0);
+  return isToAsk ? ask(found, recipient, options) : decided(found);
 }
 
 function decided(found: Answered): Decision {
@@ -61,11 +64,6 @@ function decided(found: Answered): Decision {
     case 'loop':
       return { kind: 'refusal', reply: loops, because };
   }
-}
-
-/** The answer for a recipient of which a destination has to be asked. Silence is no grant. */
-export function askDestination(request: RelayRequest, options: PolicyOptions): Promise<Decision> {
-  return ask(find(request, options), request.recipient, options);
 }
 
 async function ask(found: Resolution, recipient: Address, options: PolicyOptions): Promise<Decision> {
@@ -115,8 +113,6 @@ export type Destination =
  * same as at RCPT. Somebody of no domain of ours is known.
  */
 export async function destinationOf(recipient: Address, options: PolicyOptions): Promise<Destination> {
-  const found = resolve(recipient, options);
-  const outcome = judge(found);
-  const decision = outcome.kind === 'ask' ? await ask(found, recipient, options) : outcome;
+  const decision = await judge(resolve(recipient, options), recipient, options);
   return decision.kind === 'grant' ? { kind: 'known', to: decision.to } : decision;
 }

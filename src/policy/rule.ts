@@ -1,8 +1,8 @@
-import type { Decision, RelayRequest } from '../receiver/index.ts';
+import type { Decision, Later, RelayRequest } from '../receiver/index.ts';
 import type { PolicyOptions } from './options.ts';
 
-/** What a rule makes of a request: the decision, a question to the destination, or nothing. */
-export type Outcome = Decision | { readonly kind: 'ask' } | Pass;
+/** What a rule makes of a request: the decision, or nothing. */
+export type Outcome = Decision | Pass;
 
 /** The rule leaves the request to the next one. */
 export interface Pass {
@@ -12,12 +12,17 @@ export interface Pass {
   readonly isNear?: true;
 }
 
-/** One rule. It looks at facts that were gathered before, and changes nothing. */
+/** One rule. It changes nothing; it answers later where it has to ask a destination, or whoever has the windows. */
 export interface Rule {
   readonly name: string;
   /** What it looks at in this request, for `explain`. */
   readonly looksAt: (request: RelayRequest, options: PolicyOptions) => string;
-  readonly judge: (request: RelayRequest, options: PolicyOptions) => Outcome;
+  readonly judge: (request: RelayRequest, options: PolicyOptions) => Later<Outcome>;
+}
+
+/** What comes of a value, at once where it is there. */
+export function once<T, R>(value: Later<T>, then: (value: T) => Later<R>): Later<R> {
+  return value instanceof Promise ? value.then(then) : then(value);
 }
 
 export function pass(because: string): Pass {

@@ -127,10 +127,18 @@ export type Decision =
       readonly because: string;
       /** Whose grant it is, where that is known by name. */
       readonly identity?: string;
+      /** The senders that the header may name where a window or a certificate binds it; a login binds by itself. */
+      readonly binding?: SenderBinding;
       /** Where it goes: usually the recipient itself, else what its alias stands for. */
       readonly to: readonly Address[];
     }
   | { readonly kind: 'refusal'; readonly reply: Reply; readonly because: string };
+
+export type Grant = Decision & { readonly kind: 'grant' };
+export type Refusal = Decision & { readonly kind: 'refusal' };
+
+/** An answer now, or one that has to be waited for. What can be answered at once should be. */
+export type Later<T> = T | Promise<T>;
 
 /** A name and the senders that it is for; a login is one, a window or a certificate may be. */
 export type SenderBinding = Pick<Identity, 'name' | 'senders'>;
@@ -138,19 +146,12 @@ export type SenderBinding = Pick<Identity, 'name' | 'senders'>;
 /** Decides about each recipient. May answer at once or, when it has to ask somebody, later. */
 export interface Policy {
   /** Why this client may not begin a transaction with this reverse-path; `undefined` when it may. */
-  refuseSender(
-    request: Omit<RelayRequest, 'recipient'>,
-  ): (Decision & { readonly kind: 'refusal' }) | undefined;
-  decide(request: RelayRequest): Decision | Promise<Decision>;
+  refuseSender(request: Omit<RelayRequest, 'recipient'>): Later<Refusal | undefined>;
+  decide(request: RelayRequest): Later<Decision>;
   /** Whether the client is in one of the networks that are trusted, and its address is its own. */
   trusts?(client: ClientFacts): boolean;
   /** Whether the domain is ours, so that the case of a local part makes no other mailbox. Without it none is. */
   isOurs?(domain: Domain): boolean;
-  /**
-   * The senders to which a transaction that was granted on this ground is bound, in its header as in its
-   * reverse-path; `undefined` where it may name anybody. Without this method only a login binds.
-   */
-  binding?(request: Omit<RelayRequest, 'recipient'>, ground: Ground): SenderBinding | undefined;
 }
 
 /** A message on its way in. Nothing is kept of it unless `commit` resolves with a 250. */

@@ -2,8 +2,8 @@
 import type { ContentFacts, Envelope, Reply } from '../mail/index.ts';
 import { type Header, type HeaderDecision, Incoming, type Room } from '../message/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
-import type { IncomingMessage } from './ask.ts';
-import type { Kept, Later, Ruling, Screening } from './screening.ts';
+import type { IncomingMessage, Later } from './ask.ts';
+import type { Kept, Ruling, Screening } from './screening.ts';
 
 export interface ContentParts {
   readonly message: IncomingMessage;

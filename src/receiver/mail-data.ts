@@ -101,15 +101,14 @@ function isStranger({ client, facts }: Session): boolean {
  */
 function judgeHeader(
   session: Session,
-  { reversePath, ground }: Transaction,
+  { binding }: Transaction,
   { header, id, now }: { readonly header: Header; readonly id: string; readonly now: number },
 ): HeaderDecision | Reply {
   const { client, facts } = session;
-  const { hostname, policy } = facts.settings;
+  const { hostname } = facts.settings;
   const own: HeaderDecision = header.own > 0 && isStranger(session) ? [{ kind: 'remove-own' }] : undefined;
   const { role } = client;
-  const identity: SenderBinding | undefined =
-    client.identity ?? policy.binding?.({ client, reversePath }, ground);
+  const identity: SenderBinding | undefined = client.identity ?? binding;
   if (role === 'submission' || role === 'submissions' || client.identity !== undefined) {
     const completed = complete(header, { identity, id, hostname, now });
     return 'code' in completed ? completed : [...(own ?? []), ...completed];

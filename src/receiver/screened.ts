@@ -1,7 +1,8 @@
 /** Asks the checks about a message that has come whole, and makes the edits that they want. */
 import { type Address, type Envelope, mailboxKey, needsSmtputf8, type Reply, reply } from '../mail/index.ts';
+import type { Later } from './ask.ts';
 import type { Content } from './content.ts';
-import type { EnvelopeEdit, Fate, Later, MessageRuling } from './screening.ts';
+import type { EnvelopeEdit, Fate, MessageRuling } from './screening.ts';
 
 /** A message that has come whole. */
 export interface Whole {

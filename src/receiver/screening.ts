@@ -2,13 +2,10 @@
 import type { Address, Envelope, QueueId, Reply, ReversePath } from '../mail/index.ts';
 import type { Edit } from '../message/index.ts';
 import type { MailParameters } from '../smtp/index.ts';
-import type { ClientFacts, Decision } from './ask.ts';
+import type { ClientFacts, Grant, Later, Refusal } from './ask.ts';
 
 /** The stages of the milter protocol, in the order in which a message passes them. */
 export type Stage = 'connect' | 'hello' | 'sender' | 'recipient' | 'header' | 'message';
-
-/** An answer now, or one that has to be waited for. A check that can answer at once should. */
-export type Later<T> = T | Promise<T>;
 
 /** A session: before the greeting (connect), or once it has said EHLO or HELO (hello). */
 export interface ScreenedSession {
@@ -115,9 +112,6 @@ export interface Check {
   header?(subject: ScreenedHeader, asking: Asking): Later<Verdict>;
   message?(subject: ScreenedMessage, asking: Asking): Later<MessageVerdict>;
 }
-
-export type Grant = Decision & { readonly kind: 'grant' };
-export type Refusal = Decision & { readonly kind: 'refusal' };
 
 /** A check that has not answered by then counts as unavailable. */
 export const defaultDeadlineMs = 30_000;

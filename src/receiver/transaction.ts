@@ -11,7 +11,7 @@ import {
   type ReversePath,
 } from '../mail/index.ts';
 import type { MailParameters, RcptParameters } from '../smtp/index.ts';
-import type { ClientFacts, Decision, Ground } from './ask.ts';
+import type { ClientFacts, Decision, Ground, SenderBinding } from './ask.ts';
 
 /** What the client said in its greeting. */
 export interface Hello {
@@ -31,6 +31,7 @@ export class Transaction {
   #namedCount = 0;
   #ground: Ground = 'recipient';
   #identity: string | undefined;
+  #binding: SenderBinding | undefined;
 
   constructor(reversePath: ReversePath, parameters: MailParameters, isOurs: (domain: Domain) => boolean) {
     this.reversePath = reversePath;
@@ -48,12 +49,20 @@ export class Transaction {
     return this.#ground;
   }
 
+  /** The senders that the header may name, where the grants say so. */
+  get binding(): SenderBinding | undefined {
+    return this.#binding;
+  }
+
   /** Adds a granted recipient; a mailbox that is named twice is kept once, as it was named first. */
   add(named: Address, grant: Decision & { readonly kind: 'grant' }, parameters: RcptParameters): void {
     this.#named = named;
     this.#namedCount++;
     // A recipient of ours among others says nothing of why the others were granted.
-    if (grant.ground !== 'recipient') this.#ground = grant.ground;
+    if (grant.ground !== 'recipient') {
+      this.#ground = grant.ground;
+      this.#binding = grant.binding;
+    } else if (this.#ground === 'recipient') this.#binding ??= grant.binding;
     this.#identity ??= grant.identity;
     for (const address of grant.to) {
       const key = mailboxKey(address, !this.#isOurs(address.domain));

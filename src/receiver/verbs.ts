@@ -8,7 +8,7 @@ import {
   noExtensions,
   type RcptParameters,
 } from '../smtp/index.ts';
-import type { Decision } from './ask.ts';
+import type { Decision, Refusal } from './ask.ts';
 import { auth } from './auth.ts';
 import { bdat, data } from './mail-data.ts';
 import { logRefusal } from './refusal.ts';
@@ -16,7 +16,7 @@ import { adopt, renew } from './renew.ts';
 import { replies } from './replies.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
-import { Transaction } from './transaction.ts';
+import { type Hello, Transaction } from './transaction.ts';
 import { xclient } from './xclient.ts';
 
 /** What a command comes to: a reply, one that is yet to come, or none before more has happened. */
@@ -171,7 +171,7 @@ function startTls(session: Session): Step {
   return { reply: replies.startTls, next: 'tls' };
 }
 
-function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>): Step {
+function mail(session: Session, command: CommandOf<'mail'>): Step {
   const { state } = session;
   if (state.at !== 'identified') return replies.nestedMail;
   const over = renew(session);
@@ -180,8 +180,20 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
   if (session.transactions >= limits.transactions) {
     return { reply: replies.tooManyTransactions, next: 'close' };
   }
-  const offer = state.hello.isExtended ? session.extensions : noExtensions;
-  const denied = session.facts.settings.policy.refuseSender({ client: session.client, reversePath });
+  const { client, facts } = session;
+  const denied = facts.settings.policy.refuseSender({ client, reversePath: command.reversePath });
+  if (denied instanceof Promise) return denied.then((made) => begin(session, state.hello, command, made));
+  return begin(session, state.hello, command, denied);
+}
+
+/** Begins a transaction, unless the policy denies the sender or something else is wrong with it. */
+function begin(
+  session: Session,
+  hello: Hello,
+  { reversePath, parameters }: CommandOf<'mail'>,
+  denied: Refusal | undefined,
+): Reply {
+  const offer = hello.isExtended ? session.extensions : noExtensions;
   if (denied !== undefined) {
     const { reply, because } = denied;
     logRefusal(session, { stage: 'mail', reversePath, reply, because });
@@ -198,7 +210,7 @@ function mail(session: Session, { reversePath, parameters }: CommandOf<'mail'>):
   const { policy } = session.facts.settings;
   const isOurs = (domain: Domain) => policy.isOurs?.(domain) ?? false;
   const transaction = new Transaction(reversePath, decoded.parameters, isOurs);
-  session.state = { at: 'transaction', hello: state.hello, transaction };
+  session.state = { at: 'transaction', hello, transaction };
   return replies.senderOk;
 }
 
