@@ -3,8 +3,8 @@ import { type Clock, type Log, Places } from '../base/index.ts';
 import { type CalloutAnswer, ClientError } from '../client/index.ts';
 import { type Address, formatReplyText, type LaneName } from '../mail/index.ts';
 import { judgeAnswer, type Verification } from './callout-verdict.ts';
+import type { RemoteParts } from './conversation.ts';
 import type { PooledSession } from './pool.ts';
-import type { RemoteParts } from './remote-attempt.ts';
 import { findTargets } from './targets.ts';
 import type { RemoteTransport } from './transport.ts';
 

@@ -256,7 +256,7 @@ class Deliveries implements Delivery {
       targets,
       balance: new Balance(),
       limits,
-      conversions: this.#conversions,
+      conversions: { maxBytes: limits.conversionBytes, places: this.#conversions },
       log: this.#log,
       now,
     };

@@ -2,8 +2,8 @@
 import type { Address, Domain, LaneName } from '../../mail/index.ts';
 import type { Attempt, AttemptResult } from '../../queue/index.ts';
 import type { Capture } from '../capture.ts';
+import type { RemoteParts } from '../conversation.ts';
 import type { DeliveryOptions, MaildirOwner } from '../options.ts';
-import type { RemoteParts } from '../remote-attempt.ts';
 import type { ConnectionPolicy, NextHost, RemoteTransport, SmtpServer } from '../transport.ts';
 
 /** One kind of `via` and `deliver`: a file of this folder. */
