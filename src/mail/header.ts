@@ -30,29 +30,33 @@ export function headerEnd(octets: Uint8Array): number {
 
 /** One line of a header section with the lines that continue it. */
 export interface HeaderLine {
-  /** As written; empty when it is no field: no colon, no name, a continuation of nothing. */
-  readonly name: string;
   readonly start: number;
-  /** Behind the colon. */
-  readonly valueStart: number;
+  /** Behind the name; `start` when the line is no field: no colon, no name, a continuation of nothing. */
+  readonly nameEnd: number;
   /** Where the line after it begins. */
   readonly end: number;
 }
 
-/** Everything that stands in a header section, in order: joined it is the section. Takes time linear to it. */
-export function* headerLines(octets: Buffer): Generator<HeaderLine> {
-  for (let start = 0; start < octets.length && !isEmptyLine(octets, start); ) {
-    const end = fieldEnd(octets, start);
-    const nameEnd = endOfName(octets, start, end);
-    const name = nameEnd > start ? octets.toString('latin1', start, nameEnd) : '';
-    const valueStart = name === '' ? start : octets.indexOf(colon, nameEnd) + 1;
-    yield { name, start, valueStart, end };
-    start = end;
+/** The line that begins at `start`; `undefined` at the empty line and at the end. */
+export function headerLine(octets: Buffer, start: number): HeaderLine | undefined {
+  if (start >= octets.length || isEmptyLine(octets, start)) return undefined;
+  const end = fieldEnd(octets, start);
+  return { start, nameEnd: endOfName(octets, start, end), end };
+}
+
+/** Whether the line is a field with this name, which is in lower case. */
+export function isNamed(octets: Buffer, { start, nameEnd }: HeaderLine, name: string): boolean {
+  if (nameEnd - start !== name.length) return false;
+  for (let at = 0; at < name.length; at++) {
+    const octet = octets[start + at] ?? 0;
+    if ((octet >= 65 && octet <= 90 ? octet | 0x20 : octet) !== name.charCodeAt(at)) return false;
   }
+  return name !== '';
 }
 
 /** The value of a field: everything after the colon, still folded, without the last line end. */
-export function fieldValue(octets: Buffer, { start, valueStart, end }: HeaderLine): string {
+export function fieldValue(octets: Buffer, { start, nameEnd, end }: HeaderLine): string {
+  const valueStart = octets.indexOf(colon, nameEnd) + 1;
   return octets.toString('latin1', valueStart, Math.max(valueStart, withoutLineEnd(octets, start, end)));
 }
 
@@ -67,9 +71,11 @@ export function* headerFields(
   const octets = Buffer.isBuffer(source)
     ? source
     : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
-  for (const line of headerLines(octets)) {
-    const { name, start, end } = line;
-    if (name !== '' && isWanted(name)) yield { name, value: fieldValue(octets, line), start, end };
+  for (let line = headerLine(octets, 0); line !== undefined; line = headerLine(octets, line.end)) {
+    const { start, nameEnd, end } = line;
+    if (nameEnd === start) continue;
+    const name = octets.toString('latin1', start, nameEnd);
+    if (isWanted(name)) yield { name, value: fieldValue(octets, line), start, end };
   }
 }
 

@@ -41,7 +41,8 @@ export {
   type HeaderLine,
   headerEnd,
   headerFields,
-  headerLines,
+  headerLine,
+  isNamed,
   unfold,
 } from './header.ts';
 export { formatLane, type LaneName, type LaneParts, laneName, parseLane } from './lane.ts';

@@ -28,6 +28,13 @@ export interface BodyEdit {
 /** The start of what only we may say in a header; in lower case. */
 export const ownPrefix = 'x-posthouse-';
 
+/** Whether a line that begins there says what only we may say. */
+export function isOwn(octets: Buffer, start: number): boolean {
+  // Most lines begin with another letter, and a header may have very many.
+  if (((octets[start] ?? 0) | 0x20) !== 0x78) return false;
+  return octets.toString('latin1', start, start + ownPrefix.length).toLowerCase() === ownPrefix;
+}
+
 const fieldName = /^[!-9;-~]+$/;
 
 /**

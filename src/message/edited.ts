@@ -1,6 +1,7 @@
 /** Applies edits to a message: the one place where its lines are changed. */
-import { type Edit, type FieldEdit, formatField } from './edit.ts';
-import { type Header, isNamed, isOwn } from './header.ts';
+import { type HeaderLine, isNamed } from '../mail/index.ts';
+import { type Edit, type FieldEdit, formatField, isOwn } from './edit.ts';
+import type { Header } from './header.ts';
 
 /** A message in the parts in which it is written. */
 export interface Written {
@@ -24,7 +25,10 @@ export interface Unedited {
   readonly rest: Buffer;
 }
 
-interface Line {
+/** A line of the header as it came, or one that was added. */
+type Line = HeaderLine | Added;
+
+interface Added {
   readonly name: string;
   readonly octets: Buffer;
 }
@@ -54,17 +58,15 @@ export function edited(message: Unedited, edits: readonly Edit[]): Written {
 }
 
 class Lines {
-  readonly #trace: Line;
+  readonly #header: Buffer;
+  readonly #trace: Added;
   #lines: Line[];
   #addsEightBit = false;
 
   constructor({ trace, header }: Unedited) {
-    this.#trace = { name: 'received', octets: trace };
-    const lines = header.lines.map(({ name, start, end }) => ({
-      name,
-      octets: header.octets.subarray(start, end),
-    }));
-    this.#lines = [this.#trace, ...lines];
+    this.#header = header.octets;
+    this.#trace = { name: '', octets: trace };
+    this.#lines = [this.#trace, ...header.lines];
   }
 
   apply(edit: FieldEdit): void {
@@ -82,18 +84,18 @@ class Lines {
         break;
       }
       case 'remove':
-        this.#remove(edit.name, edit.nth);
+        this.#remove(edit.name.toLowerCase(), edit.nth);
         break;
       case 'remove-own':
-        this.#lines = this.#lines.filter(({ octets }) => !isOwn(octets));
+        this.#lines = this.#lines.filter((line) =>
+          'octets' in line ? !isOwn(line.octets, 0) : !isOwn(this.#header, line.start),
+        );
         break;
     }
   }
 
   #remove(name: string, nth: number | 'all'): void {
-    const wanted = name.toLowerCase();
-    if (nth === 'all')
-      this.#lines = this.#lines.filter((line) => line === this.#trace || !isNamed(line.name, wanted));
+    if (nth === 'all') this.#lines = this.#lines.filter((line) => !this.#isNamed(line, name));
     else {
       const at = this.#find(name, nth);
       if (at >= 0) this.#lines.splice(at, 1);
@@ -104,26 +106,47 @@ class Lines {
   #find(name: string, nth: number): number {
     const wanted = name.toLowerCase();
     let count = 0;
-    return this.#lines.findIndex(
-      (line) => line !== this.#trace && isNamed(line.name, wanted) && ++count === nth,
-    );
+    return this.#lines.findIndex((line) => this.#isNamed(line, wanted) && ++count === nth);
   }
 
-  #field({ name, value }: { readonly name: string; readonly value: string }): Line {
+  #isNamed(line: Line, name: string): boolean {
+    return 'octets' in line ? line.name === name : isNamed(this.#header, line, name);
+  }
+
+  #field({ name, value }: { readonly name: string; readonly value: string }): Added {
     const octets = formatField(name, value);
     this.#addsEightBit ||= octets.some((octet) => octet > 127);
-    return { name, octets };
+    return { name: name.toLowerCase(), octets };
   }
 
   written(): Pick<Written, 'top' | 'header' | 'addsEightBit'> {
     const at = this.#lines.indexOf(this.#trace) + 1;
-    const all = this.#lines.map(({ octets }) => octets);
-    // Only the last line of the message may lack its end.
-    const below = all.slice(at).flatMap((line) => (line.at(-1) === lf ? line : [line, emptyLine]));
     return {
-      top: Buffer.concat(all.slice(0, at)),
-      header: Buffer.concat(below),
+      top: this.#joined(this.#lines.slice(0, at)),
+      header: this.#joined(this.#lines.slice(at)),
       addsEightBit: this.#addsEightBit,
     };
+  }
+
+  /** Lines that still stand behind each other are one piece: a header may have very many. */
+  #joined(lines: readonly Line[]): Buffer {
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < lines.length; at++) {
+      const line = lines[at];
+      if (line === undefined) break;
+      if ('octets' in line) {
+        pieces.push(line.octets);
+        continue;
+      }
+      let { end } = line;
+      for (let next = lines[at + 1]; next !== undefined && !('octets' in next) && next.start === end; ) {
+        end = next.end;
+        next = lines[++at + 1];
+      }
+      pieces.push(this.#header.subarray(line.start, end));
+      // Only the last line of the message may lack its end.
+      if (this.#header[end - 1] !== lf) pieces.push(emptyLine);
+    }
+    return Buffer.concat(pieces);
   }
 }

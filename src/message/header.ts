@@ -1,13 +1,5 @@
 /** The header of a message, parsed once, when somebody asks. */
-import { fieldValue, type HeaderLine, headerLines, unfold } from '../mail/index.ts';
-import { ownPrefix } from './edit.ts';
-
-/** A field, with its name in lower case. */
-export interface Field {
-  readonly name: string;
-  /** Everything after the colon, still folded, without the last line end; one character per octet. */
-  readonly value: string;
-}
+import { fieldValue, type HeaderLine, headerLine, isNamed, unfold } from '../mail/index.ts';
 
 /** The octets of a header, without the empty line, and the lines in them. */
 export class Header {
@@ -24,31 +16,28 @@ export class Header {
     this.cut = facts.cut;
   }
 
-  /** Fields and whatever else stands there, in order; names as they are written. */
+  /** Fields and whatever else stands there, in order: joined they are the header. */
   get lines(): readonly HeaderLine[] {
-    this.#lines ??= [...headerLines(this.octets)];
+    this.#lines ??= linesOf(this.octets);
     return this.#lines;
   }
 
   /** The fields with this name, given in lower case, the topmost first. */
-  named(name: string): Field[] {
-    const lines = this.lines.filter((line) => isNamed(line.name, name));
-    return lines.map((line) => ({ name, value: fieldValue(this.octets, line) }));
+  named(name: string): { readonly value: string }[] {
+    const lines = this.lines.filter((line) => isNamed(this.octets, line, name));
+    return lines.map((line) => ({ value: fieldValue(this.octets, line) }));
   }
 
-  /** The unfolded, trimmed value of the topmost field with this name. */
+  /** The unfolded, trimmed value of the topmost field with this name, given in lower case. */
   first(name: string): string | undefined {
-    const line = this.lines.find((each) => isNamed(each.name, name));
+    const line = this.lines.find((each) => isNamed(this.octets, each, name));
     return line === undefined ? undefined : unfold(fieldValue(this.octets, line));
   }
 }
 
-/** `name` is in lower case. */
-export function isNamed(written: string, name: string): boolean {
-  return written.length === name.length && written.toLowerCase() === name;
-}
-
-/** Whether a line says what only we may say. */
-export function isOwn(line: Buffer): boolean {
-  return line.toString('latin1', 0, ownPrefix.length).toLowerCase() === ownPrefix;
+function linesOf(octets: Buffer): HeaderLine[] {
+  const lines: HeaderLine[] = [];
+  for (let line = headerLine(octets, 0); line !== undefined; line = headerLine(octets, line.end))
+    lines.push(line);
+  return lines;
 }

@@ -1,10 +1,10 @@
 /** One message on its way in: from the slices that the reader of DATA or BDAT finds to the draft that keeps them. */
 import { Gathered } from '../base/index.ts';
-import type { ContentFacts } from '../mail/index.ts';
-import type { Edit, FieldEdit } from './edit.ts';
+import type { ContentFacts, HeaderLine } from '../mail/index.ts';
+import { type Edit, type FieldEdit, isOwn } from './edit.ts';
 import { edited, type Written } from './edited.ts';
 import { factsOf } from './facts.ts';
-import { Header, isOwn } from './header.ts';
+import { Header } from './header.ts';
 import { HeaderScan } from './header-scan.ts';
 import { maxWithheldOctets, type Room } from './room.ts';
 
@@ -157,7 +157,9 @@ export class Incoming {
   /** `end` is where the header ends; `undefined` when that was not found in as much as may be kept. */
   #decide(all: Buffer, end: number | undefined): Promise<void> | undefined {
     this.#header =
-      end === undefined ? beginningOf(all) : new Header(all.subarray(0, end), { own: this.#scan.own });
+      end === undefined
+        ? beginningOf(all, this.#scan.own)
+        : new Header(all.subarray(0, end), { own: this.#scan.own });
     const decision = this.#options.onHeader?.(this.#header);
     if (decision instanceof Promise) return decision.then((made) => this.#decided(all, made));
     return this.#decided(all, decision);
@@ -214,12 +216,13 @@ export class Incoming {
 }
 
 /** What can be known of a header that is too long: its lines up to the last, of which more may come. */
-function beginningOf(octets: Buffer): Header {
-  const { lines } = new Header(octets.subarray(0, maxWithheldOctets));
-  const whole = lines.slice(0, -1);
-  const own = whole.filter(({ start }) => isOwn(octets.subarray(start))).length;
+function beginningOf(octets: Buffer, own: number): Header {
+  const kept = octets.subarray(0, maxWithheldOctets);
   const cut = octets.length > maxWithheldOctets ? 'too-long' : 'no-room';
-  return new Header(octets.subarray(0, whole.at(-1)?.end ?? 0), { own, cut });
+  const { lines } = new Header(kept);
+  const whole = kept.subarray(0, lines.at(-1)?.start ?? 0);
+  const isWhole = ({ start }: HeaderLine) => start < whole.length && isOwn(whole, start);
+  return new Header(whole, { own: own === 0 ? 0 : lines.filter(isWhole).length, cut });
 }
 
 function both(
