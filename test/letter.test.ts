@@ -67,7 +67,10 @@ interface Dropped extends Partial<Omit<DropEnvelope, 'to'>> {
   readonly notify?: 'never';
 }
 
-function drop(maildrop: string, { to, text = 'hello\r\n', notify, ...over }: Dropped): Promise<string> {
+function drop(
+  maildrop: string,
+  { to, text = 'hello\r\n', notify, ...over }: Dropped,
+): Promise<readonly string[]> {
   const recipients = to.map((address) => ({ address, ...(notify === undefined ? {} : { notify }) }));
   const envelope: DropEnvelope = { version: 1, from: '', body: '7bit', ...over, to: recipients };
   return dropMail(maildrop, envelope, [Buffer.from(`Subject: letter\r\n\r\n${text}`)]);

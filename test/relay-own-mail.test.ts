@@ -11,7 +11,7 @@ import { until } from './support/server.ts';
 
 const octets = [Buffer.from('Subject: letter\r\n\r\nhello\r\n')];
 
-function drop(relay: TestRelay, to: readonly string[], from: string): Promise<string> {
+function drop(relay: TestRelay, to: readonly string[], from: string): Promise<readonly string[]> {
   const envelope: DropEnvelope = { version: 1, from, body: '7bit', to: to.map((address) => ({ address })) };
   return dropMail(join(relay.folder, 'maildrop'), envelope, octets);
 }

@@ -92,6 +92,11 @@ export function hostileMessages(): readonly Hostile[] {
     ['28 MB into the trap', `Subject: x\r\n\r\n${filled('x\r\n', large)}`, { to: 'trap' }],
     ['28 MB from sendmail', `Subject: x\r\n\r\n${filled('x\r\n', large)}`, { to: 'plain', by: 'sendmail' }],
     [
+      '10,000 recipients from sendmail',
+      'Subject: x\r\n\r\nx\r\n',
+      { to: 'plain', by: 'sendmail', recipients: 10_000 },
+    ],
+    [
       'a From of 125,000 commas, after a login',
       `From: anna@home.test${','.repeat(125_000)}\r\n\r\nx\r\n`,
       { to: 'plain', by: 'user', isRefused: true },

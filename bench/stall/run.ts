@@ -51,6 +51,7 @@ async function openBench(stack: AsyncDisposableStack, directory: string): Promis
     // The whole of what a relay can do with a message is on.
     clearinghouse: { relay: [{ action: 'tag' }] },
     sendmail: { maildrop: join(directory, 'maildrop') },
+    limits: { recipients: 10_000 },
   };
   const nodeArguments = ['--import', join(import.meta.dirname, 'hold.ts')];
   const posthouse = stack.use(await startPosthouse({ directory, configuration, nodeArguments }));

@@ -22,6 +22,6 @@ export {
 } from './command.ts';
 export { connectControl } from './control-client.ts';
 export { ControlError, type ControlErrorCode } from './control-error.ts';
-export { parseLine } from './control-protocol.ts';
+export { parseLine, parseValue } from './control-protocol.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
 export { openWindowEndpoint, type WindowEndpoint, type WindowEndpointOptions } from './window-endpoint.ts';

@@ -15,12 +15,12 @@ export interface SendmailSite {
   readonly postmasterDomain: Domain;
 }
 
-/** Puts a message into the maildrop and returns its name there. Throws `CliError`, whatever went wrong. */
+/** Puts a message into the maildrop and returns the names of its letters there. Throws `CliError`, whatever went wrong. */
 export async function drop(
   folder: string,
   envelope: DropEnvelope,
   octets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<string> {
+): Promise<readonly string[]> {
   try {
     return await dropMail(folder, envelope, octets);
   } catch (error) {
@@ -28,7 +28,7 @@ export async function drop(
   }
 }
 
-/** Everything but a missing permission and too many recipients may be better later: "try again". */
+/** Everything but a missing permission and addresses that are too long may be better later: "try again". */
 function explain(error: unknown, folder: string): CliError {
   if (error instanceof ControlError) return new CliError(exitCode.dataErr, error.message, { cause: error });
   const code = error instanceof Error && 'code' in error ? error.code : undefined;

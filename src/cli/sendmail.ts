@@ -62,12 +62,12 @@ async function deliver(options: SendmailOptions, io: Io, site: SendmailSite): Pr
     qualifies: !options.isGateway,
   });
   const to = allRecipients(named, options.readsHeader ? message.recipients : [], site);
-  const name = await drop(
+  const names = await drop(
     site.maildrop,
     envelopeOf(options, from, to),
     bounded(message.octets, site.maxMessageBytes),
   );
-  if (options.isVerbose) io.err(`queued as ${name} for ${to.join(', ')}\n`);
+  if (options.isVerbose) io.err(`queued as ${names.join(', ')} for ${to.join(', ')}\n`);
   return exitCode.ok;
 }
 

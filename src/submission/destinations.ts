@@ -3,6 +3,7 @@
  * the relay itself. It is the policy of RCPT that says so; where it cannot say now, the recipient waits in the queue,
  * in a lane whose attempts ask again.
  */
+import { setImmediate } from 'node:timers/promises';
 import {
   type Address,
   type Domain,
@@ -63,8 +64,11 @@ export async function destinedOne({ destinationOf }: Asking, recipient: Recipien
 /** Some at a time. */
 async function forEach<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
-  for (let at = 0; at < items.length; at += askedAtOnce)
+  for (let at = 0; at < items.length; at += askedAtOnce) {
+    // Answers that are known at once must not hold everybody else up.
+    if (at > 0) await setImmediate();
     results.push(...(await Promise.all(items.slice(at, at + askedAtOnce).map(work))));
+  }
   return results;
 }
 

@@ -6,12 +6,12 @@ import { decodeOriginalRecipient, encodeOriginalRecipient, parseEnvid } from '..
 import { readLetter } from './letter.ts';
 import { type DropEnvelope, parseLetterLine } from './maildrop-file.ts';
 
-export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): void }[] = [
+export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): Promise<void> }[] = [
   { name: 'submission/letter', run: (input) => checkLetter(Buffer.from(input).toString('utf8')) },
 ];
 
 /** The input as the rest of a line, and as the texts of an envelope, divided by NULs. */
-function checkLetter(input: string): void {
+async function checkLetter(input: string): Promise<void> {
   const [from = '', address = '', type = '', original = '', envid = '', word = ''] = input.split('\0');
   const originals = [
     { type, address: original },
@@ -26,7 +26,7 @@ function checkLetter(input: string): void {
   }));
   for (const line of [...lines.map((each) => JSON.stringify(each)), `{"version":1,"from":"${input}`]) {
     try {
-      checkEnvelope(parseLetterLine(line));
+      await checkEnvelope(await parseLetterLine(line));
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
     }
@@ -34,7 +34,7 @@ function checkLetter(input: string): void {
 }
 
 /** Whatever is made of it can be said in commands: each value is one of its type. */
-function checkEnvelope(envelope: DropEnvelope): void {
+async function checkEnvelope(envelope: DropEnvelope): Promise<void> {
   const letter = {
     envelope,
     uid: 0,
@@ -42,7 +42,7 @@ function checkEnvelope(envelope: DropEnvelope): void {
     octets: async function* () {},
     async [Symbol.asyncDispose]() {},
   };
-  const message = readLetter(letter);
+  const message = await readLetter(letter);
   if (typeof message === 'string') return;
   const { reversePath, recipients, envid } = message;
   const addresses = [reversePath ?? [], ...recipients.map((recipient) => recipient.address)].flat();

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { userName } from '../base/index.ts';
 import {
   formatReplyText,
@@ -10,6 +11,7 @@ import type { QueueParts } from '../queue/index.ts';
 import { parseEnvid, parseOriginalRecipient } from '../smtp/index.ts';
 import { acceptLocal, envelopeOf, type LocalMessage, type LocalParts } from './local-message.ts';
 import type { DropIntake, DropOutcome } from './maildrop.ts';
+import { recipientsPerTurn } from './maildrop-file.ts';
 import type { Letter } from './maildrop-letter.ts';
 
 /** What taking in letters works with. */
@@ -30,7 +32,7 @@ interface Failure {
  */
 export function createLetterIntake(parts: LetterParts): DropIntake {
   return async (letter) => {
-    const message = readLetter(letter);
+    const message = await readLetter(letter);
     // Only a hand-made letter is like this: our sendmail looks at the addresses first.
     if (typeof message === 'string') return { kind: 'refused', because: message };
     const outcome = await acceptLocal(parts.local, message);
@@ -47,7 +49,7 @@ export function createLetterIntake(parts: LetterParts): DropIntake {
 }
 
 /** The message of a letter, its text made values. A string says what is no such value. */
-export function readLetter(letter: Letter): LocalMessage | string {
+export async function readLetter(letter: Letter): Promise<LocalMessage | string> {
   const { from, to, body, smtputf8, ret, envid: givenEnvid } = letter.envelope;
   const reversePath = from === '' ? null : parseMailbox(from, { smtputf8: true });
   if (reversePath === undefined) return `its sender is no address: ${from}`;
@@ -56,6 +58,7 @@ export function readLetter(letter: Letter): LocalMessage | string {
     const recipient = readRecipient(each);
     if (typeof recipient === 'string') return recipient;
     recipients.push(recipient);
+    if (recipients.length % recipientsPerTurn === 0) await setImmediate();
   }
   const envid = givenEnvid === undefined ? undefined : parseEnvid(givenEnvid);
   if (envid !== givenEnvid) return `no envelope id: ${givenEnvid}`;

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Clock, Log } from '../base/index.ts';
 import {
   type Address,
@@ -22,6 +23,7 @@ import {
 } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
+import { recipientsPerTurn } from './maildrop-file.ts';
 
 /** A message of somebody on this machine: from the maildrop, or by the control socket. */
 export interface LocalMessage {
@@ -81,11 +83,13 @@ export async function localRecipients(
 ): Promise<{ readonly known: readonly Recipient[]; readonly unknown: readonly UnknownRecipient[] }> {
   const found = new Map<string, Recipient>();
   const unknown: UnknownRecipient[] = [];
+  let seen = 0;
   for (const { recipient, to } of await destined(parts, message.recipients)) {
     if (to.kind === 'refused') {
       unknown.push({ recipient, reply: to.reply });
       continue;
     }
+    if (++seen % recipientsPerTurn === 0) await setImmediate();
     for (const each of to.recipients) {
       const key = mailboxKey(each.address, !parts.isOurs(each.address.domain));
       if (!found.has(key)) found.set(key, each);

@@ -101,7 +101,7 @@ async function readEnvelope(
     if (end < 0) continue;
     try {
       const line = Buffer.concat(parts).toString('utf8');
-      return { envelope: parseLetterLine(line), octets: length + 1 };
+      return { envelope: await parseLetterLine(line), octets: length + 1 };
     } catch (error) {
       if (error instanceof ControlError) return `its envelope is malformed: ${error.message}`;
       throw error;

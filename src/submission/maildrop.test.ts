@@ -22,7 +22,13 @@ import { type TestContext, test } from 'node:test';
 import { manualClock, memoryLog } from '../base/index.ts';
 import { hasRoot } from '../base/testing.ts';
 import { type DropIntake, type MaildropOptions, watchMaildrop } from './maildrop.ts';
-import { type DropEnvelope, dropMail, maxEnvelopeOctets } from './maildrop-file.ts';
+import {
+  type DropEnvelope,
+  dropMail,
+  maxEnvelopeOctets,
+  parseLetterLine,
+  recipientsPerTurn,
+} from './maildrop-file.ts';
 
 const envelope: DropEnvelope = {
   version: 1,
@@ -71,16 +77,68 @@ test('a dropped message is noticed, taken in with its owner, and removed', async
   await until(() => log.lines.some(({ event }) => event === 'maildrop-taken'));
 });
 
-test('as many recipients as a relay may allow fit into a letter; one that could not be read is not written', async (t) => {
-  const { folder, drop, taken, waiting, bad } = await start(t);
+test('a message for very many is divided into letters of a thousand recipients', async (t) => {
+  const to = Array.from({ length: 2500 }, (_, i) => ({ address: `x${i}@d.example` }));
+  const seen: DropEnvelope['to'][number][][] = [];
+  const { folder, drop } = await start(t, {
+    intake: async (letter) => {
+      seen.push([...letter.envelope.to]);
+      for await (const piece of letter.octets()) assert.equal(String(piece), 'x');
+      return { kind: 'taken', queueId: 'Q' };
+    },
+  });
+  assert.equal((await dropMail(folder, { ...envelope, to }, [Buffer.from('x')])).length, 3);
+  await drop.scan();
+  assert.deepEqual(seen.map(({ length }) => length).sort(), [1000, 1000, 500]);
+  const order = new Map(to.map(({ address }, i) => [address, i]));
+  const all = seen.flat().sort((a, b) => (order.get(a.address) ?? 0) - (order.get(b.address) ?? 0));
+  assert.deepEqual(all, to);
+});
+
+test('a message of which one letter cannot be written leaves none', async (t) => {
+  const { folder, waiting } = await start(t);
+  const to = Array.from({ length: 2500 }, (_, i) => ({ address: `x${i}@d.example` }));
+  const failing = (async function* () {
+    yield Buffer.from('x');
+    throw new Error('input broke');
+  })();
+  await assert.rejects(dropMail(folder, { ...envelope, to }, failing), /input broke/);
+  assert.deepEqual(await waiting(), []);
+});
+
+test('a bad recipient among a hundred thousand is told of, and the others are not looked at after it', async () => {
+  const good = { address: 'a@b.example' };
+  const to = [...Array.from({ length: 99_999 }, () => good), { address: 7 }];
+  await assert.rejects(parseLetterLine(JSON.stringify({ ...envelope, to })), { code: 'bad-request' });
+  const allBad = to.map(() => ({}));
+  await assert.rejects(parseLetterLine(JSON.stringify({ ...envelope, to: allBad })), /address/);
+});
+
+test('everything else has its turn while a letter for a hundred thousand is read', async () => {
+  const to = Array.from({ length: 100_000 }, (_, i) => ({ address: `x${i}@d.example` }));
+  let turns = 0;
+  let isOver = false;
+  const turn = () => {
+    turns++;
+    if (!isOver) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const parsed = await parseLetterLine(JSON.stringify({ ...envelope, to }));
+  isOver = true;
+  assert.equal(parsed.to.length, to.length);
+  assert.ok(turns >= to.length / recipientsPerTurn, `${turns}`);
+});
+
+test('a letter of an older writer with as many recipients as there may be is taken; one that could not be read is not written', async (t) => {
+  const { folder, base, drop, taken, waiting, bad } = await start(t);
   const many = (length: number, size: number) => ({
     ...envelope,
     to: Array.from({ length }, (_, i) => ({ address: `${'x'.repeat(size)}${i}@d.example` })),
   });
-  await dropMail(folder, many(100_000, 1), [Buffer.from('x')]);
+  await place(folder, base, `${JSON.stringify(many(100_000, 1))}\nx`);
   await drop.scan();
   assert.deepEqual([taken.length, await bad()], [1, []]);
-  await assert.rejects(dropMail(folder, many(100_000, 60), [Buffer.from('x')]), { code: 'too-large' });
+  await assert.rejects(dropMail(folder, many(1000, 2100), [Buffer.from('x')]), { code: 'too-large' });
   assert.deepEqual(await waiting(), []);
 });
 

@@ -160,8 +160,12 @@ class WatchedMaildrop implements Maildrop {
   /** The time of the last change cannot be set by the user, other than that of the content. */
   async #clearLitter(name: string): Promise<void> {
     const path = join(this.#options.folder, name);
-    const { ctimeMs } = await lstat(path);
-    if (this.#options.clock.now() - ctimeMs > litterMs) await unlink(path);
+    const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+      // It has its final name by now.
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (found !== undefined && this.#options.clock.now() - found.ctimeMs > litterMs) await unlink(path);
   }
 
   async #putAside(name: string, why: Refused): Promise<void> {
