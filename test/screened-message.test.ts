@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { manualClock, memoryLog } from '../src/base/index.ts';
 import { type Address, type Envelope, parseMailbox, reply } from '../src/mail/index.ts';
 import type {
   EnvelopeEdit,
@@ -11,6 +12,8 @@ import type {
   Screening,
 } from '../src/receiver/index.ts';
 import { editEnvelope } from '../src/receiver/screened.ts';
+import { acceptLocal } from '../src/submission/index.ts';
+import { MemoryIntake } from './support/intake.ts';
 import { MemoryPeer } from './support/peer.ts';
 
 const address = (text: string): Address => parseMailbox(text, { smtputf8: true }) ?? assert.fail(text);
@@ -159,6 +162,68 @@ test('a check changes sender and recipients, and adds none that the policy would
   const nobody = await send({ message: { kind: 'pass', envelopeEdits: envelopeEdits.slice(2) } });
   assert.match(nobody.answer, /^250 /);
   assert.equal(nobody.message, undefined, 'without a recipient it is thrown away');
+});
+
+test('mail of this machine passes the checks of header and message like any other', async () => {
+  const take = async (rulings: Rulings, intake = new MemoryIntake()) => {
+    const { stages, asked } = screening(rulings);
+    const log = memoryLog();
+    const parts = {
+      intake,
+      log,
+      clock: manualClock(),
+      screening: () => stages,
+      hostname: () => 'relay.test',
+      maxMessageBytes: () => 1000,
+      isOurs: () => false,
+      destinationOf: async (to: Address) =>
+        to.domain === 'no.test'
+          ? ({ kind: 'refusal', reply: no, because: '' } as const)
+          : ({ kind: 'known', to: [to] } as const),
+    };
+    const outcome = await acceptLocal(parts, {
+      reversePath: null,
+      recipients: [{ address: address('u@away.test') }],
+      user: 'anna',
+      octets: (async function* () {
+        for (const octet of content) yield Buffer.from(octet);
+      })(),
+    });
+    const events = log.lines.map(({ event }) => event);
+    return { outcome, asked, events, message: intake.messages[0], open: intake.open };
+  };
+  const because = 'odd';
+  for (const stage of ['header', 'message'] as const) {
+    const refused = await take({ [stage]: { kind: 'refuse', reply: no, because } });
+    assert.deepEqual(refused.outcome, { kind: 'refused', reply: no });
+    assert.deepEqual([refused.message, refused.open], [undefined, 0]);
+    assert.equal((await take({ [stage]: { kind: 'hold', because } })).message?.held, because);
+    const gone = await take({ [stage]: { kind: 'discard', because } });
+    assert.equal(gone.outcome.kind, 'accepted');
+    assert.deepEqual([gone.message, gone.open, gone.events], [undefined, 0, ['discarded']]);
+  }
+  const added = ['a@there.test', 'b@no.test'].map(address);
+  const edited = await take({
+    message: {
+      kind: 'pass',
+      edits: [{ kind: 'remove', name: 'Bcc', nth: 'all' }],
+      envelopeEdits: added.map((each) => ({ kind: 'add-recipient', address: each })),
+    },
+  });
+  assert.equal(String(edited.message?.sent), content.replace('Bcc: b\r\n', ''));
+  const to = edited.message?.envelope.recipients.map((each) => each.address.text);
+  assert.deepEqual(to, ['u@away.test', 'a@there.test']);
+  const fates: string[] = [];
+  const settled = (fate: string) => fates.push(fate);
+  const bug: MessageRuling = {
+    kind: 'pass',
+    edits: [{ kind: 'add', name: 'no name', value: ' x' }],
+    settled,
+  };
+  const intake = new MemoryIntake();
+  for (const message of [bug, Promise.resolve(bug)])
+    await assert.rejects(take({ message }, intake), RangeError);
+  assert.deepEqual([intake.messages.length, intake.open, fates], [0, 0, ['refused', 'refused']]);
 });
 
 test('whatever checks want, every recipient was there before or is granted by the policy', async () => {

@@ -31,6 +31,8 @@ export class Content {
   readonly message: IncomingMessage;
   readonly incoming: Incoming;
   readonly screening: Screening | undefined;
+  /** A check looks at the content, so that it is kept back until the end, as long as there is room. */
+  readonly withholds: boolean;
   readonly #parts: ContentParts;
   /** Why the message is refused for its header, which is said at its end. */
   refused: Refused | undefined;
@@ -44,9 +46,9 @@ export class Content {
     this.begunAt = begunAt;
     this.message = message;
     this.screening = screening;
-    const withholds = screening !== undefined && screening.beginningOctets > 0;
+    this.withholds = screening !== undefined && screening.beginningOctets > 0;
     const onHeader = (header: Header) => this.#decide(header);
-    this.incoming = new Incoming({ sink: message, trace, room, withholds, onHeader });
+    this.incoming = new Incoming({ sink: message, trace, room, withholds: this.withholds, onHeader });
   }
 
   get fault(): ContentFault | undefined {

@@ -28,7 +28,10 @@ export type Screened =
       readonly because: string;
     };
 
-/** The ruling of the message stage, carried out. Where no check is asked, or all answer at once, it is no promise. */
+/**
+ * The ruling of the message stage, carried out. Where no check is asked, or all answer at once, it is no promise. A bug
+ * leaves nothing of the message: it throws, or rejects.
+ */
 export function screenMessage(whole: Whole): Later<Screened> {
   const { content, envelope } = whole;
   const { kept, incoming, message, screening } = content;
@@ -38,7 +41,21 @@ export function screenMessage(whole: Whole): Later<Screened> {
   if (ask === undefined) return { kind: 'keep', envelope, held };
   const beginning = incoming.beginning();
   const ruling = ask({ id: message.id, envelope, beginning, edits: [], held });
-  return ruling instanceof Promise ? ruling.then((made) => rule(whole, made)) : rule(whole, ruling);
+  return ruling instanceof Promise ? ruling.then((made) => carryOut(whole, made)) : carryOut(whole, ruling);
+}
+
+function carryOut(whole: Whole, ruling: MessageRuling): Later<Screened> {
+  const giveUp = (error: unknown): never => {
+    whole.content.discard();
+    ruling.settled?.('refused');
+    throw error;
+  };
+  try {
+    const screened = rule(whole, ruling);
+    return screened instanceof Promise ? screened.catch(giveUp) : screened;
+  } catch (error) {
+    return giveUp(error);
+  }
 }
 
 function rule(whole: Whole, ruling: MessageRuling): Later<Screened> {
@@ -77,7 +94,7 @@ async function change(whole: Whole, { ruling, written, held }: Change): Promise<
 
 /** The envelope with what is true of the octets as they were written. */
 function asWritten({ content, envelope }: Whole): Envelope {
-  return content.screening?.beginningOctets === 0 ? envelope : { ...envelope, content: content.facts };
+  return content.withholds ? { ...envelope, content: content.facts } : envelope;
 }
 
 /** The peer is told what it would be told of a message that is kept. */

@@ -100,7 +100,7 @@ export interface Check {
   readonly deadlineMs?: number;
   /** Default `defer`. */
   readonly whenUnavailable?: WhenUnavailable;
-  /** How much of the content `message` looks at; default none. */
+  /** How much of the content `message` looks at; default none, and then no edit of it is made either. */
   readonly beginningOctets?: number;
   connect?(subject: ScreenedSession, asking: Asking): Later<Verdict>;
   hello?(subject: ScreenedSession, asking: Asking): Later<Verdict>;

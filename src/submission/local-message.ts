@@ -137,21 +137,23 @@ async function take(
     screening: parts.screening?.(),
     envelope: () => envelopeOf(message, { recipients, content: reader.facts, now }),
   });
-  for await (const chunk of message.octets) {
-    content.begin(chunk.byteLength, false);
-    await content.read(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)).wait;
-    if (content.fault !== undefined || content.refused !== undefined) break;
-  }
-  if (content.fault === undefined) await content.incoming.end();
-  const refusal = content.fault === undefined ? content.refused?.reply : faultReplies[content.fault];
-  if (refusal !== undefined) {
+  try {
+    for await (const chunk of message.octets) {
+      content.begin(chunk.byteLength, false);
+      await content.read(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)).wait;
+      if (content.fault !== undefined || content.refused !== undefined) break;
+    }
+    if (content.fault === undefined) await content.incoming.end();
+    const refusal = content.fault === undefined ? content.refused?.reply : faultReplies[content.fault];
+    if (refusal === undefined) {
+      const envelope = envelopeOf(message, { recipients, content: content.facts, now });
+      return await keep(parts, message, { content, envelope });
+    }
     content.discard();
     return refusal;
+  } finally {
+    content.incoming.close();
   }
-  return await keep(parts, message, {
-    content,
-    envelope: envelopeOf(message, { recipients, content: content.facts, now }),
-  });
 }
 
 /** Asks the checks about the whole message, and makes it durable. */
@@ -165,10 +167,14 @@ async function keep(
     return known.map((recipient) => recipient.address);
   };
   const screened = await screenMessage({ content, envelope, destinationOf });
-  if (screened.kind === 'over') return screened.reply;
+  if (screened.kind === 'over') {
+    const { fate, because } = screened;
+    const from = message.reversePath?.text ?? '';
+    if (fate === 'discarded') parts.log.info('discarded', { queueId: content.message.id, from, because });
+    return screened.reply;
+  }
   const { held, settled } = screened;
   const reply = await content.message.commit(screened.envelope, held);
-  content.incoming.close();
   settled?.(reply.code >= 400 ? 'refused' : held === undefined ? 'accepted' : 'held');
   if (reply.code < 400) {
     parts.log.info('accepted', {

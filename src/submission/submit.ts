@@ -82,7 +82,7 @@ function parseSubmission(
 async function* tellFates(events: EventQueue, recipients: number): AsyncIterable<SubmitEvent> {
   const settled = new Set<string>();
   for await (const { event, fields } of events) {
-    if (event === 'removed') return;
+    if (event === 'removed' || event === 'discarded') return;
     const status = fates.find((fate) => fate === event);
     if (status === undefined) continue;
     const to = String(fields.to ?? '');
