@@ -50,9 +50,11 @@ const edges: Readonly<
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['message', 'smtp', 'mail', 'base'] },
   admin: { values: ['base'] },
+  // A letter is written by a command that loads nothing else of the relay.
+  maildrop: { values: ['admin', 'base'] },
   // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.
   submission: {
-    values: ['admin', 'receiver', 'message', 'smtp', 'mail', 'base'],
+    values: ['admin', 'maildrop', 'receiver', 'message', 'smtp', 'mail', 'base'],
     types: ['policy', 'queue'],
   },
   // Notices go where the recipient policy leads them; the DSN is the `Notify` that the queue declares.
@@ -88,6 +90,7 @@ const edges: Readonly<
       'guard',
       'identity',
       'mail',
+      'maildrop',
       'message',
       'notices',
       'operation',
@@ -116,6 +119,7 @@ const edges: Readonly<
       'receiver',
       'probe',
       'client',
+      'maildrop',
       'spool',
       'submission',
       'mail',

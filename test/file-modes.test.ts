@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { editUsers, hashPassword } from '../src/identity/index.ts';
-import { dropMail } from '../src/submission/index.ts';
+import { dropMail } from '../src/maildrop/index.ts';
 import { SocketPeer } from './support/peer.ts';
 import { openRelay, type TestRelay, testFolder } from './support/relay.ts';
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Log, LogFields } from '../src/base/index.ts';
 import { loadConfig } from '../src/config/index.ts';
+import { type DropEnvelope, dropMail } from '../src/maildrop/index.ts';
 import { startRelay } from '../src/relay/index.ts';
-import { type DropEnvelope, dropMail } from '../src/submission/index.ts';
 
 const text = `
 hostname: relay.test

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { manualClock } from '../src/base/index.ts';
 import { startSink } from '../src/delivery/testing.ts';
+import { dropMail } from '../src/maildrop/index.ts';
 import type { QueueItem } from '../src/operation/commands.ts';
 import type { Control } from '../src/relay/testing.ts';
-import { dropMail } from '../src/submission/index.ts';
 import { endings, openRelay, recorded, type TestRelay, testConfig, testFolder } from './support/relay.ts';
 import { until } from './support/server.ts';
 

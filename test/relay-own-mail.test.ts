@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { type ManualClock, manualClock } from '../src/base/index.ts';
 import { run } from '../src/cli/testing.ts';
 import { startSink } from '../src/delivery/testing.ts';
-import { type DropEnvelope, dropMail } from '../src/submission/index.ts';
+import { type DropEnvelope, dropMail } from '../src/maildrop/index.ts';
 import { endings, type Keys, openRelay, type TestRelay, testFolder } from './support/relay.ts';
 import { until } from './support/server.ts';
 

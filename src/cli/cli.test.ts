@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { prepareMaildrop } from '../submission/index.ts';
+import { prepareMaildrop } from '../maildrop/index.ts';
 import { formatSize, formatSpan } from './table.ts';
 import { fakeIo, fakeRelay, ownFolder, queueItem, run } from './testing.ts';
 

@@ -1,7 +1,7 @@
 import { ControlError } from '../admin/index.ts';
 import type { Domain } from '../mail/index.ts';
+import { type DropEnvelope, dropMail } from '../maildrop/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
-import { type DropEnvelope, dropMail } from '../submission/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** What sendmail has to know of the relay's configuration. */

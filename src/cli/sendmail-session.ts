@@ -1,5 +1,6 @@
 import { Background, IpSet, type Log, systemClock } from '../base/index.ts';
 import { type Envelope, QueueIdSource, type Reply, reply } from '../mail/index.ts';
+import type { DropEnvelope } from '../maildrop/index.ts';
 import {
   type IncomingMessage,
   type Policy,
@@ -7,7 +8,6 @@ import {
   type SessionFacts,
   type Wire,
 } from '../receiver/index.ts';
-import type { DropEnvelope } from '../submission/index.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 import { drop, type SendmailSite } from './sendmail-drop.ts';

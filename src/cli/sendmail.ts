@@ -1,7 +1,7 @@
 import { harmlessText } from '../base/index.ts';
 import { type Address, parseMailbox } from '../mail/index.ts';
+import type { DropEnvelope } from '../maildrop/index.ts';
 import type { Selector } from '../operation/commands.ts';
-import type { DropEnvelope } from '../submission/index.ts';
 import { listedAddresses } from './address-list.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { type Io, userName } from './io.ts';

@@ -10,6 +10,7 @@ import {
 } from '../clearinghouse/index.ts';
 import { createGuardControl, guardCommands } from '../guard/index.ts';
 import { createWindowControl, windowCommands } from '../identity/index.ts';
+import { watchMaildrop } from '../maildrop/index.ts';
 import {
   closeSessionsOf,
   createQueueControl,
@@ -18,7 +19,7 @@ import {
   sessionCommands,
 } from '../operation/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
-import { createSubmissionControl, submissionCommands, watchMaildrop } from '../submission/index.ts';
+import { createSubmissionControl, submissionCommands } from '../submission/index.ts';
 import { type Feature, together } from './feature.ts';
 import { type Current, type Parts, sessionSettings } from './parts.ts';
 import { deliveryOptions, listenerOptions } from './settings.ts';

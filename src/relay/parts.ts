@@ -17,6 +17,7 @@ import {
 } from '../guard/index.ts';
 import type { Throttle } from '../identity/index.ts';
 import { type RelayIdentities, RelayWindows } from '../identity/index.ts';
+import type { DropIntake } from '../maildrop/index.ts';
 import { createNotifier, sendAlarmNotice, tellOfHold } from '../notices/index.ts';
 import {
   cacheVerification,
@@ -42,7 +43,6 @@ import type { Store } from '../store/index.ts';
 import {
   askingAgain,
   createLetterIntake,
-  type DropIntake,
   Followers,
   type LocalParts,
   type OwnPolicy,

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { ControlError } from '../admin/index.ts';
 import { parseMailbox } from '../mail/index.ts';
+import { type DropEnvelope, parseLetterLine } from '../maildrop/index.ts';
 import { decodeOriginalRecipient, encodeOriginalRecipient, parseEnvid } from '../smtp/index.ts';
 import { readLetter } from './letter.ts';
-import { type DropEnvelope, parseLetterLine } from './maildrop-file.ts';
 
 export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): Promise<void> }[] = [
   { name: 'submission/letter', run: (input) => checkLetter(Buffer.from(input).toString('utf8')) },

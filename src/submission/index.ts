@@ -2,11 +2,6 @@
  * Mail that comes from this machine: letters that local users leave in the maildrop, and messages that the operator
  * hands over by the control socket. It passes the recipient policy like everybody's, on the ground `local`.
  *
- * The maildrop is a folder that any local user may write to and only the relay may read, so that sendmail
- * works without privileges and while the relay is down. A file is complete when it has its final name; the
- * relay trusts nothing in it but the owner of the open file, and unlinks it only after its spool has the
- * message: a crash in between delivers twice, never loses.
- *
  * On failure: a recipient about whom the policy cannot decide now waits in the queue and is asked about again; one that
  * does not exist is refused to the operator, and to a local user by a DSN; a letter that is none is put aside.
  *
@@ -24,7 +19,4 @@ export {
   type LocalParts,
   localRecipients,
 } from './local-message.ts';
-export { type DropIntake, watchMaildrop } from './maildrop.ts';
-export { type DropEnvelope, dropMail } from './maildrop-file.ts';
-export { prepareMaildrop } from './maildrop-folder.ts';
 export { createSubmissionControl } from './submit.ts';

@@ -7,12 +7,10 @@ import {
   type RecipientStatus,
   type Reply,
 } from '../mail/index.ts';
+import { type DropIntake, type DropOutcome, type Letter, recipientsPerTurn } from '../maildrop/index.ts';
 import type { QueueParts } from '../queue/index.ts';
 import { parseEnvid, parseOriginalRecipient } from '../smtp/index.ts';
 import { acceptLocal, envelopeOf, type LocalMessage, type LocalParts } from './local-message.ts';
-import type { DropIntake, DropOutcome } from './maildrop.ts';
-import { recipientsPerTurn } from './maildrop-file.ts';
-import type { Letter } from './maildrop-letter.ts';
 
 /** What taking in letters works with. */
 export interface LetterParts {

@@ -13,6 +13,7 @@ import {
   type Reply,
   type ReversePath,
 } from '../mail/index.ts';
+import { recipientsPerTurn } from '../maildrop/index.ts';
 import {
   Content,
   faultReplies,
@@ -23,7 +24,6 @@ import {
 } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
-import { recipientsPerTurn } from './maildrop-file.ts';
 
 /** A message of somebody on this machine: from the maildrop, or by the control socket. */
 export interface LocalMessage {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { prepareMaildrop } from '../../src/submission/index.ts';
+import { prepareMaildrop } from '../../src/maildrop/index.ts';
 import { isInstalled, peerTest, run } from './support.ts';
 
 /** What a call of sendmail came to. */

@@ -3,9 +3,9 @@ import { lstat, opendir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { Clock, Log } from '../base/index.ts';
-import { dropSuffix, partPrefix } from './maildrop-file.ts';
-import { keepAside, prepareMaildrop } from './maildrop-folder.ts';
-import { type Letter, openLetter, type Refused } from './maildrop-letter.ts';
+import { dropSuffix, partPrefix } from './file.ts';
+import { keepAside, prepareMaildrop } from './folder.ts';
+import { type Letter, openLetter, type Refused } from './letter.ts';
 
 /** What the relay did with a letter. */
 export type DropOutcome =

@@ -2,7 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
 import { ControlError } from '../admin/index.ts';
-import { type DropEnvelope, maxEnvelopeOctets, parseLetterLine } from './maildrop-file.ts';
+import { type DropEnvelope, maxEnvelopeOctets, parseLetterLine } from './file.ts';
 
 /** One message of the maildrop, open for reading. */
 export interface Letter extends AsyncDisposable {

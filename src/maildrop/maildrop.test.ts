@@ -21,14 +21,14 @@ import { type TestContext, test } from 'node:test';
 
 import { manualClock, memoryLog } from '../base/index.ts';
 import { hasRoot } from '../base/testing.ts';
-import { type DropIntake, type MaildropOptions, watchMaildrop } from './maildrop.ts';
 import {
   type DropEnvelope,
   dropMail,
   maxEnvelopeOctets,
   parseLetterLine,
   recipientsPerTurn,
-} from './maildrop-file.ts';
+} from './file.ts';
+import { type DropIntake, type MaildropOptions, watchMaildrop } from './maildrop.ts';
 
 const envelope: DropEnvelope = {
   version: 1,
@@ -342,7 +342,7 @@ test('another user can drop a message and read none', async (t) => {
   const { base, folder, taken } = await start(t);
   await chmod(base, 0o711);
   const script = `
-      import { dropMail } from '${new URL('./maildrop-file.ts', import.meta.url).href}';
+      import { dropMail } from '${new URL('./file.ts', import.meta.url).href}';
       import { readdirSync } from 'node:fs';
       process.setgroups([]); process.setgid(65534); process.setuid(65534);
       await dropMail('${folder}', ${line}, [Buffer.from('x')]);
