@@ -14,7 +14,7 @@ export interface LocalDomain {
   readonly recipients: KnownRecipients;
   /** Lower-case local part → addresses (with a domain) or local parts of the same domain. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
-  readonly catchAll?: Address | undefined;
+  readonly catchAll?: Address;
   /** Separators of sub-addresses, for example `+`; empty turns them off. */
   readonly tagSeparators: string;
   /** Its destination gets the address with the tag; else without it. */

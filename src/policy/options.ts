@@ -4,6 +4,8 @@ import type { Address, Pattern } from '../mail/index.ts';
 import type { Later } from '../receiver/index.ts';
 import type { RecipientOptions } from './domains.ts';
 
+export type { KnownRecipients, LocalDomain } from './domains.ts';
+
 /** Asks the destination of a domain of ours whether it knows a recipient. Cached by whoever gives it. */
 export type VerifyRecipient = (recipient: Address) => Promise<'known' | 'unknown' | 'unavailable'>;
 

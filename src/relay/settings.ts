@@ -7,7 +7,6 @@ import type { NotifierParts } from '../notices/index.ts';
 import {
   createPolicy,
   isMailbox,
-  type LocalDomain,
   type PolicyOptions,
   type RecipientOptions,
   type VerifyRecipient,
@@ -121,21 +120,7 @@ function listenerNetworks(
 }
 
 function localDomains({ domains }: Config): PolicyOptions['domains'] {
-  const ours = domains.filter(({ isBackup }) => !isBackup);
-  return new Map(
-    ours.map((domain): [LocalDomain['name'], LocalDomain] => [
-      domain.name,
-      {
-        name: domain.name,
-        recipients: domain.recipients,
-        aliases: domain.aliases,
-        catchAll: domain.catchAll,
-        tagSeparators: domain.tagSeparators,
-        // An LMTP server or another relay knows what to do with a tag; a Maildir is found without it.
-        keepsTag: domain.deliver?.startsWith('maildir:') !== true,
-      },
-    ]),
-  );
+  return new Map(domains.filter(({ isBackup }) => !isBackup).map((domain) => [domain.name, domain]));
 }
 
 /** What sessions that begin now work with. */

@@ -1,6 +1,6 @@
 /** `domains`: the domains of this site, what anybody may send to. */
 import { z } from 'zod';
-import type { Address, Domain } from '../../mail/index.ts';
+import type { KnownRecipients, LocalDomain } from '../../policy/options.ts';
 import { findingsOf, parseAliases, parseRecipientList } from '../files.ts';
 import { type KeyPath, repeated } from '../problem.ts';
 import { defined, type Site, section } from '../section.ts';
@@ -8,24 +8,10 @@ import { destination } from '../values/destination.ts';
 import { mailbox, ownDomain, recipients } from '../values/mail.ts';
 import { boolean, listOf, path, text } from '../values/value.ts';
 
-/** How a domain of ours knows its recipients. */
-export type RecipientsConfig =
-  | { readonly kind: 'any' }
-  | { readonly kind: 'verify' }
-  /** Lower-case local parts, or whole addresses. */
-  | { readonly kind: 'list'; readonly names: ReadonlySet<string> };
-
-/** One domain of ours. */
-export interface DomainConfig {
-  readonly name: Domain;
+/** One domain of this site: what the policy looks recipients up in, and where their mail goes. */
+export interface DomainConfig extends LocalDomain {
   /** The text that delivery parses. Absent: the routes decide. */
   readonly deliver?: string;
-  readonly recipients: RecipientsConfig;
-  /** Lower-case local part → addresses, or local parts of the same domain. */
-  readonly aliases: ReadonlyMap<string, readonly string[]>;
-  readonly catchAll?: Address;
-  /** Each character begins a tag; empty turns tags off. */
-  readonly tagSeparators: string;
   readonly isBackup: boolean;
   /** `user` or `user:group`, not looked up. */
   readonly owner?: string;
@@ -89,12 +75,14 @@ function domainOf(domain: Parsed, path: KeyPath, site: Site): DomainConfig {
     aliases: aliasesOf(domain, path, site),
     ...defined('catchAll', catchAll),
     tagSeparators: tagSeparator === 'none' ? '' : tagSeparator,
+    // An LMTP server or another relay knows what to do with a tag; a Maildir is found without it.
+    keepsTag: deliver?.startsWith('maildir:') !== true,
     isBackup: backup,
     ...defined('owner', owner),
   };
 }
 
-function recipientsOf({ recipients }: Parsed, path: KeyPath, site: Site): RecipientsConfig {
+function recipientsOf({ recipients }: Parsed, path: KeyPath, site: Site): KnownRecipients {
   if (recipients.kind === 'list') return { kind: 'list', names: new Set(recipients.names) };
   if (recipients.kind !== 'file') return { kind: recipients.kind };
   const at = [...path, 'recipients', 'file'];
