@@ -80,13 +80,12 @@ export class WireSession implements ClientSession {
 
   async send(message: OutgoingMessage, signal: AbortSignal): Promise<SendResult> {
     if (this.#isBusy) return this.#unsent(message, { kind: 'lost', error: busy() });
-    this.#isBusy = true;
     const { wire } = this.#peer;
-    let release: (() => void) | undefined;
+    this.#isBusy = true;
     try {
       const unmet = checkCapabilities(message, this.capabilities);
       if (unmet !== undefined) return this.#unsent(message, { kind: 'unsendable', unmet });
-      release = wire.watch(signal);
+      wire.heed(signal);
       const transaction = new Transaction(this.#peer, message);
       this.#messagesSent++;
       const result = await transaction.run(this.#mustReset);
@@ -97,7 +96,7 @@ export class WireSession implements ClientSession {
       wire.close();
       return this.#unsent(message, { kind: 'lost', error });
     } finally {
-      release?.();
+      wire.heed(undefined);
       this.#isBusy = false;
     }
   }

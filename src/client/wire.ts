@@ -49,7 +49,10 @@ export class Wire {
   #stream: Duplex;
   #reader = new ReplyReader();
   readonly #deadline: Deadline;
-  readonly #signals = new Set<AbortSignal>();
+  /** Those that are listened to. */
+  readonly #signals = new Map<AbortSignal, () => void>();
+  #heeded: AbortSignal | undefined;
+  #lastHeeded: AbortSignal | undefined;
   #phase: ClientPhase = 'connect';
   #error: ClientError | undefined;
   #farewell: Reply | undefined;
@@ -94,19 +97,37 @@ export class Wire {
     return this.#reader.hasMore;
   }
 
-  /** Ends the wire when the signal fires. Returns what stops that, unless the signal was watched before. */
-  watch(signal: AbortSignal): (() => void) | undefined {
-    if (this.#error !== undefined || this.#signals.has(signal)) return undefined;
-    if (signal.aborted) {
-      this.#onAbort();
-      return undefined;
+  /** Ends the wire when the signal fires, whenever that is. */
+  watch(signal: AbortSignal): void {
+    if (this.#error !== undefined) return;
+    if (signal.aborted) this.#onAbort();
+    else this.#listenTo(signal, this.#onAbort);
+  }
+
+  /**
+   * Ends the wire when the signal fires, until it is called again, with `undefined` after a transaction. Attempts share
+   * their signal, so it stays listened to: to add and to remove a listener for each message costs a microsecond.
+   */
+  heed(signal: AbortSignal | undefined): void {
+    this.#heeded = signal;
+    if (signal === undefined || this.#error !== undefined) return;
+    if (signal.aborted) this.#onAbort();
+    else if (!this.#signals.has(signal)) {
+      if (this.#lastHeeded !== undefined) this.#unlisten(this.#lastHeeded);
+      this.#lastHeeded = signal;
+      this.#listenTo(signal, () => signal === this.#heeded && this.#onAbort());
     }
-    this.#signals.add(signal);
-    signal.addEventListener('abort', this.#onAbort);
-    return () => {
-      this.#signals.delete(signal);
-      signal.removeEventListener('abort', this.#onAbort);
-    };
+  }
+
+  #listenTo(signal: AbortSignal, onAbort: () => void): void {
+    this.#signals.set(signal, onAbort);
+    signal.addEventListener('abort', onAbort);
+  }
+
+  #unlisten(signal: AbortSignal): void {
+    const onAbort = this.#signals.get(signal);
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    this.#signals.delete(signal);
   }
 
   /** Writes octets of content. */
@@ -352,8 +373,7 @@ export class Wire {
   #end(error: ClientError): void {
     this.#error = error;
     this.#deadline.close();
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
-    this.#signals.clear();
+    for (const signal of this.#signals.keys()) this.#unlisten(signal);
     this.#answer();
   }
 }
