@@ -35,6 +35,7 @@ export type {
 } from './ask.ts';
 export type { SessionDescription } from './connection.ts';
 export { Content } from './content.ts';
+export { createScreening } from './create-screening.ts';
 export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {

@@ -86,7 +86,7 @@ export interface Asking {
   readonly signal: AbortSignal;
 }
 
-/** What a check counts as when it throws, rejects or is late. */
+/** What a check counts as when it throws, rejects, is late, or answers with a reply of another class than it may. */
 export type WhenUnavailable = 'pass' | 'hold' | 'defer';
 
 /**
@@ -100,6 +100,8 @@ export interface Check {
   readonly deadlineMs?: number;
   /** Default `defer`. */
   readonly whenUnavailable?: WhenUnavailable;
+  /** The same for one message, at the stage `message`, where that depends on the message. */
+  unavailableFor?(subject: ScreenedMessage): WhenUnavailable | undefined;
   /** How much of the content `message` looks at; default none, and then no edit of it is made either. */
   readonly beginningOctets?: number;
   connect?(subject: ScreenedSession, asking: Asking): Later<Verdict>;
