@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { headerFields } from '../src/mail/index.ts';
+import { Room } from '../src/message/index.ts';
 import { MemoryPeer } from './support/peer.ts';
 import { openRelay } from './support/relay.ts';
 import { type ServerOptions, testPolicy } from './support/server.ts';
@@ -71,6 +72,23 @@ test('a field of ours behind more header than is kept back is refused from a str
   assert.equal(String((await kept(forged, { settings }, 100_000)).sent), forged);
   const honest = forged.replace('X-Posthouse', 'X-Other');
   assert.equal(String((await kept(honest, {}, 100_000)).sent), honest);
+});
+
+test('where there is no room for a header now, a forged field is put off and honest mail goes on', async () => {
+  const answer = async (header: string) => {
+    await using peer = await MemoryPeer.identified();
+    peer.intake.room = new Room(30);
+    await peer.expect(['MAIL FROM:<>', 250], ['RCPT TO:<u@example.org>', 250], ['DATA', 354]);
+    for (const line of header.split(/(?<=\n)/)) peer.send(line);
+    const text = await peer.command('\r\nbody\r\n.');
+    return [text, String(peer.intake.messages[0]?.sent ?? '')];
+  };
+  const header = 'Subject: hello\r\nTo: somebody\r\nCc: others\r\n';
+  const [refusal] = await answer(`${header}X-Posthouse-Bulk: no\r\n`);
+  assert.match(refusal ?? '', /^452 4\.3\.1 too many messages/);
+  const [accepted, sent] = await answer(header);
+  assert.match(accepted ?? '', /^250 /);
+  assert.equal(sent, `${header}\r\nbody\r\n`);
 });
 
 test('a letter of this machine that begins with a blank extends no field of ours', async (t) => {

@@ -246,6 +246,17 @@ test('the room is shared, given back however a message ends, and a header finds 
   assert.ok(room.take(1000));
 });
 
+test('a header that was gathered counts until its message is over', async () => {
+  const room = new Room(1000);
+  const sink = { write: () => undefined };
+  const incoming = new Incoming({ sink, trace, room, withholds: false });
+  for (const text of [`To: ${'x'.repeat(500)}`, '\r\n\r\n', 'body\r\n'])
+    await incoming.write(Buffer.from(text));
+  assert.ok(!room.take(500) && room.take(400));
+  incoming.close();
+  assert.ok(room.take(600));
+});
+
 test('what is decided of a header later is waited for, and what is dropped writes nothing', async () => {
   const octets = Buffer.from('Bcc: a\r\n\r\nbody');
   const later = await pass(octets, { onHeader: async () => [{ kind: 'remove', name: 'bcc', nth: 1 }] });

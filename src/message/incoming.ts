@@ -46,7 +46,7 @@ export class Incoming {
   #header: Header | undefined;
   /** The content as it came, from its beginning, while it is withheld. */
   #gathered: Gathered | undefined;
-  /** Octets of the room that are ours. */
+  /** Octets of the room that are ours, until the end: the header is kept as long. */
   #taken = 0;
   #beginning: Buffer | undefined;
   #edits: readonly Edit[] | undefined;
@@ -120,7 +120,7 @@ export class Incoming {
       size: this.#size,
       hasEightBit: read.hasEightBit || body.hasEightBit || written?.addsEightBit === true,
       hasLeadingDot: read.hasLeadingDot || body.hasLeadingDot,
-      endsWithCrlf: body.endsWithCrlf || written?.addsEnd === true,
+      endsWithCrlf: body.endsWithCrlf || (body === read && written?.addsEnd === true),
       isBinary: read.isBinary || body.isBinary,
     };
   }
@@ -166,7 +166,6 @@ export class Incoming {
   }
 
   #decided(all: Buffer, decision: HeaderDecision): Promise<void> | undefined {
-    this.#giveBack();
     if (this.#state === 'dropped') return undefined;
     if (decision === 'drop') {
       this.#state = 'dropped';
@@ -175,6 +174,7 @@ export class Incoming {
     this.#edits = decision;
     if (!this.#options.withholds) return this.#release(all);
     this.#state = 'withheld';
+    this.#giveBack();
     return this.#hold(all) ? undefined : this.#overflow();
   }
 
@@ -186,7 +186,6 @@ export class Incoming {
 
   #release(all: Buffer): Promise<void> | undefined {
     this.#state = 'passing';
-    if (this.#beginning === undefined) this.#giveBack();
     const { sink } = this.#options;
     const trace = Buffer.from(this.#options.trace);
     const header = this.#header ?? new Header(nothing);

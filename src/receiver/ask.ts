@@ -167,7 +167,7 @@ export interface IncomingMessage {
 /** Where accepted messages go. */
 export interface Intake {
   /** What may be withheld of all messages together on their way here; default: what one may, of each. */
-  readonly room?: Room;
+  readonly room?: Room | undefined;
   /** The reply with which mail is refused right now (a full disk, shutting down), or `undefined`. */
   refusal(): Reply | undefined;
   begin(): IncomingMessage;

@@ -69,8 +69,13 @@ export function refuseForeign(header: Header, identity: SenderBinding): Reply | 
   return isOwnSender(read.sender, identity) ? undefined : notYours;
 }
 
+/** The reply where more of a header would have to be known than could be gathered. */
+export function refusalOfCut(header: Header | undefined): Reply {
+  return header?.cut === 'no-room' ? replies.noRoom : replies.headerTooBig;
+}
+
 function readHeader(header: Header, identity: SenderBinding | undefined): Authors | Reply {
-  if (header.cut !== undefined) return header.cut === 'too-long' ? replies.headerTooBig : replies.noRoom;
+  if (header.cut !== undefined) return refusalOfCut(header);
   const fields = ['from', 'sender', 'resent-from', 'resent-sender'].map((name) => header.named(name));
   const octets = fields.flat().reduce((sum, { value }) => sum + value.length, 0);
   if (octets > maxAuthorOctets) return fromTooBig;

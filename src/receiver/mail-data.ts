@@ -3,7 +3,7 @@ import { type Address, type Reply, type ReversePath, reply, replyClass } from '.
 import type { Header, HeaderDecision } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
-import { complete, refuseForeign } from './completion.ts';
+import { complete, refusalOfCut, refuseForeign } from './completion.ts';
 import { Content, type Refused } from './content.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
@@ -141,7 +141,7 @@ function contentRefusal(session: Session, { fault, refused, incoming }: Content)
   if (fault !== undefined) return { reply: faultReplies[fault] };
   if (incoming.hops > session.facts.settings.limits.hops) return { reply: replies.tooManyHops };
   if (refused !== undefined) return refused;
-  return incoming.hasOwnBeyond && isStranger(session) ? { reply: replies.headerTooBig } : undefined;
+  return incoming.hasOwnBeyond && isStranger(session) ? { reply: refusalOfCut(incoming.header) } : undefined;
 }
 
 /** 250 comes from the intake alone: only it knows that the message is durable. */

@@ -1,4 +1,5 @@
 import { type Envelope, QueueIdSource, type Reply, reply } from '../../src/mail/index.ts';
+import type { Room } from '../../src/message/index.ts';
 import type { IncomingMessage, Intake } from '../../src/receiver/index.ts';
 
 /** A message that was committed. */
@@ -18,6 +19,7 @@ export class MemoryIntake implements Intake {
   begun = 0;
   /** Messages that were begun and neither committed nor discarded. */
   open = 0;
+  room: Room | undefined;
   /** What `refusal` answers. */
   refuses: Reply | undefined;
   /** What `commit` and `write` wait for. */
