@@ -27,10 +27,12 @@ const limits = z
 const flags = z.strictObject({
   spam: count(1, 255)
     .prefault(1)
-    .describe('The list that is answered for what others have reported, or is bulk.'),
+    .describe('The flag in answers about messages that were reported, or are bulk.'),
   ham: listOf(count(1, 255))
     .prefault([])
-    .describe('Lists of what is good: who writes there revokes. Every other list is of spam.'),
+    .describe(
+      'Flags of good mail: a client that learns a message with one of them revokes it. Every other flag is spam.',
+    ),
 });
 
 /** One member of `doors`. */
@@ -44,7 +46,7 @@ export const doorSchema = z.strictObject({
     'rspamd-fuzzy',
     'http',
   ]).describe(
-    'What is spoken there: `razor` (razor-agents), `pyzor`, `dccifd` (SpamAssassin’s and rspamd’s DCC modules), `rspamd-razor` and `rspamd-pyzor` (external services of rspamd, with the whole message), `rspamd-fuzzy` (a fuzzy storage), `http`.',
+    'The protocol: `razor` (razor-agents), `pyzor`, `dccifd` (SpamAssassin’s and rspamd’s DCC modules), `rspamd-razor` and `rspamd-pyzor` (external services of rspamd, with the whole message), `rspamd-fuzzy` (a fuzzy storage), `http`.',
   ),
   address: socketAddress(0)
     .optional()
@@ -52,18 +54,22 @@ export const doorSchema = z.strictObject({
       'The IP address and port to listen on. Default: 127.0.0.1 and the usual port (2703, 24441, 10045, 11342, 5953, 11335; 8111 for `http`).',
     ),
   socket: path().optional().describe('A unix socket instead, for protocols over TCP. Default: none.'),
-  allow: listOf(network(everybody)).prefault(['127.0.0.0/8', '::1/128']).describe('Who may come.'),
+  allow: listOf(network(everybody))
+    .prefault(['127.0.0.0/8', '::1/128'])
+    .describe('Clients that may connect.'),
   known: listOf(network(everybody))
     .prefault([])
-    .describe('Whose reports count as those of somebody known; others begin with little trust.'),
-  limits: limits.describe('What visitors may use; what is beyond is refused. Over UDP requests alone count.'),
+    .describe('Networks whose reports are trusted from the start; others begin with little trust.'),
+  limits: limits.describe(
+    'Limits for clients; requests beyond them are refused. Over UDP only requests are limited.',
+  ),
   accounts: path()
     .optional()
-    .describe('`pyzor`: a file of `user : key` lines, who may whitelist. Default: nobody.'),
+    .describe('`pyzor`: a file of `user : key` lines, the users that may whitelist. Default: none.'),
   publicName: text()
     .optional()
     .describe(
-      '`razor`: what clients are told to come back to, `razor.example.org:2703`. Default: the address.',
+      '`razor`: the address that clients are told to use, `razor.example.org:2703`. Default: the address.',
     ),
   secret: secretFile(
     'A file that holds the private key, as `rspamadm keypair` writes it, or in hexadecimal digits.',
@@ -72,10 +78,12 @@ export const doorSchema = z.strictObject({
     .describe(
       '`rspamd-fuzzy`: the key of the storage; then every request has to be encrypted. Default: none is.',
     ),
-  flags: flags.prefault({}).describe('`rspamd-fuzzy`: what the flags of its rules are, by number.'),
+  flags: flags
+    .prefault({})
+    .describe('`rspamd-fuzzy`: the meaning of the flags in rspamd’s rules, by number.'),
   token: secretFile('A file that holds the token and nothing else; 16 characters or more.')
     .optional()
-    .describe('`http`: what callers have to know; required there. Default: none.'),
+    .describe('`http`: the token of the callers; required there. Default: none.'),
 });
 
 type Parsed = z.output<typeof doorSchema>;

@@ -10,7 +10,7 @@ import { fingerprint } from '../values/secret.ts';
 import { listOf, path, text } from '../values/value.ts';
 
 const peer = z.strictObject({
-  name: text().describe('What it is called in the log.'),
+  name: text().describe('The name of the peer in the log.'),
   address: hostAndPort()
     .optional()
     .describe('Where it listens, `bulk.example.org:2704`. Default: it is not called, it calls us.'),
@@ -20,7 +20,7 @@ const peer = z.strictObject({
   trust: share()
     .prefault(0.5)
     .describe(
-      'What its word weighs: of the recipients that it claims so much is counted, and its reports weigh so much at most. 1 is for machines of your own.',
+      'The weight of the peer: the share of the recipients it claims that is counted, and the maximum weight of its reports. Use 1 for machines of your own only.',
     ),
 });
 

@@ -23,7 +23,7 @@ export const ruleSchema = z.strictObject({
   when: choice(['bulk', 'reported'])
     .optional()
     .describe(
-      'Whether bulk is enough, or it has to be reported as well. Default: `bulk` for mail of nobody who is known by name, `reported` for a user’s, whose bulk may be a newsletter.',
+      'Whether the action follows from bulk alone, or only when copies were reported as well. Default: `reported` for mail of a known user, which may be a newsletter; `bulk` for other mail.',
     ),
   action: choice(['tag', 'hold', 'refuse', 'defer'])
     .prefault('tag')
@@ -33,7 +33,7 @@ export const ruleSchema = z.strictObject({
   unavailable: choice(['pass', 'hold', 'defer'])
     .prefault('pass')
     .describe(
-      'What becomes of mail that cannot be looked at: the clearinghouse does not answer within two seconds, or its thread is being started again. It is logged either way.',
+      'What happens to mail that cannot be checked, because the clearinghouse does not answer within two seconds or its thread is being restarted. It is logged either way.',
     ),
 });
 

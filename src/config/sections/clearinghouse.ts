@@ -12,7 +12,7 @@ const schema = z.strictObject({
   folder: path().optional().describe('Where its state is kept. Default: `clearinghouse` in `data`.'),
   memory: size({ min: '16MB', max: '64GB' })
     .prefault(sizeText(defaultMemory))
-    .describe('What everything that is counted may take up. It is allocated at the start and never grows.'),
+    .describe('Memory for all counts together. It is allocated at the start and never grows.'),
   bulk: count(2, 1_000_000)
     .prefault(defaultThresholds.bulk)
     .describe(
@@ -24,12 +24,12 @@ const schema = z.strictObject({
   allow: listOf(text())
     .prefault([])
     .describe(
-      'Whose bulk is wanted: nothing follows from its counts. `dkim:example.org` is whoever signs for that domain, or one below it (DKIM); a domain or address alone is that of From, of the reverse-path, or a List-Id, which anybody can write.',
+      'Senders whose bulk mail is wanted: their counts have no consequence. `dkim:example.org` is mail signed for that domain or one below it (DKIM). A domain or address alone matches From, the reverse-path or List-Id, which anybody can forge.',
     ),
   relay: listOf(ruleSchema)
     .prefault([])
     .describe(
-      'What this relay does with its own mail: the first rule that is about a message decides, and mail of no rule is not looked at. Every message that a rule is about gets a header `X-Posthouse-Bulk`. Default: none.',
+      'Rules for the mail of this relay: the first rule that matches a message decides, and other mail is not checked. Every message that a rule matches gets a header `X-Posthouse-Bulk`. Default: none.',
     ),
   flood: floodSchema
     .optional()
@@ -38,7 +38,9 @@ const schema = z.strictObject({
     ),
   doors: listOf(doorSchema)
     .prefault([])
-    .describe('Who can ask it, and how. Every door is closed unless it is listed.'),
+    .describe(
+      'Listeners of the clearinghouse, one for each protocol and address. Without one it cannot be asked from outside.',
+    ),
 });
 
 interface Others {

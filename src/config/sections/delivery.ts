@@ -86,7 +86,7 @@ const schema = z.strictObject({
     .describe('Messages above this are not re-encoded for a server without 8BITMIME, but bounced.'),
   callouts: callouts
     .prefault({})
-    .describe('How the destinations of domains with `recipients: verify` are asked who exists.'),
+    .describe('How the destinations of domains with `recipients: verify` are asked about recipients.'),
   mxPort: count(1, 65535).prefault(25).describe('The port of mail exchangers. Others are for laboratories.'),
   ownNames: listOf(domainName())
     .prefault([])

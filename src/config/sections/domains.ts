@@ -27,17 +27,17 @@ const schema = z.strictObject({
   recipients: recipients()
     .prefault('any')
     .describe(
-      'Who exists. Others are refused at RCPT, so that nobody is bounced at. `verify` asks the destination and remembers the answer; a file or list has one local part or address per line.',
+      'The recipients of the domain. Others are refused at RCPT, so that no bounce is ever sent. `verify` asks the destination and remembers the answer; a file or list has one local part or address per line.',
     ),
   aliases: path()
     .optional()
     .describe(
-      'A file of aliases(5): `name: target, target`, continuation lines, `#` comments. Targets are looked up like recipients of a client: they may be aliases, a tag is taken off, and one that is nobody here, or a circle, is a fault that `check` names.',
+      'A file of aliases(5): `name: target, target`, continuation lines, `#` comments. Targets are looked up like recipients of a client: they may be aliases, and a tag is taken off. A target that does not exist, or a circle, is an error that `check` reports.',
     ),
   catchAll: mailbox()
     .optional()
     .describe(
-      'The address that gets the mail of recipients who do not exist, instead of a refusal; it may be an alias.',
+      'The address that gets mail for recipients that do not exist, instead of a refusal; it may be an alias. Default: none.',
     ),
   tagSeparator: text()
     .prefault('+')
@@ -53,7 +53,7 @@ const schema = z.strictObject({
 type Parsed = z.output<typeof schema>;
 
 export const domains = section({
-  schema: listOf(schema).prefault([]).describe('Your domains: what anybody may send to.'),
+  schema: listOf(schema).prefault([]).describe('Your own domains: any client may send to them.'),
   effect: 'reload',
   memberName: ({ name }: DomainConfig) => name,
   resolve: (value, site): readonly DomainConfig[] =>

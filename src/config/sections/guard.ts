@@ -52,7 +52,7 @@ const identity = z.strictObject({
   ),
   quiet: quietOf(
     'identity',
-    'When a hold ends by itself: after so long without mail. `0s`: never, because a stolen password stays stolen.',
+    'A hold ends by itself after this time without mail. `0s`: never, because a stolen password stays stolen.',
   ),
 });
 
@@ -71,7 +71,7 @@ const address = z.strictObject({
   ),
   quiet: quietOf(
     'address',
-    'When a hold ends by itself: after so long without mail, for addresses change hands. What is kept stays kept. `0s`: never.',
+    'A hold ends by itself after this time without mail, because addresses change hands. Mail that is kept stays kept. `0s`: never.',
   ),
 });
 
@@ -88,7 +88,7 @@ const trusted = z.strictObject({
     'Recipients that were not written to before. `[]`: any number.',
   ),
   failedRecipients: budgetsOf('network', 'failedRecipients', 'Recipients that do not exist.'),
-  quiet: quietOf('network', 'When a hold ends by itself: after so long without mail. `0s`: never.'),
+  quiet: quietOf('network', 'A hold ends by itself after this time without mail. `0s`: never.'),
   except: listOf(
     network({ means: 'this turns the budgets off for everybody', hint: 'give each budget an empty list' }),
   )
@@ -112,24 +112,24 @@ const schema = z.strictObject({
   identity: identity
     .prefault({})
     .describe(
-      'Whoever is known by name (login, certificate, POP before SMTP), from however many addresses. An empty list turns a budget off.',
+      'A client that is known by name (login, certificate, POP before SMTP), from all of its addresses together. An empty list turns a budget off.',
     ),
   address: address
     .prefault({})
     .describe(
-      'A client of an open relay, by IPv4 address or IPv6 /64. These can be raised up to what is said, and never turned off.',
+      'A client of an open relay, by IPv4 address or IPv6 /64. These budgets can be raised up to the maximum of each, and never turned off.',
     ),
   network: trusted.prefault({}).describe('A client in `relay.networks`, by address.'),
   held: held
     .prefault({})
-    .describe('How much mail is kept of those that are held. Beyond it they are told to come again later.'),
+    .describe('How much mail of held clients is kept. Beyond it they are told to try again later.'),
 });
 
 export const guard = section({
   schema: schema
     .prefault({})
     .describe(
-      'Budgets in sliding windows. Whoever exceeds one is held: mail is accepted, kept and told of, until `posthouse guard release` or `remove`.',
+      'Budgets in sliding windows. A client that exceeds one is held: its mail is accepted, kept and reported to the postmaster, until `posthouse guard release` or `remove`.',
     ),
   effect: 'reload',
   resolve({ identity, address, network: { except, ...network }, held }, site): GuardOptions {

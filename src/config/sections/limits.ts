@@ -44,7 +44,9 @@ const schema = z.strictObject({
 });
 
 export const limits = section({
-  schema: schema.prefault({}).describe('What a client may use. Every limit has its own reply.'),
+  schema: schema
+    .prefault({})
+    .describe('Limits for each client, and for all together. Every limit has its own reply.'),
   effect: 'reload',
   resolve: ({ messageSize, idleTimeout, openingTimeout, transactionTimeout, ...counts }): ReceiverLimits => ({
     ...counts,

@@ -40,7 +40,7 @@ const schema = z.strictObject({
   proxyProtocolFrom: listOf(proxyNetwork())
     .prefault([])
     .describe(
-      'Proxies that begin a connection with the PROXY protocol (v1 or v2), which tells the real client. They must send it and nobody else may.',
+      'Proxies that begin a connection with the PROXY protocol (v1 or v2), which names the real client. These addresses must send it; no other address may.',
     ),
   networks: listOf(ownNetwork())
     .prefault([])
@@ -48,7 +48,7 @@ const schema = z.strictObject({
   interface: text()
     .optional()
     .describe(
-      'An interface of this machine, such as `wg0` or `tun0`: whoever has an address in its networks may relay through this listener. Public networks of it do not count. Default: none.',
+      'An interface of this machine, such as `wg0` or `tun0`: clients with an address in its networks may relay through this listener. Its public networks do not count. Default: none.',
     ),
   auth: boolean()
     .optional()

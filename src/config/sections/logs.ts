@@ -11,7 +11,7 @@ const schema = z.strictObject({
 });
 
 export const logs = section({
-  schema: schema.prefault({}).describe('What is written about the life of each message.'),
+  schema: schema.prefault({}).describe('The log of what happens to each message.'),
   effect: 'restart',
   resolve: (value): { readonly format: LogFormat } => value,
 });

@@ -28,7 +28,7 @@ export const certificateSchema = z.strictObject({
     .describe(
       'Authorities of your own, PEM: every valid client certificate of theirs may relay. Never a public one. Default: none.',
     ),
-  name: text().optional().describe('Who that is, in logs and budgets. Default: the fingerprint.'),
+  name: text().optional().describe('The name of the client in logs and budgets. Default: the fingerprint.'),
   senders: listOf(text())
     .optional()
     .describe('The reverse-paths it may use: `user@example.org`, `*@example.org`. Default: any.'),

@@ -22,7 +22,7 @@ const events = z.strictObject({
     'Where the HTTP endpoint listens: a loopback or private address, for the token travels in clear.',
   ),
   token: secretFile('A file that holds the token and nothing else; 16 characters or more.').describe(
-    'What a program that reports logins has to know.',
+    'The token that a program needs to report logins.',
   ),
 });
 

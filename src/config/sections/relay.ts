@@ -34,20 +34,20 @@ export interface RelayConfig {
 const schema = z.strictObject({
   networks: listOf(ownNetwork())
     .prefault([])
-    .describe('Clients that may relay to everywhere. Nothing here: nobody may.'),
-  authenticated: boolean().prefault(false).describe('Whether users who logged in (see `users`) may relay.'),
+    .describe('Clients that may relay to every domain. Empty: no client may because of its address.'),
+  authenticated: boolean().prefault(false).describe('Whether users may relay after a login (see `users`).'),
   certificates: listOf(certificateSchema)
     .prefault([])
     .describe('Clients that may relay because of their TLS certificate.'),
   popBeforeSmtp: popBeforeSmtpSchema
     .optional()
     .describe(
-      'Whoever logged in to a mailbox (see `pop3`) may relay from the same address for a while, as that user. Default: nobody.',
+      'POP before SMTP: after a login to a mailbox (see `pop3`) the same address may relay for a while, as that user. Default: off.',
     ),
   open: boolean()
     .prefault(false)
     .describe(
-      'Relaying for anybody who can connect. It needs listeners on loopback or private addresses only, or `openAcknowledgement`; the guard stays on. Submission listeners stay closed.',
+      'Relaying for every client that can connect. It needs listeners on loopback or private addresses only, or `openAcknowledgement`; the guard stays on. Submission listeners stay closed.',
     ),
   openAcknowledgement: sentence()
     .optional()
@@ -57,7 +57,7 @@ const schema = z.strictObject({
 });
 
 export const relay = section({
-  schema: schema.prefault({}).describe('Who else may send, and to everywhere.'),
+  schema: schema.prefault({}).describe('The clients that may send to every domain, not only to yours.'),
   effect: 'reload',
   fixed: ['popBeforeSmtp.events'],
   resolve: ({ certificates, popBeforeSmtp, openAcknowledgement, ...grounds }, site): RelayConfig => ({

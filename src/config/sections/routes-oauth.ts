@@ -10,7 +10,7 @@ import { choice, text } from '../values/value.ts';
 export const oauthSchema = z.strictObject({
   tokenUrl: text().describe('The token endpoint, `https://…`.'),
   grant: choice(['client-credentials', 'refresh-token']).describe(
-    '`client-credentials`: the relay is an application of its own. `refresh-token`: somebody gave it leave once.',
+    '`client-credentials`: the relay logs in as an application. `refresh-token`: a user authorised it once.',
   ),
   clientId: text().describe('The name of the application.'),
   clientSecret: secretFile('A file that holds the secret of the application and nothing else.')

@@ -24,7 +24,7 @@ const schema = z.strictObject({
   identity: pattern()
     .optional()
     .describe(
-      'Who handed the message over, by the name of the login; `*` is any characters. Default: anybody.',
+      'The login name of the client that sent the message; `*` is any characters. Default: any client.',
     ),
   via: listOf(destination()).describe(
     'Where to: `smtp://[user@]host[:port]`, `smtps://…`, `lmtp://…`, `maildir:/path`, `capture`, `mx` (the exchangers of the domain) or `mx:example.net`. A list of smtp and smtps is tried in order.',
@@ -56,7 +56,7 @@ const schema = z.strictObject({
   anySender: boolean()
     .prefault(false)
     .describe(
-      'A route with a login and `from` or `identity` is only for senders who are known (authenticated, certificate, pop-before-smtp, local); other mail passes it over. True takes it for everybody who claims the sender.',
+      'A route with a login and `from` or `identity` takes only mail whose sender is proven (authenticated, certificate, pop-before-smtp, local). True: it also takes mail that merely claims the sender.',
     ),
   tls: choice(['none', 'opportunistic', 'required'])
     .optional()
@@ -68,7 +68,7 @@ const schema = z.strictObject({
   fingerprint: listOf(fingerprint())
     .optional()
     .describe(
-      'The only certificates to accept, `sha256:…`, whoever issued them. The name is then not looked at, unless `verify` says so. Default: any that `verify` takes.',
+      'The only certificates to accept, `sha256:…`, of any issuer. The name in them is not checked, unless `verify` is set. Default: any that `verify` takes.',
     ),
   source: ipAddress().optional().describe('The address to connect from.'),
   addresses: choice(['any', 'ipv4', 'ipv6']).prefault('any').describe('The address families to use.'),

@@ -15,14 +15,14 @@ const schema = z.strictObject({
     .describe('Beyond this the oldest are removed.'),
   maxAge: duration({ min: '1h', max: '3650d' })
     .prefault(durationText(defaultTrap.maxAgeMs))
-    .describe('What is older is removed.'),
+    .describe('Older messages are removed.'),
   messageSize: size({ min: '64KB' })
     .prefault(sizeText(defaultTrap.maxMessageBytes))
     .describe('The largest message it takes (552 5.3.4).'),
 });
 
 export const trap = section({
-  schema: schema.prefault({}).describe('The archive of `trap` listeners. What is in it is never delivered.'),
+  schema: schema.prefault({}).describe('The archive of `trap` listeners. Mail in it is never delivered.'),
   effect: 'restart',
   resolve: (
     { folder, maxMessages, maxBytes, maxAge, messageSize },

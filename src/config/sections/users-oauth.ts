@@ -9,7 +9,7 @@ import { text } from '../values/value.ts';
 
 /** The schema of `oauth`. */
 export const oauthSchema = z.strictObject({
-  issuer: text().describe('Who issues the tokens: the `iss` that they must have.'),
+  issuer: text().describe('The issuer of the tokens: the `iss` that they must have.'),
   audience: text().optional().describe('The `aud` that they must have. Default: any.'),
   jwks: webAddress()
     .optional()
@@ -17,21 +17,21 @@ export const oauthSchema = z.strictObject({
   introspection: z
     .strictObject({
       url: webAddress().describe('Where the issuer is asked (RFC 7662).'),
-      clientId: text().describe('Who we are to the issuer.'),
-      clientSecret: secretFile().describe('Our secret.'),
+      clientId: text().describe('The client id of the relay at the issuer.'),
+      clientSecret: secretFile().describe('The secret of that client.'),
     })
     .optional()
     .describe('Ask the issuer about each token. Default: `jwks` is used.'),
   claim: text()
     .prefault(defaultOAuth.claim)
-    .describe('The claim that names who it is. `email` counts only beside `email_verified: true`.'),
+    .describe('The claim that names the user. `email` counts only beside `email_verified: true`.'),
   scope: text().optional().describe('A scope that the token must have. Default: any.'),
   clockSkew: duration({ max: '10m' })
     .prefault(durationText(defaultOAuth.clockSkewMs))
     .describe('How far the clock of the issuer may be from ours.'),
   timeout: duration({ min: '100ms', max: '1m' })
     .prefault(durationText(defaultOAuth.timeoutMs))
-    .describe('For one answer of the issuer; then 454.'),
+    .describe('Time for one answer of the issuer; after it the login is answered 454.'),
 });
 
 /** Reads the secret of the introspection. */

@@ -33,7 +33,7 @@ const schema = z.strictObject({
         ),
       timeout: duration({ min: '1s', max: '2m' })
         .prefault(durationText(defaultDovecotTimeoutMs))
-        .describe('For one answer; then 454.'),
+        .describe('Time for one answer; after it the login is answered 454.'),
     })
     .optional()
     .describe('Ask a Dovecot. Default: none.'),
@@ -48,7 +48,7 @@ const schema = z.strictObject({
 type Parsed = z.output<typeof schema>;
 
 export const users = section({
-  schema: schema.optional().describe('Who may log in. Default: nobody.'),
+  schema: schema.optional().describe('Users that may log in. Default: none.'),
   effect: 'reload',
   resolve(value, site): UsersConfig | undefined {
     if (value === undefined || !hasUsers(value)) return undefined;
