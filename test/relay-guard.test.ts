@@ -69,7 +69,7 @@ async function guardBench(isKnown: (to: string) => boolean = () => true) {
     clock,
     log,
     background,
-    tell: (hold) => tellOfHold({ local: () => local, clock, log, config: () => config }, hold),
+    tell: (hold) => tellOfHold({ local: () => local, log, config: () => config }, hold),
     options: () => config.guard,
   });
   const abuse = async (identity: string) => {

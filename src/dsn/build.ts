@@ -7,8 +7,8 @@ import {
   encodeBody,
   encodeText,
   findField,
-  formatDate,
   isAscii,
+  noticeHeader,
   type QueueId,
 } from '../mail/index.ts';
 import { doubleBounceGround, notificationGround, type ReportedRecipient } from './decide.ts';
@@ -63,9 +63,8 @@ export async function buildDsn(input: DsnInput, slices = new Slices()): Promise<
     encodePart(returned),
   ];
   const boundary = freeBoundary(`=_${input.id}`, parts);
-  const header = headerLines(input, { boundary, global }).join('\r\n');
   const octets = Buffer.concat([
-    Buffer.from(`${header}\r\n\r\nThis is a report in MIME format.\r\n`),
+    Buffer.from(`${header(input, { boundary, global })}This is a report in MIME format.\r\n`),
     ...parts.flatMap((part) => [Buffer.from(`\r\n--${boundary}\r\n`), part]),
     Buffer.from(`\r\n--${boundary}--\r\n`),
   ]);
@@ -83,25 +82,21 @@ function hasUtf8(header: Buffer): boolean {
   return isUtf8(header) && !isAsciiOnly(header);
 }
 
-function headerLines(
-  input: DsnInput,
-  options: { readonly boundary: string; readonly global: boolean },
-): string[] {
+function header(input: DsnInput, options: { readonly boundary: string; readonly global: boolean }): string {
   const { hostname, to, now, id, kind, recipients } = input;
-  const reference = messageIdOf(input.original.header);
-  return [
-    `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
-    `To: <${addressee(to)}>`,
-    `Subject: ${subjectOf(recipients[0]?.action ?? 'failed', kind === 'double-bounce')}`,
-    `Date: ${formatDate(now)}`,
-    `Message-ID: <${id}@${hostname}>`,
-    ...(reference === undefined ? [] : [`In-Reply-To: ${reference}`, `References: ${reference}`]),
-    // RFC 3834 §5.2: never auto-generated, which is for what answers nothing.
-    'Auto-Submitted: auto-replied',
-    'MIME-Version: 1.0',
-    `Content-Type: multipart/report; report-type=${options.global ? 'global-' : ''}delivery-status;`,
-    `\tboundary="${options.boundary}"`,
-  ];
+  return noticeHeader({
+    from: `Mail Delivery System <MAILER-DAEMON@${hostname}>`,
+    to,
+    subject: subjectOf(recipients[0]?.action ?? 'failed', kind === 'double-bounce'),
+    now,
+    messageId: `${id}@${hostname}`,
+    reference: messageIdOf(input.original.header),
+    autoSubmitted: 'auto-replied',
+    content: [
+      `Content-Type: multipart/report; report-type=${options.global ? 'global-' : ''}delivery-status;`,
+      `\tboundary="${options.boundary}"`,
+    ],
+  });
 }
 
 function addressee(to: Address): string {

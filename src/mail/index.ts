@@ -5,6 +5,7 @@
  * RFC 5321 (paths, replies), RFC 5322 (headers), RFC 3463 (enhanced status), RFC 3461 (DSN parameters),
  * RFC 6531 (SMTPUTF8), RFC 3848 (`with` types).
  */
+
 export {
   type Address,
   asciiMailbox,
@@ -47,6 +48,7 @@ export {
 } from './header.ts';
 export { formatLane, type LaneName, type LaneParts, laneName, parseLane } from './lane.ts';
 export { splitMultipart } from './mime-scan.ts';
+export { type NoticeHeader, noticeHeader } from './notice-header.ts';
 export {
   type ForwardPathResult,
   type PathError,

@@ -1,6 +1,7 @@
+/** Writes to the postmaster about an alarm of the watchdog. */
 import type { Delivery } from '../delivery/index.ts';
 import { type Alarm, byMx } from '../guard/index.ts';
-import { type Address, asciiMailbox, formatDate, formatReplyText, parseLane } from '../mail/index.ts';
+import { formatReplyText, parseLane } from '../mail/index.ts';
 import {
   acceptLocal,
   envelopeOf,
@@ -8,20 +9,15 @@ import {
   type LocalParts,
   localRecipients,
 } from '../submission/index.ts';
+import { type NoticeSettings, noticeMessage, type TextNotice } from './send.ts';
 
 /** What writing to the postmaster works with. */
 export interface NoticeParts {
   readonly local: LocalParts;
   readonly delivery: Pick<Delivery, 'assignLanes'>;
-  readonly config: () => {
-    readonly hostname: string;
-    readonly postmaster: Address;
-    readonly alarms: { readonly repeatMs: number };
-  };
+  readonly config: () => NoticeSettings & { readonly alarms: { readonly repeatMs: number } };
 }
 
-/** The names under which the notices of the watchdog are accepted. */
-const user = 'watchdog';
 const lineLength = 78;
 
 /**
@@ -34,13 +30,8 @@ export async function sendAlarmNotice(
   alarms: readonly Alarm[],
 ): Promise<{ readonly queueId: string } | { readonly because: string }> {
   try {
-    const { postmaster } = parts.config();
-    const message: LocalMessage = {
-      reversePath: null,
-      recipients: [{ address: postmaster }],
-      user,
-      octets: once(noticeOf(parts, alarm)),
-    };
+    const { hostname } = parts.config();
+    const message = noticeMessage(noticeOf(parts, alarm), { hostname, now: parts.local.clock.now() });
     if (await goesByFailing(parts, message, alarms))
       return { because: 'not sent: it would go by a way that fails' };
     const outcome = await acceptLocal(parts.local, message);
@@ -66,35 +57,29 @@ async function goesByFailing(
     .some(({ lane }) => failing.has(lane) || (isMxDown && parseLane(lane).scheme === byMx));
 }
 
-function noticeOf({ local, config }: NoticeParts, alarm: Alarm): Buffer {
+function noticeOf({ config }: NoticeParts, alarm: Alarm): TextNotice {
   const { hostname, postmaster, alarms } = config();
   const { kind, subject, since, because, waiting } = alarm;
-  const now = local.clock.now();
   const hours = Math.round(alarms.repeatMs / 3_600_000);
-  const lines = [
-    `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
-    `To: <${asciiMailbox(postmaster) ?? postmaster.text}>`,
-    `Subject: ${hostname}: ${kind}: ${plain(subject).slice(0, 120)}`,
-    `Date: ${formatDate(now)}`,
-    `Message-ID: <alarm.${now}.${kind}@${hostname}>`,
-    // RFC 3834 §5: written by a program, and not to be answered by one.
-    'Auto-Submitted: auto-generated',
-    'MIME-Version: 1.0',
-    'Content-Type: text/plain; charset=us-ascii',
-    '',
-    titles[kind],
-    '',
-    ...wrapped(`What:    ${subject}`),
-    `Since:   ${new Date(since).toISOString()}`,
-    ...wrapped(`Because: ${because}`),
-    ...(waiting === undefined ? [] : [`Waiting: ${waiting} messages`]),
-    '',
-    '"posthouse status" shows whether it lasts, "posthouse queue list" what waits.',
-    ...wrapped(
-      `More about the same within ${hours} hours is in the log and in the status only. Nothing is lost: mail is kept and tried until queue.retry.maxAge.`,
-    ),
-  ];
-  return Buffer.from(`${lines.join('\r\n')}\r\n`);
+  return {
+    user: 'watchdog',
+    from: `Mail Delivery System <MAILER-DAEMON@${hostname}>`,
+    to: { address: postmaster },
+    subject: `${hostname}: ${kind}: ${plain(subject).slice(0, 120)}`,
+    lines: [
+      titles[kind],
+      '',
+      ...wrapped(`What:    ${subject}`),
+      `Since:   ${new Date(since).toISOString()}`,
+      ...wrapped(`Because: ${because}`),
+      ...(waiting === undefined ? [] : [`Waiting: ${waiting} messages`]),
+      '',
+      '"posthouse status" shows whether it lasts, "posthouse queue list" what waits.',
+      ...wrapped(
+        `More about the same within ${hours} hours is in the log and in the status only. Nothing is lost: mail is kept and tried until queue.retry.maxAge.`,
+      ),
+    ],
+  };
 }
 
 const titles: Readonly<Record<Alarm['kind'], string>> = {
@@ -121,8 +106,4 @@ function wrapped(text: string): string[] {
     } else line = line === '' ? word : `${line} ${word}`;
   }
   return [...lines, line].map((each) => each.slice(0, 990));
-}
-
-async function* once(octets: Buffer): AsyncIterable<Uint8Array> {
-  yield octets;
 }

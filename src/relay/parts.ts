@@ -268,7 +268,7 @@ function createEntrance({
     clock,
     log,
     background,
-    tell: (hold) => tellOfHold({ local, clock, log, config }, hold),
+    tell: (hold) => tellOfHold({ local, log, config }, hold),
     options: () => config().guard,
   });
   const bulk: BulkCheck = createBulkCheck({

@@ -16,6 +16,7 @@ export {
   acceptLocal,
   envelopeOf,
   type LocalMessage,
+  type LocalOutcome,
   type LocalParts,
   localRecipients,
 } from './local-message.ts';
