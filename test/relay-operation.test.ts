@@ -230,3 +230,12 @@ test('a drain lets the session end, delivers what is under way and leaves the re
 function statusOf({ id, recipients }: QueueItem) {
   return [id, recipients[0]?.status];
 }
+
+test('a relay that shuts down takes over no other configuration', async (t) => {
+  const relay = await openRelay(t, {});
+  await relay.stop();
+  assert.deepEqual(await relay.relay.reload(), {
+    outcome: 'refused',
+    problems: ['the relay is shutting down'],
+  });
+});

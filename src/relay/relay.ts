@@ -162,8 +162,9 @@ export class Relay implements AsyncDisposable {
   }
 
   async #reloadOnce(): Promise<ReloadOutcome> {
-    const before = this.#current.config;
+    const { config: before, isDraining } = this.#current;
     try {
+      if (isDraining) throw new Error('the relay is shutting down');
       const config = await this.#options.reload();
       const changes = describeChanges(before, config);
       await this.#swap(config);
@@ -209,6 +210,8 @@ export class Relay implements AsyncDisposable {
 
   async #drainOnce(signal: AbortSignal): Promise<void> {
     this.#current.isDraining = true;
+    // What a reload has bound is closed with the rest.
+    await this.#reloading;
     await drainAll(this.#features, signal);
     this.#parts.log.info('stopped');
   }
