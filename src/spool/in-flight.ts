@@ -10,6 +10,9 @@ export interface MessageInFlight {
   readonly statuses: Set<number>;
 }
 
+const noEntries = new Map<number, LaneEntry | undefined>();
+const noStatuses = new Set<number>();
+
 /**
  * The changes between the call of `update` and its commit. Reads show what is durable; an update has to
  * know what the updates before it in line do, so that it removes the right keys and revives nothing.
@@ -33,6 +36,15 @@ export class InFlight {
       message.writers++;
     }
     return message;
+  }
+
+  /** The same for a message that is removed whole: nobody asks what else is written about it. */
+  enterRemoved(id: QueueId, writer: Set<QueueId>): void {
+    if (this.#messages.has(id)) this.enter(id, writer).isRemoved = true;
+    else {
+      this.#messages.set(id, { writers: 1, isRemoved: true, entries: noEntries, statuses: noStatuses });
+      writer.add(id);
+    }
   }
 
   leave(writer: ReadonlySet<QueueId>): void {

@@ -168,9 +168,11 @@ export class LmdbDraft implements Draft {
       await this.#options.accept({ id: this.id, envelope, entries, changes, ...octets });
       return this.id;
     } finally {
-      if (state.in === 'memory') this.#options.memory.give(this.#size);
-      if (this.#state.in === 'memory') this.#state = { in: 'nowhere' };
-      await this[Symbol.asyncDispose]();
+      if (state.in === 'memory') {
+        this.#options.memory.give(this.#size);
+        this.#state = { in: 'nowhere' };
+        this.#options.onEnd(this);
+      } else await this[Symbol.asyncDispose]();
     }
   }
 

@@ -181,18 +181,19 @@ class LmdbSpool implements Spool {
     const { envelope: envelopes, octets, entry: entries, schedule } = this.#tables;
     const operations: Operation[] = [this.#store.put(envelopes, key, JSON.stringify(record))];
     if (frame !== undefined) operations.push({ table: octets, key, frame });
-    const numbered = message.entries.map((given, number): LaneEntry => ({ ...given, id, number }));
-    numbered.forEach((entry, number) => {
+    message.entries.forEach((given, number) => {
+      const entry = { ...given, id, number };
       operations.push(this.#store.put(entries, entryKey(id, number), encodeEntry(entry)));
       if (entry.held === undefined)
         operations.push(this.#store.put(schedule, this.#keys.key(entry), entry.lane));
     });
     try {
       if (message.changes.length > 0) await this.#write(message.changes, operations);
-      else await asSpoolErrors(() => this.#store.write(operations));
+      else await this.#store.write(operations);
       this.#count++;
-      if (frame !== undefined) this.#fresh.add(id, numbered, payloadOf(frame, key));
-    } catch (error) {
+      if (frame !== undefined) this.#fresh.add(id, operations, payloadOf(frame, key));
+    } catch (cause) {
+      const error = spoolError(cause);
       // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
       if (place.in === 'file' && error instanceof SpoolError && error.code === 'full') this.#unlink(id);
       throw error;
@@ -254,9 +255,11 @@ class LmdbSpool implements Spool {
     const { operations, touched, removed } = this.#read(() => this.#translator.translate(changes));
     operations.push(...more);
     try {
-      if (operations.length > 0) await asSpoolErrors(() => this.#store.write(operations));
+      if (operations.length > 0) await this.#store.write(operations);
       this.#count -= removed.length;
       for (const { id, isLarge } of removed) if (isLarge) this.#unlink(id);
+    } catch (error) {
+      throw spoolError(error);
     } finally {
       this.#inFlight.leave(touched);
     }

@@ -54,7 +54,9 @@ export class UpdateTranslator {
       const id = changedMessage(change);
       const fresh = this.#fresh.take(id);
       if (fresh !== undefined && change.kind === 'remove') {
-        this.#removeFresh(id, fresh, into);
+        this.#inFlight.enterRemoved(id, into.touched);
+        into.operations.push(...fresh);
+        into.removed.push({ id, isLarge: false });
         continue;
       }
       if (this.#inFlight.get(id)?.isRemoved || !this.#tables.envelope.has(idKey(id))) continue;
@@ -137,19 +139,6 @@ export class UpdateTranslator {
     this.#remove(into, 'envelope', prefix);
     into.removed.push({ id, isLarge: !this.#tables.octets.has(prefix) });
     message.isRemoved = true;
-  }
-
-  /** What `#removeMessage` comes to for a message that has only its entries as they were accepted. */
-  #removeFresh(id: QueueId, entries: readonly LaneEntry[], into: Translation): void {
-    this.#inFlight.enter(id, into.touched).isRemoved = true;
-    for (const entry of entries) {
-      if (entry.held === undefined) this.#remove(into, 'schedule', this.#keys.key(entry));
-      this.#remove(into, 'entry', entryKey(id, entry.number));
-    }
-    const key = idKey(id);
-    this.#remove(into, 'octets', key);
-    this.#remove(into, 'envelope', key);
-    into.removed.push({ id, isLarge: false });
   }
 
   #record(id: QueueId): EnvelopeRecord {
