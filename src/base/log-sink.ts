@@ -12,6 +12,17 @@ const bounds = { block: 64 * 1024, delayMs: 20, waiting: 4 * 1024 * 1024, retryM
 /** Signals that end a process which does not listen for them. */
 const fatalSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
+/** Lines in octets. */
+interface Block {
+  readonly octets: Buffer;
+  filled: number;
+  written: number;
+}
+
+function newBlock(length: number): Block {
+  return { octets: Buffer.allocUnsafeSlow(length), filled: 0, written: 0 };
+}
+
 /**
  * Writes lines to a file descriptor from the thread pool, so that a slow reader of the log never stops the
  * relay: what it has not read waits, up to a bound, and lines beyond that are counted and reported with
@@ -21,10 +32,13 @@ const fatalSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 export class DescriptorSink implements LogSink {
   readonly #fd: number;
   readonly #droppedLine: (count: number) => string;
-  /** Blocks that are full, oldest first. The first of them is being written when `#isWriting`. */
-  readonly #full: Buffer[] = [];
-  #block = Buffer.allocUnsafeSlow(bounds.block);
-  #filled = 0;
+  /** What waits to be written, oldest first. The first of them is being written when `#isWriting`. */
+  readonly #full: Block[] = [];
+  /** Octets in them. */
+  #waiting = 0;
+  #block = newBlock(bounds.block);
+  /** Used again: blocks live too long for the young generation, and would pile up until a full collection. */
+  #spare: Block | undefined;
   #isWriting = false;
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
@@ -44,21 +58,31 @@ export class DescriptorSink implements LogSink {
    */
   write(line: string): void {
     const most = 3 * line.length;
-    if (this.#filled + most > this.#block.length) this.#nextBlock(most);
-    if (this.#full.length * bounds.block + this.#filled > this.#limit) {
+    if (this.#block.filled + most > this.#block.octets.length) this.#nextBlock(most);
+    const block = this.#block;
+    if (this.#waiting + block.filled > this.#limit) {
       this.#dropped++;
       return;
     }
-    this.#filled += this.#block.write(line, this.#filled);
+    block.filled += block.octets.write(line, block.filled);
     if (!this.#isWriting) this.#timer ??= setTimeout(this.#begin, bounds.delayMs).unref();
   }
 
-  /** Puts the block in line, and makes one that has room for so many octets. */
+  /** Puts the block in line, and takes one that has room for so many octets. */
   #nextBlock(octets: number): void {
-    if (this.#filled > 0) this.#full.push(this.#block.subarray(0, this.#filled));
-    this.#filled = 0;
-    this.#block = Buffer.allocUnsafeSlow(Math.max(bounds.block, octets));
+    this.#enqueue(octets);
     this.#begin();
+  }
+
+  #enqueue(octets: number): void {
+    if (this.#block.filled > 0) {
+      this.#full.push(this.#block);
+      this.#waiting += this.#block.filled;
+    }
+    const spare = this.#spare;
+    this.#spare = undefined;
+    this.#block =
+      spare !== undefined && octets <= spare.octets.length ? spare : newBlock(Math.max(bounds.block, octets));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -72,10 +96,8 @@ export class DescriptorSink implements LogSink {
     this.#timer = undefined;
     if (this.#isWriting) return;
     if (this.#full.length === 0) {
-      if (this.#filled === 0) return;
-      this.#full.push(this.#block.subarray(0, this.#filled));
-      this.#block = this.#block.subarray(this.#filled);
-      this.#filled = 0;
+      if (this.#block.filled === 0) return;
+      this.#enqueue(0);
     }
     this.#isWriting = true;
     this.#send();
@@ -83,36 +105,47 @@ export class DescriptorSink implements LogSink {
 
   #send(): void {
     const [block] = this.#full;
-    if (block !== undefined) writeDescriptor(this.#fd, block, this.#written);
+    if (block === undefined) return;
+    const { octets, written, filled } = block;
+    writeDescriptor(this.#fd, octets, written, filled - written, null, this.#written);
   }
 
   #written = (error: NodeJS.ErrnoException | null, count: number): void => {
-    const block = this.#full[0] ?? Buffer.alloc(0);
+    const [block] = this.#full;
     if (error?.code === 'EAGAIN') {
       setTimeout(() => this.#send(), bounds.retryMs);
       return;
     }
-    if (error === null && count < block.length) {
-      this.#full[0] = block.subarray(count);
+    if (block !== undefined && error === null) block.written += count;
+    if (block !== undefined && error === null && block.written < block.filled) {
       this.#send();
       return;
     }
     this.#full.shift();
     this.#isWriting = false;
-    if (error !== null) this.#lose(error, block);
-    else this.#reportDropped();
+    if (block !== undefined) this.#done(block, error);
     this.#begin();
     if (this.#isWriting) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   };
 
+  #done(block: Block, error: NodeJS.ErrnoException | null): void {
+    this.#waiting -= block.filled;
+    if (error !== null) this.#lose(error, block);
+    else this.#reportDropped();
+    block.filled = 0;
+    block.written = 0;
+    if (block.octets.length === bounds.block) this.#spare = block;
+  }
+
   /** A reader that is gone never comes back; a full disk does. */
-  #lose(error: NodeJS.ErrnoException, block: Buffer): void {
-    for (const octet of block) if (octet === 0x0a) this.#dropped++;
+  #lose(error: NodeJS.ErrnoException, { octets, written, filled }: Block): void {
+    for (let at = written; at < filled; at++) if (octets[at] === 0x0a) this.#dropped++;
     if (error.code !== 'EPIPE' && error.code !== 'EBADF') return;
     this.#limit = -1;
     this.#full.length = 0;
-    this.#filled = 0;
+    this.#waiting = 0;
+    this.#block.filled = 0;
   }
 
   #reportDropped(): void {
@@ -126,9 +159,9 @@ export class DescriptorSink implements LogSink {
     // The batch under way is in the thread pool: a short sleep lets it go first. Writing it again here
     // would print its lines twice.
     if (this.#isWriting) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    const blocks = [...this.#full.slice(this.#isWriting ? 1 : 0), this.#block.subarray(0, this.#filled)];
-    let rest = Buffer.concat(blocks);
-    this.#filled = 0;
+    const blocks = [...this.#full.slice(this.#isWriting ? 1 : 0), this.#block];
+    let rest = Buffer.concat(blocks.map(({ octets, filled }) => octets.subarray(0, filled)));
+    this.#block.filled = 0;
     try {
       while (rest.length > 0) rest = rest.subarray(writeSync(this.#fd, rest));
     } catch {
