@@ -26,6 +26,8 @@ const edges: Readonly<
   base: { values: [] },
   mail: { values: ['base'] },
   message: { values: ['mail', 'base'] },
+  // Listeners and what each connection begins with; it knows no mail.
+  net: { values: ['base'] },
   smtp: { values: ['mail', 'base'] },
   dns: { values: ['base'] },
   store: { values: ['base'] },
@@ -43,13 +45,13 @@ const edges: Readonly<
   },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
   trap: { values: ['message', 'mail', 'base'], types: ['receiver'] },
-  clearinghouse: { values: ['admin', 'mail', 'base'], types: ['dns', 'receiver'] },
+  clearinghouse: { values: ['admin', 'net', 'mail', 'base'], types: ['dns', 'receiver'] },
   // Logins to mailboxes open relay windows.
-  pop3: { values: ['smtp', 'identity', 'mail', 'base'], types: ['receiver'] },
+  pop3: { values: ['net', 'smtp', 'identity', 'mail', 'base'], types: ['receiver'] },
   // It implements the `Policy` that the receiver declares.
   policy: { values: ['mail', 'base'], types: ['receiver'] },
-  receiver: { values: ['message', 'smtp', 'mail', 'base'] },
-  admin: { values: ['base'] },
+  receiver: { values: ['net', 'message', 'smtp', 'mail', 'base'] },
+  admin: { values: ['net', 'base'] },
   // A letter is written by a command that loads nothing else of the relay.
   maildrop: { values: ['admin', 'base'] },
   // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { freePort } from './peers/program.ts';
 import { SocketPeer } from './support/peer.ts';
 import { type Keys, openRelay, type TestRelay } from './support/relay.ts';
-import { TestServer } from './support/server.ts';
+import { TestServer, testListener } from './support/server.ts';
 
 /** Always a hit, so that one message is enough. */
 const bulk = 'XJS*POSTHOUSE*BULK*TEST*STRING*C.34X';
@@ -80,20 +80,22 @@ test('mail for a trap right after a start is in the trap', async (t) => {
   );
 });
 
-test('a receiver that holds its connections greets them once it is told to', async () => {
+test('a receiver that is bound holds its connections, and greets them once it serves', async () => {
   await using server = await TestServer.start();
-  const greet = server.receiver.hold();
-  await using peer = await SocketPeer.connect(server.port);
+  const port = await freePort();
+  const { commit } = await server.receiver.prepare([testListener({ port })]);
+  await using peer = await SocketPeer.connect(port);
   assert.equal(server.receiver.sessionCount, 0);
-  greet();
+  commit();
   assert.match(await peer.reply(), /^220 /);
   await peer.expect(['EHLO client.test', 250]);
 });
 
 test('a receiver that ends before it greets lets go of those who waited', async () => {
   const server = await TestServer.start();
-  server.receiver.hold();
-  await using peer = await SocketPeer.connect(server.port);
+  const port = await freePort();
+  await server.receiver.prepare([testListener({ port })]);
+  await using peer = await SocketPeer.connect(port);
   await server[Symbol.asyncDispose]();
   await peer.over();
 });

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import type { z } from 'zod';
-
+import { shortSocketPath } from '../net/index.ts';
 import type { CommandShape, CommandTable, ControlOf } from './command.ts';
 import { ControlError, type ControlErrorCode } from './control-error.ts';
 import {
@@ -15,7 +15,6 @@ import {
   type Request,
   readLines,
 } from './control-protocol.ts';
-import { shortSocketPath } from './socket-path.ts';
 
 /**
  * The relay that listens at `path`, as the commands of a table. Each call is a connection of its own and rejects with

@@ -1,10 +1,9 @@
 /** The control socket: answers one command a connection, within bounds. */
 import { once } from 'node:events';
-import { chmod, lstat, unlink } from 'node:fs/promises';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
-
+import type { Socket } from 'node:net';
 import { z } from 'zod';
 import type { Log } from '../base/index.ts';
+import { SocketInUse, TcpListener } from '../net/index.ts';
 import type { CommandShape, ServedCommand } from './command.ts';
 import { ControlError } from './control-error.ts';
 import {
@@ -16,7 +15,6 @@ import {
   requestShape,
   uploadShape,
 } from './control-protocol.ts';
-import { type SocketPath, shortSocketPath } from './socket-path.ts';
 
 /** Bounds of one connection. */
 const bounds = { connections: 64, idleMs: 30_000 } as const;
@@ -36,69 +34,32 @@ export interface ControlSocketOptions {
  * by the mode of the file alone, which is right from its first moment.
  */
 export async function openControlSocket(options: ControlSocketOptions): Promise<AsyncDisposable> {
-  const short = await shortSocketPath(options.path);
-  try {
-    await removeStale(short.path, options.path);
-    const sockets = new Set<Socket>();
-    const serving = new Set<Promise<void>>();
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
-      sockets.add(socket);
-      socket.on('close', () => sockets.delete(socket));
-      const done: Promise<void> = serve(socket, options).finally(() => serving.delete(done));
-      serving.add(done);
-    });
-    server.maxConnections = bounds.connections;
-    await listenPrivately(server, short.path);
-    await chmod(short.path, options.mode ?? 0o600);
-    return { [Symbol.asyncDispose]: () => close({ server, sockets, serving, short }) };
-  } catch (error) {
-    await short[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
-async function close(open: {
-  readonly server: Server;
-  readonly sockets: ReadonlySet<Socket>;
-  readonly serving: ReadonlySet<Promise<void>>;
-  readonly short: SocketPath;
-}): Promise<void> {
-  const closed = once(open.server, 'close');
-  open.server.close();
-  for (const socket of open.sockets) socket.destroy();
-  await Promise.all([closed, ...open.serving]);
-  await open.short[Symbol.asyncDispose]();
-}
-
-/** A socket file that nobody answers at is what a killed relay leaves behind. */
-async function removeStale(path: string, name: string): Promise<void> {
-  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
+  const listener = await bind(options);
+  const serving = new Set<Promise<void>>();
+  listener.serve((socket) => {
+    if (listener.conversations.size >= bounds.connections) {
+      socket.destroy();
+      return undefined;
+    }
+    const done: Promise<void> = serve(socket, options).finally(() => serving.delete(done));
+    serving.add(done);
+    return socket;
   });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw new ControlError('in-use', `"${name}" is not a socket`);
-  const probe = createConnection(path);
-  const code = await once(probe, 'connect').then(
-    () => 'connected',
-    (error: NodeJS.ErrnoException) => error.code,
-  );
-  probe.destroy();
-  if (code !== 'ECONNREFUSED' && code !== 'ENOENT') {
-    throw new ControlError('in-use', `another relay listens at "${name}"`);
-  }
-  await unlink(path).catch(() => {});
+  return {
+    async [Symbol.asyncDispose]() {
+      await Promise.all([listener.drain(AbortSignal.abort()), ...serving]);
+    },
+  };
 }
 
-/** The bind happens within `listen`, so the mask holds for it and for nothing else. */
-async function listenPrivately(server: Server, path: string): Promise<void> {
-  const mask = process.umask(0o177);
+async function bind({ path, log, mode = 0o600 }: ControlSocketOptions): Promise<TcpListener> {
+  const failed = (error: Error) => log.error('control-failed', { error });
   try {
-    server.listen(path);
-  } finally {
-    process.umask(mask);
+    return await TcpListener.bind({ at: { path }, mode, failed });
+  } catch (error) {
+    if (!(error instanceof SocketInUse)) throw error;
+    throw new ControlError('in-use', error.message, { cause: error });
   }
-  await once(server, 'listening');
 }
 
 /** One connection: one request, its answers, the end. Never rejects. */

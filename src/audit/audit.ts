@@ -16,7 +16,7 @@ import {
   type Verdict,
 } from '../probe/index.ts';
 import type { Operator } from '../queue/index.ts';
-import type { ListeningAddress, Receiver } from '../receiver/index.ts';
+import type { Receiver } from '../receiver/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
 import { acceptLocal, type LocalParts } from '../submission/index.ts';
 import type { AuditEvent } from './commands.ts';
@@ -34,7 +34,6 @@ export interface AuditParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: () => AuditedConfig & { readonly limits: { readonly commandErrors: number } };
-  readonly addresses: () => readonly ListeningAddress[];
 }
 
 /**
@@ -82,7 +81,7 @@ interface Running {
 
 async function* attackAll(parts: AuditParts, running: Running): AsyncGenerator<AuditEvent> {
   const { run } = running;
-  const plan = planAttacks(parts.config(), parts.addresses());
+  const plan = planAttacks(parts.config(), parts.receiver.addresses);
   yield { event: 'begin', run: run.id, domain: run.domain, attacks: plan.length };
   const works = await sinkWorks(parts, running);
   const verdicts: (AuditEvent & { readonly event: 'listener' })[] = [];

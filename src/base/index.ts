@@ -1,6 +1,6 @@
 /**
  * What every other folder stands on and that knows nothing of mail: clock, log, background work,
- * addresses of the Internet, back-off, limits.
+ * addresses of the Internet and their texts.
  */
 
 export { type Account, dropPrivileges, findAccount, UnknownAccountError, userName } from './accounts.ts';
@@ -10,7 +10,8 @@ export { type Clock, type ManualClock, manualClock, systemClock } from './clock.
 export { DueHeap } from './due-heap.ts';
 export { Fifo } from './fifo.ts';
 export { Gathered } from './gathered.ts';
-export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, parseCidr } from './ip.ts';
+export { formatHostPort } from './host-port.ts';
+export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, octetsOf, parseCidr } from './ip.ts';
 export { type Log, type LogFields, memoryLog, silentLog } from './log.ts';
 export { harmlessJson, harmlessLines, harmlessText, withoutPassword } from './log-text.ts';
 export { type LogFormat, type LogStream, openLog } from './log-writer.ts';

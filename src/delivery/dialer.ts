@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { Clock, Log } from '../base/index.ts';
+import { type Clock, formatHostPort, type Log } from '../base/index.ts';
 import {
   ClientError,
   type ClientErrorCode,
@@ -13,7 +13,7 @@ import type { HostMemory } from './host-memory.ts';
 import type { Onward } from './onward.ts';
 import type { PooledSession } from './pool.ts';
 import type { Tokens } from './tokens.ts';
-import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
+import type { NextHost, RemoteTransport } from './transport.ts';
 
 /** One place to open a session with. */
 export interface Target {

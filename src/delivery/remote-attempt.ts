@@ -1,4 +1,5 @@
 /** One attempt over the network: a kept session, else the hosts of the route in order. */
+import { formatHostPort } from '../base/index.ts';
 import { formatReplyText, isPermanent } from '../mail/index.ts';
 import type { Attempt, AttemptResult } from '../queue/index.ts';
 import { Conversation, nobody, type RemoteParts, type Waiting } from './conversation.ts';
@@ -7,7 +8,7 @@ import { faultReply, type HostFailure, healthOf, shuttingDown } from './failure.
 import type { PooledSession } from './pool.ts';
 import { lastOf, Round } from './round.ts';
 import { findHosts, findTargets, hasAlternatives } from './targets.ts';
-import { formatHostPort, type NextHost, type RemoteTransport } from './transport.ts';
+import type { NextHost, RemoteTransport } from './transport.ts';
 
 /** One attempt by SMTP or LMTP. Never rejects for anything that a peer or the network does. */
 export function attemptRemote(

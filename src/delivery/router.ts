@@ -1,3 +1,4 @@
+import { formatHostPort } from '../base/index.ts';
 import {
   type Address,
   coversDomain,
@@ -13,7 +14,6 @@ import type { AssignLanes } from '../queue/index.ts';
 import type { DeliveryOptions } from './options.ts';
 import { compileRules, type Rule } from './rules.ts';
 import type { AccountUse } from './tokens.ts';
-import { formatHostPort } from './transport.ts';
 import type { Transport } from './transports/kind.ts';
 
 /** Domains remembered by the routing memo. */

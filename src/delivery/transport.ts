@@ -137,8 +137,3 @@ function laterParts(route: DeliveryRoute): readonly unknown[] {
   const named = Object.entries({ ...used, account }).filter(([, value]) => value !== undefined);
   return named.length === 0 ? [] : [Object.fromEntries(named)];
 }
-
-/** `10.0.0.5:25`, `[2001:db8::1]:25`, `smart.example:587`. */
-export function formatHostPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -16,12 +16,7 @@
  * RFC 1939 (POP3), 2449 (CAPA), 2595 and 8314 (STLS, TLS), 3206 (SYS, AUTH), 5034 (AUTH), the PROXY protocol 1, 2.
  */
 export { PopConnection, type PopConnectionFacts } from './connection.ts';
-export {
-  openPopListener,
-  PopListener,
-  type PopListenerOptions,
-  type ProxyHeaderReading,
-} from './listener.ts';
+export { openPopListener, PopListener, type PopListenerOptions } from './listener.ts';
 export { Mailboxes } from './mailbox.ts';
 export { defaultPopLimits, type PopLimits, type PopUpstream } from './options.ts';
 export { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';

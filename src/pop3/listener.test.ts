@@ -4,17 +4,12 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
 import type { PopConnection } from './connection.ts';
-import { openPopListener, type PopListenerOptions, type ProxyHeaderReading } from './listener.ts';
+import { openPopListener, type PopListenerOptions } from './listener.ts';
 import { defaultPopLimits } from './options.ts';
 
-/** A header of one address on one line. */
-function readProxyHeader(octets: Buffer): ProxyHeaderReading {
-  const match = /^PROXY (\S+)\n/.exec(octets.toString('latin1'));
-  const address = match?.[1];
-  if (!octets.toString('latin1').startsWith('PROXY '.slice(0, octets.length))) return { kind: 'invalid' };
-  if (match === null || address === undefined) return { kind: 'incomplete' };
-  return { kind: 'client', address, port: 1234, octets: match[0].length };
-}
+/** The header of a proxy that speaks for this client. */
+const proxied = (client: string) =>
+  `PROXY TCP${client.includes(':') ? '6' : '4'} ${client} ${client.includes(':') ? '::1' : '127.0.0.1'} 1234 110\r\n`;
 
 function echo(options: Partial<PopListenerOptions> = {}) {
   const log = memoryLog();
@@ -26,7 +21,6 @@ function echo(options: Partial<PopListenerOptions> = {}) {
     tls: 'none',
     secureContext: () => undefined,
     proxyProtocolFrom: new IpSet([]),
-    readProxyHeader,
     limits: defaultPopLimits,
     async serve(connection) {
       await connection.write(`+OK ${connection.facts.address}\r\n`);
@@ -60,7 +54,7 @@ test('a connection is served to its end', async () => {
 test('a listed proxy says where the client is, and what comes behind the header is the client’s', async () => {
   const proxyProtocolFrom = new IpSet([parseCidr('127.0.0.1') ?? assert.fail()]);
   await using listener = await echo({ proxyProtocolFrom }).listening;
-  const header = 'PROXY 192.0.2.7\n';
+  const header = proxied('192.0.2.7');
   assert.equal(await all(listener.port, `${header}hello`), '+OK 192.0.2.7\r\nhello');
   assert.equal(await all(listener.port, 'USER anna\r\n'), '', 'without its header it is not heard');
 });
@@ -83,10 +77,10 @@ test('all addresses of an IPv6 network are one client to the limit of connection
   const limits = { ...defaultPopLimits, connectionsPerClient: 1 };
   await using listener = await echo({ proxyProtocolFrom, limits }).listening;
   const first = connect(listener.port, '127.0.0.1');
-  first.write('PROXY 2001:db8:1:2::1\n');
+  first.write(proxied('2001:db8:1:2::1'));
   await once(first, 'data');
-  assert.match(await all(listener.port, 'PROXY 2001:db8:1:2:ffff::7\n'), /too many connections/);
-  assert.match(await all(listener.port, 'PROXY 2001:db8:1:3::7\n'), /^\+OK/);
+  assert.match(await all(listener.port, proxied('2001:db8:1:2:ffff::7')), /too many connections/);
+  assert.match(await all(listener.port, proxied('2001:db8:1:3::7')), /^\+OK/);
   first.destroy();
   await once(first, 'close');
 });

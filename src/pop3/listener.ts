@@ -1,15 +1,10 @@
-import { createServer, type Server, type Socket } from 'node:net';
+/** Where POP3 clients come in: PROXY protocol, TLS and limits, whatever the dialogue is then. */
+import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { blockOf, type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
+import { type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
+import { Admission, type Listener, type ProxyGreeting, readProxyHeader, TcpListener } from '../net/index.ts';
 import { PopConnection } from './connection.ts';
 import type { PopLimits } from './options.ts';
-
-/** What a PROXY header comes to; the receiver reads it, the composition root passes the reading in. */
-export type ProxyHeaderReading =
-  | { readonly kind: 'client'; readonly address: string; readonly port: number; readonly octets: number }
-  | { readonly kind: 'local'; readonly octets: number }
-  | { readonly kind: 'incomplete' }
-  | { readonly kind: 'invalid' };
 
 /** A listener for POP3. */
 export interface PopListenerOptions {
@@ -21,7 +16,6 @@ export interface PopListenerOptions {
   /** Asked for each connection, so that a reload counts from the next one on. */
   readonly secureContext: () => SecureContext | undefined;
   readonly proxyProtocolFrom: IpSet;
-  readonly readProxyHeader: (octets: Buffer) => ProxyHeaderReading;
   readonly limits: PopLimits;
   /** The dialogue, from the greeting on. The connection is closed when it settles; a rejection is a bug, and logged. */
   readonly serve: (connection: PopConnection) => Promise<void>;
@@ -29,50 +23,49 @@ export interface PopListenerOptions {
   readonly log: Log;
 }
 
-/** Binds. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
+/** Binds and serves. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
 export async function openPopListener(options: PopListenerOptions): Promise<PopListener> {
-  const listener = new PopListener(options);
-  await listener.listen();
+  const listener = await PopListener.bind(options);
+  listener.serve(options);
   return listener;
 }
 
-/** One address that POP3 clients come to: PROXY protocol, TLS and limits; the dialogue is somebody else's. */
-export class PopListener implements AsyncDisposable {
-  readonly #options: PopListenerOptions;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+/** One address that POP3 clients come to. */
+export class PopListener implements AsyncDisposable, Listener<PopListenerOptions> {
+  #options: PopListenerOptions;
+  readonly #tcp: TcpListener;
   /** Those with a dialogue. */
   readonly #connections = new Set<PopConnection>();
-  readonly #perClient = new Map<string, number>();
+  readonly #admission = new Admission();
   readonly #draining = new AbortController();
-  #admitted = 0;
   #serial = 0;
-  #whenEmpty: (() => void) | undefined;
 
-  constructor(options: PopListenerOptions) {
+  private constructor(tcp: TcpListener, options: PopListenerOptions) {
+    this.#tcp = tcp;
     this.#options = options;
-    this.#server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
-      this.#accept(socket),
-    );
   }
 
-  get name(): string {
-    return this.#options.name;
+  static async bind(options: PopListenerOptions): Promise<PopListener> {
+    const { host, port, name, log } = options;
+    const failed = ({ message }: Error) => log.error('listener-failed', { listener: name, error: message });
+    return new PopListener(await TcpListener.bind({ at: { host, port }, failed }), options);
+  }
+
+  get options(): PopListenerOptions {
+    return this.#options;
   }
 
   get port(): number {
-    const bound = this.#server.address();
-    return typeof bound === 'object' && bound !== null ? bound.port : this.#options.port;
+    return this.#tcp.port;
   }
 
   /** `127.0.0.1:110`, `[::1]:110`. */
   get address(): string {
-    const { host } = this.#options;
-    return host.includes(':') ? `[${host}]:${this.port}` : `${host}:${this.port}`;
+    return this.#tcp.address;
   }
 
   get connectionCount(): number {
-    return this.#sockets.size;
+    return this.#tcp.conversations.size;
   }
 
   /** The sessions there are now; each can be told a last word and ended. */
@@ -80,104 +73,55 @@ export class PopListener implements AsyncDisposable {
     return this.#connections;
   }
 
-  async listen(): Promise<void> {
-    const { host, port, name, log } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port, backlog: 512 }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) =>
-          log.error('listener-failed', { listener: name, error: error.message }),
-        );
-        resolve();
-      });
-    });
+  serve(options: PopListenerOptions): void {
+    this.#options = options;
+    this.#tcp.serve((socket) => this.#accept(socket, options));
   }
 
-  /** Takes no more connections; what is left when `signal` aborts is cut off. */
-  async drain(signal: AbortSignal): Promise<void> {
-    this.#server.close();
+  drain(signal: AbortSignal): Promise<void> {
     this.#draining.abort();
-    if (this.#sockets.size === 0) return;
-    const cut = () => {
-      for (const socket of this.#sockets) socket.destroy();
-    };
-    const empty = new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve;
-    });
-    signal.addEventListener('abort', cut);
-    if (signal.aborted) cut();
-    await empty;
-    signal.removeEventListener('abort', cut);
+    return this.#tcp.drain(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(AbortSignal.abort());
   }
 
-  #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => socket.destroy());
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      if (this.#sockets.size === 0) this.#whenEmpty?.();
-    });
+  #accept(socket: Socket, options: PopListenerOptions): Socket | undefined {
     // Headers of proxies are awaited by sockets that count for nobody yet.
-    if (this.#sockets.size > 2 * this.#options.limits.connections) {
+    if (this.connectionCount >= 2 * options.limits.connections) {
       socket.destroy();
-      return;
+      return undefined;
     }
-    this.#converse(socket).catch((error: unknown) => {
-      const { log, name } = this.#options;
-      log.error('pop3-failed', { listener: name, because: String(error) });
+    this.#converse(socket, options).catch((error: unknown) => {
+      options.log.error('pop3-failed', { listener: options.name, because: String(error) });
       socket.destroy();
     });
+    return socket;
   }
 
-  async #converse(socket: Socket): Promise<void> {
-    const client = await this.#clientOf(socket);
+  async #converse(socket: Socket, options: PopListenerOptions): Promise<void> {
+    const client = await clientOf(socket, options);
     if (client === undefined) {
       socket.destroy();
       return;
     }
-    const refusal = this.#refusal(client.address);
-    if (refusal !== undefined) {
-      this.#options.log.info('refused', { client: client.address, stage: 'pop3', because: refusal });
-      const isPlain = this.#options.tls !== 'implicit';
-      socket.end(isPlain ? `-ERR [SYS/TEMP] ${refusal}\r\n` : '', () => socket.destroy());
-      this.#options.clock.after(1000, () => socket.destroy());
+    const { connections: all, connectionsPerClient: perClient } = options.limits;
+    const leave = this.#admission.enter(client.address, { all, perClient });
+    if (typeof leave === 'string') {
+      const whose = leave === 'client' ? ' from your address' : '';
+      refuse(socket, { because: `too many connections${whose}`, client: client.address, options });
       return;
     }
-    const leave = this.#enter(client.address);
     try {
-      await this.#serve(socket, client);
+      await this.#serve(socket, client, options);
     } finally {
       leave();
     }
   }
 
-  #refusal(address: string): string | undefined {
-    const { connections, connectionsPerClient } = this.#options.limits;
-    if (this.#admitted >= connections) return 'too many connections';
-    return (this.#perClient.get(blockOf(address)) ?? 0) >= connectionsPerClient
-      ? 'too many connections from your address'
-      : undefined;
-  }
-
-  #enter(address: string): () => void {
-    const block = blockOf(address);
-    this.#admitted++;
-    this.#perClient.set(block, (this.#perClient.get(block) ?? 0) + 1);
-    return () => {
-      this.#admitted--;
-      const left = (this.#perClient.get(block) ?? 1) - 1;
-      if (left > 0) this.#perClient.set(block, left);
-      else this.#perClient.delete(block);
-    };
-  }
-
-  async #serve(socket: Socket, client: { readonly address: string; readonly port: number }): Promise<void> {
-    const { name, limits, tls, secureContext, serve, clock, log } = this.#options;
+  async #serve(socket: Socket, client: Client, options: PopListenerOptions): Promise<void> {
+    const { name, limits, tls, secureContext, serve, clock, log } = options;
     this.#serial++;
     const connection = new PopConnection(
       {
@@ -209,54 +153,40 @@ export class PopListener implements AsyncDisposable {
     connection.end();
     if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
   }
-
-  /** Where the client is: by the socket, or by what a listed proxy says first. Undefined ends the connection. */
-  async #clientOf(socket: Socket) {
-    const { proxyProtocolFrom, log, clock, limits } = this.#options;
-    const address = canonicalIp(socket.remoteAddress ?? '');
-    if (address === undefined) return undefined;
-    const peer = { address, port: socket.remotePort ?? 0 };
-    if (!proxyProtocolFrom.has(address)) return peer;
-    const cancel = clock.after(limits.openingMs, () => socket.destroy());
-    try {
-      const header = await readHeader(socket, this.#options.readProxyHeader);
-      if (header?.kind === 'client') return { address: header.address, port: header.port };
-      if (header?.kind === 'local') return peer;
-      log.info('proxy-header-invalid', { client: address });
-      return undefined;
-    } finally {
-      cancel();
-    }
-  }
 }
 
-/** Reads a PROXY header and gives back what came behind it. */
-function readHeader(
+interface Client {
+  readonly address: string;
+  readonly port: number;
+}
+
+function refuse(
   socket: Socket,
-  parse: PopListenerOptions['readProxyHeader'],
-): Promise<ProxyHeaderReading | undefined> {
-  return new Promise((resolve) => {
-    let octets = Buffer.alloc(0);
-    const finish = (header: ProxyHeaderReading | undefined) => {
-      socket.off('data', read);
-      socket.off('end', left);
-      socket.off('close', left);
-      socket.pause();
-      resolve(header);
-    };
-    const left = () => finish(undefined);
-    const read = (more: Buffer) => {
-      octets = Buffer.concat([octets, more]);
-      const header = parse(octets);
-      if (header.kind === 'incomplete') return;
-      finish(header);
-      if (header.kind === 'invalid') return;
-      const rest = octets.subarray(header.octets);
-      if (rest.length > 0) socket.unshift(rest);
-    };
-    socket.on('data', read);
-    socket.on('end', left);
-    socket.on('close', left);
-    socket.resume();
-  });
+  {
+    because,
+    client,
+    options: { log, clock, tls },
+  }: { readonly because: string; readonly client: string; readonly options: PopListenerOptions },
+): void {
+  log.info('refused', { client, stage: 'pop3', because });
+  socket.end(tls === 'implicit' ? '' : `-ERR [SYS/TEMP] ${because}\r\n`, () => socket.destroy());
+  clock.after(1000, () => socket.destroy());
+}
+
+/** Where the client is: by the socket, or by what a listed proxy says first. Undefined ends the connection. */
+async function clientOf(
+  socket: Socket,
+  { proxyProtocolFrom, log, clock, limits }: PopListenerOptions,
+): Promise<Client | undefined> {
+  const address = canonicalIp(socket.remoteAddress ?? '');
+  if (address === undefined) return undefined;
+  const peer = { address, port: socket.remotePort ?? 0 };
+  if (!proxyProtocolFrom.has(address)) return peer;
+  const cancel = clock.after(limits.openingMs, () => socket.destroy());
+  const header = await new Promise<ProxyGreeting>((resolve) => readProxyHeader(socket, resolve));
+  cancel();
+  if (header.kind === 'client') return { address: header.address, port: header.port };
+  if (header.kind === 'local') return peer;
+  log.info('proxy-header-invalid', { client: address });
+  return undefined;
 }

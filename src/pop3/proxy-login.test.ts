@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeProxyHeader } from './proxy-header.ts';
 import { editCapabilities, saslName } from './proxy-login.ts';
 
 const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
@@ -64,17 +63,4 @@ test('what a server can do is told as it is for a client of the proxy', () => {
     ...['TOP', 'UIDL', 'USER', 'SASL PLAIN LOGIN SCRAM-SHA-256', 'PIPELINING'],
   ]);
   assert.deepEqual(editCapabilities(['SASL PLAIN'], { canSecure: false, allowsPlain: false }), []);
-});
-
-test('the header of the PROXY protocol says who the client is', () => {
-  const short = encodeProxyHeader(
-    { address: '192.0.2.7', port: 258 },
-    { address: '::ffff:127.0.0.1', port: 110 },
-  );
-  assert.equal(short.toString('hex'), '0d0a0d0a000d0a515549540a2111000cc00002077f0000010102006e');
-  const long = encodeProxyHeader({ address: '2001:db8::7', port: 1 }, { address: '127.0.0.1', port: 2 });
-  assert.equal(
-    long.subarray(12).toString('hex'),
-    '2121002420010db800000000000000000000000700000000000000000000ffff7f00000100010002',
-  );
 });

@@ -81,7 +81,6 @@ async function bench(t: TestContext, setup: Setup = {}) {
     tls: 'none',
     secureContext: () => secureContext,
     proxyProtocolFrom: new IpSet([]),
-    readProxyHeader: () => ({ kind: 'invalid' }),
     limits: defaultPopLimits,
     clock: systemClock,
     log,

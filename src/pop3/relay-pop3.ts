@@ -1,9 +1,11 @@
-import { type Clock, IpSet, type Log } from '../base/index.ts';
+/** The POP3 side of a relay: its listeners, as proxies or as servers of the Maildirs. */
+import { type Clock, formatHostPort, IpSet, type Log } from '../base/index.ts';
 import type { Identities, RelayWindows, Throttle } from '../identity/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
+import { ListenerSet, type PreparedListeners } from '../net/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { PopConnection } from './connection.ts';
-import { openPopListener, type PopListener, type PopListenerOptions } from './listener.ts';
+import { PopListener, type PopListenerOptions } from './listener.ts';
 import { Mailboxes } from './mailbox.ts';
 import { defaultPopLimits, type PopListenerConfig } from './options.ts';
 import { serveProxy } from './proxy.ts';
@@ -31,7 +33,6 @@ export interface RelayPop3Parts {
   readonly identities: () => Identities;
   readonly throttle: Throttle;
   readonly secureContext: PopListenerOptions['secureContext'];
-  readonly readProxyHeader: PopListenerOptions['readProxyHeader'];
   /** The Maildir of an address, where `deliver` of its domain has one for each. */
   readonly mailboxAt: (deliver: string, address: Address) => string | undefined;
   readonly windows: Pick<RelayWindows, 'open'>;
@@ -53,52 +54,63 @@ export interface PopSessionItem {
 /** The POP3 listeners of a relay: proxies and servers whose logins open relay windows. */
 export class RelayPop3 {
   readonly #parts: RelayPop3Parts;
-  readonly #listeners: PopListener[] = [];
+  readonly #listeners: ListenerSet<PopListenerOptions, PopListener>;
   readonly #mailboxes = new Mailboxes();
 
   constructor(parts: RelayPop3Parts) {
     this.#parts = parts;
+    this.#listeners = new ListenerSet({
+      keyOf: ({ name, host, port }) => formatHostPort(host, port) + (port === 0 ? name : ''),
+      bind: (options) => PopListener.bind(options),
+      clock: parts.clock,
+    });
   }
 
-  /** Binds. Rejects with the system's error. */
-  async listen(): Promise<readonly ListeningAddress[]> {
-    const { readProxyHeader, secureContext, clock, log } = this.#parts;
-    const { listeners, ...limits } = this.#parts.config().pop3;
-    const addresses: ListeningAddress[] = [];
-    for (const config of listeners) {
-      const { name, host, port, tls } = config;
-      const listener = await openPopListener({
-        name,
-        host,
-        port,
-        tls,
+  /**
+   * Binds the listeners that are new. Nobody is served there before `commit`; it drains those that are not wanted any
+   * more. Rejects with the system's error.
+   */
+  prepare({ listeners, ...limits }: PopConfig['pop3']): Promise<PreparedListeners> {
+    const { secureContext, clock, log } = this.#parts;
+    return this.#listeners.prepare(
+      listeners.map((config) => ({
+        name: config.name,
+        host: config.host,
+        port: config.port,
+        tls: config.tls,
         proxyProtocolFrom: new IpSet(config.proxyProtocolFrom),
-        readProxyHeader,
         secureContext,
         limits: { ...defaultPopLimits, ...limits },
         serve: (connection) => this.#serve(config, connection),
         clock,
         log,
-      });
-      this.#listeners.push(listener);
-      const role = tls === 'implicit' ? 'pop3s' : 'pop3';
-      addresses.push({ name, role, address: listener.address, host, port: listener.port });
-    }
-    return addresses;
+      })),
+    );
+  }
+
+  get addresses(): readonly ListeningAddress[] {
+    return this.#listeners.open.map(({ options: { name, host, tls }, address, port }) => ({
+      name,
+      role: tls === 'implicit' ? 'pop3s' : 'pop3',
+      address,
+      host,
+      port,
+    }));
   }
 
   /** Takes no more connections; what is left when `signal` aborts is cut off. */
-  async drain(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.drain(signal)));
+  drain(signal: AbortSignal): Promise<void> {
+    return this.#listeners.drain(signal);
   }
 
   *sessions(): Generator<PopSessionItem> {
-    for (const listener of this.#listeners) for (const each of listener.connections) yield describe(each);
+    for (const listener of this.#listeners.all())
+      for (const each of listener.connections) yield describe(each);
   }
 
   /** Ends those that fit; how many they were. */
   closeSessions(fits: (session: PopSessionItem) => boolean): number {
-    const those = this.#listeners.flatMap(({ connections }) => [...connections]);
+    const those = [...this.#listeners.all()].flatMap(({ connections }) => [...connections]);
     const found = those.filter((connection) => fits(describe(connection)));
     for (const connection of found) connection.end('-ERR [SYS/TEMP] the operator ended this session\r\n');
     return found.length;

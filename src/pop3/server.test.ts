@@ -31,7 +31,6 @@ async function started(
     tls,
     secureContext: () => secureContext,
     proxyProtocolFrom: new IpSet([]),
-    readProxyHeader: () => ({ kind: 'invalid' }),
     limits: defaultPopLimits,
     serve: (connection) => servePop3(connection, bench.options),
     clock: systemClock,

@@ -1,10 +1,10 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Clock, certificateNameFault } from '../base/index.ts';
+import { type Endpoint, encodeProxyHeader } from '../net/index.ts';
 import { nextOctets, writeOctets } from './connection.ts';
 import { LineReader } from './line-reader.ts';
 import type { PopUpstream } from './options.ts';
-import { type Endpoint, encodeProxyHeader } from './proxy-header.ts';
 
 /** The server did not do what a POP3 server does. `message` is for the log. */
 export class UpstreamError extends Error {

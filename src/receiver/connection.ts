@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { canonicalIp } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
+import { type ProxyGreeting, readProxyHeader } from '../net/index.ts';
 import { formatReply } from '../smtp/index.ts';
 import type { TlsFacts } from './ask.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
-import { readProxyHeader } from './proxy-protocol.ts';
 import { replies } from './replies.ts';
 import { Session } from './session.ts';
 import type { Wire } from './state.ts';
@@ -67,7 +67,6 @@ export class Connection implements Wire {
   #socket: Socket;
   #session: Session | undefined;
   #leave: (() => void) | undefined;
-  #header: Buffer = Buffer.alloc(0);
   #cancelDeadline: () => void = () => {};
   /** Input stops while the session asks for it, and while replies wait for a peer that does not read. */
   #isHeld = false;
@@ -82,7 +81,6 @@ export class Connection implements Wire {
     this.#since = parts.clock.now();
     socket.setTimeout(facts.settings.limits.openingMs);
     socket.on('timeout', () => this.#timeOut());
-    socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#closed());
   }
 
@@ -98,30 +96,27 @@ export class Connection implements Wire {
       return;
     }
     this.#setDeadline(this.#facts.settings.limits.openingMs);
-    const left = () => this.#raw.destroy();
-    this.#raw.on('end', left);
-    const read = (octets: Buffer) => {
-      this.#header = Buffer.concat([this.#header, octets]);
-      const header = readProxyHeader(this.#header);
-      if (header.kind === 'incomplete') return;
-      this.#raw.off('data', read);
-      this.#raw.off('end', left);
-      // Stopped until somebody listens again, or what comes behind the header would go nowhere.
-      this.#raw.pause();
-      if (header.kind === 'invalid') {
+    readProxyHeader(this.#raw, (header) => this.#introduced(peer, header));
+  }
+
+  /** The proxy at `peer` has said for whom it speaks, or not. */
+  #introduced(peer: string, header: ProxyGreeting): void {
+    switch (header.kind) {
+      case 'client': {
+        const { address, port, endsTls: hasProxyTls = false } = header;
+        this.#begin({ address, port, isVouchedFor: true, hasProxyTls });
+        return;
+      }
+      case 'local':
+        this.#begin({ address: peer, port: this.#raw.remotePort ?? 0 });
+        return;
+      case 'invalid':
         this.#log('proxy-header-invalid', { client: peer });
         this.#raw.destroy();
         return;
-      }
-      const rest = this.#header.subarray(header.octets);
-      if (rest.length > 0) this.#raw.unshift(rest);
-      if (header.kind === 'local') this.#begin({ address: peer, port: this.#raw.remotePort ?? 0 });
-      else {
-        const { address, port, endsTls: hasProxyTls = false } = header;
-        this.#begin({ address, port, isVouchedFor: true, hasProxyTls });
-      }
-    };
-    this.#raw.on('data', read);
+      case 'cut':
+        this.#raw.destroy();
+    }
   }
 
   /** 421 when idle, else after the transaction that is under way. */

@@ -1,6 +1,6 @@
 /**
- * Fuzz targets of this folder: a session in every state, fed with anything, the PROXY header, and what is looked at in
- * headers. Each takes any octets and throws when an invariant is broken.
+ * Fuzz targets of this folder: a session in every state, fed with anything, and what is looked at in headers. Each
+ * takes any octets and throws when an invariant is broken.
  */
 import assert from 'node:assert/strict';
 import { createSecureContext } from 'node:tls';
@@ -12,7 +12,6 @@ import {
   type Intake,
   type Policy,
   type ReceiverSettings,
-  readProxyHeader,
   Session,
 } from './index.ts';
 import { completed } from './testing.ts';
@@ -23,7 +22,6 @@ export const fuzzTargets: readonly {
 }[] = [
   { name: 'receiver/session', run: (input) => checkSession(input, { mayXclient: false }) },
   { name: 'receiver/session-xclient', run: (input) => checkSession(input, { mayXclient: true }) },
-  { name: 'receiver/proxy-header', run: checkProxyHeader },
   { name: 'receiver/author', run: checkAuthor },
 ];
 
@@ -274,20 +272,6 @@ class ReplyCount {
     this.#isTail = !isLine;
     const isChunk = after.at === 'discard' || (after.at === 'content' && after.by !== 'data');
     return wasAnswered || isChunk ? 0 : 1;
-  }
-}
-
-/** Once something is known of a header, more octets do not change it. */
-function checkProxyHeader(input: Uint8Array): void {
-  const starts = ['', 'PROXY ', 'PROXY TCP4 ', '\r\n\r\n\0\r\nQUIT\n!', '\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c'];
-  for (const start of starts) {
-    const octets = Buffer.concat([Buffer.from(start, 'latin1'), input]);
-    const whole = readProxyHeader(octets);
-    if ('octets' in whole) assert.ok(whole.octets <= octets.length);
-    for (let end = 1; end < Math.min(octets.length, 300); end++) {
-      const part = readProxyHeader(octets.subarray(0, end));
-      if (part.kind !== 'incomplete') assert.deepEqual(part, whole);
-    }
   }
 }
 

@@ -46,7 +46,6 @@ export {
   type ReceiverParts,
   type ReceiverSettings,
 } from './options.ts';
-export { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
 export { faultReplies } from './replies.ts';
 export { screenMessage } from './screened.ts';
 export type {

@@ -1,5 +1,7 @@
-import { createServer, type Server, type Socket } from 'node:net';
-import { blockOf } from '../base/index.ts';
+/** The SMTP server: its listeners, and the sessions that come in through them. */
+import type { Socket } from 'node:net';
+import { formatHostPort } from '../base/index.ts';
+import { Admission, type Listener, ListenerSet, type PreparedListeners, TcpListener } from '../net/index.ts';
 import { Connection, type ConnectionFacts, type SessionDescription } from './connection.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
@@ -14,124 +16,143 @@ export interface ListeningAddress {
   readonly port: number;
 }
 
-/** A connection that nobody has been greeted on yet. */
-interface Held {
-  readonly socket: Socket;
-  readonly options: ListenerOptions;
+type Begin = (socket: Socket, options: ListenerOptions) => Connection;
+
+/** One address, with the options of the sessions that begin now. */
+class SmtpListener implements Listener<ListenerOptions> {
+  readonly #tcp: TcpListener<Connection>;
+  readonly #begin: Begin;
+  #options: ListenerOptions;
+
+  constructor(tcp: TcpListener<Connection>, options: ListenerOptions, begin: Begin) {
+    this.#tcp = tcp;
+    this.#options = options;
+    this.#begin = begin;
+  }
+
+  get address(): ListeningAddress {
+    const { name, role, host } = this.#options;
+    return { name, role, address: this.#tcp.address, host, port: this.#tcp.port };
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#tcp.conversations;
+  }
+
+  serve(options: ListenerOptions): void {
+    this.#options = options;
+    this.#tcp.serve((socket) => this.#begin(socket, options));
+  }
+
+  /** Tells idle sessions 421 and lets transactions finish. */
+  drain(signal: AbortSignal): Promise<void> {
+    for (const connection of this.connections) connection.shutDown();
+    return this.#tcp.drain(signal);
+  }
 }
 
 /**
- * The SMTP server: listeners and the sessions that come in through them. `settings` may be replaced at any
- * time; sessions take over what permits, and keep the rest of those they began with.
+ * The SMTP server. `settings` may be replaced at any time; sessions take over what permits, and keep the rest of those
+ * they began with.
  */
 export class Receiver implements AsyncDisposable {
   readonly #parts: ReceiverParts;
   settings: ReceiverSettings;
   /** Set for the time of an audit. */
   disguise: Disguise | undefined;
-  readonly #servers: { readonly options: ListenerOptions; readonly server: Server }[] = [];
-  readonly #connections = new Set<Connection>();
-  readonly #perClient = new Map<string, number>();
-  #sessions = 0;
+  readonly #listeners: ListenerSet<ListenerOptions, SmtpListener>;
+  /** Of all listeners. */
+  readonly #admission = new Admission();
   #serial = 0;
   readonly #epoch: string;
-  readonly #whenEmpty: (() => void)[] = [];
-  /** Connections that nothing has been said to; `undefined` when none has to wait. */
-  #held: Held[] | undefined;
 
   constructor(parts: ReceiverParts, settings: ReceiverSettings) {
     this.#parts = parts;
     this.settings = settings;
     this.#epoch = Math.floor(parts.clock.now() / 1000).toString(36);
+    this.#listeners = new ListenerSet({
+      // Several listeners may ask for port 0; their names differ.
+      keyOf: ({ name, host, port }) => formatHostPort(host, port) + (port === 0 ? name : ''),
+      bind: (options) => this.#bind(options),
+      clock: parts.clock,
+    });
   }
 
   get sessionCount(): number {
-    return this.#connections.size;
+    let count = 0;
+    for (const { connections } of this.#listeners.all()) count += connections.size;
+    return count;
+  }
+
+  get addresses(): readonly ListeningAddress[] {
+    return this.#listeners.open.map(({ address }) => address);
   }
 
   /**
-   * From now on connections wait unanswered until the returned function is called: ports below 1024 have to be bound
-   * before privileges are given up, and what mail is judged by is opened after that.
+   * Binds the listeners that are new. Nobody is greeted there before `commit`; it drains those that are not wanted any
+   * more. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …).
    */
-  hold(): () => void {
-    this.#held = [];
-    return () => {
-      const held = this.#held ?? [];
-      this.#held = undefined;
-      for (const { socket, options } of held) if (!socket.destroyed) this.#begin(socket, options);
-    };
+  prepare(wanted: readonly ListenerOptions[]): Promise<PreparedListeners> {
+    return this.#listeners.prepare(wanted);
   }
 
-  /** Binds. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
+  /** Listens at this address alone. Rejects with the system's error. */
   async listen(options: ListenerOptions): Promise<ListeningAddress> {
-    // A peer that ends its side behind its message still wants to hear what came of it.
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      if (this.#held === undefined) this.#begin(socket, options);
-      else this.#keep(socket, options, this.#held);
-    });
-    this.#servers.push({ options, server });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
-        server.off('error', reject);
-        server.on('error', (error) => {
-          this.#parts.log.error('listener-failed', { listener: options.name, error: error.message });
-        });
-        resolve();
-      });
-    });
-    return describe(options, server);
+    const prepared = await this.prepare([options]);
+    prepared.commit();
+    const [address] = this.addresses;
+    if (address === undefined) throw new Error('the receiver is drained');
+    return address;
   }
 
-  #begin(socket: Socket, options: ListenerOptions): void {
+  async #bind(options: ListenerOptions): Promise<SmtpListener> {
+    const { host, port, name: listener } = options;
+    const { log } = this.#parts;
+    const tcp = await TcpListener.bind<Connection>({
+      at: { host, port },
+      maxHeld: this.settings.limits.sessions,
+      failed: (error) => log.error('listener-failed', { listener, error: error.message }),
+    });
+    return new SmtpListener(tcp, options, (socket, current) => this.#begin(socket, current));
+  }
+
+  #begin(socket: Socket, listener: ListenerOptions): Connection {
     this.#serial++;
     const facts: ConnectionFacts = {
       id: `${this.#epoch}-${this.#serial.toString(36)}`,
-      listener: options,
+      listener,
       settings: this.settings,
       current: () => this.settings,
       admission: this,
       ...(this.disguise && { disguise: this.disguise }),
     };
     const connection = new Connection(facts, this.#parts, socket);
-    this.#connections.add(connection);
-    socket.on('close', () => this.#left(connection));
     connection.open();
-  }
-
-  #keep(socket: Socket, options: ListenerOptions, held: Held[]): void {
-    socket.on('error', () => socket.destroy());
-    if (held.length < this.settings.limits.sessions) held.push({ socket, options });
-    else socket.destroy();
+    return connection;
   }
 
   /** Counts the session in, or says why not. */
   admit(address: string) {
-    const { limits } = this.settings;
-    if (this.#sessions >= limits.sessions) return { reply: replies.tooManySessions };
-    const block = blockOf(address);
-    const mine = this.#perClient.get(block) ?? 0;
-    if (mine >= limits.sessionsPerClient) return { reply: replies.tooManyFromYou };
-    this.#sessions++;
-    this.#perClient.set(block, mine + 1);
-    const leave = () => {
-      this.#sessions--;
-      const left = (this.#perClient.get(block) ?? 1) - 1;
-      if (left <= 0) this.#perClient.delete(block);
-      else this.#perClient.set(block, left);
-    };
-    return { leave };
+    const { sessions, sessionsPerClient } = this.settings.limits;
+    const entered = this.#admission.enter(address, { all: sessions, perClient: sessionsPerClient });
+    if (entered === 'all') return { reply: replies.tooManySessions };
+    if (entered === 'client') return { reply: replies.tooManyFromYou };
+    return { leave: entered };
+  }
+
+  *#connections(): Generator<Connection> {
+    for (const { connections } of this.#listeners.all()) yield* connections;
   }
 
   /** The sessions there are now. */
   *sessions(): Generator<SessionDescription> {
-    for (const { description } of this.#connections) if (description !== undefined) yield description;
+    for (const { description } of this.#connections()) if (description !== undefined) yield description;
   }
 
   /** Ends those that fit, with 421; how many they were. */
   closeSessions(fits: (session: SessionDescription) => boolean): number {
     let count = 0;
-    for (const connection of [...this.#connections]) {
+    for (const connection of [...this.#connections()]) {
       const { description } = connection;
       if (description === undefined || !fits(description)) continue;
       connection.terminate(replies.ended);
@@ -144,38 +165,11 @@ export class Receiver implements AsyncDisposable {
    * Takes no more connections, tells idle sessions 421 and lets transactions finish; what is left when
    * `signal` aborts is cut off.
    */
-  async drain(signal: AbortSignal): Promise<void> {
-    for (const { server } of this.#servers) server.close();
-    for (const { socket } of this.#held?.splice(0) ?? []) socket.destroy();
-    for (const connection of this.#connections) connection.shutDown();
-    if (this.#connections.size === 0) return;
-    const cut = () => {
-      for (const connection of this.#connections) connection.destroy();
-    };
-    const empty = new Promise<void>((resolve) => {
-      this.#whenEmpty.push(resolve);
-    });
-    signal.addEventListener('abort', cut);
-    if (signal.aborted) cut();
-    await empty;
-    signal.removeEventListener('abort', cut);
+  drain(signal: AbortSignal): Promise<void> {
+    return this.#listeners.drain(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(AbortSignal.abort());
   }
-
-  #left(connection: Connection): void {
-    this.#connections.delete(connection);
-    if (this.#connections.size > 0) return;
-    for (const tell of this.#whenEmpty.splice(0)) tell();
-  }
-}
-
-function describe(options: ListenerOptions, server: Server): ListeningAddress {
-  const bound = server.address();
-  const host = typeof bound === 'object' && bound !== null ? bound.address : options.host;
-  const port = typeof bound === 'object' && bound !== null ? bound.port : options.port;
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return { name: options.name, role: options.role, address, host, port };
 }

@@ -20,7 +20,7 @@ import {
 } from '../operation/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import { createSubmissionControl, submissionCommands } from '../submission/index.ts';
-import { type Feature, together } from './feature.ts';
+import { type Feature, type Prepared, together } from './feature.ts';
 import { type Current, type Parts, sessionSettings } from './parts.ts';
 import { deliveryOptions, listenerOptions } from './settings.ts';
 import { sweepRegularly } from './sweeper.ts';
@@ -47,7 +47,7 @@ export function listFeatures(
     attempts(parts),
     watchdog(parts),
     popBeforeSmtp(parts),
-    together(smtp(parts, current), pop3(parts)),
+    together(smtp(parts), pop3(parts)),
   ];
 }
 
@@ -137,10 +137,10 @@ function clearinghouse({ clock, log }: Parts, current: Current): Feature {
 }
 
 function audits(parts: Parts, current: Current): Feature {
-  const now = { config: () => current.config, addresses: () => current.addresses };
+  const config = () => current.config;
   return {
     name: 'audit',
-    commands: serve(auditCommands, { audit: () => audit({ ...parts, ...now }) }),
+    commands: serve(auditCommands, { audit: () => audit({ ...parts, config }) }),
   };
 }
 
@@ -229,41 +229,43 @@ function popBeforeSmtp({ windows, clock, log }: Parts): Feature {
 }
 
 /** Nobody is greeted before everything is there that a message is judged by. */
-function smtp(parts: Parts, current: Current): Feature {
+function smtp(parts: Parts): Feature {
   const { receiver } = parts;
-  let greet = () => {};
+  let bound: Prepared | undefined;
   return {
     name: 'smtp',
     commands: serve(sessionCommands, createSessionControl(parts)),
     async bind(config) {
-      greet = receiver.hold();
-      const addresses: ListeningAddress[] = [];
-      for (const options of listenerOptions(config)) addresses.push(await receiver.listen(options));
-      current.addresses = addresses;
+      bound = await receiver.prepare(listenerOptions(config));
     },
-    open: () => greet(),
-    reload: (next) => {
+    open: () => bound?.commit(),
+    async reload(next) {
       const settings = sessionSettings(next, parts);
+      const { commit, abandon } = await receiver.prepare(listenerOptions(next.config));
       return {
+        abandon,
         commit() {
           receiver.settings = settings;
+          commit();
         },
       };
     },
     status: () => ({ sessions: receiver.sessionCount }),
-    addresses: () => current.addresses,
+    addresses: () => receiver.addresses,
     drain: (signal) => receiver.drain(signal),
   };
 }
 
 function pop3({ pop3 }: Parts): Feature {
-  let addresses: readonly ListeningAddress[] = [];
+  let bound: Prepared | undefined;
   return {
     name: 'pop3',
-    async bind() {
-      addresses = await pop3.listen();
+    async bind(config) {
+      bound = await pop3.prepare(config.pop3);
     },
-    addresses: () => addresses,
+    open: () => bound?.commit(),
+    reload: ({ config }) => pop3.prepare(config.pop3),
+    addresses: () => pop3.addresses,
     drain: (signal) => pop3.drain(signal),
   };
 }

@@ -30,14 +30,7 @@ import {
 } from '../policy/index.ts';
 import { RelayPop3 } from '../pop3/index.ts';
 import { Operator, Queue, type QueueParts } from '../queue/index.ts';
-import {
-  Lenience,
-  type ListeningAddress,
-  Receiver,
-  type ReceiverSettings,
-  readProxyHeader,
-  type Screening,
-} from '../receiver/index.ts';
+import { Lenience, Receiver, type ReceiverSettings, type Screening } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import {
@@ -67,8 +60,6 @@ export interface Current {
   identities: RelayIdentities;
   /** Of all doors. */
   readonly throttle: Throttle;
-  /** Of SMTP. */
-  addresses: readonly ListeningAddress[];
   /** Where the configuration has one, once it is open. */
   clearinghouse?: RelayClearinghouse;
   isDraining: boolean;
@@ -182,7 +173,6 @@ function createPop3(
     identities: () => current.identities.identities,
     throttle: current.throttle,
     secureContext: () => receiver.settings.secureContext,
-    readProxyHeader,
     mailboxAt: personalMailbox,
     windows,
     clock,

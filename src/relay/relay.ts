@@ -78,7 +78,6 @@ export class Relay implements AsyncDisposable {
       resolver,
       identities,
       throttle,
-      addresses: [],
       isDraining: false,
       startedAt,
     };
@@ -184,10 +183,10 @@ export class Relay implements AsyncDisposable {
   async #swap(config: Config): Promise<void> {
     const { clock, log } = this.#parts;
     const { throttle, config: before } = this.#current;
-    const { data, listeners, pop3, spool, clearinghouse } = before;
+    const { data, spool, clearinghouse } = before;
     // One that was not there before is opened at the next start, and until then its rules are about nothing.
     const { clearinghouse: _, ...others } = config;
-    const next = { ...others, data, listeners, pop3, spool, ...(clearinghouse && { clearinghouse }) };
+    const next = { ...others, data, spool, ...(clearinghouse && { clearinghouse }) };
     const resolver = createResolver({ ...config.dns, log });
     const identities = createIdentities(next, { throttle, clock, log });
     let unused: Pick<Current, 'resolver' | 'identities'> = { resolver, identities };

@@ -6,6 +6,7 @@ import { fuzzTargets as dns } from '../../src/dns/fuzz.ts';
 import { fuzzTargets as dsn } from '../../src/dsn/fuzz.ts';
 import { fuzzTargets as mail } from '../../src/mail/fuzz.ts';
 import { fuzzTargets as message } from '../../src/message/fuzz.ts';
+import { fuzzTargets as net } from '../../src/net/fuzz.ts';
 import { fuzzTargets as pop3 } from '../../src/pop3/fuzz.ts';
 import { fuzzTargets as receiver } from '../../src/receiver/fuzz.ts';
 import { fuzzTargets as smtp } from '../../src/smtp/fuzz.ts';
@@ -22,6 +23,7 @@ export const targets: readonly FuzzTarget[] = [
   ...message,
   ...smtp,
   ...dns,
+  ...net,
   ...client,
   ...receiver,
   ...dsn,

@@ -1,4 +1,6 @@
+/** Who may come to a door, and how often. */
 import { blockOf, canonicalIp, isLoopback } from '../../base/index.ts';
+import { Admission } from '../../net/index.ts';
 import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './door.ts';
 import { Rates } from './rates.ts';
 
@@ -10,8 +12,7 @@ export class Gate {
   readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
   readonly #options: DoorOptions;
   readonly #rates: Rates;
-  readonly #inside = new Map<string, number>();
-  #connections = 0;
+  readonly #inside = new Admission();
 
   constructor(options: DoorOptions) {
     this.#options = options;
@@ -19,27 +20,16 @@ export class Gate {
   }
 
   /** A connection comes; undefined for one that may not, or is one too many. It is inside until it leaves. */
-  enter(address: string | undefined): Visitor | undefined {
+  enter(address: string | undefined): { readonly visitor: Visitor; readonly leave: () => void } | undefined {
     const visitor = this.visitorOf(address);
     if (visitor === undefined) return undefined;
-    const { connections, connectionsPerClient } = this.#options.limits;
-    const block = blockOf(visitor.address);
-    const count = this.#inside.get(block) ?? 0;
-    if (this.#connections >= connections || count >= connectionsPerClient) {
+    const { connections: all, connectionsPerClient: perClient } = this.#options.limits;
+    const leave = this.#inside.enter(visitor.address, { all, perClient });
+    if (typeof leave === 'string') {
       this.counts.refused++;
       return undefined;
     }
-    this.#connections++;
-    this.#inside.set(block, count + 1);
-    return visitor;
-  }
-
-  leave({ address }: Visitor): void {
-    this.#connections--;
-    const block = blockOf(address);
-    const left = (this.#inside.get(block) ?? 1) - 1;
-    if (left > 0) this.#inside.set(block, left);
-    else this.#inside.delete(block);
+    return { visitor, leave };
   }
 
   /** Who it is: by address, or somebody on this machine; undefined, and counted, for one that may not come. */

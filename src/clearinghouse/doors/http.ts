@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Gathered } from '../../base/index.ts';
+import { formatHostPort, Gathered } from '../../base/index.ts';
 import { ClearinghouseBusy, type Source, type Subject, UnknownCluster, type Verdict } from '../ask.ts';
 import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
@@ -48,7 +48,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
     name,
     counts: gate.counts,
     port,
-    address: at.host.includes(':') ? `[${at.host}]:${port}` : `${at.host}:${port}`,
+    address: formatHostPort(at.host, port),
     [Symbol.asyncDispose]: () => server.close(),
   };
 }
@@ -61,13 +61,13 @@ function letIn(
 ): { get(socket: Socket): Visitor | undefined } {
   const visitors = new WeakMap<Socket, Visitor>();
   server.server.prependListener('connection', (socket) => {
-    const visitor = gate.enter(socket.remoteAddress);
-    if (visitor === undefined) {
+    const entered = gate.enter(socket.remoteAddress);
+    if (entered === undefined) {
       socket.destroy();
       return;
     }
-    visitors.set(socket, visitor);
-    socket.once('close', () => gate.leave(visitor));
+    visitors.set(socket, entered.visitor);
+    socket.once('close', entered.leave);
   });
   server.addHook('onRequest', async (request, reply) => {
     const visitor = visitors.get(request.socket);

@@ -1,18 +1,19 @@
-import { createServer, type Server, type Socket } from 'node:net';
+/** A door over TCP or a unix socket, and how a conversation reads and writes there. */
+import type { Socket } from 'node:net';
 import { Gathered } from '../../base/index.ts';
+import { TcpListener } from '../../net/index.ts';
 import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate, Room } from './gate.ts';
-import { removeStale } from './unix-socket.ts';
 
 /** A conversation over a connection; the connection ends when it settles. */
 export type Converse = (connection: DoorConnection, visitor: Visitor) => Promise<void>;
 
 /** Opens a door over TCP or a unix socket. Rejects with the system's error. */
 export async function openTcpDoor(options: DoorOptions, converse: Converse): Promise<Door> {
-  const door = new TcpDoor(options, converse);
-  await door.listen();
-  return door;
+  const { at, log, name: door } = options;
+  const failed = ({ message: because }: Error) => log.error('door-failed', { door, because });
+  return new TcpDoor(await TcpListener.bind({ at, failed }), options, converse);
 }
 
 /** A door where a whole message is sent, up to the end of what the client says, and one answer comes. */
@@ -32,22 +33,20 @@ class TcpDoor implements Door {
   readonly name: string;
   readonly #options: DoorOptions;
   readonly #converse: Converse;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #listener: TcpListener;
   readonly #gate: Gate;
   readonly #room: Room;
   readonly #complain: (client: string, because: unknown) => void;
 
-  constructor(options: DoorOptions, converse: Converse) {
+  constructor(listener: TcpListener, options: DoorOptions, converse: Converse) {
     this.name = options.name;
     this.#options = options;
     this.#converse = converse;
     this.#gate = new Gate(options);
     this.#room = new Room(options.limits);
     this.#complain = complaintsOf(options);
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
-      this.#accept(socket),
-    );
+    this.#listener = listener;
+    listener.serve((socket) => this.#accept(socket));
   }
 
   get counts(): DoorCounts {
@@ -55,52 +54,28 @@ class TcpDoor implements Door {
   }
 
   get port(): number {
-    const bound = this.#server.address();
-    return typeof bound === 'object' && bound !== null ? bound.port : 0;
+    return this.#listener.port;
   }
 
   get address(): string {
-    const { at } = this.#options;
-    if ('path' in at) return at.path;
-    return at.host.includes(':') ? `[${at.host}]:${this.port}` : `${at.host}:${this.port}`;
+    return this.#listener.address;
   }
 
-  async listen(): Promise<void> {
-    const { at, log } = this.#options;
-    if ('path' in at) await removeStale(at.path);
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(at, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) =>
-          log.error('door-failed', { door: this.name, because: error.message }),
-        );
-        resolve();
-      });
-    });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#listener.drain(AbortSignal.abort());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-  }
-
-  #accept(socket: Socket): void {
-    socket.on('error', () => socket.destroy());
-    const gate = this.#gate;
-    const visitor = gate.enter(socket.remoteAddress);
-    if (visitor === undefined) {
+  #accept(socket: Socket): Socket | undefined {
+    const entered = this.#gate.enter(socket.remoteAddress);
+    if (entered === undefined) {
       socket.destroy();
-      return;
+      return undefined;
     }
-    this.#sockets.add(socket);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      gate.leave(visitor);
-    });
-    if (gate.admits(visitor)) void this.#serve(socket, visitor);
+    const { visitor, leave } = entered;
+    socket.once('close', leave);
+    if (this.#gate.admits(visitor)) void this.#serve(socket, visitor);
     else socket.destroy();
+    return socket;
   }
 
   async #serve(socket: Socket, visitor: Visitor): Promise<void> {

@@ -1,6 +1,5 @@
 /** Mail for a server on this side of the mailboxes, by LMTP (RFC 2033): over TCP or a socket of this machine. */
-import { withoutPassword } from '../../base/index.ts';
-import { formatHostPort } from '../transport.ts';
+import { formatHostPort, withoutPassword } from '../../base/index.ts';
 import { parseAuthority } from './authority.ts';
 import type { TransportKind, Via } from './kind.ts';
 import { remoteTransport } from './remote.ts';

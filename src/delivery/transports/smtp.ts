@@ -1,5 +1,6 @@
 /** Mail for smart hosts by SMTP, with STARTTLS (`smtp://`) or TLS from the first octet (`smtps://`). */
-import { formatHostPort, type SmtpServer } from '../transport.ts';
+import { formatHostPort } from '../../base/index.ts';
+import type { SmtpServer } from '../transport.ts';
 import { parseAuthority } from './authority.ts';
 import type { TransportKind, Via } from './kind.ts';
 import { remoteTransport } from './remote.ts';

@@ -1,5 +1,13 @@
-import { isIP } from 'node:net';
-import { canonicalIp } from '../base/index.ts';
+/** The header of the PROXY protocol, versions 1 and 2 (haproxy.org): who the client is that a proxy speaks for. */
+import { isIP, isIPv4, type Socket } from 'node:net';
+import { canonicalIp, octetsOf } from '../base/index.ts';
+
+/** One side of a connection. */
+export interface Endpoint {
+  /** A canonical IP address. */
+  readonly address: string;
+  readonly port: number;
+}
 
 /** What a PROXY header comes to. `octets` is its length: what follows belongs to the client. */
 export type ProxyHeader =
@@ -21,11 +29,13 @@ const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 /** §2.1: the longest header of version 1 with its CRLF. */
 const maxTextOctets = 107;
 const maxBinaryOctets = 4096;
+/** RFC 4291 §2.5.5.2. */
+const ipv4Prefix = Buffer.from('00000000000000000000ffff', 'hex');
 const incomplete: ProxyHeader = { kind: 'incomplete' };
 const invalid: ProxyHeader = { kind: 'invalid' };
 
-/** Reads the header that a listed proxy sends first (haproxy.org, "The PROXY protocol", versions 1 and 2). */
-export function readProxyHeader(octets: Buffer): ProxyHeader {
+/** Parses the header that a listed proxy sends first. */
+export function parseProxyHeader(octets: Buffer): ProxyHeader {
   const common = Math.min(octets.length, signature.length);
   if (octets.length > 0 && octets.compare(signature, 0, common, 0, common) === 0) return readBinary(octets);
   return readText(octets);
@@ -100,4 +110,55 @@ function endedTls(extensions: Buffer): { readonly endsTls?: true } {
     if (isSsl) return { endsTls: true };
   }
   return {};
+}
+
+/** A header that came, or `cut` where the peer left in the middle of it. */
+export type ProxyGreeting = Exclude<ProxyHeader, { readonly kind: 'incomplete' }> | { readonly kind: 'cut' };
+
+/**
+ * Reads the header from a socket and calls back once. The socket is paused then, and what came behind the header is
+ * read from it next. A peer that says nothing is up to the caller.
+ */
+export function readProxyHeader(socket: Socket, done: (header: ProxyGreeting) => void): void {
+  let octets = Buffer.alloc(0);
+  const finish = (header: ProxyGreeting) => {
+    socket.off('data', read);
+    socket.off('end', left);
+    socket.off('close', left);
+    // Stopped until somebody listens again, or what comes behind the header would go nowhere.
+    socket.pause();
+    if ('octets' in header && octets.length > header.octets) socket.unshift(octets.subarray(header.octets));
+    done(header);
+  };
+  const left = () => finish({ kind: 'cut' });
+  const read = (more: Buffer) => {
+    octets = Buffer.concat([octets, more]);
+    const header = parseProxyHeader(octets);
+    if (header.kind !== 'incomplete') finish(header);
+  };
+  socket.on('data', read);
+  socket.on('end', left);
+  socket.on('close', left);
+  socket.resume();
+}
+
+/**
+ * Writes a header of version 2 (§2.2): the connection from `client` to `server` over TCP. Where the families differ,
+ * the IPv4 address is written as an IPv6 one.
+ */
+export function encodeProxyHeader(client: Endpoint, server: Endpoint): Buffer {
+  const to = canonicalIp(server.address) ?? '::';
+  const isShort = isIPv4(client.address) && isIPv4(to);
+  const addresses = [client.address, to].map((address) => wideOctets(address).subarray(isShort ? 12 : 0));
+  const fixed = Buffer.from([0x21, isShort ? 0x11 : 0x21, 0, isShort ? 12 : 36]);
+  const ports = Buffer.alloc(4);
+  ports.writeUInt16BE(client.port, 0);
+  ports.writeUInt16BE(server.port, 2);
+  return Buffer.concat([signature, fixed, ...addresses, ports]);
+}
+
+/** An address as the 16 octets of an IPv6 address; an IPv4 address is its last four. */
+function wideOctets(address: string): Uint8Array {
+  const octets = octetsOf(address) ?? new Uint8Array(16);
+  return octets.length === 16 ? octets : Buffer.concat([ipv4Prefix, octets]);
 }

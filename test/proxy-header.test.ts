@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { manualClock } from '../src/base/index.ts';
-import { type ProxyHeader, readProxyHeader } from '../src/receiver/index.ts';
+import { encodeProxyHeader, type ProxyHeader, parseProxyHeader } from '../src/net/index.ts';
 import { SocketPeer } from './support/peer.ts';
 import { networks, type ServerOptions, TestServer } from './support/server.ts';
 
@@ -82,9 +82,9 @@ for (const [name, header, address] of headers) {
 test('a header may come octet by octet, and the greeting waits for its end', async () => {
   for (const [name, header] of headers) {
     for (let end = 0; end < header.length; end++) {
-      assert.equal(readProxyHeader(header.subarray(0, end)).kind, 'incomplete', `${name} at ${end}`);
+      assert.equal(parseProxyHeader(header.subarray(0, end)).kind, 'incomplete', `${name} at ${end}`);
     }
-    const whole = readProxyHeader(Buffer.concat([header, Buffer.from('EHLO x\r\n')]));
+    const whole = parseProxyHeader(Buffer.concat([header, Buffer.from('EHLO x\r\n')]));
     assert.equal('octets' in whole ? whole.octets : -1, header.length, name);
   }
 });
@@ -177,7 +177,7 @@ test('a certificate behind a proxy that ended the TLS of the client is the proxy
     [v6, 0x21, 'IPv6'],
   ] as const) {
     const read = (...parts: Buffer[]) =>
-      readProxyHeader(binary(0x21, family, Buffer.concat([address, ...parts])));
+      parseProxyHeader(binary(0x21, family, Buffer.concat([address, ...parts])));
     const endsTls = (header: ProxyHeader) => header.kind === 'client' && (header.endsTls ?? false);
     assert.equal(endsTls(read(tlv, ssl(5))), true, name);
     assert.equal(endsTls(read(tlv, ssl(0))), false, `${name}: the client spoke no TLS`);
@@ -199,5 +199,34 @@ test('a certificate behind a proxy that ended the TLS of the client is the proxy
     await peer.over();
     await server.empty();
     assert.equal(server.logged('session-closed').at(-1)?.tls, version);
+  }
+});
+
+test('the header of the PROXY protocol says who the client is', () => {
+  const short = encodeProxyHeader(
+    { address: '192.0.2.7', port: 258 },
+    { address: '::ffff:127.0.0.1', port: 110 },
+  );
+  assert.equal(short.toString('hex'), '0d0a0d0a000d0a515549540a2111000cc00002077f0000010102006e');
+  const long = encodeProxyHeader({ address: '2001:db8::7', port: 1 }, { address: '127.0.0.1', port: 2 });
+  assert.equal(
+    long.subarray(12).toString('hex'),
+    '2121002420010db800000000000000000000000700000000000000000000ffff7f00000100010002',
+  );
+});
+
+test('a header that was written reads as it was meant', () => {
+  for (const [address, server] of [
+    ['192.0.2.7', '127.0.0.1'],
+    ['2001:db8::7', '::1'],
+    ['::', '2001:db8:1:2:3:4:5:6'],
+  ] as const) {
+    const header = encodeProxyHeader({ address, port: 4711 }, { address: server, port: 110 });
+    assert.deepEqual(parseProxyHeader(header), {
+      kind: 'client',
+      address,
+      port: 4711,
+      octets: header.length,
+    });
   }
 });

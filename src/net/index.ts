@@ -1,0 +1,26 @@
+/**
+ * Where connections come in. A `TcpListener` is bound once, at an address or a unix socket, and served by whatever it
+ * is told; `ListenerSet` turns the listeners of one configuration into those of the next; `Admission` counts
+ * connections in all and of each client; the header of the PROXY protocol is read and written here.
+ *
+ * Invariants: a socket whose address stays in the configuration is never closed, so that a reload refuses no
+ * connection; what is new is bound before anything changes; what nobody serves yet is held unanswered. The file of a
+ * unix socket is removed only when no program answers at it.
+ *
+ * On failure: binding rejects with the system's error, and nothing else has changed.
+ *
+ * The PROXY protocol, versions 1 and 2 (haproxy.org).
+ */
+export { Admission, type AdmissionLimits } from './admission.ts';
+export { type Listener, ListenerSet, type PreparedListeners } from './listener-set.ts';
+export {
+  type Endpoint,
+  encodeProxyHeader,
+  type ProxyGreeting,
+  type ProxyHeader,
+  parseProxyHeader,
+  readProxyHeader,
+} from './proxy-header.ts';
+export { type SocketPath, shortSocketPath } from './socket-path.ts';
+export { type Conversation, type Place, TcpListener, type TcpListenerOptions } from './tcp-listener.ts';
+export { SocketInUse } from './unix-socket.ts';

@@ -1,0 +1,114 @@
+/** The listeners of one kind that a configuration asks for, and how they become those of the next one. */
+import type { Clock } from '../base/index.ts';
+
+/** What is bound once, and then served as its options of the moment say. */
+export interface Listener<Options> {
+  /** Takes connections from now on, by these options; those that are there keep theirs. Cannot fail. */
+  serve(options: Options): void;
+  /** Takes no more connections, and waits for the end of those there are; when `signal` aborts they are cut off. */
+  drain(signal: AbortSignal): Promise<void>;
+}
+
+/** What a set is made of. */
+export interface ListenerSetParts<Options, L extends Listener<Options>> {
+  /** Two options with one key have one socket. */
+  readonly keyOf: (options: Options) => string;
+  /** Rejects with the system's error. What is bound serves nobody yet. */
+  readonly bind: (options: Options) => Promise<L>;
+  readonly clock: Clock;
+}
+
+/** What is bound for other options: exactly one of the two is called. */
+export interface PreparedListeners {
+  /** Cannot fail. */
+  commit(): void;
+  abandon(): Promise<void>;
+}
+
+/** The connections of a listener that is not in the configuration any more are cut off after this time. */
+const drainMs = 30_000;
+
+/**
+ * Listeners by address. A socket whose address stays is kept, so that no connection is refused; a new one is bound
+ * before anything changes; one that is not asked for any more is drained.
+ */
+export class ListenerSet<Options, L extends Listener<Options>> {
+  readonly #parts: ListenerSetParts<Options, L>;
+  #open: ReadonlyMap<string, L> = new Map();
+  readonly #leaving = new Set<L>();
+  #unused: ReadonlyMap<string, L> = new Map();
+  #isDrained = false;
+
+  constructor(parts: ListenerSetParts<Options, L>) {
+    this.#parts = parts;
+  }
+
+  /** Those that take connections, in the order of their options. */
+  get open(): readonly L[] {
+    return [...this.#open.values()];
+  }
+
+  /** Those with connections: also what drains. */
+  *all(): Generator<L> {
+    yield* this.#open.values();
+    yield* this.#leaving;
+  }
+
+  /** Binds what is new. Rejects with the system's error; then everything is as it was. */
+  async prepare(wanted: readonly Options[]): Promise<PreparedListeners> {
+    const { keyOf, bind } = this.#parts;
+    const fresh = new Map<string, L>();
+    this.#unused = fresh;
+    const abandon = () => drainAll(fresh.values(), AbortSignal.abort());
+    try {
+      for (const options of wanted) {
+        const key = keyOf(options);
+        if (!this.#open.has(key)) fresh.set(key, await bind(options));
+      }
+    } catch (error) {
+      await abandon();
+      throw error;
+    }
+    return { abandon, commit: () => this.#commit(wanted, fresh) };
+  }
+
+  #commit(wanted: readonly Options[], fresh: ReadonlyMap<string, L>): void {
+    if (this.#isDrained) return;
+    const before = this.#open;
+    const after = new Map<string, L>();
+    for (const options of wanted) {
+      const key = this.#parts.keyOf(options);
+      const listener = before.get(key) ?? fresh.get(key);
+      if (listener === undefined) continue;
+      after.set(key, listener);
+      listener.serve(options);
+    }
+    this.#open = after;
+    this.#unused = new Map();
+    for (const [key, listener] of before) if (!after.has(key)) this.#leave(listener);
+  }
+
+  /** Nobody waits for it: whatever drains all waits for it, too. */
+  #leave(listener: L): void {
+    const late = new AbortController();
+    const cancel = this.#parts.clock.after(drainMs, () => late.abort());
+    this.#leaving.add(listener);
+    void listener.drain(late.signal).then(() => {
+      cancel();
+      this.#leaving.delete(listener);
+    });
+  }
+
+  /** Drains all, for good: what is prepared and not committed is closed. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isDrained = true;
+    await Promise.all([
+      drainAll(this.#unused.values(), AbortSignal.abort()),
+      drainAll([...this.all()], signal),
+    ]);
+  }
+}
+
+async function drainAll<O>(listeners: Iterable<Listener<O>>, signal: AbortSignal): Promise<void> {
+  await Promise.all(Array.from(listeners, (listener) => listener.drain(signal)));
+}
