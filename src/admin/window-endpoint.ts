@@ -1,3 +1,4 @@
+/** The HTTP endpoint to which programs report logins to mailboxes. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';

@@ -1,3 +1,4 @@
+/** `posthouse audit` in the relay: attacks its own listeners and tells what arrived. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ControlError } from '../admin/index.ts';

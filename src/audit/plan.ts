@@ -1,3 +1,4 @@
+/** The attacks of an audit: each listener, in clear and under TLS. */
 import { networkInterfaces } from 'node:os';
 import { type Cidr, canonicalIp, IpSet, parseCidr } from '../base/index.ts';
 import type { Address, Domain } from '../mail/index.ts';

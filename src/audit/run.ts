@@ -1,3 +1,4 @@
+/** One run of an audit: its domain, its sink and the mail that arrives there. */
 import { randomBytes } from 'node:crypto';
 import type { Log, LogFields } from '../base/index.ts';
 import type { AuditSink } from '../delivery/index.ts';

@@ -1,3 +1,4 @@
+/** Looks up users and groups, and gives up the rights of root. */
 import { readFileSync } from 'node:fs';
 
 /** A user of the machine with the group it acts in. */

@@ -1,3 +1,4 @@
+/** Work that nobody awaits: its errors are logged, and shutdown waits for it. */
 import type { Log } from './log.ts';
 
 /**

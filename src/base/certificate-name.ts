@@ -1,3 +1,4 @@
+/** Checks whether a certificate is for a host (RFC 6125). */
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';

@@ -1,3 +1,4 @@
+/** IP addresses and networks: parsing, canonical text, membership. */
 import { BlockList, isIP } from 'node:net';
 
 /**

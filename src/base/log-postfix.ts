@@ -1,3 +1,4 @@
+/** Renders log lines as Postfix writes them. */
 import { hostname } from 'node:os';
 
 import type { LogFields } from './log.ts';

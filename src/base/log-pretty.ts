@@ -1,3 +1,4 @@
+/** Renders log lines for people. */
 import type { LogFields } from './log.ts';
 import { keyValue } from './log-text.ts';
 

@@ -1,3 +1,4 @@
+/** Writes log lines to a file descriptor without ever blocking the relay. */
 import { write as writeDescriptor, writeSync } from 'node:fs';
 
 /** Where finished lines go. */

@@ -1,3 +1,4 @@
+/** Opens the log of the process in one of its formats. */
 import type { Log, LogFields } from './log.ts';
 import { renderPostfix } from './log-postfix.ts';
 import { renderPretty } from './log-pretty.ts';

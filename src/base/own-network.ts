@@ -1,3 +1,4 @@
+/** Reads which addresses around this machine many clients may seem to have: gateways, bridges. */
 import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { canonicalIp } from './ip.ts';

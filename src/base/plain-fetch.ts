@@ -1,3 +1,4 @@
+/** HTTP requests to other programs, within bounds. */
 import { once } from 'node:events';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';

@@ -1,3 +1,4 @@
+/** Keeps memory flat while large messages stream through. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -1,3 +1,4 @@
+/** Makes a self-signed certificate. */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 /** A certificate that nobody has signed but its own key, and that key. PEM. */

@@ -1,3 +1,4 @@
+/** The special-purpose address registries of IANA. */
 import { octetsOf, parseCidr } from './ip.ts';
 
 /**

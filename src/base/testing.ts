@@ -1,3 +1,4 @@
+/** Helpers for all tests: rights, time of the processor, counted slices, planned faults. */
 import type { TestContext } from 'node:test';
 import { Slices } from './slices.ts';
 

@@ -1,3 +1,4 @@
+/** The version in package.json. */
 import { readFileSync } from 'node:fs';
 
 /** The version in package.json, which lies two folders above this file in `src` and in `dist` alike. */

@@ -1,3 +1,4 @@
+/** Answers the commands of the control socket about the clearinghouse. */
 import { ControlError } from '../admin/index.ts';
 import { Gathered } from '../base/index.ts';
 import { ClearinghouseBusy, type Subject, UnknownCluster } from './ask.ts';

@@ -1,3 +1,4 @@
+/** All that the clearinghouse counts, in memory that is allocated at the start. */
 import type { LegacyKey } from './ask.ts';
 import { Aliases } from './clusters/aliases.ts';
 import { Clusters } from './clusters/clusters.ts';

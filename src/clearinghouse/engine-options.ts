@@ -1,3 +1,4 @@
+/** What the engine is made with, and a message in the form in which it takes it. */
 import type { LegacyKey, Source } from './ask.ts';
 import type { Content } from './content/content.ts';
 import type { ImageHash } from './features/image.ts';

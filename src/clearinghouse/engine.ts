@@ -1,3 +1,4 @@
+/** The engine: answers what is known of a message, and decides what is counted. */
 import type { CheckOptions, LegacyKey, Source, Stats, Verdict } from './ask.ts';
 import { bulkAtOnce } from './clusters/clusters.ts';
 import type { Lists } from './clusters/lists.ts';

@@ -1,3 +1,4 @@
+/** Writes files and folder entries so that they survive a crash. */
 import { open } from 'node:fs/promises';
 
 /** Node reads and writes no more than 2 GiB at once. */

@@ -1,3 +1,4 @@
+/** The clearinghouse of a relay, with its doors and its flood. */
 import { type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';

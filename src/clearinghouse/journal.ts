@@ -1,3 +1,4 @@
+/** Encodes the changes of the counts for the journal. */
 import { crc32 } from 'node:zlib';
 import { registers, type Take } from './flood/claim.ts';
 

@@ -1,3 +1,4 @@
+/** Opens a clearinghouse in a thread of its own, and asks it. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

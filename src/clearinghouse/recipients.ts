@@ -1,3 +1,4 @@
+/** The recipients of a copy as hashes, with a bound for those that a stranger names. */
 import { randomUUID } from 'node:crypto';
 import type { Source } from './ask.ts';
 import type { Hash } from './features/hash.ts';

@@ -1,3 +1,4 @@
+/** Verifies the DKIM signatures of listed domains. */
 import { Readable } from 'node:stream';
 import { Slices } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';

@@ -1,3 +1,4 @@
+/** The counts on disk: a snapshot and journals. */
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';

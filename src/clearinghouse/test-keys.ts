@@ -1,3 +1,4 @@
+/** The keys of GTUBE and of our own test string. */
 import type { LegacyKey } from './ask.ts';
 import { testStrings } from './content/read.ts';
 import { legacyKeys } from './keys/keys.ts';

@@ -1,3 +1,4 @@
+/** Verdicts: the empty one, the one of test messages, and the confidence. */
 import type { Verdict } from './ask.ts';
 import type { Kind } from './clusters/spectrum.ts';
 

@@ -1,3 +1,4 @@
+/** The messages between the clearinghouse and its thread. */
 import type { CheckOptions, Source, Stats, Subject, Verb, Verdict } from './ask.ts';
 import type { Claim, Take } from './flood/claim.ts';
 import type { Thresholds } from './options.ts';

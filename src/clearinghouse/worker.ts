@@ -1,3 +1,4 @@
+/** The thread that reads messages and counts copies, so that no session waits for it. */
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Verdict } from './ask.ts';

@@ -1,3 +1,4 @@
+/** Reads the address fields of local mail, as sendmail accepts them. */
 import { isAscii, parseMailbox } from '../mail/index.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** `posthouse audit`. */
 import { connectControl } from '../admin/index.ts';
 import type { AuditEvent } from '../audit/commands.ts';
 import { auditCommands } from '../audit/commands.ts';

@@ -1,3 +1,4 @@
+/** `posthouse check`. */
 import type { Config } from '../config/index.ts';
 import { configChecks, configWarnings } from '../relay/index.ts';
 import type { Command } from './command.ts';

@@ -1,3 +1,4 @@
+/** `posthouse clearinghouse learn`. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectControl } from '../admin/index.ts';

@@ -1,3 +1,4 @@
+/** `posthouse clearinghouse status`, `check`, `report`, `revoke`, `allow` and `disallow`. */
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { connectControl } from '../admin/index.ts';

@@ -1,3 +1,4 @@
+/** The form of a command: its options, its arguments and its help. */
 import { parseArgs } from 'node:util';
 
 import { nearest } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** Writes the message of `posthouse send`. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';

@@ -1,3 +1,4 @@
+/** Finds and loads the configuration of a command. */
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';

@@ -1,3 +1,4 @@
+/** The table of commands, and the call of the one that the arguments name. */
 import { ControlError, type ControlErrorCode } from '../admin/index.ts';
 import { harmlessText, nearest, packageVersion } from '../base/index.ts';
 import { type Command, runCommand } from './command.ts';

@@ -1,3 +1,4 @@
+/** Writes `docs/configuration.md` and `docs/explain.md`; `--check` compares only. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationMarkdown } from '../config/index.ts';
 import { situationsMarkdown } from './situations.ts';

@@ -1,3 +1,4 @@
+/** `posthouse explain`. */
 import { ControlError, connectControl } from '../admin/index.ts';
 import type { ExplanationAnswer, Question } from '../relay/commands.ts';
 import { relayCommands } from '../relay/commands.ts';

@@ -1,3 +1,4 @@
+/** `posthouse guard list`, `show`, `release`, `remove`, `allow` and `disallow`. */
 import { connectControl } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import type { GuardChange, GuardItem } from '../guard/commands.ts';

@@ -1,3 +1,4 @@
+/** `posthouse init`. */
 import { writeFile } from 'node:fs/promises';
 
 import { configName, initConfig, initRoles } from '../config/index.ts';

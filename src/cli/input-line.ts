@@ -1,3 +1,4 @@
+/** Reads the lines of a local text, whatever ends them, and writes them with CRLF. */
 import { CliError, exitCode } from './exit-code.ts';
 
 const cr = 13;

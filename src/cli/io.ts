@@ -1,3 +1,4 @@
+/** The surroundings of a command: streams, environment, folder, terminal. */
 import { once } from 'node:events';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';

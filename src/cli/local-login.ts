@@ -1,3 +1,4 @@
+/** Makes the certificate and the user of the local profile. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { selfSigned } from '../base/index.ts';

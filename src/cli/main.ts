@@ -1,4 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
+/** The program `posthouse`. */
+/** The program `posthouse`. */
+/** The program `posthouse`. */
 import { basename } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 

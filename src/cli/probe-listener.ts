@@ -1,3 +1,4 @@
+/** The listener of `posthouse probe --listen`, which sees test messages arrive. */
 import { Background, IpSet, silentLog, systemClock } from '../base/index.ts';
 import { type Domain, type Envelope, QueueIdSource, reply } from '../mail/index.ts';
 import { findTokens, tokenField } from '../probe/index.ts';

@@ -1,3 +1,4 @@
+/** Tests one host for `posthouse probe`. */
 import { parseDomain } from '../mail/index.ts';
 import {
   type AttackResult,

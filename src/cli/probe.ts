@@ -1,3 +1,4 @@
+/** `posthouse probe`. */
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';

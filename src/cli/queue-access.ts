@@ -1,3 +1,4 @@
+/** Reaches the queue of a running relay, or of a stopped one. */
 import { existsSync } from 'node:fs';
 import { ControlError, connectControl } from '../admin/index.ts';
 import { type QueueControl, queueCommands } from '../operation/commands.ts';

@@ -1,3 +1,4 @@
+/** `posthouse queue hold`, `release`, `flush`, `remove`, `bounce` and `redirect`. */
 import { harmlessText } from '../base/index.ts';
 import { parseMailbox } from '../mail/index.ts';
 import type { Changed, Planned, QueueChange } from '../operation/commands.ts';

@@ -1,3 +1,4 @@
+/** `posthouse queue list`, and `mailq`. */
 import type { QueueItem } from '../operation/commands.ts';
 import type { Arguments, Command } from './command.ts';
 import { exitCode } from './exit-code.ts';

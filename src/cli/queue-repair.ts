@@ -1,3 +1,4 @@
+/** `posthouse queue verify` and `salvage`. */
 import { harmlessText } from '../base/index.ts';
 import { SpoolError, type SpoolProblem, salvageSpool, verifySpool } from '../spool/index.ts';
 import type { Command } from './command.ts';

@@ -1,3 +1,4 @@
+/** The options that select messages and recipients of the queue. */
 import type { Match, Selector } from '../operation/commands.ts';
 import type { Arguments, Command, Option } from './command.ts';
 import { usage } from './command.ts';

@@ -1,3 +1,4 @@
+/** `posthouse queue shape`. */
 import { shapeMinutes } from '../operation/commands.ts';
 import type { Command } from './command.ts';
 import { exitCode } from './exit-code.ts';

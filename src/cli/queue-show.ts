@@ -1,3 +1,4 @@
+/** `posthouse queue show`. */
 import { harmlessText } from '../base/index.ts';
 import type { QueueItem } from '../operation/commands.ts';
 import type { Command } from './command.ts';

@@ -1,3 +1,4 @@
+/** `posthouse reload`. */
 import { connectControl } from '../admin/index.ts';
 import { relayCommands } from '../relay/commands.ts';
 import type { Command } from './command.ts';

@@ -1,3 +1,4 @@
+/** Follows a sent message and prints the fate of each recipient. */
 import { ControlError } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import type { SubmitEvent } from '../submission/commands.ts';

@@ -1,3 +1,4 @@
+/** Sends the message of `posthouse send --server` by SMTP. */
 import { lookup } from 'node:dns/promises';
 import { ClientError, type OutgoingMessage, openClient } from '../client/index.ts';
 import { type Address, formatReplyText, isPositive, type ReversePath } from '../mail/index.ts';

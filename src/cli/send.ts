@@ -1,3 +1,4 @@
+/** `posthouse send`. */
 import { connectControl } from '../admin/index.ts';
 import { type Address, asciiMailbox, parseMailbox } from '../mail/index.ts';
 import { type SubmissionControl, type SubmitEvent, submissionCommands } from '../submission/commands.ts';

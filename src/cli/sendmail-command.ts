@@ -1,3 +1,4 @@
+/** `posthouse sendmail`, and the links `sendmail`, `mailq` and `newaliases`. */
 import type { Arguments } from './command.ts';
 import { loadSite } from './configuration.ts';
 import { exitCode } from './exit-code.ts';

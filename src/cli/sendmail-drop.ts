@@ -1,3 +1,4 @@
+/** Puts a message of sendmail into the maildrop. */
 import { ControlError } from '../admin/index.ts';
 import type { Domain } from '../mail/index.ts';
 import { type DropEnvelope, dropMail } from '../maildrop/index.ts';

@@ -1,3 +1,4 @@
+/** Parses the arguments of sendmail(1). */
 import type { Notify } from '../mail/index.ts';
 import type { Selector } from '../operation/commands.ts';
 import { CliError, exitCode } from './exit-code.ts';

@@ -1,3 +1,4 @@
+/** `sendmail -bs`: an SMTP session over standard input and output. */
 import { Background, IpSet, type Log, systemClock } from '../base/index.ts';
 import { type Envelope, QueueIdSource, type Reply, reply } from '../mail/index.ts';
 import type { DropEnvelope } from '../maildrop/index.ts';

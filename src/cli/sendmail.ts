@@ -1,3 +1,4 @@
+/** sendmail(1): reads a message and puts it into the maildrop. */
 import { harmlessText } from '../base/index.ts';
 import { type Address, parseMailbox } from '../mail/index.ts';
 import type { DropEnvelope } from '../maildrop/index.ts';

@@ -1,3 +1,4 @@
+/** `posthouse session list` and `close`. */
 import { connectControl } from '../admin/index.ts';
 import type { SessionItem } from '../operation/commands.ts';
 import { sessionCommands } from '../operation/commands.ts';

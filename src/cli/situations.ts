@@ -1,3 +1,4 @@
+/** The situations that `docs/explain.md` shows. */
 import { selfSigned } from '../base/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { parsePattern } from '../mail/index.ts';

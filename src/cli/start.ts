@@ -1,3 +1,4 @@
+/** `posthouse start`. */
 import { type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
 import { configChecks, startRelay } from '../relay/index.ts';

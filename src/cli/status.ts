@@ -1,3 +1,4 @@
+/** `posthouse status`. */
 import { connectControl } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
 import type { RelayStatus } from '../relay/commands.ts';

@@ -1,3 +1,4 @@
+/** Opens the queue of a relay that does not run. */
 import { silentLog } from '../base/index.ts';
 import type { StoppedControl } from '../operation/commands.ts';
 import { controlStopped } from '../operation/index.ts';

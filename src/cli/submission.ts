@@ -1,3 +1,4 @@
+/** Prepares a message of a local program: header fields, line ends, ids. */
 import { randomBytes } from 'node:crypto';
 
 import { formatDate, type HeaderField, headerFields, unfold } from '../mail/index.ts';

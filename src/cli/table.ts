@@ -1,3 +1,4 @@
+/** Prints tables, sizes and spans of time for people. */
 import { harmlessText } from '../base/index.ts';
 import type { Io } from './io.ts';
 

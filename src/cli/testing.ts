@@ -1,3 +1,4 @@
+/** Helpers for the tests of commands. */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';

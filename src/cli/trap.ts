@@ -1,3 +1,4 @@
+/** `posthouse trap list` and `show`. */
 import { harmlessText } from '../base/index.ts';
 import { listTrapped, openTrapped, type TrappedMessage } from '../trap/index.ts';
 import type { Command } from './command.ts';

@@ -1,3 +1,4 @@
+/** `posthouse user add`, `list`, `passwd`, `device`, `disable` and `remove`. */
 import { readFile } from 'node:fs/promises';
 import {
   editUsers,

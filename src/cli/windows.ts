@@ -1,3 +1,4 @@
+/** `posthouse windows list` and `revoke`. */
 import { isIP } from 'node:net';
 import { connectControl } from '../admin/index.ts';
 import type { Window } from '../identity/commands.ts';

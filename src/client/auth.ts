@@ -1,3 +1,4 @@
+/** AUTH on the side of the client. */
 import type { Secrets } from '../base/index.ts';
 import { type Reply, replyClass } from '../mail/index.ts';
 import { ClientError } from './client-error.ts';

@@ -1,3 +1,4 @@
+/** Asks a server whether it takes mail for a recipient. */
 import { type Recipient, type Reply, type ReversePath, replyClass } from '../mail/index.ts';
 import { ClientError } from './client-error.ts';
 import { formatRcpt } from './command.ts';

@@ -1,3 +1,4 @@
+/** The error that every failure of the client becomes. */
 import type { Reply } from '../mail/index.ts';
 
 /** Where in the dialogue something went wrong. */

@@ -1,3 +1,4 @@
+/** Writes the commands MAIL and RCPT. */
 import type { Recipient } from '../mail/index.ts';
 import {
   type Extensions,

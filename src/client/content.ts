@@ -1,3 +1,4 @@
+/** Writes the content of a message by DATA or BDAT. */
 import { DotStuffer } from '../smtp/index.ts';
 import type { OutgoingMessage } from './message.ts';
 import { lacksLineEnd } from './requirements.ts';

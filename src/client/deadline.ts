@@ -1,3 +1,4 @@
+/** One deadline that moves with the phases of a session. */
 import type { Clock } from '../base/index.ts';
 
 /**

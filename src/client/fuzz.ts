@@ -1,3 +1,4 @@
+/** What `npm run fuzz` tries on the client. */
 import { type Duplex, duplexPair } from 'node:stream';
 import { ClientError } from './client-error.ts';
 import type { OutgoingMessage } from './message.ts';

@@ -1,3 +1,4 @@
+/** A message as the client sends it, and the result of a transaction. */
 import type { Body, ContentFacts, Recipient, Reply, ReversePath } from '../mail/index.ts';
 import type { ClientError } from './client-error.ts';
 

@@ -1,3 +1,4 @@
+/** Opens a session: connection, greeting, EHLO, STARTTLS, AUTH. */
 import { connect, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/index.ts';

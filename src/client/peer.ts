@@ -1,3 +1,4 @@
+/** The server of a session: what it offers, and how long its replies may take. */
 import type { Clock } from '../base/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { ClientOptions, ClientTimeouts } from './options.ts';

@@ -1,3 +1,4 @@
+/** What a message requires of a server: 8BITMIME, SMTPUTF8, BDAT. */
 import { type Body, isAscii, type Reply, reply } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { OutgoingMessage, Unmet } from './message.ts';

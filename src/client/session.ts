@@ -1,3 +1,4 @@
+/** A session with one server after its EHLO. */
 import type { Recipient, Reply, ReversePath } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import { type CalloutAnswer, verifyRecipient } from './callout.ts';

@@ -1,3 +1,4 @@
+/** A server with a script, and options for a client, for tests. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';

@@ -1,3 +1,4 @@
+/** The TLS options of a client, and the check of its server's certificate. */
 import { isIP } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { certificateNameFault } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** One transaction, from MAIL to the last reply. */
 import { isPositive, type Reply, reply, replyClass } from '../mail/index.ts';
 import type { ClientError, ClientPhase } from './client-error.ts';
 import { formatMail, formatRcpt } from './command.ts';

@@ -1,3 +1,4 @@
+/** A stream to a server that answers in replies. */
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import { type Clock, type Redactor, redactor, type Secrets } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** Reads YAML 1.2 and keeps the place of each value. */
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Finding, KeyPath } from './problem.ts';
 

@@ -1,3 +1,4 @@
+/** Reads the files that a configuration names: aliases, recipients. */
 import { parseMailbox } from '../mail/index.ts';
 import type { Finding, KeyPath } from './problem.ts';
 

@@ -1,3 +1,4 @@
+/** Finds the configuration file. */
 import { lstatSync } from 'node:fs';
 import { resolve } from 'node:path';
 

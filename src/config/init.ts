@@ -1,3 +1,4 @@
+/** The commented configurations of `posthouse init`. */
 import { readFileSync } from 'node:fs';
 
 /** The roles of `posthouse init`, each with its file in `examples/`. */

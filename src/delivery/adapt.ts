@@ -1,3 +1,4 @@
+/** Converts a message for a server that lacks an extension. */
 import { type Places, Slices } from '../base/index.ts';
 import type { OutgoingMessage, OutgoingOctets, Unmet } from '../client/index.ts';
 import { asciiMailbox, downgrade, needsSmtputf8, type Recipient } from '../mail/index.ts';

@@ -1,3 +1,4 @@
+/** The status of each recipient of an attempt, as it stands so far. */
 import type { SendResult } from '../client/index.ts';
 import { isPermanent, isPositive, type RecipientStatus, type Reply } from '../mail/index.ts';
 import type { PooledSession } from './pool.ts';

@@ -1,3 +1,4 @@
+/** The message of an attempt, converted for each session as that needs it. */
 import type { ClientSession, OutgoingMessage, SendResult } from '../client/index.ts';
 import type { Attempt } from '../queue/index.ts';
 import { adapt, type Conversions, isAsciiRecipient } from './adapt.ts';

@@ -1,3 +1,4 @@
+/** The lane and the end of an audit's messages. */
 import { type Envelope, formatLane, type LaneName, type RecipientStatus, reply } from '../mail/index.ts';
 import type { Attempt, AttemptResult } from '../queue/index.ts';
 

@@ -1,3 +1,4 @@
+/** Chooses among weighted hosts. */
 import type { NextHost, RemoteTransport } from './transport.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** The capture inbox: messages in a folder. */
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {

@@ -1,3 +1,4 @@
+/** The delivery side: joins routes, transports, pool and tokens. */
 import { networkInterfaces } from 'node:os';
 import {
   Background,

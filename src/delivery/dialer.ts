@@ -1,3 +1,4 @@
+/** Opens sessions under the TLS policy of a transport. */
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { type Clock, formatHostPort, type Log } from '../base/index.ts';
 import {

@@ -1,3 +1,4 @@
+/** What a session that could not be opened means for recipients and host. */
 import type { ClientError } from '../client/index.ts';
 import { isTransient, type Reply, reply } from '../mail/index.ts';
 import type { Health } from '../queue/index.ts';

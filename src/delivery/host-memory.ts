@@ -1,3 +1,4 @@
+/** Remembers which hosts failed, and how long each is avoided. */
 import type { Clock } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 

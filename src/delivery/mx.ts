@@ -1,3 +1,4 @@
+/** Finds the mail exchangers of a domain and the addresses of a host. */
 import { isIP } from 'node:net';
 import { canonicalIp, embeddedIpv4, isGlobal, isUnspecified } from '../base/index.ts';
 import type { LookupResult, MxRecord, Resolver } from '../dns/index.ts';

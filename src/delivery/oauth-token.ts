@@ -1,3 +1,4 @@
+/** The access token of one account (OAuth 2.0), renewed in time. */
 import { type Clock, type Log, type plainFetch, redactor } from '../base/index.ts';
 import type { OauthOptions } from './options.ts';
 import { RefreshToken } from './refresh-token.ts';

@@ -1,3 +1,4 @@
+/** Where the next attempt goes on when a destination has more addresses than one attempt tries. */
 import { isIPv6 } from 'node:net';
 import type { LaneName } from '../mail/index.ts';
 

@@ -1,3 +1,4 @@
+/** Sessions that are kept between attempts. */
 import type { Background, Clock } from '../base/index.ts';
 import type { ClientSession } from '../client/index.ts';
 import type { LaneName } from '../mail/index.ts';

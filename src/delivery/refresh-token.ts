@@ -1,3 +1,4 @@
+/** A refresh token in a file. */
 import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
 
 /**

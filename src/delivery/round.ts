@@ -1,3 +1,4 @@
+/** A round of targets, and its most telling failure. */
 import { isPermanent, type Reply } from '../mail/index.ts';
 import type { Target } from './dialer.ts';
 import type { HostFailure } from './failure.ts';

@@ -1,3 +1,4 @@
+/** The rules of the configuration that concern several keys of a route. */
 import { isIP } from 'node:net';
 import { isLoopback } from '../base/index.ts';
 import type { DeliveryRoute, OauthOptions } from './options.ts';

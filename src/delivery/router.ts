@@ -1,3 +1,4 @@
+/** The routing table: from a recipient to a lane, from a lane to a transport. */
 import { formatHostPort } from '../base/index.ts';
 import {
   type Address,

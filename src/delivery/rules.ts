@@ -1,3 +1,4 @@
+/** Compiles domains and routes into the rules of the routing table. */
 import { type Domain, type Pattern, parseDomain, parsePattern } from '../mail/index.ts';
 import type { DeliveryDomain, DeliveryOptions, DeliveryRoute } from './options.ts';
 import { checkRoute } from './route-checks.ts';

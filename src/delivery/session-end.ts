@@ -1,3 +1,4 @@
+/** What the end of a session says about the server. */
 import type { SendResult } from '../client/index.ts';
 import { formatReplyText, isPermanent, isPositive, type Reply, reply } from '../mail/index.ts';
 

@@ -1,3 +1,4 @@
+/** The addresses to try for a transport, best first. */
 import type { Resolver } from '../dns/index.ts';
 import { type Reply, reply } from '../mail/index.ts';
 import { socketTarget, type Target, targetOf } from './dialer.ts';

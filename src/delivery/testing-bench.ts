@@ -1,3 +1,4 @@
+/** A delivery side with its own DNS, for tests. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';

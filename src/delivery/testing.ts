@@ -1,3 +1,4 @@
+/** SMTP and LMTP sinks, and attempts, for tests. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';

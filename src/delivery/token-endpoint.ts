@@ -1,3 +1,4 @@
+/** Asks a token endpoint for an access token. */
 import { type Clock, plainFetch } from '../base/index.ts';
 
 /** The endpoint has to answer within this. */

@@ -1,3 +1,4 @@
+/** The token sources of all accounts in use. */
 import type { LaneName } from '../mail/index.ts';
 import { OauthToken, type TokenParts, type TokenTrouble } from './oauth-token.ts';
 import type { OauthOptions } from './options.ts';

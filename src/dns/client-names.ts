@@ -1,3 +1,4 @@
+/** Finds the verified name of a client's address. */
 import { isPrivate } from '../base/index.ts';
 import type { Resolver } from './resolver.ts';
 import { reverseName } from './reverse-name.ts';

@@ -1,3 +1,4 @@
+/** Asks one DNS server one question. */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';

@@ -1,3 +1,4 @@
+/** Reads the records of a DNS message. */
 import { canonicalIp } from '../base/index.ts';
 import { canonicalName, type RecordTypes } from './record.ts';
 

@@ -1,3 +1,4 @@
+/** Reads the resolvers of the system. */
 import { readFileSync } from 'node:fs';
 
 const loopback: readonly string[] = ['127.0.0.1'];

@@ -1,3 +1,4 @@
+/** The stub resolver. */
 import type { Clock, Log } from '../base/index.ts';
 import { silentLog, systemClock } from '../base/index.ts';
 import { ask, type Exchange, parseServer, type ServerAddress } from './exchange.ts';

@@ -1,3 +1,4 @@
+/** The names under which DNS keeps addresses. */
 import { isIPv4, isIPv6 } from 'node:net';
 
 /**

@@ -1,3 +1,4 @@
+/** A DNS server on loopback, for tests. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';

@@ -1,3 +1,4 @@
+/** A bounded map whose entries expire. */
 import type { Clock } from '../base/index.ts';
 
 /** A bounded map whose entries end by time. When it is full the least recently written entry goes first. */

@@ -1,3 +1,4 @@
+/** Encodes queries and decodes responses. */
 import dnsPacket from 'dns-packet';
 import { type AnswerRecord, type Message, readMessage, typeNumbers } from './message.ts';
 import type { LookupType } from './record.ts';

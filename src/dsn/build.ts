@@ -1,3 +1,4 @@
+/** Builds a DSN (RFC 3464 in RFC 6522). */
 import { isAscii as isAsciiOnly, isUtf8 } from 'node:buffer';
 import { Slices } from '../base/index.ts';
 import {

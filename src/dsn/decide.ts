@@ -1,3 +1,4 @@
+/** Decides who is told of an event (RFC 3461 §5.2). */
 import {
   type Address,
   type Envelope,

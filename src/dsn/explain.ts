@@ -1,3 +1,4 @@
+/** The subject and the text of a DSN. */
 import { formatDate, isTransient } from '../mail/index.ts';
 import type { DsnAction, ReportedRecipient } from './decide.ts';
 import { publicRelay, statusCode } from './fields.ts';

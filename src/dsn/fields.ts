@@ -1,3 +1,4 @@
+/** The fields of message/delivery-status. */
 import { canonicalIp, embeddedIpv4, isPrivate, type Slices } from '../base/index.ts';
 import { enhancedStatus, formatDate, formatReplyText, isAscii, replyClass } from '../mail/index.ts';
 import type { ReportedRecipient } from './decide.ts';

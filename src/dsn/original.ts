@@ -1,3 +1,4 @@
+/** Reads the part of the original that a DSN returns. */
 import type { Slices } from '../base/index.ts';
 import {
   downgrade,

@@ -1,3 +1,4 @@
+/** Reads a DSN of another server, tolerantly. */
 import type { DsnAction } from './decide.ts';
 
 /** What a DSN that we received says about one recipient. */

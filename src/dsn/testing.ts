@@ -1,3 +1,4 @@
+/** Values that the tests of this folder share. */
 import { type Address, type Domain, type Envelope, parseQueueId, type QueueId } from '../mail/index.ts';
 import type { DsnInput } from './build.ts';
 import type { ReportedRecipient } from './decide.ts';

@@ -1,3 +1,4 @@
+/** The subjects that an operator has allowed to send more. */
 import type { Clock } from '../base/index.ts';
 import type { GuardMemory } from './ask.ts';
 import { type Allowance, readAllowance } from './hold.ts';

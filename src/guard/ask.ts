@@ -1,3 +1,4 @@
+/** The interfaces that the guard needs: memory, held mail, notices. */
 import type { HeldCounts, HoldRecord } from './hold.ts';
 import type { SubjectKey } from './subject.ts';
 

@@ -1,3 +1,4 @@
+/** Answers the commands of the control socket about the guard. */
 import { ControlError } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
 import { SpoolError } from '../spool/index.ts';

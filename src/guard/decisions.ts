@@ -1,3 +1,4 @@
+/** Releases and removes held mail, and completes what a crash interrupted. */
 import { holdTag } from './hold.ts';
 import type { Hold, Holds } from './holds.ts';
 import type { GuardParts } from './options.ts';

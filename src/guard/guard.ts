@@ -1,3 +1,4 @@
+/** The guard: counts the mail of each subject and holds that of one that exceeds a budget. */
 import { type Clock, IpSet, isLoopback, type Log } from '../base/index.ts';
 import { type Envelope, mailboxKey, type Origin, type Reply, reply } from '../mail/index.ts';
 import { Allowances } from './allowances.ts';

@@ -1,3 +1,4 @@
+/** The held mail in the queue: holds, counts, releases and removes it. */
 import type { Clock } from '../base/index.ts';
 import { type QueueId, queueIdBound } from '../mail/index.ts';
 import type { Operated, Operator, Portion, Queue } from '../queue/index.ts';

@@ -1,3 +1,4 @@
+/** The ids of holds, and a hold as it is stored. */
 import { randomBytes } from 'node:crypto';
 import { identitySubject, type SubjectKey } from './subject.ts';
 

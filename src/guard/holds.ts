@@ -1,3 +1,4 @@
+/** All holds, in memory and on disk. */
 import type { HeldCounts, HoldRecord, HoldStatus } from './hold.ts';
 import { forever, heldBecause, holdTag, newHoldId, readHold } from './hold.ts';
 import type { GuardParts, HeldBounds } from './options.ts';

@@ -1,3 +1,4 @@
+/** Lets the guard see recipients that were refused or came back. */
 import type { Deliver } from '../queue/index.ts';
 import type { ClientFacts, Decision, Ground, Policy, Refusal } from '../receiver/index.ts';
 import type { Guard } from './guard.ts';

@@ -1,3 +1,4 @@
+/** Remembers which sender has written to which recipient, in bounded memory. */
 import { randomInt } from 'node:crypto';
 
 export interface KnownRecipientsOptions {

@@ -1,3 +1,4 @@
+/** The file of holds and allowances, `guard.json`. */
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Log } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** The text of the notices about a hold. */
 import { harmlessText } from '../base/index.ts';
 import type { HoldRecord } from './hold.ts';
 import { kindOf } from './subject.ts';

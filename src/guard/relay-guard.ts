@@ -1,3 +1,4 @@
+/** The guard of a relay: over its queue, with notices by mail. */
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Operator, Queue } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';

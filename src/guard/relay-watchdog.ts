@@ -1,3 +1,4 @@
+/** The watchdog of a relay: looks whether mail moves, and tells when it does not. */
 import type { Background, Clock, Log, LogFields } from '../base/index.ts';
 import type { Delivery, Trouble } from '../delivery/index.ts';
 import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';

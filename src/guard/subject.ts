@@ -1,3 +1,4 @@
+/** The subject of a message: whose budget it counts against. */
 import { blockOf, canonicalIp } from '../base/index.ts';
 import type { Origin } from '../mail/index.ts';
 

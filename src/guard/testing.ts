@@ -1,3 +1,4 @@
+/** A guard over a clock that is moved, for tests. */
 import { Background, manualClock, memoryLog } from '../base/index.ts';
 import { type Envelope, parseMailbox } from '../mail/index.ts';
 import {

@@ -1,3 +1,4 @@
+/** What a subject has used of its budgets, in sliding periods. */
 import { type Budget, type Budgets, type Counted, countedKinds } from './budget.ts';
 
 /** Twelve whole parts of a window, and the part that is under way. */

@@ -1,3 +1,4 @@
+/** Finds routes and hosts that take no mail. */
 import type { Clock } from '../base/index.ts';
 import {
   formatReplyText,

@@ -1,3 +1,4 @@
+/** Finds mail in the spool that is held too long or does not move. */
 import type { Condition } from './watchdog.ts';
 
 /** What is left to do for a message in one lane. */

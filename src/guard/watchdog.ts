@@ -1,3 +1,4 @@
+/** Makes alarms of lasting faults, and ends them. */
 import type { Clock } from '../base/index.ts';
 
 /** What may be wrong for longer than it should. */

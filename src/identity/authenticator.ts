@@ -1,3 +1,4 @@
+/** The authenticator that the receiver asks at AUTH. */
 import type { Clock, Log } from '../base/index.ts';
 import { harmlessText } from '../base/index.ts';
 import type { Authenticator, ClientFacts, Identity, SaslExchange, SaslStep } from '../receiver/index.ts';

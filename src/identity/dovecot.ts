@@ -1,3 +1,4 @@
+/** A client of Dovecot's authentication service. */
 import { connect, type Socket } from 'node:net';
 import { type Clock, type Log, redactor, type Secrets } from '../base/index.ts';
 import { ownPattern } from '../mail/index.ts';

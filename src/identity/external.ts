@@ -1,3 +1,4 @@
+/** The mechanism EXTERNAL: a login by client certificate. */
 import type { CertificateFacts, Identity } from '../receiver/index.ts';
 import { decodeText, type Mechanism } from './mechanism.ts';
 import { isSameName } from './name.ts';

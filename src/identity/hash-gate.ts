@@ -1,3 +1,4 @@
+/** Hashes passwords one at a time, with a fair order among clients. */
 import { hash, verify } from '@node-rs/argon2';
 
 /** Passwords that wait to be checked; of more the one whose turn is last is told to come back. */

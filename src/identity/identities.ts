@@ -1,3 +1,4 @@
+/** All sources of identities under one configuration. */
 import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Pattern } from '../mail/index.ts';
 import { createAuthenticator, type Identities } from './authenticator.ts';

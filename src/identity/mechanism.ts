@@ -1,3 +1,4 @@
+/** What the SASL mechanisms share. */
 import type { ClientFacts, SaslStep } from '../receiver/index.ts';
 import type { Throttle } from './throttle.ts';
 

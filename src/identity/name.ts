@@ -1,3 +1,4 @@
+/** The one form in which login names are compared. */
 import saslprep from '@mongodb-js/saslprep';
 
 const plainAscii = /^[\x21-\x7e]*$/;

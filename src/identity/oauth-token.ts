@@ -1,3 +1,4 @@
+/** Judges access tokens (OAuth 2.0). */
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { plainFetch } from '../base/index.ts';

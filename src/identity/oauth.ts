@@ -1,3 +1,4 @@
+/** The mechanisms OAUTHBEARER and XOAUTH2. */
 import { ownPattern } from '../mail/index.ts';
 import type { Identity } from '../receiver/index.ts';
 import { type ExchangeParts, lossyText, type Mechanism } from './mechanism.ts';

@@ -1,3 +1,4 @@
+/** Lets attempts pass one by one, with pauses that grow with wrong ones. */
 import type { Clock } from '../base/index.ts';
 
 const firstDelayMs = 500;

@@ -1,3 +1,4 @@
+/** Checks passwords against the file of users. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { blockOf, type Clock } from '../base/index.ts';
 import type { Identity, SaslStep } from '../receiver/index.ts';

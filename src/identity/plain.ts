@@ -1,3 +1,4 @@
+/** The mechanisms PLAIN and LOGIN. */
 import type { SaslStep } from '../receiver/index.ts';
 import { type Credentials, decodeText, type ExchangeParts, lossyText, type Mechanism } from './mechanism.ts';
 import { isSameName } from './name.ts';

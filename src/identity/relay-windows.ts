@@ -1,3 +1,4 @@
+/** The windows of POP before SMTP of a relay, under the configuration of the moment. */
 import { ControlError } from '../admin/index.ts';
 import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
 import type { PolicyOptions } from '../policy/index.ts';

@@ -1,3 +1,4 @@
+/** Asks whether an earlier login still holds. */
 import type { ClientFacts, Identity } from '../receiver/index.ts';
 import { type Dovecot, dovecotCredential } from './dovecot.ts';
 import type { IdentityOfCertificate } from './external.ts';

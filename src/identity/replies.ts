@@ -1,3 +1,4 @@
+/** The replies to failed logins, which tell a guesser nothing. */
 import { reply } from '../mail/index.ts';
 import type { SaslStep } from '../receiver/index.ts';
 

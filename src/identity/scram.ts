@@ -1,3 +1,4 @@
+/** The mechanisms SCRAM-SHA-256 and SCRAM-SHA-256-PLUS. */
 import { randomBytes } from 'node:crypto';
 import type { ClientFacts } from '../receiver/index.ts';
 import { decodeText, lossyText, type Mechanism } from './mechanism.ts';

@@ -1,3 +1,4 @@
+/** Users, clients and authenticators for tests. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,3 +1,4 @@
+/** Slows down those who guess passwords, and nobody else. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { blockOf, type Clock } from '../base/index.ts';
 import { nameKey } from './name.ts';

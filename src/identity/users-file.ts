@@ -1,3 +1,4 @@
+/** Reads and changes the file of users. */
 import { createHash, randomBytes } from 'node:crypto';
 import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';

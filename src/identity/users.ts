@@ -1,3 +1,4 @@
+/** The users of a file, read again when the file changes. */
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock, Log } from '../base/index.ts';
 import { nameKey } from './name.ts';

@@ -1,3 +1,4 @@
+/** Makes and checks the verifiers of SCRAM. */
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import saslprep from '@mongodb-js/saslprep';

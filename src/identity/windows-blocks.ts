@@ -1,3 +1,4 @@
+/** Counts windows by /64 of IPv6, so that one network cannot fill the table. */
 import { blockOf } from '../base/index.ts';
 
 /** Windows of one /64 at once: far more than an office has, and far less than the table. */

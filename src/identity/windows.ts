@@ -1,3 +1,4 @@
+/** POP before SMTP: which address may relay for whom, and until when. */
 import { blockOf, type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
 import type { ExpiringTable } from '../store/index.ts';
 import type { WindowOptions } from './options.ts';

@@ -1,3 +1,4 @@
+/** Parses address lists (RFC 5322 §3.4). */
 import { type Address, parseMailbox } from './address.ts';
 
 /**

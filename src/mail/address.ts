@@ -1,3 +1,4 @@
+/** Domains, address literals and mailboxes (RFC 5321). */
 import { isIPv4, isIPv6 } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
 

@@ -1,3 +1,4 @@
+/** Converts a message to 7-bit lines. */
 import { Slices } from '../base/index.ts';
 import type { ContentFacts } from './envelope.ts';
 import { type MimeHeader, scanHeader, splitMultipart } from './mime-scan.ts';

@@ -1,3 +1,4 @@
+/** The envelope of a message. */
 import { type Address, isAscii } from './address.ts';
 
 /** The events a sender wants to hear about for one recipient (RFC 3461 §4.1). */

@@ -1,3 +1,4 @@
+/** Parses reverse-paths and forward-paths. */
 import { type Address, parseDomain, parseMailbox } from './address.ts';
 
 /** Why a path was refused. `too-long` is over 256 octets with its brackets (RFC 5321 §4.5.3.1.3). */

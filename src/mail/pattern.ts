@@ -1,3 +1,4 @@
+/** Patterns of addresses in the configuration. */
 import { type Address, type Domain, parseDomain, parseMailbox } from './address.ts';
 import type { ReversePath } from './envelope.ts';
 

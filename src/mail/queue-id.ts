@@ -1,3 +1,4 @@
+/** Queue ids: making, parsing, encoding. */
 declare const queueIdBrand: unique symbol;
 
 /**

@@ -1,3 +1,4 @@
+/** Writes and counts Received fields. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { type Address, asciiMailbox, parseDomain } from './address.ts';
 import { formatDate } from './date.ts';

@@ -1,3 +1,4 @@
+/** The status of one recipient. */
 import type { Reply } from './reply.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** The folder of the maildrop, and its `bad`. */
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';

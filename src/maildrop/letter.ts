@@ -1,3 +1,4 @@
+/** Opens a file of the maildrop, which anybody may have put there. */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 

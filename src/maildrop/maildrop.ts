@@ -1,3 +1,4 @@
+/** Takes in the files that local users leave in the maildrop. */
 import { type FSWatcher, watch } from 'node:fs';
 import { lstat, opendir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Shortens the path of a unix socket that is too long for a socket address. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 

@@ -1,3 +1,4 @@
+/** Tells senders of failures and delays: spools the DSN with the event that it reports. */
 import type { Clock, Log } from '../base/index.ts';
 import {
   buildDsn,

@@ -1,3 +1,4 @@
+/** Changes messages and recipients of the queue for an operator. */
 import { ControlError } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
 import { formatReplyText, type LaneName, parseMailbox, type QueueId } from '../mail/index.ts';

@@ -1,3 +1,4 @@
+/** Shows messages of the queue, and selects them. */
 import {
   type Envelope,
   formatReplyText,

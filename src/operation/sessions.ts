@@ -1,3 +1,4 @@
+/** Lists and ends sessions for an operator. */
 import { blockOf, canonicalIp, type Log } from '../base/index.ts';
 import { isSameName } from '../identity/index.ts';
 import type { RelayPop3 } from '../pop3/index.ts';

@@ -1,3 +1,4 @@
+/** The rules about the client: trap, submission, login, certificate, window, network, open. */
 import { matchesPath, ownPattern, type Pattern, type ReversePath, reply } from '../mail/index.ts';
 import type { ClientFacts, Decision, Ground, Later, RelayRequest, SenderBinding } from '../receiver/index.ts';
 import type { CertificateGrant, PolicyOptions, RelayWindow } from './options.ts';

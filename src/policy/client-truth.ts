@@ -1,3 +1,4 @@
+/** Finds addresses that cannot be a client's own: gateways, bridges, silent proxies. */
 import { networkInterfaces } from 'node:os';
 import {
   type Clock,

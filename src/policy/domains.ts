@@ -1,3 +1,4 @@
+/** Looks a recipient up in its domain: lists, aliases, tags, catch-all. */
 import { type Address, type Domain, formatLocalPart, hidesRoute, parseMailbox } from '../mail/index.ts';
 
 /** How a domain of ours knows its recipients. */

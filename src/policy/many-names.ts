@@ -1,3 +1,4 @@
+/** Watches how many HELO names the clients at a trusted address use. */
 import type { Clock, Log } from '../base/index.ts';
 
 const maxAddresses = 10_000;

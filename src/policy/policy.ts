@@ -1,3 +1,4 @@
+/** The policy: rules in order, the decision and its explanation. */
 import { type Reply, reply } from '../mail/index.ts';
 import type { Decision, Later, Policy, RelayRequest } from '../receiver/index.ts';
 import {

@@ -1,3 +1,4 @@
+/** The rules about the recipient: our domain, backup domain. */
 import { type Address, reply } from '../mail/index.ts';
 import type { Decision, Later, RelayRequest } from '../receiver/index.ts';
 import { mailboxOf } from './domains.ts';

@@ -1,3 +1,4 @@
+/** The form of a rule and of its findings. */
 import type { Decision, Later, RelayRequest } from '../receiver/index.ts';
 import type { PolicyOptions } from './options.ts';
 

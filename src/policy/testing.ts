@@ -1,3 +1,4 @@
+/** Policies and domains for tests. */
 import { IpSet, parseCidr } from '../base/index.ts';
 import { type Address, type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 import type { LocalDomain, PolicyOptions } from './index.ts';

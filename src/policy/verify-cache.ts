@@ -1,3 +1,4 @@
+/** Remembers the answers of recipient callouts. */
 import type { Clock } from '../base/index.ts';
 import type { Address } from '../mail/index.ts';
 import type { VerifyRecipient } from './options.ts';

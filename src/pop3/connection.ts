@@ -1,3 +1,4 @@
+/** A client's connection, to be read and written. */
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Clock } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** Opens a Maildir safely and reads its names. */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Writes a stored message as POP3 sends it. */
 import type { FileHandle } from 'node:fs/promises';
 import { DotStuffer } from '../smtp/index.ts';
 

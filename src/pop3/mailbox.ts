@@ -1,3 +1,4 @@
+/** The Maildirs, each open in one session at a time. */
 import { createHash } from 'node:crypto';
 import { type FileHandle, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Reads the name of a login that passes through the proxy. */
 import { isSameName } from '../identity/index.ts';
 
 /** How a client asks to be logged in, and as whom, as far as that can be told from what it says. */

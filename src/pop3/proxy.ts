@@ -1,3 +1,4 @@
+/** The POP3 proxy: passes a connection on and watches for the login. */
 import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Attempt, Throttle } from '../identity/index.ts';
 import type { PopConnection } from './connection.ts';

@@ -1,3 +1,4 @@
+/** Serves one connection of the embedded POP3 server. */
 import { PopSession } from './session.ts';
 import type { PopServerOptions, PopWire } from './session-options.ts';
 

@@ -1,3 +1,4 @@
+/** The commands that log in: PASS and AUTH. */
 import { isLoopback } from '../base/index.ts';
 import type { Identity, SaslExchange, SaslStep } from '../identity/index.ts';
 import type { Command } from './command.ts';

@@ -1,3 +1,4 @@
+/** The options and limits of a POP3 session. */
 import type { Clock, Log } from '../base/index.ts';
 import type { Identities, TlsFacts } from '../identity/index.ts';
 import type { Mailboxes } from './mailbox.ts';

@@ -1,3 +1,4 @@
+/** Carries out the commands of POP3, each where it is legal. */
 import type { Command } from './command.ts';
 import type { Answer, PopDialogue, State } from './dialogue.ts';
 import { authenticate, mayLogIn, offeredMechanisms, pass } from './session-login.ts';

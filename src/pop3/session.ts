@@ -1,3 +1,4 @@
+/** The dialogue of one POP3 connection. */
 import type { ClientFacts } from '../identity/index.ts';
 import { authLineOctets, CommandInput, type LineResult } from '../smtp/index.ts';
 import { parseCommand } from './command.ts';

@@ -1,3 +1,4 @@
+/** Maildirs, connections and users for tests. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Log, manualClock, memoryLog } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** The POP3 server behind the proxy. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Clock, certificateNameFault } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** Tries the cases of the battery on one server. */
 import { attempt, isTaken, type Sending, Transcript } from './attempt.ts';
 import { fill, type Names } from './battery.ts';
 import type { Case } from './cases.ts';

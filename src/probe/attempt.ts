@@ -1,3 +1,4 @@
+/** Carries out one case in a session, and keeps the dialogue as evidence. */
 import { fill, type Names } from './battery.ts';
 import type { Case } from './cases.ts';
 import type { Dialogue, Heard } from './dialogue.ts';

@@ -1,3 +1,4 @@
+/** The sender and recipient forms of known open-relay tests. */
 import { type Form, fill, helos, type Names, recipients, senders } from './battery.ts';
 import { type SessionForm, sessionForms } from './session-forms.ts';
 

@@ -1,3 +1,4 @@
+/** A raw dialogue with a server that may answer anything. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { harmlessText } from '../base/index.ts';

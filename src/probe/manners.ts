@@ -1,3 +1,4 @@
+/** Whether a host may be tested now (RFC 6471 §3.6), and the record of tests. */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { canonicalIp, embeddedIpv4, IpSet, isLoopback, isPrivate, parseCidr } from '../base/index.ts';

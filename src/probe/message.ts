@@ -1,3 +1,4 @@
+/** The message of a test. */
 import { formatDate } from '../mail/index.ts';
 import { tokenField } from './token.ts';
 

@@ -1,3 +1,4 @@
+/** The ways to reach RCPT that might carry trust over. */
 import type { Form } from './battery.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** A server with a script, for tests. */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import type { AttackOptions } from './attack.ts';

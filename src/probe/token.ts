@@ -1,3 +1,4 @@
+/** The tokens that identify test messages. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** What a token says: which case of which run at which target, and when it was made. */

@@ -1,3 +1,4 @@
+/** The verdicts about cases and servers. */
 import type { Heard } from './dialogue.ts';
 
 /** What came of one case. */

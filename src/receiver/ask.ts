@@ -1,3 +1,4 @@
+/** The interfaces that the receiver asks: authenticator, policy, intake. */
 import type { Address, Domain, Envelope, Pattern, QueueId, Reply, ReversePath } from '../mail/index.ts';
 import type { Room } from '../message/index.ts';
 

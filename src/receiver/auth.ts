@@ -1,3 +1,4 @@
+/** The command AUTH (RFC 4954). */
 import { type Reply, reply } from '../mail/index.ts';
 import type { Command, LineResult } from '../smtp/index.ts';
 import type { SaslExchange, SaslStep } from './ask.ts';

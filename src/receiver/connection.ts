@@ -1,3 +1,4 @@
+/** One accepted socket: PROXY header, TLS, session, end. */
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { canonicalIp } from '../base/index.ts';

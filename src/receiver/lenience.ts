@@ -1,3 +1,4 @@
+/** Reads commands of known clients as Postfix does, and tells of it once for each client. */
 import type { Log } from '../base/index.ts';
 import { type Command, type CommandError, parseCommand, parseLeniently } from '../smtp/index.ts';
 import type { ClientFacts } from './ask.ts';

@@ -1,3 +1,4 @@
+/** What EHLO offers to a client. */
 import type { Extensions } from '../smtp/index.ts';
 import type { ClientFacts } from './ask.ts';
 import type { Session } from './session.ts';

@@ -1,3 +1,4 @@
+/** Logs refusals, one line each. */
 import type { Reply, ReversePath } from '../mail/index.ts';
 import { formatReply } from '../smtp/index.ts';
 import type { Session } from './session.ts';

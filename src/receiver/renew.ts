@@ -1,3 +1,4 @@
+/** Asks before each MAIL whether the session's permissions still hold. */
 import { reply } from '../mail/index.ts';
 import { logRefusal } from './refusal.ts';
 import type { Session } from './session.ts';

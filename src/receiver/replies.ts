@@ -1,3 +1,4 @@
+/** The replies that are always the same. */
 import { type Reply, reply } from '../mail/index.ts';
 import type { ContentFault } from '../smtp/index.ts';
 

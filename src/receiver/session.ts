@@ -1,3 +1,4 @@
+/** One connection's dialogue. */
 import type { Reply } from '../mail/index.ts';
 import { authLineOctets, CommandInput, type Extensions, formatReply } from '../smtp/index.ts';
 import type { ClientFacts, Intake, TlsFacts } from './ask.ts';

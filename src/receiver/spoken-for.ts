@@ -1,3 +1,4 @@
+/** A client's facts after XCLIENT. */
 import type { ClientFacts } from './ask.ts';
 
 /** What is known of a client once a proxy has spoken for it (XCLIENT): nothing of the proxy's own but its address. */

@@ -1,3 +1,4 @@
+/** The state of a session, its wire and its facts. */
 import type { Reply } from '../mail/index.ts';
 import type { SaslExchange, TlsFacts } from './ask.ts';
 import type { Content } from './content.ts';

@@ -1,3 +1,4 @@
+/** Counts what a session may do only so often. */
 import type { Reply } from '../mail/index.ts';
 import type { Command, CommandError } from '../smtp/index.ts';
 import type { ReceiverLimits } from './options.ts';

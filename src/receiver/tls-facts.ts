@@ -1,3 +1,4 @@
+/** What a TLS handshake agreed on. */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { CertificateFacts, TlsFacts } from './ask.ts';

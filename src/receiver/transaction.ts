@@ -1,3 +1,4 @@
+/** A transaction: from MAIL to the end of data. */
 import {
   type Address,
   type ContentFacts,

@@ -1,3 +1,4 @@
+/** Chooses the intake of a listener: the trap's or the relay's. */
 import { reply } from '../mail/index.ts';
 import type { Intake, ListenerRole } from './ask.ts';
 import type { ReceiverParts } from './options.ts';

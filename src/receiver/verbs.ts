@@ -1,3 +1,4 @@
+/** Carries out commands; its table says when each is legal. */
 import { type Address, type Domain, isAscii, parseDomain, parseMailbox, type Reply } from '../mail/index.ts';
 import {
   type Command,

@@ -1,3 +1,4 @@
+/** The command XCLIENT. */
 import { canonicalIp } from '../base/index.ts';
 import { reply } from '../mail/index.ts';
 import { logRefusal } from './refusal.ts';

@@ -1,3 +1,4 @@
+/** Asks the clearinghouse about the relay's own mail, by its rules. */
 import type { Clock, Log } from '../base/index.ts';
 import type { BulkRule, Clearinghouse, Verdict } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';

@@ -1,3 +1,4 @@
+/** Makes the data folder and opens the spool in it. */
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

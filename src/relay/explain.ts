@@ -1,3 +1,4 @@
+/** Answers `posthouse explain` by the rules that sessions use. */
 import { ControlError } from '../admin/index.ts';
 import { canonicalIp, systemClock } from '../base/index.ts';
 import type { Config } from '../config/index.ts';

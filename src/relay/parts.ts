@@ -1,3 +1,4 @@
+/** Joins the modules of a relay. */
 import { Audits } from '../audit/index.ts';
 import { Background, type Clock, type Log } from '../base/index.ts';
 import type { RelayClearinghouse } from '../clearinghouse/index.ts';

@@ -1,3 +1,4 @@
+/** Turns the configuration into the options of the modules. */
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { findAccount, IpSet } from '../base/index.ts';

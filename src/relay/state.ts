@@ -1,3 +1,4 @@
+/** Opens the small tables beside the spool. */
 import { existsSync } from 'node:fs';
 import { chown, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Sweeps the queue at intervals. */
 import { Sweep } from '../queue/index.ts';
 import type { Parts } from './parts.ts';
 

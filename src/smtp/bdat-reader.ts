@@ -1,3 +1,4 @@
+/** Reads the chunks of BDAT (RFC 3030 §2). */
 import type { ContentFacts } from '../mail/index.ts';
 import type { ContentFault, ContentLimits } from './data-reader.ts';
 

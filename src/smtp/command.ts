@@ -1,3 +1,4 @@
+/** Parses command lines. */
 import {
   type Address,
   isAscii,

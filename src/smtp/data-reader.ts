@@ -1,3 +1,4 @@
+/** Reads the content of DATA: its end, its dots, its faults. */
 import type { ContentFacts } from '../mail/index.ts';
 
 /**

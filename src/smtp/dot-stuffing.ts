@@ -1,3 +1,4 @@
+/** Writes content for DATA. */
 import type { ContentFacts } from '../mail/index.ts';
 
 /** Thrown when octets that are to be sent by DATA have a CR or an LF that is no line end. */

@@ -1,3 +1,4 @@
+/** The extensions in the reply to EHLO. */
 import type { Reply } from '../mail/index.ts';
 
 /** LIMITS (RFC 9422): what a server takes of each before it refuses. */

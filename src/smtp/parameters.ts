@@ -1,3 +1,4 @@
+/** Decodes the parameters of MAIL and RCPT. */
 import { isUtf8 } from 'node:buffer';
 import {
   type Body,

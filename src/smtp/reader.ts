@@ -1,3 +1,4 @@
+/** Cuts input into command lines. */
 import { isUtf8 } from 'node:buffer';
 
 /** What `takeLine` found. Each value but `undefined` is one line of the peer and gets exactly one reply. */

@@ -1,3 +1,4 @@
+/** Reads the replies of a server. */
 import { isUtf8 } from 'node:buffer';
 import type { Reply } from '../mail/index.ts';
 

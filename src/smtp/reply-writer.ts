@@ -1,3 +1,4 @@
+/** Writes replies. */
 import { enhancedStatus, type Reply, replyClass } from '../mail/index.ts';
 
 /** RFC 5321 §4.5.3.1.5, with the CRLF. */

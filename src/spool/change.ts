@@ -1,3 +1,4 @@
+/** Checks changes to what is spooled. */
 import type { QueueId } from '../mail/index.ts';
 import { checkEntry } from './entry.ts';
 import type { Change } from './spool.ts';

@@ -1,3 +1,4 @@
+/** The contract that every spool has to pass. */
 import { describe, it } from 'node:test';
 import { acceptCases } from './contract/accept.ts';
 import { changeCases } from './contract/change.ts';

@@ -1,3 +1,4 @@
+/** Rules about entries: their order and their numbers. */
 import type { Envelope } from '../mail/index.ts';
 import type { LaneEntry, NewLaneEntry } from './spool.ts';
 

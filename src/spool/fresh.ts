@@ -1,3 +1,4 @@
+/** Messages that were accepted a moment ago, to be read without the store. */
 import type { QueueId } from '../mail/index.ts';
 import type { Operation } from '../store/index.ts';
 

@@ -1,3 +1,4 @@
+/** Changes that are being written and cannot be read yet. */
 import type { QueueId } from '../mail/index.ts';
 import type { LaneEntry } from './spool.ts';
 

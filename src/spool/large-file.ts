@@ -1,3 +1,4 @@
+/** The files with the octets of large messages. */
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';

@@ -1,3 +1,4 @@
+/** How messages lie in the store: keys and records. */
 import { hash } from 'node:crypto';
 import {
   decodeQueueId,

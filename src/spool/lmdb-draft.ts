@@ -1,3 +1,4 @@
+/** A message that is being received, in memory or in a file. */
 import type { Envelope, QueueId } from '../mail/index.ts';
 import { frameOverhead, payloadOffset, sealFrame } from '../store/index.ts';
 import { checkEntries } from './entry.ts';

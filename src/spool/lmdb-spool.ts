@@ -1,3 +1,4 @@
+/** The spool in LMDB. */
 import { rm } from 'node:fs/promises';
 import { Background, type Clock, type Log, Reclaimer, silentLog, systemClock } from '../base/index.ts';
 import {

@@ -1,3 +1,4 @@
+/** A spool in memory, for tests. */
 import { type Clock, systemClock } from '../base/index.ts';
 import {
   type Envelope,

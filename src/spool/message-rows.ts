@@ -1,3 +1,4 @@
+/** Decodes all rows of one message. */
 import { statSync } from 'node:fs';
 import type { QueueId, RecipientStatus } from '../mail/index.ts';
 import { type Row, StoreError } from '../store/index.ts';

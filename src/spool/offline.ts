@@ -1,3 +1,4 @@
+/** Reads a spool that is not open, without LMDB. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type QueueId, queueIdOctets } from '../mail/index.ts';

@@ -1,3 +1,4 @@
+/** The octets of a small message, in pieces. */
 import type { StoredOctets } from './spool.ts';
 
 /** The largest piece that `StoredOctets.chunks` gives. */

@@ -1,3 +1,4 @@
+/** Sets a message aside that cannot be delivered any more. */
 import { mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Row } from '../store/index.ts';

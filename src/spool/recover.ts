@@ -1,3 +1,4 @@
+/** Compares the tables of the spool with each other at the start. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Clock, Log } from '../base/index.ts';

@@ -1,3 +1,4 @@
+/** Decides how a damaged message is repaired. */
 import type { QueueId, RecipientStatus } from '../mail/index.ts';
 import type { EnvelopeRecord } from './layout.ts';
 import { type LaneEntry, recoverLane } from './spool.ts';

@@ -1,3 +1,4 @@
+/** Copies all readable messages into a new spool. */
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

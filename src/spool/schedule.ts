@@ -1,3 +1,4 @@
+/** Reads the index of due times. */
 import type { LaneName, QueueId } from '../mail/index.ts';
 import { keyAfter, prefixEnd, type Row, StoreError } from '../store/index.ts';
 import { decodeEntry, entryKey, laneHashOctets, parseScheduleKey, type ScheduleKeys } from './layout.ts';

@@ -1,3 +1,4 @@
+/** The interface of a spool: what was accepted, and what is due when. */
 import {
   type Envelope,
   formatLane,

@@ -1,3 +1,4 @@
+/** The tables of the layout in an open store. */
 import type { Store, Table } from '../store/index.ts';
 import { tables } from './layout.ts';
 

@@ -1,3 +1,4 @@
+/** Turns changes into operations on keys. */
 import type { QueueId } from '../mail/index.ts';
 import { type Operation, prefixEnd, type Store } from '../store/index.ts';
 import { changedMessage } from './change.ts';

@@ -1,3 +1,4 @@
+/** The process that `verifySpool` starts. */
 import { SpoolError } from './spool.ts';
 import { verifyHere } from './verify.ts';
 

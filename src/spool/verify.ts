@@ -1,3 +1,4 @@
+/** Reads everything in a spool and reports what is wrong. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { QueueId } from '../mail/index.ts';

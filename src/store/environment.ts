@@ -1,3 +1,4 @@
+/** Opens the LMDB environment, and explains its errors. */
 import { chmodSync, statSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreError } from './error.ts';

@@ -1,3 +1,4 @@
+/** Checks an LMDB file before it is mapped. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { StoreError } from './error.ts';

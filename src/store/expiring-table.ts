@@ -1,3 +1,4 @@
+/** A small table whose rows expire. */
 import { type Clock, DueHeap, type Log } from '../base/index.ts';
 import { StoreError } from './error.ts';
 import { maxKeyBytes } from './frame.ts';

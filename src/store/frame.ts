@@ -1,3 +1,4 @@
+/** The frame of a stored value: kind, key, length, checksum. */
 import { crc32 } from 'node:zlib';
 import { StoreError } from './error.ts';
 

@@ -1,3 +1,4 @@
+/** The lock file of a store, which names its owner. */
 import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { StoreError } from './error.ts';
 

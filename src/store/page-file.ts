@@ -1,3 +1,4 @@
+/** Reads an LMDB file page by page, without LMDB. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { StoreError } from './error.ts';
 

@@ -1,3 +1,4 @@
+/** Finds intact records in every page, without the trees. */
 import { claimedBytes, type FoundFrame, findFrame, readFrame } from './frame.ts';
 import { type PageFile, pageFlag, pageHeaderBytes } from './page-file.ts';
 import { leafValues } from './page-walk.ts';

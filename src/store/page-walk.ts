@@ -1,3 +1,4 @@
+/** Follows the trees of an LMDB file. */
 import { StoreError } from './error.ts';
 import { type PageFile, pageFlag, pageHeaderBytes, parseRoot, type TreeRoot } from './page-file.ts';
 

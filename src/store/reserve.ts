@@ -1,3 +1,4 @@
+/** Keeps reserved room at the end of an LMDB file. */
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { newestMeta } from './page-file.ts';
 import type { Operation } from './table.ts';

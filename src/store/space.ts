@@ -1,3 +1,4 @@
+/** Watches the free space of a file system. */
 import { statfsSync } from 'node:fs';
 import type { Clock } from '../base/index.ts';
 

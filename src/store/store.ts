@@ -1,3 +1,4 @@
+/** The guarded LMDB environment. */
 import {
   closeSync,
   existsSync,

@@ -1,3 +1,4 @@
+/** Reads one table of the store. */
 import type { Database } from 'lmdb';
 import { StoreError } from './error.ts';
 import { decodeFrame } from './frame.ts';

@@ -1,3 +1,4 @@
+/** The process that opens a suspect file first. */
 import { open } from 'lmdb';
 
 /**

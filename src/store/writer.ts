@@ -1,3 +1,4 @@
+/** The only writer of the store: commits, faults, recovery. */
 import type { Clock, Log } from '../base/index.ts';
 import { causeOf, type Environment, type Failure, failureOf, openEnvironment } from './environment.ts';
 import { StoreError } from './error.ts';

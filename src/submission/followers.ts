@@ -1,3 +1,4 @@
+/** Follows one message through the log until its recipients have their fate. */
 import type { Log, LogFields } from '../base/index.ts';
 
 /** What is told about one message: an event of the log with its fields. */

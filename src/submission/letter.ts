@@ -1,3 +1,4 @@
+/** Takes in the messages of the maildrop. */
 import { setImmediate } from 'node:timers/promises';
 import { userName } from '../base/index.ts';
 import {

@@ -1,3 +1,4 @@
+/** Takes in a message of this machine under the policy. */
 import { setImmediate } from 'node:timers/promises';
 import type { Clock, Log } from '../base/index.ts';
 import {

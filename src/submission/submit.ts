@@ -1,3 +1,4 @@
+/** Answers the control command that sends a message. */
 import type { LogFields } from '../base/index.ts';
 import { type Address, formatReplyText, parseMailbox } from '../mail/index.ts';
 import type { Submission, SubmissionControl, SubmitEvent } from './commands.ts';

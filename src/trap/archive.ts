@@ -1,3 +1,4 @@
+/** The archive of the trap: files, limits, oldest first out. */
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseQueueId, type QueueId, QueueIdSource } from '../mail/index.ts';

@@ -1,3 +1,4 @@
+/** The form of a file in the archive. */
 import type { Envelope, QueueId } from '../mail/index.ts';
 
 /** The first line of a file: what was said before the octets. */

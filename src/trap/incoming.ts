@@ -1,3 +1,4 @@
+/** The octets of one message while they arrive. */
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { QueueId } from '../mail/index.ts';
 

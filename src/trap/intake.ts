@@ -1,3 +1,4 @@
+/** Takes everything into the archive. */
 import { type Envelope, type Reply, reply } from '../mail/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
 import type { TrapRecord } from './file.ts';

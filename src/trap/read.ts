@@ -1,3 +1,4 @@
+/** Lists and opens messages of the archive. */
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The trap of a relay: opens the archive and gives its intake to listeners. */
 import { statfsSync } from 'node:fs';
 import type { Background, Clock, Log } from '../base/index.ts';
 import { type Reply, reply } from '../mail/index.ts';

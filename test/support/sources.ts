@@ -88,5 +88,5 @@ export function circlesIn(imports: readonly Import[]): string[][] {
 
 /** Whether the first line begins the sentence that says what the file is for. */
 export function saysWhatFor(text: string): boolean {
-  return /^\/\*\*( .|\n \* .)/.test(text);
+  return /^(?:#!.*\n)?\/\*\*( .|\n \* .)/.test(text);
 }

@@ -1,3 +1,4 @@
+/** The clusters: groups of copies of one mail, found by the features that their members share. */
 import { DistinctCounts } from './distinct.ts';
 import { has, type Lists, type Sighting, spreadOf, upTo } from './lists.ts';
 import {
@@ -36,9 +37,8 @@ const halvedAt = 4096;
 export const bulkAtOnce = 5;
 
 /**
- * Groups of copies. A message that nothing is like is kept as a sample; with a second one that is like it, a cluster
- * begins. What repeats in a cluster is its core, and a message that has enough of the core is a copy, whatever else is
- * in it.
+ * Groups of copies. A message without a likeness is kept as a sample. A second one like it begins a cluster. Features
+ * that repeat are the core of the cluster; a message with enough of the core is a copy, whatever else is in it.
  */
 export class Clusters {
   readonly #size: ClustersSize;

@@ -1,3 +1,4 @@
+/** Decides which cluster a message is a copy of, and why. */
 import type { Ref } from './postings.ts';
 import { type Kind, kinds } from './spectrum.ts';
 

@@ -1,3 +1,4 @@
+/** Messages that were seen once: a sample of their features, kept until a copy arrives. */
 import { kinds } from './spectrum.ts';
 
 /** Features that stand for a message that was seen once: the smallest hashes, the same ones in every copy. */

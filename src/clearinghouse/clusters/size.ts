@@ -1,3 +1,4 @@
+/** Divides the configured memory among the tables of the clusters. */
 import { DistinctCounts } from './distinct.ts';
 import { Rows } from './rows.ts';
 import { Singles } from './singles.ts';

@@ -1,3 +1,4 @@
+/** What a reader is to act on: links, addresses, telephone numbers and accounts of a message. */
 import { getDomain } from 'tldts';
 import { detached } from './spans.ts';
 

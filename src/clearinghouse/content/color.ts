@@ -1,3 +1,4 @@
+/** Reads colours of CSS and of HTML attributes. */
 import { colord, extend, type RgbaColor } from 'colord';
 import names from 'colord/plugins/names';
 import { detached } from './spans.ts';

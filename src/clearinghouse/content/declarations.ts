@@ -1,3 +1,4 @@
+/** Splits style sheets into blocks and declarations. */
 import { withoutSpans } from './spans.ts';
 
 /** In an escape every character stands for itself: `\64isplay` is a name, and `\3b` ends nothing. */

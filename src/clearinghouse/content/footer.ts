@@ -1,3 +1,4 @@
+/** Removes the signature at the end of a text. */
 import { Actions, registrable } from './actions.ts';
 
 /** A line before a signature (RFC 3676 §4.3), or what stands for it under the mail of a list. */

@@ -1,3 +1,4 @@
+/** Reads a page as a mail program shows it: its visible text, links and pictures. */
 import { parsePage } from './nesting.ts';
 import type { Element } from './selector.ts';
 import { displayOf, goneSight, pageSight, type Sight, sightOf } from './sight.ts';

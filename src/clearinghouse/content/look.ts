@@ -1,3 +1,4 @@
+/** Reads the declarations of a style as far as they decide whether something is seen. */
 import { divided, plainCss } from './declarations.ts';
 import { type Look, properties } from './properties.ts';
 import { detached } from './spans.ts';

@@ -1,3 +1,4 @@
+/** Takes a message apart into its MIME parts, within bounds. */
 import { headerEnd, headerFields, unfold } from '../../mail/index.ts';
 import type { Leaf } from './content.ts';
 import { decodeBase64, decodeQuotedPrintable } from './transfer.ts';

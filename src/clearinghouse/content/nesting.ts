@@ -1,3 +1,4 @@
+/** Parses HTML and limits how many elements are open at once. */
 import { Parser } from 'htmlparser2';
 
 /** Elements that are open at once; browsers stop at 512. */

@@ -1,3 +1,4 @@
+/** The CSS properties that hide or show text, and how their values are read. */
 import { type Color, readColor, transparent } from './color.ts';
 import { divided } from './declarations.ts';
 import { type FontSize, fontSizeOf, isAway, pixels, readFontSize } from './length.ts';

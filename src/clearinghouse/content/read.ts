@@ -1,3 +1,4 @@
+/** Reads a message as its reader sees it: the entry to this folder. */
 import { unfold } from '../../mail/index.ts';
 import { Actions, registrable } from './actions.ts';
 import type { Content, Leaf, ReadOptions } from './content.ts';

@@ -1,3 +1,4 @@
+/** Decides whether an element is visible within the elements around it. */
 import { black, blended, type Color, isSameColor, legacyColor, linkBlue, white } from './color.ts';
 import { isAway } from './length.ts';
 import type { Display, Look } from './properties.ts';

@@ -1,3 +1,4 @@
+/** Cuts marked spans out of a text, and trims its end. */
 /*
  * What expressions would do in time that grows with the square of what they read, where somebody writes a beginning
  * again and again and never an end.

@@ -1,3 +1,4 @@
+/** Applies the style sheets of a page to its elements (CSS Cascade §6), within bounds. */
 import { blocksOf, divided, plainCss } from './declarations.ts';
 import { readStyle, type Style, type StyleBudget } from './look.ts';
 import type { Look } from './properties.ts';

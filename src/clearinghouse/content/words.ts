@@ -1,3 +1,4 @@
+/** Divides the visible text into words and sentences. */
 import type { Actions } from './actions.ts';
 import { trimmedEnd } from './spans.ts';
 import { lettersOf, plainText } from './unicode.ts';

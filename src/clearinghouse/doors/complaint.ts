@@ -1,3 +1,4 @@
+/** Logs unanswered requests of a door, at most once a minute. */
 import type { DoorOptions } from './door.ts';
 
 const silenceMs = 60_000;

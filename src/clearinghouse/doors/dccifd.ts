@@ -1,3 +1,4 @@
+/** The door for clients of dccifd (DCC), as SpamAssassin and rspamd speak it. */
 import { canonicalIp } from '../../base/index.ts';
 import { ClearinghouseBusy, type Source, type Verdict } from '../ask.ts';
 import { trimmedEnd } from '../content/spans.ts';

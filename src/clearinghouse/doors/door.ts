@@ -1,3 +1,4 @@
+/** What every door has: options, access list, limits, and the visitor of a request. */
 import type { Clock, IpSet, Log } from '../../base/index.ts';
 import type { Clearinghouse } from '../ask.ts';
 import type { DoorLimits } from '../options.ts';

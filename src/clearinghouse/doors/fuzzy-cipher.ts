@@ -1,3 +1,4 @@
+/** The encryption of rspamd's fuzzy storage, and its keys as text. */
 import {
   createPrivateKey,
   createPublicKey,

@@ -1,3 +1,4 @@
+/** The digests and shingles of rspamd's fuzzy storage, in fixed memory. */
 import { crc32 } from 'node:zlib';
 import { digestOctets, type FuzzyCommand, shingleCount } from './fuzzy-wire.ts';
 

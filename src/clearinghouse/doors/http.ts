@@ -1,3 +1,4 @@
+/** The HTTP door: check, report, revoke and explain, with a token. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';

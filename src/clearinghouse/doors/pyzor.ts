@@ -1,3 +1,4 @@
+/** The door for clients of Pyzor, over UDP. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Clearinghouse, ClearinghouseBusy, type LegacyKey, type Source, type Verdict } from '../ask.ts';
 import { emptyPyzor } from '../keys/pyzor.ts';

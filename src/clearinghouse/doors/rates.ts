@@ -1,3 +1,4 @@
+/** Counts requests by address and period, in bounded memory. */
 import type { Clock } from '../../base/index.ts';
 
 const maxAddresses = 20_000;

@@ -1,3 +1,4 @@
+/** The accounts that clients of Razor have registered, in a file. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';

@@ -1,3 +1,4 @@
+/** Joins the parts of a Razor report into one message again. */
 import { trimmedEnd } from '../content/spans.ts';
 
 const maxParts = 1000;

@@ -1,3 +1,4 @@
+/** The door for clients of Razor: one server in all roles of protocol version 3. */
 import { randomBytes } from 'node:crypto';
 import { ClearinghouseBusy, type LegacyKey, type Source, type Verdict } from '../ask.ts';
 import { trimmedEnd } from '../content/spans.ts';

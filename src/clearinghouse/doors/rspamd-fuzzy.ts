@@ -1,3 +1,4 @@
+/** The door for rspamd's fuzzy_check: a fuzzy storage over UDP. */
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Verdict } from '../ask.ts';

@@ -1,3 +1,4 @@
+/** The doors for rspamd's external modules `razor` and `pyzor`. */
 import type { Clearinghouse, Source, Verdict } from '../ask.ts';
 import type { Door, DoorOptions, Visitor } from './door.ts';
 import { openMessageDoor } from './tcp.ts';

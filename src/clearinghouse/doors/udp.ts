@@ -1,3 +1,4 @@
+/** Doors over UDP: one answer to a datagram, or none. */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { complaintsOf } from './complaint.ts';

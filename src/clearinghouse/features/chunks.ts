@@ -1,3 +1,4 @@
+/** Cuts a file into pieces at places that its own octets determine, and hashes them. */
 import type { Hash } from './hash.ts';
 
 const window = 32;

@@ -1,3 +1,4 @@
+/** The features of a message: keyed hashes of word groups, files, pictures and links. */
 import type { Content, Leaf } from '../content/content.ts';
 import { chunkHashes } from './chunks.ts';
 import type { Hash } from './hash.ts';

@@ -1,3 +1,4 @@
+/** Hashes pictures by their look, and finds similar ones. */
 import type { Content } from '../content/content.ts';
 
 /** A perceptual hash of 64 bits, in two halves. */

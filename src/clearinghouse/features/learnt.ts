@@ -1,3 +1,4 @@
+/** What good mail has taught: common words, footers and disclaimers. */
 import { powerOfTwo } from '../clusters/size.ts';
 import type { Entry } from '../journal.ts';
 import { type FeatureParts, type Features, learnable } from './features.ts';

@@ -1,3 +1,4 @@
+/** Counts approximately how many senders use a feature, in fixed memory. */
 import type { Hash } from './hash.ts';
 
 /** How large a `Spread` is, in counters and bits; powers of two. */

@@ -1,3 +1,4 @@
+/** The log of the flood on disk. */
 import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';

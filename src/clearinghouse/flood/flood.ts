@@ -1,3 +1,4 @@
+/** Exchanges counts with other clearinghouses: opens the links and keeps them. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Background, type Clock, type Log } from '../../base/index.ts';

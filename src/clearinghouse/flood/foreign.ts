@@ -1,3 +1,4 @@
+/** The claims of other clearinghouses, kept apart from our own counts. */
 import { z } from 'zod';
 import { estimateOf } from '../clusters/distinct.ts';
 import { registers, type Take } from './claim.ts';

@@ -1,3 +1,4 @@
+/** Cuts the octets of a link into frames. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Gathered } from '../../base/index.ts';
 import type { FloodVector } from './log.ts';

@@ -1,3 +1,4 @@
+/** The identity of a node: its certificate, key and fingerprint. */
 import { createPrivateKey, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
 
 /** Who a node is: its certificate, by which others know it, and the key of it. */

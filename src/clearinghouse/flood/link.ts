@@ -1,3 +1,4 @@
+/** The protocol of one link to a peer, without I/O. */
 import type { Clock } from '../../base/index.ts';
 import {
   decodeHello,

@@ -1,3 +1,4 @@
+/** The records that a node has made and received, by origin. */
 import type { Origin } from './identity.ts';
 import { encodeSigned, type SignedRecord } from './record.ts';
 

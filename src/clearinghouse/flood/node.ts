@@ -1,3 +1,4 @@
+/** A node of the flood: its links, its log and its engine. */
 import type { Clock, Log } from '../../base/index.ts';
 import type { Claim, FloodSource, Take } from './claim.ts';
 import type { Identity, Origin } from './identity.ts';

@@ -1,3 +1,4 @@
+/** The engine's side of the flood: which clusters are told, and what claims come to. */
 import type { Clusters } from '../clusters/clusters.ts';
 import { kinds } from '../clusters/spectrum.ts';
 import type { Entry } from '../journal.ts';

@@ -1,3 +1,4 @@
+/** Encodes, signs and reads the records of the flood. */
 import { kindCount } from '../clusters/spectrum.ts';
 import { type Claim, mostFeatures, mostRank, registers } from './claim.ts';
 

@@ -1,3 +1,4 @@
+/** Simulated nodes and cables for tests of the flood. */
 import type { Clock, Log, ManualClock } from '../../base/index.ts';
 import { memoryLog, selfSigned } from '../../base/index.ts';
 import type { Source } from '../ask.ts';

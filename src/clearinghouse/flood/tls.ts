@@ -1,3 +1,4 @@
+/** Listens for peers and calls them, over TLS 1.3. */
 import type { Socket } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { blockOf, type Clock, canonicalIp } from '../../base/index.ts';

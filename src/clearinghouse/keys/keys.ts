@@ -1,3 +1,4 @@
+/** The keys by which clients of Razor and Pyzor ask about a message. */
 import { createHash } from 'node:crypto';
 import type { LegacyKey } from '../ask.ts';
 import type { Leaf } from '../content/content.ts';

@@ -1,3 +1,4 @@
+/** Pyzor's digest of a message. */
 import { hash } from 'node:crypto';
 import type { Leaf } from '../content/content.ts';
 import { outsideTags, withoutSpans } from '../content/spans.ts';

@@ -1,3 +1,4 @@
+/** Razor's engine 4: the "ephemeral" signature. */
 import { drand48, hexBase64, sha1 } from './razor-text.ts';
 
 const separator = '\n';

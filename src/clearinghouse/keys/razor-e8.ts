@@ -1,3 +1,4 @@
+/** Razor's engine 8, "whiplash": signatures of hosts in links. */
 import { parse } from 'tldts';
 import { hexBase64, sha1 } from './razor-text.ts';
 

@@ -1,3 +1,4 @@
+/** Splits and prepares a message as razor-agents does. */
 import { longestBoundary } from '../content/mime.ts';
 import { trimmedEnd, withoutSpans } from '../content/spans.ts';
 import { decodeBase64, decodeQuotedPrintable } from '../content/transfer.ts';

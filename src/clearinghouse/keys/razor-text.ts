@@ -1,3 +1,4 @@
+/** Razor's base 64 and its random numbers. */
 import { hash } from 'node:crypto';
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

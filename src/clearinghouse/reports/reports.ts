@@ -1,3 +1,4 @@
+/** The reports and revocations about clusters, weighed by the trust in their reporters. */
 import { z } from 'zod';
 import type { Trust } from './trust.ts';
 

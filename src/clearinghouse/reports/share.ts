@@ -1,3 +1,4 @@
+/** The share of something that each reporter, and all of them, may use in a day. */
 const dayMs = 86_400_000;
 
 /** How much of something each may have in a day, and all of them together; the day begins at midnight UTC. */

@@ -1,3 +1,4 @@
+/** The part of the contract about drafts and accepted messages. */
 import assert from 'node:assert/strict';
 import { type QueueId, queueIdBound, queueIdTime } from '../../mail/index.ts';
 import { accept, type Cases, newEntry } from './fixture.ts';

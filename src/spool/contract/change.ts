@@ -1,3 +1,4 @@
+/** The part of the contract about updates. */
 import assert from 'node:assert/strict';
 import { laneName, type RecipientStatus } from '../../mail/index.ts';
 import type { Change, LaneEntry } from '../spool.ts';

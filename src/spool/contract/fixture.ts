@@ -1,3 +1,4 @@
+/** The spool under test, and messages for it. */
 import assert from 'node:assert/strict';
 import type { ManualClock } from '../../base/index.ts';
 import { type Envelope, laneName, type QueueId, type RecipientStatus } from '../../mail/index.ts';

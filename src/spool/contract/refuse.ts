@@ -1,3 +1,4 @@
+/** The parts of the contract about refusals and about a close. */
 import assert from 'node:assert/strict';
 import { laneName } from '../../mail/index.ts';
 import { accept, type Cases, delivered, everything, newEntry, startAt } from './fixture.ts';

@@ -1,3 +1,4 @@
+/** Sample envelopes and octets. */
 import type { Address, Domain, Envelope, Reply, ReversePath } from '../../mail/index.ts';
 import type { StoredOctets } from '../spool.ts';
 

@@ -1,3 +1,4 @@
+/** The part of the contract about lanes and due times. */
 import assert from 'node:assert/strict';
 import { laneName } from '../../mail/index.ts';
 import type { LaneEntry } from '../spool.ts';

@@ -1,3 +1,4 @@
+/** Runs the workload with faults, and compares the spool with what was promised. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,4 @@
+/** A spool for tests of damage. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

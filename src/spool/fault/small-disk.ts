@@ -1,3 +1,4 @@
+/** Finds a small disk to fill. */
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
