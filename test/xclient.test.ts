@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { createPolicy } from '../src/policy/index.ts';
 import { localDomain, policyOptions } from '../src/policy/testing.ts';
+import type { Authenticator } from '../src/receiver/index.ts';
 import { MemoryPeer, SocketPeer } from './support/peer.ts';
 import { networks, type ServerOptions, TestServer, testPolicy, testSettings } from './support/server.ts';
 
@@ -251,9 +252,16 @@ test('a client behind a filter that hands on every command cannot say XCLIENT fo
 });
 
 test('who logged in before XCLIENT is not logged in behind it', async () => {
-  await using peer = await proxy();
-  const senders = [{ kind: 'any' as const }];
-  peer.session.client = { ...peer.session.client, identity: { name: 'filter', mechanism: 'PLAIN', senders } };
+  const identity = { name: 'filter', mechanism: 'PLAIN', senders: [{ kind: 'any' as const }] };
+  const authenticator: Authenticator = {
+    mechanisms: () => ['PLAIN'],
+    begin: () => ({ takesInitial: true, step: async () => ({ kind: 'success', identity }), cancel() {} }),
+    renew: () => identity,
+  };
+  const settings = { ...listed.settings, authenticator };
+  await using peer = await proxy({ settings, listener: { offersAuth: true } });
+  await peer.expect(['AUTH PLAIN AGEAYg==', 235]);
+  assert.equal(peer.session.client.identity, identity);
   await peer.expect(['XCLIENT ADDR=198.51.100.7', 220]);
   assert.equal(peer.session.client.identity, undefined);
 });

@@ -2,12 +2,10 @@
 import { type Reply, reply } from '../mail/index.ts';
 import type { Command, LineResult } from '../smtp/index.ts';
 import type { SaslExchange, SaslStep } from './ask.ts';
+import type { Dialogue, Outcome, Step } from './dialogue.ts';
 import { logRefusal } from './refusal.ts';
-import { adopt } from './renew.ts';
 import { replies } from './replies.ts';
-import type { Session } from './session.ts';
 import type { Hello, State } from './state.ts';
-import type { Outcome, Step } from './verbs.ts';
 
 const succeeded = reply(235, '7.0', 'authenticated');
 const alreadyDone = reply(503, '5.1', 'already authenticated');
@@ -19,71 +17,71 @@ const cancelled = reply(501, '7.0', 'authentication cancelled');
 const tooLong = reply(500, '5.6', 'response too long');
 
 /** AUTH (RFC 4954 §4). What the client sends is for the mechanism alone and reaches no log. */
-export function auth(session: Session, command: Command & { readonly verb: 'auth' }): Step {
-  adopt(session);
-  const { state, client } = session;
-  const { authenticator } = session.facts.settings;
+export function auth(dialogue: Dialogue, command: Command & { readonly verb: 'auth' }): Step {
+  dialogue.adopt();
+  const { state, client } = dialogue;
+  const { authenticator } = dialogue.settings;
   if (state.at !== 'identified' || !state.hello.isExtended) return replies.helloFirst;
   if (client.identity !== undefined) return alreadyDone;
-  if (authenticator === undefined || !session.facts.listener.offersAuth) return replies.notImplemented;
+  if (authenticator === undefined || !dialogue.facts.listener.offersAuth) return replies.notImplemented;
   // The reply decides what may be said next, so nothing can have been said yet.
-  if (session.hasBufferedInput) return { reply: replies.outOfStep, next: 'close' };
+  if (dialogue.hasBufferedInput) return { reply: replies.outOfStep, next: 'close' };
   const exchange = authenticator.begin(command.mechanism, client);
-  if (exchange === undefined) return notOffered(session, command.mechanism);
+  if (exchange === undefined) return notOffered(dialogue, command.mechanism);
   const { initial } = command;
   const response = initial === undefined ? undefined : decode(initial === '=' ? '' : initial);
   if (initial !== undefined && (response === undefined || !exchange.takesInitial)) {
     exchange.cancel();
     return response === undefined ? badBase64 : noInitial;
   }
-  session.state = { at: 'auth', hello: state.hello, exchange };
-  return take(session, exchange, response);
+  dialogue.enter({ at: 'auth', hello: state.hello, exchange });
+  return take(dialogue, exchange, response);
 }
 
 /** One line of the client in an exchange. */
 export function authResponse(
-  session: Session,
+  dialogue: Dialogue,
   state: State & { readonly at: 'auth' },
   line: LineResult,
 ): Step {
   const { exchange, hello } = state;
   if (line.kind === 'line' && line.text !== '*') {
     const response = decode(line.text);
-    if (response !== undefined) return take(session, exchange, response);
+    if (response !== undefined) return take(dialogue, exchange, response);
   }
   exchange.cancel();
-  session.state = { at: 'identified', hello };
+  dialogue.enter({ at: 'identified', hello });
   if (line.kind === 'too-long') return tooLong;
   if (line.kind === 'line' && line.text === '*') return cancelled;
   return badBase64;
 }
 
-function notOffered(session: Session, mechanism: string): Reply {
-  const { client, facts } = session;
-  if (client.tls === undefined && session.extensions.startTls) return needsTls;
-  return reply(504, '5.4', facts.settings.authenticator?.why?.(mechanism) ?? unknownMechanism);
+function notOffered(dialogue: Dialogue, mechanism: string): Reply {
+  const { client, settings } = dialogue;
+  if (client.tls === undefined && dialogue.extensions.startTls) return needsTls;
+  return reply(504, '5.4', settings.authenticator?.why?.(mechanism) ?? unknownMechanism);
 }
 
 async function take(
-  session: Session,
+  dialogue: Dialogue,
   exchange: SaslExchange,
   response: Buffer | undefined,
 ): Promise<Outcome> {
   const step = await exchange.step(response);
-  const { state } = session;
+  const { state } = dialogue;
   // The client may have gone meanwhile, or the session ended.
   if (state.at !== 'auth') return undefined;
-  return answer(session, state.hello, step);
+  return answer(dialogue, state.hello, step);
 }
 
-function answer(session: Session, hello: Hello, step: SaslStep): Reply {
+function answer(dialogue: Dialogue, hello: Hello, step: SaslStep): Reply {
   if (step.kind === 'challenge') return { code: 334, lines: [step.octets.toString('base64')] };
-  session.state = { at: 'identified', hello };
+  dialogue.enter({ at: 'identified', hello });
   if (step.kind === 'success') {
-    session.client = { ...session.client, identity: step.identity };
+    dialogue.learn({ ...dialogue.client, identity: step.identity });
     return succeeded;
   }
-  logRefusal(session, { stage: 'auth', reply: step.reply, because: step.because });
+  logRefusal(dialogue, { stage: 'auth', reply: step.reply, because: step.because });
   return step.reply;
 }
 

@@ -3,7 +3,7 @@ import type { ContentFacts, Envelope, Reply } from '../mail/index.ts';
 import { type Header, type HeaderDecision, Incoming, type Room } from '../message/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
 import type { IncomingMessage, Later } from './ask.ts';
-import type { Kept, Ruling, Screening } from './screening.ts';
+import { type Kept, keptAfter, type Ruling, type Screening } from './screening.ts';
 
 export interface ContentParts {
   readonly message: IncomingMessage;
@@ -16,6 +16,8 @@ export interface ContentParts {
   readonly judge?: (header: Header) => HeaderDecision | Reply;
   /** Without it nothing is checked. */
   readonly screening?: Screening | undefined;
+  /** What the checks have decided before it came. */
+  readonly kept?: Kept | undefined;
   /** As far as it is known before the end. */
   readonly envelope: () => Omit<Envelope, 'content'>;
 }
@@ -46,6 +48,7 @@ export class Content {
     this.begunAt = begunAt;
     this.message = message;
     this.screening = screening;
+    this.kept = parts.kept;
     this.withholds = screening !== undefined && screening.beginningOctets > 0;
     const onHeader = (header: Header) => this.#decide(header);
     this.incoming = new Incoming({ sink: message, trace, room, withholds: this.withholds, onHeader });
@@ -96,6 +99,7 @@ export class Content {
       this.refused = { reply: judged };
       return 'drop';
     }
+    if (this.kept?.kind === 'discard') return 'drop';
     const ask = this.screening?.header;
     if (ask === undefined) return judged;
     const ruling = ask({
@@ -110,7 +114,7 @@ export class Content {
   #rule(ruling: Ruling, judged: HeaderDecision): HeaderDecision {
     if (ruling.kind === 'pass') return judged;
     if (ruling.kind === 'refuse') this.refused = ruling;
-    else this.kept = ruling;
+    else this.kept = keptAfter(this.kept, ruling);
     return ruling.kind === 'hold' ? judged : 'drop';
   }
 }

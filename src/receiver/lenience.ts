@@ -1,12 +1,11 @@
-/** Reads commands of known clients as Postfix does, and tells of it once for each client. */
+/** Commands of clients of ours that are not of the standard: which are taken, and that it is told. */
 import type { Log } from '../base/index.ts';
 import { type Command, type CommandError, parseCommand, parseLeniently } from '../smtp/index.ts';
-import type { ClientFacts } from './ask.ts';
-import type { Session } from './session.ts';
+import type { ClientFacts, Policy } from './ask.ts';
 
 const maxClients = 10_000;
 
-/** Tells once of each client that is let off with a command which is not of the standard. */
+/** Reads commands, and tells once of each client that is let off with one which is not of the standard. */
 export class Lenience {
   readonly #log: Log;
   readonly #told = new Set<string>();
@@ -15,8 +14,18 @@ export class Lenience {
     this.#log = log;
   }
 
+  /** Reads a command: from clients of ours as they always spoke (docs/decisions/0021), from strangers by the letter. */
+  parse(line: string, client: ClientFacts, policy: Policy): Command | CommandError {
+    const command = parseCommand(line);
+    if (command.verb !== 'error' || !isOfOurs(client, policy)) return command;
+    const meant = parseLeniently(line);
+    if (meant === undefined) return command;
+    this.#tell(client, command.of);
+    return meant;
+  }
+
   /** `said` is the verb; what came with it may be anything. */
-  tell({ address, listener }: ClientFacts, said: string): void {
+  #tell({ address, listener }: ClientFacts, said: string): void {
     if (this.#told.has(address)) return;
     if (this.#told.size >= maxClients) this.#told.clear();
     this.#told.add(address);
@@ -30,20 +39,10 @@ export class Lenience {
   }
 }
 
-/** Reads a command: from clients of ours as they always spoke (docs/decisions/0021), from strangers by the letter. */
-export function parseFor(session: Session, line: string): Command | CommandError {
-  const command = parseCommand(line);
-  if (command.verb !== 'error' || !isOfOurs(session)) return command;
-  const meant = parseLeniently(line);
-  if (meant === undefined) return command;
-  session.lenience.tell(session.client, command.of);
-  return meant;
-}
-
-function isOfOurs({ client, facts }: Session): boolean {
+function isOfOurs(client: ClientFacts, policy: Policy): boolean {
   switch (client.role) {
     case 'mx':
-      return facts.settings.policy.trusts?.(client) === true;
+      return policy.trusts?.(client) === true;
     case 'trap':
       return false;
     default:

@@ -5,49 +5,48 @@ import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
 import { complete, refusalOfCut, refuseForeign } from './completion.ts';
 import { Content, type Refused } from './content.ts';
+import type { Dialogue, Outcome, Step } from './dialogue.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import { type Screened, screenMessage } from './screened.ts';
-import type { Session } from './session.ts';
 import type { State } from './state.ts';
 import type { Hello, Transaction } from './transaction.ts';
-import type { Outcome, Step } from './verbs.ts';
 
 /** DATA (RFC 5321 §4.1.1.4): what follows, up to its end, is the message. */
-export function data(session: Session): Step {
-  const { state } = session;
+export function data(dialogue: Dialogue): Step {
+  const { state } = dialogue;
   if (state.at !== 'transaction') return replies.mailFirst;
   const { hello, transaction } = state;
   if (transaction.recipientCount === 0) return replies.noRecipients;
   if (transaction.parameters.body === 'binarymime') return replies.dataForbidden;
-  const content = begin(session, { transaction, hello, by: 'data' });
-  session.state = { at: 'content', hello, transaction, content, by: 'data' };
+  const content = begin(dialogue, { transaction, hello, by: 'data' });
+  dialogue.enter({ at: 'content', hello, transaction, content, by: 'data' });
   return replies.startContent;
 }
 
 /** BDAT (RFC 3030 §2): a chunk that is refused is swallowed first, so that the dialogue stays in step. */
-export function bdat(session: Session, { size, isLast }: Command & { readonly verb: 'bdat' }): Step {
-  const { state } = session;
-  const { messageBytes } = session.facts.settings.limits;
+export function bdat(dialogue: Dialogue, { size, isLast }: Command & { readonly verb: 'bdat' }): Step {
+  const { state } = dialogue;
+  const { messageBytes } = dialogue.settings.limits;
   if (size === 'too-big' || size > 2 * messageBytes + 1_000_000) {
     // Nobody can wait for that many octets to pass.
     return { reply: reply(552, '3.4', 'message too big'), next: 'close' };
   }
-  const refusal = bdatRefusal(session);
+  const refusal = bdatRefusal(dialogue);
   if (refusal !== undefined) {
     const next: State = state.at === 'greeted' || !('hello' in state) ? { at: 'greeted' } : state;
-    session.state = { at: 'discard', left: size, reply: refusal, next };
+    dialogue.enter({ at: 'discard', left: size, reply: refusal, next });
     return undefined;
   }
   if (state.at !== 'transaction' && state.at !== 'chunks') return replies.mailFirst;
   const { hello, transaction } = state;
-  const content = state.at === 'chunks' ? state.content : begin(session, { transaction, hello, by: 'bdat' });
+  const content = state.at === 'chunks' ? state.content : begin(dialogue, { transaction, hello, by: 'bdat' });
   content.begin(size, isLast);
-  session.state = { at: 'content', hello, transaction, content, by: isLast ? 'last-bdat' : 'bdat' };
+  dialogue.enter({ at: 'content', hello, transaction, content, by: isLast ? 'last-bdat' : 'bdat' });
   return undefined;
 }
 
-function bdatRefusal({ state }: Session): Reply | undefined {
+function bdatRefusal({ state }: Dialogue): Reply | undefined {
   switch (state.at) {
     case 'greeted':
       return replies.helloFirst;
@@ -67,9 +66,9 @@ interface Beginning {
 }
 
 /** Opens the message in the intake, with our trace field at its top. */
-function begin(session: Session, { transaction, hello, by }: Beginning): Content {
-  const { client, facts, parts, intake } = session;
-  const { limits, hostname, screening } = facts.settings;
+function begin(dialogue: Dialogue, { transaction, hello, by }: Beginning): Content {
+  const { client, facts, parts, intake } = dialogue;
+  const { limits, hostname } = dialogue.settings;
   const now = parts.clock.now();
   const message = intake.begin();
   const { id } = message;
@@ -83,16 +82,17 @@ function begin(session: Session, { transaction, hello, by }: Beginning): Content
     begunAt: now,
     trace: transaction.received(trace),
     room: intake.room,
-    judge: (header) => judgeHeader(session, transaction, { header, id, now }),
-    screening: client.role === 'trap' ? undefined : screening,
+    judge: (header) => judgeHeader(dialogue, transaction, { header, id, now }),
+    screening: dialogue.screening,
+    kept: transaction.kept,
     envelope: () => transaction.envelope(trace, reader.facts),
   });
 }
 
 /** Whether what we alone write into headers would be a lie from here. A trap keeps lies as they are. */
-function isStranger({ client, facts }: Session): boolean {
+function isStranger({ client, settings }: Dialogue): boolean {
   if (client.role === 'trap' || client.role === 'local') return false;
-  return facts.settings.policy.trusts?.(client) !== true;
+  return settings.policy.trusts?.(client) !== true;
 }
 
 /**
@@ -100,13 +100,13 @@ function isStranger({ client, facts }: Session): boolean {
  * relay hands over is not touched (RFC 6409 §8).
  */
 function judgeHeader(
-  session: Session,
+  dialogue: Dialogue,
   { binding }: Transaction,
   { header, id, now }: { readonly header: Header; readonly id: string; readonly now: number },
 ): HeaderDecision | Reply {
-  const { client, facts } = session;
-  const { hostname } = facts.settings;
-  const own: HeaderDecision = header.own > 0 && isStranger(session) ? [{ kind: 'remove-own' }] : undefined;
+  const { client, settings } = dialogue;
+  const { hostname } = settings;
+  const own: HeaderDecision = header.own > 0 && isStranger(dialogue) ? [{ kind: 'remove-own' }] : undefined;
   const { role } = client;
   const identity: SenderBinding | undefined = client.identity ?? binding;
   if (role === 'submission' || role === 'submissions' || client.identity !== undefined) {
@@ -117,49 +117,61 @@ function judgeHeader(
 }
 
 /** The end of data, or of a chunk, has come. */
-export function endContent(session: Session, state: State & { readonly at: 'content' }): Step {
+export function endContent(dialogue: Dialogue, state: State & { readonly at: 'content' }): Step {
   const { hello, transaction, content } = state;
   if (state.by === 'bdat' && content.fault === undefined) {
-    session.state = { at: 'chunks', hello, transaction, content };
+    dialogue.enter({ at: 'chunks', hello, transaction, content });
     return replies.chunkOk;
   }
-  session.state = { at: 'identified', hello };
+  dialogue.enter({ at: 'identified', hello });
   const waits = content.fault === undefined ? content.incoming.end() : undefined;
-  return waits === undefined ? conclude(session, state) : waits.then(() => conclude(session, state));
+  return waits === undefined ? conclude(dialogue, state) : waits.then(() => concludeLater(dialogue, state));
 }
 
-function conclude(session: Session, state: State & { readonly at: 'content' }): Step {
+/** The peer may have left meanwhile: nobody would hear what became of the message, and it will come again. */
+function concludeLater(dialogue: Dialogue, state: State & { readonly at: 'content' }): Step {
+  if (dialogue.state.at !== 'closed') return conclude(dialogue, state);
+  state.content.discard();
+  return undefined;
+}
+
+function conclude(dialogue: Dialogue, state: State & { readonly at: 'content' }): Step {
   const { transaction, content } = state;
-  const refused = contentRefusal(session, content);
-  if (refused === undefined) return commit(session, state);
+  const refused = contentRefusal(dialogue, content);
+  if (refused === undefined) return commit(dialogue, state);
   content.discard();
-  logRefusal(session, { stage: 'data', reversePath: transaction.reversePath, ...refused });
+  logRefusal(dialogue, { stage: 'data', reversePath: transaction.reversePath, ...refused });
   return refused.reply;
 }
 
-function contentRefusal(session: Session, { fault, refused, incoming }: Content): Refused | undefined {
+function contentRefusal(dialogue: Dialogue, { fault, refused, incoming }: Content): Refused | undefined {
   if (fault !== undefined) return { reply: faultReplies[fault] };
-  if (incoming.hops > session.facts.settings.limits.hops) return { reply: replies.tooManyHops };
+  if (incoming.hops > dialogue.settings.limits.hops) return { reply: replies.tooManyHops };
   if (refused !== undefined) return refused;
-  return incoming.hasOwnBeyond && isStranger(session) ? { reply: refusalOfCut(incoming.header) } : undefined;
+  return incoming.hasOwnBeyond && isStranger(dialogue) ? { reply: refusalOfCut(incoming.header) } : undefined;
 }
 
 /** 250 comes from the intake alone: only it knows that the message is durable. */
 async function commit(
-  session: Session,
+  dialogue: Dialogue,
   { hello, transaction, content }: State & { readonly at: 'content' },
 ): Promise<Outcome> {
-  const { parts, client, facts } = session;
+  const { parts, client, facts } = dialogue;
   const { reversePath } = transaction;
   const trace = { client, hello, session: facts.id, now: parts.clock.now() };
   const asked = screenMessage({
     content,
     envelope: transaction.envelope(trace, content.facts),
-    destinationOf: (address) => destinationOf(session, reversePath, address),
+    destinationOf: (address) => destinationOf(dialogue, reversePath, address),
   });
   const screened = asked instanceof Promise ? await asked : asked;
+  if (dialogue.state.at === 'closed' && screened.kind === 'keep') {
+    content.discard();
+    screened.settled?.('refused');
+    return undefined;
+  }
   if (screened.kind === 'over') {
-    tellOver(session, transaction, screened);
+    tellOver(dialogue, transaction, screened);
     return screened.reply;
   }
   const { envelope, held } = screened;
@@ -168,10 +180,10 @@ async function commit(
   const isKept = replyClass(answer) === 2;
   screened.settled?.(!isKept ? 'refused' : held === undefined ? 'accepted' : 'held');
   if (!isKept) {
-    logRefusal(session, { stage: 'data', reversePath, reply: answer });
+    logRefusal(dialogue, { stage: 'data', reversePath, reply: answer });
     return answer;
   }
-  session.accepted++;
+  dialogue.countAccepted();
   parts.log.info('accepted', {
     queueId: content.message.id,
     session: facts.id,
@@ -188,15 +200,15 @@ async function commit(
 
 /** A check had it refused or thrown away. */
 function tellOver(
-  session: Session,
+  dialogue: Dialogue,
   { reversePath }: Transaction,
   { fate, reply, because }: Screened & { readonly kind: 'over' },
 ): void {
-  if (fate === 'refused') logRefusal(session, { stage: 'data', reversePath, reply, because });
+  if (fate === 'refused') logRefusal(dialogue, { stage: 'data', reversePath, reply, because });
   else {
-    session.parts.log.info('discarded', {
-      session: session.facts.id,
-      client: session.client.address,
+    dialogue.parts.log.info('discarded', {
+      session: dialogue.facts.id,
+      client: dialogue.client.address,
       from: reversePath?.text ?? '',
       because,
     });
@@ -205,10 +217,10 @@ function tellOver(
 
 /** Where the policy leads mail of this client to an address that a check adds. */
 async function destinationOf(
-  { client, facts }: Session,
+  { client, settings }: Dialogue,
   reversePath: ReversePath,
   recipient: Address,
 ): Promise<readonly Address[]> {
-  const decision = await facts.settings.policy.decide({ client, reversePath, recipient });
+  const decision = await settings.policy.decide({ client, reversePath, recipient });
   return decision.kind === 'grant' ? decision.to : [];
 }

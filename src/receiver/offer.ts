@@ -1,22 +1,19 @@
 /** What EHLO offers to a client. */
 import type { Extensions } from '../smtp/index.ts';
-import type { ClientFacts } from './ask.ts';
-import type { Session } from './session.ts';
-import type { SessionFacts } from './state.ts';
+import type { Dialogue } from './dialogue.ts';
 
 const none: readonly string[] = [];
 
-function mechanisms(
-  client: ClientFacts,
-  { settings: { authenticator }, listener }: Pick<SessionFacts, 'settings' | 'listener'>,
-): readonly string[] {
-  if (authenticator === undefined || !listener.offersAuth) return none;
-  return authenticator.mechanisms(client);
+type Offering = Pick<Dialogue, 'client' | 'facts' | 'settings' | 'isSecured' | 'mayXclient'>;
+
+function mechanisms({ client, facts, settings }: Offering): readonly string[] {
+  if (settings.authenticator === undefined || !facts.listener.offersAuth) return none;
+  return settings.authenticator.mechanisms(client);
 }
 
 /** What EHLO offers to this client now, and what parameters are taken from it. */
-export function offerTo({ client, facts, isSecured, mayXclient }: Session): Extensions {
-  const { settings, listener } = facts;
+export function offerTo(dialogue: Offering): Extensions {
+  const { facts, settings, isSecured, mayXclient } = dialogue;
   const { limits, secureContext } = settings;
   return {
     size: limits.messageBytes,
@@ -27,8 +24,8 @@ export function offerTo({ client, facts, isSecured, mayXclient }: Session): Exte
     binaryMime: true,
     dsn: true,
     enhancedStatusCodes: true,
-    startTls: listener.tls === 'starttls' && secureContext !== undefined && !isSecured,
-    auth: mechanisms(client, { settings, listener }),
+    startTls: facts.listener.tls === 'starttls' && secureContext !== undefined && !isSecured,
+    auth: mechanisms(dialogue),
     limits: { rcptMax: limits.recipients, mailMax: limits.transactions },
     ...(mayXclient ? { xclient: ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'] } : {}),
   };

@@ -1,11 +1,12 @@
-/** Logs refusals, one line each. */
+/** The line of the log about what was refused. */
 import type { Reply, ReversePath } from '../mail/index.ts';
 import { formatReply } from '../smtp/index.ts';
-import type { Session } from './session.ts';
+import type { Dialogue } from './dialogue.ts';
+import type { Ruling } from './screening.ts';
 
 /** What was refused, at which step, and why. */
-export interface Refusal {
-  readonly stage: 'auth' | 'mail' | 'rcpt' | 'data' | 'xclient';
+export interface RefusalFacts {
+  readonly stage: 'connect' | 'hello' | 'auth' | 'mail' | 'rcpt' | 'data' | 'xclient';
   readonly reply: Reply;
   /** Where it is known; `null` is `<>`. */
   readonly reversePath?: ReversePath;
@@ -13,8 +14,10 @@ export interface Refusal {
   readonly because?: string;
 }
 
+type Logging = Pick<Dialogue, 'parts' | 'facts' | 'client'>;
+
 /** One line in the log for each refusal, with what is needed to understand it later (RFC 2505 §2.4). */
-export function logRefusal({ parts, facts, client }: Session, refusal: Refusal): void {
+export function logRefusal({ parts, facts, client }: Logging, refusal: RefusalFacts): void {
   const { stage, reversePath, to, because, reply } = refusal;
   parts.log.info('refused', {
     session: facts.id,
@@ -27,4 +30,19 @@ export function logRefusal({ parts, facts, client }: Session, refusal: Refusal):
     reply: formatReply(reply).trimEnd(),
     because,
   });
+}
+
+/** Logs what a check has refused, and gives its reply. */
+export function logRuling(
+  dialogue: Logging,
+  {
+    ruling,
+    ...about
+  }: Omit<RefusalFacts, 'reply' | 'because'> & {
+    readonly ruling: Ruling & { readonly kind: 'refuse' };
+  },
+): Reply {
+  const { reply, because } = ruling;
+  logRefusal(dialogue, { ...about, reply, because });
+  return reply;
 }

@@ -1,8 +1,7 @@
 /** The replies that are always the same. */
 import { type Reply, reply } from '../mail/index.ts';
-import type { ContentFault } from '../smtp/index.ts';
+import { type ContentFault, formatReply } from '../smtp/index.ts';
 
-/** The replies of the server that say the same thing every time. */
 export const replies = {
   ok: reply(250, '0.0', 'ok'),
   senderOk: reply(250, '1.0', 'sender ok'),
@@ -59,3 +58,12 @@ export const faultReplies: Readonly<Record<ContentFault, Reply>> = {
   'line-too-long': reply(550, '6.0', 'line too long in the message'),
   'too-big': reply(552, '3.4', 'message too big'),
 };
+
+const texts: ReadonlyMap<Reply, string> = new Map(
+  Object.values(replies).map((each): [Reply, string] => [each, formatReply(each)]),
+);
+
+/** The reply as it goes to the wire. Those that say the same every time are formatted once. */
+export function formatted(answer: Reply): string {
+  return texts.get(answer) ?? formatReply(answer);
+}

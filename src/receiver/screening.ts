@@ -129,6 +129,12 @@ export type Kept =
   | { readonly kind: 'hold'; readonly because: string }
   | { readonly kind: 'discard'; readonly because: string };
 
+/** What is decided of a message after one more stage. What is discarded stays so; the first reason to hold is kept. */
+export function keptAfter(before: Kept | undefined, ruling: Ruling): Kept | undefined {
+  if (ruling.kind === 'discard') return before?.kind === 'discard' ? before : ruling;
+  return before ?? (ruling.kind === 'hold' ? ruling : undefined);
+}
+
 /** What all checks of the message stage come to. */
 export type MessageRuling = Ruling & {
   readonly edits?: readonly Edit[];

@@ -1,18 +1,18 @@
 /** One connection's dialogue. */
 import type { Reply } from '../mail/index.ts';
-import { authLineOctets, CommandInput, type Extensions, formatReply } from '../smtp/index.ts';
-import type { ClientFacts, Intake, TlsFacts } from './ask.ts';
+import { authLineOctets, CommandInput } from '../smtp/index.ts';
+import type { ClientFacts, TlsFacts } from './ask.ts';
 import { authResponse } from './auth.ts';
-import { Lenience, parseFor } from './lenience.ts';
+import type { Outcome, Step } from './dialogue.ts';
+import { greet } from './hello.ts';
+import { Lenience } from './lenience.ts';
 import { endContent } from './mail-data.ts';
-import { offerTo } from './offer.ts';
-import type { ReceiverParts, ReceiverSettings } from './options.ts';
-import { replies } from './replies.ts';
-import { spokenFor } from './spoken-for.ts';
+import type { ReceiverParts } from './options.ts';
+import { formatted, replies } from './replies.ts';
+import { SessionRecord } from './session-record.ts';
 import type { SessionFacts, State, Wire } from './state.ts';
 import { Tally } from './tally.ts';
-import { intakeOf } from './trap-intake.ts';
-import { carryOut, type Outcome, type Step } from './verbs.ts';
+import { carryOut } from './verbs.ts';
 
 /** Input that waits while an answer is worked out; above this the wire is paused. */
 const maxBufferedOctets = 64 * 1024;
@@ -24,84 +24,67 @@ const nothing = Buffer.alloc(0);
  * worked out the next ones wait.
  */
 export class Session {
-  facts: SessionFacts;
-  /** The settings whose permissions are in force here. */
-  adopted: ReceiverSettings;
-  readonly parts: ReceiverParts;
-  readonly intake: Intake;
+  readonly #record: SessionRecord;
+  readonly #parts: ReceiverParts;
   readonly #wire: Wire;
   readonly #input: CommandInput;
-  state: State = { at: 'greeted' };
-  client: ClientFacts;
+  readonly #tally: Tally;
+  readonly #lenience: Lenience;
   #output = '';
   #isBusy = false;
   #isPaused = false;
   #isInputOver = false;
   #isShuttingDown = false;
-  /** XCLIENT was taken from the other end of the wire. */
-  hasSpokenFor = false;
-  /** Who was last granted something by name, by whatever means. */
-  grantedTo: string | undefined;
+  #isFlushDue = false;
   /** What is left to say once the answer that is under way was given. */
   #last: Reply | undefined;
-  readonly #tally: Tally;
-  readonly lenience: Lenience;
-  /** TLS is in force on the wire, whoever it belongs to. */
-  isSecured: boolean;
-  transactions = 0;
-  accepted = 0;
   #answeredAt = 0;
 
   constructor(facts: SessionFacts, parts: ReceiverParts, wire: Wire) {
-    this.facts = facts;
-    this.adopted = facts.settings;
-    this.parts = parts;
-    this.intake = intakeOf(facts.listener.role, parts);
-    this.#wire = wire;
     // A token may be longer than any other command (RFC 4954 §4).
     const mayLogIn = facts.listener.offersAuth === true && facts.settings.authenticator !== undefined;
     this.#input = new CommandInput(mayLogIn ? { maxLineOctets: authLineOctets } : {});
+    this.#record = new SessionRecord(facts, parts, { input: this.#input, wire });
+    this.#parts = parts;
+    this.#wire = wire;
     this.#tally = new Tally(facts.settings.limits);
-    this.lenience = parts.lenience ?? new Lenience(parts.log);
-    this.isSecured = facts.tls !== undefined;
-    this.client = {
-      address: facts.address,
-      port: facts.port,
-      helo: '',
-      listener: facts.listener.name,
-      role: facts.listener.role,
-      isVouchedFor: facts.isVouchedFor ?? false,
-      tls: this.isProxied ? undefined : facts.tls,
-    };
-    this.#learnName();
+    this.#lenience = parts.lenience ?? new Lenience(parts.log);
+  }
+
+  get state(): State {
+    return this.#record.state;
+  }
+
+  /** What is known of the client. */
+  get client(): ClientFacts {
+    return this.#record.client;
+  }
+
+  get transactions(): number {
+    return this.#record.transactions;
+  }
+
+  /** Messages that were taken. */
+  get accepted(): number {
+    return this.#record.accepted;
+  }
+
+  /** The name to which something was granted last, by whatever means. */
+  get grantedTo(): string | undefined {
+    return this.#record.grantedTo;
+  }
+
+  /** Octets that came and were not looked at. */
+  get hasBufferedInput(): boolean {
+    return this.#record.hasBufferedInput;
   }
 
   get isIdle(): boolean {
     return (this.state.at === 'greeted' || this.state.at === 'identified') && !this.#isBusy;
   }
 
-  /** Octets that came and were not looked at: the peer did not wait for the reply. */
-  get hasBufferedInput(): boolean {
-    return this.#input.buffered > 0;
-  }
-
-  /** What EHLO offers now, and what parameters are taken. */
-  get extensions(): Extensions {
-    return offerTo(this);
-  }
-
-  /** As Postfix does, by the address that is in force: a filter may hand on all that its client says, XCLIENT too. */
-  get mayXclient(): boolean {
-    return this.facts.settings.xclientFrom.has(this.client.address);
-  }
-
-  /** The other end of the wire speaks for somebody, so its TLS says nothing of the client. */
-  get isProxied(): boolean {
-    return this.hasSpokenFor || this.facts.hasProxyTls === true;
-  }
-
   greet(): void {
-    this.#output += formatReply({ code: 220, lines: [`${this.facts.settings.hostname} ESMTP Posthouse`] });
+    this.#take(greet(this.#record));
     this.#flush();
   }
 
@@ -125,36 +108,17 @@ export class Session {
   /** A peer that sends an octet now and then would otherwise hold its session for ever. */
   #isOverdue(): boolean {
     const state = this.state;
-    const { idleMs, contentMs } = this.facts.settings.limits;
-    const silentMs = this.parts.clock.now() - this.#answeredAt;
+    const { idleMs, contentMs } = this.#record.settings.limits;
+    const silentMs = this.#parts.clock.now() - this.#answeredAt;
     if (state.at === 'discard') return silentMs > contentMs;
     // The time of a message goes on between its chunks, where silence is bounded besides.
     const isMessage = state.at === 'content' || state.at === 'chunks';
-    if (isMessage && this.parts.clock.now() - state.content.begunAt > contentMs) return true;
+    if (isMessage && this.#parts.clock.now() - state.content.begunAt > contentMs) return true;
     return state.at !== 'content' && silentMs > idleMs;
   }
 
-  /** The handshake succeeded: everything said before is forgotten (RFC 3207 §4.2). */
   secured(tls: TlsFacts): void {
-    if (this.state.at === 'closed') return;
-    this.isSecured = true;
-    const own = this.isProxied ? undefined : tls;
-    this.client = { ...this.client, helo: '', tls: own, identity: undefined };
-    this.state = { at: 'greeted' };
-  }
-
-  /**
-   * XCLIENT: everything that is known of the client is what the proxy says now, and from here on nothing of
-   * the proxy's own connection counts. Gives the reply that turns the client away where its address has too
-   * many sessions already.
-   */
-  impersonate(client: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>): Reply | undefined {
-    this.hasSpokenFor = true;
-    this.client = spokenFor(this.client, client);
-    this.state = { at: 'greeted' };
-    if (client.address === undefined) return undefined;
-    if (client.name === undefined) this.#learnName();
-    return this.#wire.admitAs?.(client.address);
+    if (this.state.at !== 'closed') this.#record.secured(tls);
   }
 
   /** The relay is going down: 421 now, or after the transaction that is under way. */
@@ -189,28 +153,20 @@ export class Session {
   /** Says a last word and closes. */
   close(last: Reply): void {
     if (this.state.at === 'closed') return;
-    this.#output += formatReply(last);
+    this.#output += formatted(last);
     this.#end();
   }
 
   /** The connection is gone: what was not committed is thrown away. */
   closed(): void {
     this.#discardContent();
-    this.state = { at: 'closed' };
-  }
-
-  #learnName(): void {
-    const { address } = this.client;
-    const found = this.facts.settings.clientName?.(address)?.then((name) => {
-      if (this.client.address === address) this.client = { ...this.client, name };
-    });
-    if (found !== undefined) this.parts.background.run('client name', found);
+    this.#record.enter({ at: 'closed' });
   }
 
   #end(options?: { readonly isAgreed: boolean }): void {
     if (this.state.at === 'closed') return;
     this.#discardContent();
-    this.state = { at: 'closed' };
+    this.#record.enter({ at: 'closed' });
     this.#flush();
     this.#wire.end(options);
   }
@@ -227,7 +183,8 @@ export class Session {
     } catch (error) {
       this.#fail(error);
     }
-    this.#flush();
+    if (this.#isBusy) this.#flushSoon();
+    else this.#flush();
     if (this.#isInputOver && !this.#isBusy) this.#end();
     if (this.#isPaused && !this.#isBusy) {
       this.#isPaused = false;
@@ -238,7 +195,7 @@ export class Session {
   /** A bug or a broken resource: the peer hears of it as 451 and the session ends. */
   #fail(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.parts.log.error('session-failed', { session: this.facts.id, error: text });
+    this.#parts.log.error('session-failed', { session: this.#record.facts.id, error: text });
     this.close(replies.localError);
   }
 
@@ -258,14 +215,14 @@ export class Session {
     const line = this.#input.takeLine();
     if (line === undefined) return false;
     if (this.state.at === 'auth') {
-      this.#take(authResponse(this, this.state, line));
+      this.#take(authResponse(this.#record, this.state, line));
       return true;
     }
     switch (line.kind) {
       case 'line': {
-        const command = parseFor(this, line.text);
+        const command = this.#lenience.parse(line.text, this.client, this.#record.settings.policy);
         this.#tally.command(command.verb);
-        this.#take(carryOut(this, command));
+        this.#take(carryOut(this.#record, command));
         return true;
       }
       case 'too-long':
@@ -291,8 +248,9 @@ export class Session {
     }
     // While it waits the peer may go away, and then the message was thrown away already.
     const isOver = () => end < 0 || this.state !== state;
-    if (wait !== undefined) this.#take(wait.then(() => (isOver() ? undefined : endContent(this, state))));
-    else if (end >= 0) this.#take(endContent(this, state));
+    if (wait !== undefined)
+      this.#take(wait.then(() => (isOver() ? undefined : endContent(this.#record, state))));
+    else if (end >= 0) this.#take(endContent(this.#record, state));
     return end >= 0;
   }
 
@@ -300,11 +258,11 @@ export class Session {
     const octets = state.left > 0 ? this.#input.takeRest() : undefined;
     const left = state.left - (octets?.length ?? 0);
     if (left > 0) {
-      this.state = { ...state, left };
+      this.#record.enter({ ...state, left });
       return false;
     }
     if (octets !== undefined && left < 0) this.#input.push(octets.subarray(left));
-    this.state = state.next;
+    this.#record.enter(state.next);
     this.#take(state.reply);
     return true;
   }
@@ -328,7 +286,7 @@ export class Session {
         this.#fail(error);
       },
     );
-    this.parts.background.run('answer', done);
+    this.#parts.background.run('answer', done);
   }
 
   #settle(step: Outcome): void {
@@ -347,7 +305,7 @@ export class Session {
   }
 
   #answer(answer: Reply): void {
-    this.#output += formatReply(answer);
+    this.#output += formatted(answer);
   }
 
   /** Ends the session after this reply where a limit or the end of the relay asks for it. */
@@ -363,11 +321,21 @@ export class Session {
     if (last !== undefined) this.close(last);
   }
 
+  /** What is asked may be answered in this very tick: replies of one tick leave in one write. */
+  #flushSoon(): void {
+    if (this.#isFlushDue || this.#output === '') return;
+    this.#isFlushDue = true;
+    process.nextTick(() => {
+      this.#isFlushDue = false;
+      this.#flush();
+    });
+  }
+
   #flush(): void {
     if (this.#output === '') return;
     const text = this.#output;
     this.#output = '';
-    this.#answeredAt = this.parts.clock.now();
+    this.#answeredAt = this.#parts.clock.now();
     this.#wire.write(text);
   }
 }

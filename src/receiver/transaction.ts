@@ -2,7 +2,6 @@
 import {
   type Address,
   type ContentFacts,
-  type Domain,
   type Envelope,
   formatReceived,
   mailboxKey,
@@ -12,7 +11,8 @@ import {
   type ReversePath,
 } from '../mail/index.ts';
 import type { MailParameters, RcptParameters } from '../smtp/index.ts';
-import type { ClientFacts, Decision, Ground, SenderBinding } from './ask.ts';
+import type { ClientFacts, Decision, Ground, Policy, SenderBinding } from './ask.ts';
+import { type Kept, keptAfter, type Ruling } from './screening.ts';
 
 /** What the client said in its greeting. */
 export interface Hello {
@@ -25,7 +25,7 @@ export interface Hello {
 export class Transaction {
   readonly reversePath: ReversePath;
   readonly parameters: MailParameters;
-  readonly #isOurs: (domain: Domain) => boolean;
+  readonly #policy: Pick<Policy, 'isOurs'>;
   readonly #recipients = new Map<string, Recipient>();
   /** Recipients as the peer named them, before aliases. */
   #named: Address | undefined;
@@ -33,11 +33,26 @@ export class Transaction {
   #ground: Ground = 'recipient';
   #identity: string | undefined;
   #binding: SenderBinding | undefined;
+  #kept: Kept | undefined;
 
-  constructor(reversePath: ReversePath, parameters: MailParameters, isOurs: (domain: Domain) => boolean) {
+  constructor(
+    reversePath: ReversePath,
+    parameters: MailParameters,
+    { policy, kept }: { readonly policy: Pick<Policy, 'isOurs'>; readonly kept?: Kept | undefined },
+  ) {
     this.reversePath = reversePath;
     this.parameters = parameters;
-    this.#isOurs = isOurs;
+    this.#policy = policy;
+    this.#kept = kept;
+  }
+
+  /** What the checks have decided of the message so far. */
+  get kept(): Kept | undefined {
+    return this.#kept;
+  }
+
+  keep(ruling: Ruling): void {
+    this.#kept = keptAfter(this.#kept, ruling);
   }
 
   /** How many recipients the peer named and was granted. */
@@ -66,7 +81,7 @@ export class Transaction {
     } else if (this.#ground === 'recipient') this.#binding ??= grant.binding;
     this.#identity ??= grant.identity;
     for (const address of grant.to) {
-      const key = mailboxKey(address, !this.#isOurs(address.domain));
+      const key = mailboxKey(address, this.#policy.isOurs?.(address.domain) !== true);
       if (this.#recipients.has(key)) continue;
       // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
       const isRenamed = address !== named && parameters.originalRecipient === undefined;

@@ -1,10 +1,9 @@
 /** The command XCLIENT. */
 import { canonicalIp } from '../base/index.ts';
 import { reply } from '../mail/index.ts';
+import type { Dialogue, Step } from './dialogue.ts';
+import { greet } from './hello.ts';
 import { logRefusal } from './refusal.ts';
-import { adopt } from './renew.ts';
-import type { Session } from './session.ts';
-import type { Step } from './verbs.ts';
 
 const refused = reply(550, '7.0', 'not authorised to say for whom you speak');
 const noAddress = reply(550, '7.0', 'a client without an address is not served');
@@ -21,15 +20,15 @@ const unavailable: ReadonlySet<string> = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL
  * Sessions are counted for the client's address from then on. PROTO and HELO are taken and
  * change nothing, because the client's own EHLO or HELO has to follow.
  */
-export function xclient(session: Session, attributes: ReadonlyMap<string, string>): Step {
-  adopt(session);
-  if (!session.mayXclient) {
-    logRefusal(session, { stage: 'xclient', reply: refused });
+export function xclient(dialogue: Dialogue, attributes: ReadonlyMap<string, string>): Step {
+  dialogue.adopt();
+  if (!dialogue.mayXclient) {
+    logRefusal(dialogue, { stage: 'xclient', reply: refused });
     return refused;
   }
-  if (session.hasBufferedInput) return notNow;
+  if (dialogue.hasBufferedInput) return notNow;
   // A LOGIN that was passed over would leave the proxy in the belief that its client is known here.
-  const offered = session.extensions.xclient ?? [];
+  const offered = dialogue.extensions.xclient ?? [];
   if (!attributes.keys().every((name) => offered.includes(name))) return badAttribute;
   const stated = (name: string): string | undefined => {
     const value = attributes.get(name);
@@ -39,8 +38,8 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
   // Without an address of its own the client would be taken for the proxy, which may relay; also by a proxy that does
   // not look at this reply.
   if (addr === undefined && attributes.has('ADDR')) {
-    session.impersonate({});
-    logRefusal(session, { stage: 'xclient', reply: noAddress });
+    dialogue.impersonate({});
+    logRefusal(dialogue, { stage: 'xclient', reply: noAddress });
     return noAddress;
   }
   const address = addr === undefined ? undefined : canonicalIp(addr.replace(/^IPV6:/i, ''));
@@ -48,14 +47,14 @@ export function xclient(session: Session, attributes: ReadonlyMap<string, string
   const isPort = port === undefined || (/^\d{1,5}$/.test(port) && Number(port) <= 65535);
   if ((addr !== undefined && address === undefined) || !isPort) return badAddress;
   const name = stated('NAME');
-  const turnedAway = session.impersonate({
+  const turnedAway = dialogue.impersonate({
     ...(address === undefined ? {} : { address }),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(name !== undefined && /^[A-Za-z0-9.-]{1,255}$/.test(name) ? { name } : {}),
   });
   if (turnedAway !== undefined) {
-    logRefusal(session, { stage: 'xclient', reply: turnedAway });
+    logRefusal(dialogue, { stage: 'xclient', reply: turnedAway });
     return turnedAway;
   }
-  return { code: 220, lines: [`${session.facts.settings.hostname} ESMTP Posthouse`] };
+  return greet(dialogue);
 }
