@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
+#!/usr/bin/env -S node --max-semi-space-size=16
 /** The program `posthouse`. */
 /** The program `posthouse`. */
 /** The program `posthouse`. */

@@ -1,5 +1,5 @@
 /** A Posthouse of our own: the real command, a generated configuration, its data in a temporary directory. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import packageFacts from '../../package.json' with { type: 'json' };
 import { Program, run } from './program.ts';
@@ -25,7 +25,14 @@ export type LogLine = Readonly<Record<string, unknown>>;
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
 /** The flags that people start it with. */
-const flags = packageFacts.scripts.posthouse.split(' ').filter((word) => word.startsWith('--'));
+function flagsOf({ scripts }: Pick<typeof packageFacts, 'scripts'>): readonly string[] {
+  return scripts.posthouse.split(' ').filter((word) => word.startsWith('--'));
+}
+
+/** Those of another build may be others. */
+async function flagsOfBuild(folder: string): Promise<readonly string[]> {
+  return flagsOf(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
+}
 
 /** True for a value with keys. */
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -142,7 +149,7 @@ export async function startPosthouse(options: PosthouseOptions): Promise<Posthou
   await writeFile(configFile, `${JSON.stringify(configuration, null, 2)}\n`);
   const command = [
     process.execPath,
-    ...flags,
+    ...(options.build === undefined ? flagsOf(packageFacts) : await flagsOfBuild(options.build)),
     ...(options.nodeArguments ?? []),
     options.build === undefined ? main : join(options.build, 'src/cli/main.ts'),
     'start',
