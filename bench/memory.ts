@@ -7,11 +7,13 @@
  *             queue drains at 80 % or more of the speed without a backlog
  *
  *   npm run bench -- memory [--only large,idle,deferred] [--messages 200000] [--directory FOLDER]
- *                              [--results FOLDER]
+ *                              [--results FOLDER] [--older FOLDER]
+ *
+ * `--older` measures another build after ours; the bounds are for ours.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Configuration, type Posthouse, startPosthouse } from '../test/peers/posthouse.ts';
 import { Program } from '../test/peers/program.ts';
@@ -34,6 +36,8 @@ interface Bench {
   /** Where the compiled programs are. */
   readonly folder: string;
   readonly messages: number;
+  /** The build in another folder. */
+  readonly build?: string;
 }
 
 interface Relaying extends AsyncDisposable {
@@ -60,6 +64,7 @@ async function startRelaying(
   const posthouse = starting.use(
     await startPosthouse({
       directory,
+      ...(bench.build === undefined ? {} : { build: bench.build }),
       nodeArguments: options.nodeArguments ?? [],
       under: [...account.under, '/bin/sh', '-c', `exec "$@" 2>>${log}`, 'sh'],
       configuration: {
@@ -233,8 +238,10 @@ export async function memory(args: readonly string[]): Promise<number> {
       messages: { type: 'string' },
       directory: { type: 'string' },
       results: { type: 'string' },
+      older: { type: 'string' },
     },
   });
+  const builds = values.older === undefined ? [undefined] : [undefined, resolve(values.older)];
   const parent = values.directory ?? join(import.meta.dirname, '.cache');
   mkdirSync(parent, { recursive: true });
   const folder = await relayFolder(parent, 'memory');
@@ -248,19 +255,25 @@ export async function memory(args: readonly string[]): Promise<number> {
     await compile(folder);
     for (const [name, part] of Object.entries(parts)) {
       if (values.only !== undefined && !values.only.split(',').includes(name)) continue;
-      const bench = { folder, messages: Number(values.messages ?? 200_000) };
-      const findings = await part(bench).catch((error: unknown) => {
-        missed++;
-        console.log(`${name}: ${String(error)}`);
-        return [];
-      });
-      for (const finding of findings) {
-        const said = verdict(finding);
-        if (said.startsWith('MISSED')) missed++;
-        console.log(
-          `${finding.what.padEnd(46)} ${String(finding.value).padStart(10)} ${finding.unit.padEnd(9)} ${said}`,
-        );
-        appendFileSync(file, `${JSON.stringify({ kind: 'finding', ...finding })}\n`);
+      for (const build of builds) {
+        const messages = Number(values.messages ?? 200_000);
+        const bench = { folder, messages, ...(build === undefined ? {} : { build }) };
+        const findings = await part(bench).catch((error: unknown) => {
+          missed++;
+          console.log(`${name}: ${String(error)}`);
+          return [];
+        });
+        for (const finding of findings) {
+          const said = build === undefined ? verdict(finding) : 'older build';
+          if (said.startsWith('MISSED')) missed++;
+          console.log(
+            `${finding.what.padEnd(46)} ${String(finding.value).padStart(10)} ${finding.unit.padEnd(9)} ${said}`,
+          );
+          appendFileSync(
+            file,
+            `${JSON.stringify({ kind: 'finding', build: build === undefined ? 'this' : 'older', ...finding })}\n`,
+          );
+        }
       }
     }
   } finally {

@@ -42,25 +42,20 @@ export class Transaction {
 
   /** Carries it out. Never rejects. */
   async run(mustReset: boolean): Promise<SendResult> {
-    if (!this.#peer.wire.isIdle) return this.#result();
+    const { wire, capabilities } = this.#peer;
+    if (!wire.isIdle) return this.#result();
+    this.#isOpen = true;
     try {
-      await this.#carryOut(mustReset);
+      if (capabilities.pipelining) this.#onGroup(await this.#sendGroup(mustReset), mustReset);
+      else await this.#sendSteps(mustReset);
+      const more = this.#isSent || !wire.isIdle ? undefined : this.#finish();
+      if (more !== undefined) await more;
+      if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
     } catch (cause) {
       // Where the dialogue stands is not known any more, so nothing else may be said on this connection.
-      this.#peer.wire.fail('internal', `a fault of this relay: ${String(cause)}`, { cause });
+      wire.fail('internal', `a fault of this relay: ${String(cause)}`, { cause });
     }
     return this.#result();
-  }
-
-  async #carryOut(mustReset: boolean): Promise<void> {
-    this.#isOpen = true;
-    if (this.#peer.capabilities.pipelining) {
-      const coming = this.#sendGroup(mustReset);
-      this.#onGroup(await coming, mustReset);
-    } else await this.#sendSteps(mustReset);
-    const more = this.#isSent || !this.#peer.wire.isIdle ? undefined : this.#finish();
-    if (more !== undefined) await more;
-    if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
   }
 
   /**
