@@ -108,7 +108,7 @@ test('a peer that leaves while its message is written leaves nothing behind', as
   {
     await using peer = await SocketPeer.greeted(server.port);
     await peer.upTo('DATA');
-    peer.send('x\r\n.\r\n');
+    peer.send('Subject: x\r\n\r\nx\r\n.\r\n');
     await until(() => server.intake.open > 0);
     peer.socket.resetAndDestroy();
   }

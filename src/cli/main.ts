@@ -1,7 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
 /** The program `posthouse`. */
-/** The program `posthouse`. */
-/** The program `posthouse`. */
 import { basename } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 
