@@ -94,6 +94,7 @@ const edges: Readonly<
       'mail',
       'maildrop',
       'message',
+      'net',
       'notices',
       'operation',
       'policy',

@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Clock, Log } from '../base/index.ts';
+import { type Clock, formatHostPort, type Log } from '../base/index.ts';
 
 /** A login that a program reports. */
 export interface ReportedLogin {
@@ -40,7 +40,12 @@ export interface WindowEndpointOptions {
 export interface WindowEndpoint extends AsyncDisposable {
   /** `127.0.0.1:8110`. */
   readonly address: string;
+  readonly host: string;
   readonly port: number;
+  /** From now on this token has to be known. */
+  serve(options: Pick<WindowEndpointOptions, 'token'>): void;
+  /** Ends at once: what is asked here is answered within a moment. */
+  drain(): Promise<void>;
 }
 
 const maxBodyOctets = 16 * 1024;
@@ -82,7 +87,8 @@ const mailboxServices = ['imap', 'pop3'];
  * 7617). Rejects with the system's error when it cannot listen.
  */
 export async function openWindowEndpoint(options: WindowEndpointOptions): Promise<WindowEndpoint> {
-  const { host, token, clock, log } = options;
+  const { host, clock, log } = options;
+  let { token } = options;
   // Loaded when it is asked for: it takes longer than all the rest of a start.
   const { fastify } = await import('fastify');
   const server = fastify({
@@ -112,8 +118,13 @@ export async function openWindowEndpoint(options: WindowEndpointOptions): Promis
   const url = new URL(await server.listen({ host, port: options.port }));
   const port = Number(url.port);
   return {
-    address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    address: formatHostPort(host, port),
+    host,
     port,
+    serve: (next) => {
+      token = next.token;
+    },
+    drain: () => server.close(),
     [Symbol.asyncDispose]: () => server.close(),
   };
 }

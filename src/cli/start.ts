@@ -1,5 +1,5 @@
 /** `posthouse start`. */
-import { type Log, type LogFormat, openLog } from '../base/index.ts';
+import { formatHostPort, type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
 import { configChecks, startRelay } from '../relay/index.ts';
 import type { Command } from './command.ts';
@@ -140,7 +140,7 @@ interface SystemError extends Error {
 function explain(error: unknown): unknown {
   const found = systemError(error);
   if (found === undefined) return error;
-  const where = found.port === undefined ? 'a listener' : `${found.address}:${found.port}`;
+  const where = found.port === undefined ? 'a listener' : formatHostPort(found.address ?? '', found.port);
   const cause = { cause: error };
   switch (found.code) {
     case 'EADDRINUSE':

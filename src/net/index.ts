@@ -12,6 +12,7 @@
  * The PROXY protocol, versions 1 and 2 (haproxy.org).
  */
 export { Admission, type AdmissionLimits } from './admission.ts';
+export { listenFault } from './listen-fault.ts';
 export { type Listener, ListenerSet, type PreparedListeners } from './listener-set.ts';
 export {
   type Endpoint,
@@ -22,5 +23,11 @@ export {
   readProxyHeader,
 } from './proxy-header.ts';
 export { type SocketPath, shortSocketPath } from './socket-path.ts';
-export { type Conversation, type Place, TcpListener, type TcpListenerOptions } from './tcp-listener.ts';
+export {
+  type Conversation,
+  type Place,
+  placeKey,
+  TcpListener,
+  type TcpListenerOptions,
+} from './tcp-listener.ts';
 export { SocketInUse } from './unix-socket.ts';

@@ -11,7 +11,7 @@ export interface Listener<Options> {
 
 /** What a set is made of. */
 export interface ListenerSetParts<Options, L extends Listener<Options>> {
-  /** Two options with one key have one socket. */
+  /** What has one key before and after keeps its socket; where several have one, they are told apart by their order. */
   readonly keyOf: (options: Options) => string;
   /** Rejects with the system's error. What is bound serves nobody yet. */
   readonly bind: (options: Options) => Promise<L>;
@@ -55,16 +55,14 @@ export class ListenerSet<Options, L extends Listener<Options>> {
   }
 
   /** Binds what is new. Rejects with the system's error; then everything is as it was. */
-  async prepare(wanted: readonly Options[]): Promise<PreparedListeners> {
-    const { keyOf, bind } = this.#parts;
+  async prepare(options: readonly Options[]): Promise<PreparedListeners> {
+    const { bind } = this.#parts;
+    const wanted = this.#byKey(options);
     const fresh = new Map<string, L>();
     this.#unused = fresh;
     const abandon = () => drainAll(fresh.values(), AbortSignal.abort());
     try {
-      for (const options of wanted) {
-        const key = keyOf(options);
-        if (!this.#open.has(key)) fresh.set(key, await bind(options));
-      }
+      for (const [key, each] of wanted) if (!this.#open.has(key)) fresh.set(key, await bind(each));
     } catch (error) {
       await abandon();
       throw error;
@@ -72,12 +70,22 @@ export class ListenerSet<Options, L extends Listener<Options>> {
     return { abandon, commit: () => this.#commit(wanted, fresh) };
   }
 
-  #commit(wanted: readonly Options[], fresh: ReadonlyMap<string, L>): void {
+  #byKey(options: readonly Options[]): ReadonlyMap<string, Options> {
+    const found = new Map<string, Options>();
+    for (const each of options) {
+      const key = this.#parts.keyOf(each);
+      let free = key;
+      for (let n = 2; found.has(free); n++) free = `${key} #${n}`;
+      found.set(free, each);
+    }
+    return found;
+  }
+
+  #commit(wanted: ReadonlyMap<string, Options>, fresh: ReadonlyMap<string, L>): void {
     if (this.#isDrained) return;
     const before = this.#open;
     const after = new Map<string, L>();
-    for (const options of wanted) {
-      const key = this.#parts.keyOf(options);
+    for (const [key, options] of wanted) {
       const listener = before.get(key) ?? fresh.get(key);
       if (listener === undefined) continue;
       after.set(key, listener);

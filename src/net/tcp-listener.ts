@@ -7,6 +7,16 @@ import { listenWithMode, removeStaleSocket } from './unix-socket.ts';
 /** Where connections come in: a canonical IP address and a port, 0 for any, or the path of a unix socket. */
 export type Place = { readonly host: string; readonly port: number } | { readonly path: string };
 
+/** What tells listeners apart: their address, or for port 0, of which there may be several, their name. */
+export function placeKey(listener: {
+  readonly name?: string;
+  readonly host: string;
+  readonly port: number;
+}): string {
+  const { name, host, port } = listener;
+  return formatHostPort(host, port) + (port === 0 ? ` ${name}` : '');
+}
+
 /** What becomes of an accepted socket. */
 export interface Conversation {
   /** Cuts it off. */

@@ -1,8 +1,8 @@
 /** The POP3 side of a relay: its listeners, as proxies or as servers of the Maildirs. */
-import { type Clock, formatHostPort, IpSet, type Log } from '../base/index.ts';
+import { type Clock, IpSet, type Log } from '../base/index.ts';
 import type { Identities, RelayWindows, Throttle } from '../identity/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
-import { ListenerSet, type PreparedListeners } from '../net/index.ts';
+import { ListenerSet, type PreparedListeners, placeKey } from '../net/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { PopConnection } from './connection.ts';
 import { PopListener, type PopListenerOptions } from './listener.ts';
@@ -59,8 +59,8 @@ export class RelayPop3 {
 
   constructor(parts: RelayPop3Parts) {
     this.#parts = parts;
-    this.#listeners = new ListenerSet({
-      keyOf: ({ name, host, port }) => formatHostPort(host, port) + (port === 0 ? name : ''),
+    this.#listeners = new ListenerSet<PopListenerOptions, PopListener>({
+      keyOf: placeKey,
       bind: (options) => PopListener.bind(options),
       clock: parts.clock,
     });

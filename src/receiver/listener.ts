@@ -1,7 +1,13 @@
 /** The SMTP server: its listeners, and the sessions that come in through them. */
 import type { Socket } from 'node:net';
-import { formatHostPort } from '../base/index.ts';
-import { Admission, type Listener, ListenerSet, type PreparedListeners, TcpListener } from '../net/index.ts';
+import {
+  Admission,
+  type Listener,
+  ListenerSet,
+  type PreparedListeners,
+  placeKey,
+  TcpListener,
+} from '../net/index.ts';
 import { Connection, type ConnectionFacts, type SessionDescription } from './connection.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
@@ -70,9 +76,8 @@ export class Receiver implements AsyncDisposable {
     this.#parts = parts;
     this.settings = settings;
     this.#epoch = Math.floor(parts.clock.now() / 1000).toString(36);
-    this.#listeners = new ListenerSet({
-      // Several listeners may ask for port 0; their names differ.
-      keyOf: ({ name, host, port }) => formatHostPort(host, port) + (port === 0 ? name : ''),
+    this.#listeners = new ListenerSet<ListenerOptions, SmtpListener>({
+      keyOf: placeKey,
       bind: (options) => this.#bind(options),
       clock: parts.clock,
     });

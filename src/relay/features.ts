@@ -1,6 +1,13 @@
 /** The list of features: what a relay consists of, in the order in which it is opened. */
 import { join } from 'node:path';
-import { openControlSocket, openWindowEndpoint, type ServedCommand, serve } from '../admin/index.ts';
+import {
+  openControlSocket,
+  openWindowEndpoint,
+  type ServedCommand,
+  serve,
+  type WindowEndpoint,
+  type WindowEndpointOptions,
+} from '../admin/index.ts';
 import { audit, auditCommands } from '../audit/index.ts';
 import { userName } from '../base/index.ts';
 import {
@@ -8,9 +15,11 @@ import {
   createClearinghouseControl,
   RelayClearinghouse,
 } from '../clearinghouse/index.ts';
+import type { Config } from '../config/index.ts';
 import { createGuardControl, guardCommands } from '../guard/index.ts';
 import { createWindowControl, windowCommands } from '../identity/index.ts';
 import { watchMaildrop } from '../maildrop/index.ts';
+import { ListenerSet, placeKey } from '../net/index.ts';
 import {
   closeSessionsOf,
   createQueueControl,
@@ -18,7 +27,6 @@ import {
   queueCommands,
   sessionCommands,
 } from '../operation/index.ts';
-import type { ListeningAddress } from '../receiver/index.ts';
 import { createSubmissionControl, submissionCommands } from '../submission/index.ts';
 import { type Feature, type Prepared, together } from './feature.ts';
 import { type Current, type Parts, sessionSettings } from './parts.ts';
@@ -208,23 +216,41 @@ function watchdog({ watchdog }: Parts): Feature {
 
 /** Windows of POP before SMTP, and where programs report logins. */
 function popBeforeSmtp({ windows, clock, log }: Parts): Feature {
-  let endpoint: AsyncDisposable | undefined;
-  let addresses: readonly ListeningAddress[] = [];
+  const endpoints = new ListenerSet<WindowEndpointOptions, WindowEndpoint>({
+    keyOf: placeKey,
+    bind: openWindowEndpoint,
+    clock,
+  });
+  const prepare = ({ relay: { popBeforeSmtp } }: Config) => {
+    const { events } = popBeforeSmtp ?? {};
+    return endpoints.prepare(events === undefined ? [] : [{ ...events, windows, clock, log }]);
+  };
   return {
     name: 'pop-before-smtp',
     commands: serve(windowCommands, createWindowControl(windows)),
-    async bind({ relay: { popBeforeSmtp } }) {
-      const events = popBeforeSmtp?.events;
-      if (events === undefined) return;
-      const opened = await openWindowEndpoint({ ...events, windows, clock, log });
-      const { address, port } = opened;
-      endpoint = opened;
-      addresses = [{ name: 'windows', role: 'http', address, host: events.host, port }];
+    async bind(config) {
+      (await prepare(config)).commit();
     },
-    reload: () => ({ commit: () => windows.reload() }),
+    async reload({ config }) {
+      const { commit, abandon } = await prepare(config);
+      return {
+        abandon,
+        commit() {
+          commit();
+          windows.reload();
+        },
+      };
+    },
     status: () => (windows.size === undefined ? {} : { windows: windows.size }),
-    addresses: () => addresses,
-    drain: () => endpoint?.[Symbol.asyncDispose](),
+    addresses: () =>
+      endpoints.open.map(({ address, host, port }) => ({
+        name: 'windows',
+        role: 'http',
+        address,
+        host,
+        port,
+      })),
+    drain: (signal) => endpoints.drain(signal),
   };
 }
 

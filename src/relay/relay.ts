@@ -14,6 +14,7 @@ import { type Config, diffConfig } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
 import { type GuardMemory, openGuardMemory } from '../guard/index.ts';
 import { createIdentities, proxiesOf, Throttle } from '../identity/index.ts';
+import { listenFault } from '../net/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
@@ -126,8 +127,12 @@ export class Relay implements AsyncDisposable {
     await openAll(this.#features, config);
     for (const { path: at, message } of configWarnings(config))
       log.warn('config-warning', { path: at, because: message });
-    for (const { name, role, address } of this.addresses)
-      log.info('listening', { listener: name, role, address });
+    this.#tellAddresses();
+  }
+
+  #tellAddresses(isTold: (listening: ListeningAddress) => boolean = () => true): void {
+    for (const { name, role, address } of this.addresses.filter(isTold))
+      this.#parts.log.info('listening', { listener: name, role, address });
   }
 
   /** The relay at a glance. */
@@ -166,11 +171,14 @@ export class Relay implements AsyncDisposable {
       if (isDraining) throw new Error('the relay is shutting down');
       const config = await this.#options.reload();
       const changes = describeChanges(before, config);
+      const known = new Set(this.addresses.map(({ address }) => address));
       await this.#swap(config);
+      this.#tellAddresses(({ address }) => !known.has(address));
       this.#parts.log.info('reloaded', { changes });
       return { outcome: 'reloaded', changes };
     } catch (error) {
-      const problems = (error instanceof Error ? error.message : String(error)).split('\n');
+      const said = listenFault(error) ?? (error instanceof Error ? error.message : String(error));
+      const problems = said.split('\n');
       this.#parts.log.error('reload-refused', { because: 'the configuration in force stays', problems });
       return { outcome: 'refused', problems };
     }
@@ -224,6 +232,6 @@ export class Relay implements AsyncDisposable {
 function describeChanges(before: Config, after: Config): string[] {
   return diffConfig(before, after).map(
     ({ path, what, effect }) =>
-      `${path} ${what}${effect === 'reload' ? '' : ' (takes effect at the next start)'}`,
+      `${path} ${what}${effect === 'restart' ? ' (takes effect at the next start)' : ''}`,
   );
 }

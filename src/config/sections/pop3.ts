@@ -73,7 +73,7 @@ type ParsedListener = z.output<typeof listener>;
 
 export const pop3 = section({
   schema: schema.prefault({}).describe('POP3: a proxy in front of a server, or a server of its own.'),
-  effect: 'restart',
+  effect: 'rebind',
   resolve: ({ listeners, ...limits }, site, others: { readonly tls?: unknown }): Pop3Config => ({
     ...limits,
     listeners: listeners.map((each, i) => listenerOf(each, i, { site, hasTls: others.tls !== undefined })),

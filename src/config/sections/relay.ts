@@ -59,7 +59,6 @@ const schema = z.strictObject({
 export const relay = section({
   schema: schema.prefault({}).describe('The clients that may send to every domain, not only to yours.'),
   effect: 'reload',
-  fixed: ['popBeforeSmtp.events'],
   resolve: ({ certificates, popBeforeSmtp, openAcknowledgement, ...grounds }, site): RelayConfig => ({
     ...grounds,
     ...certificatesOf(certificates, site),
