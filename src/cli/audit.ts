@@ -17,7 +17,7 @@ const exits = { closed: exitCode.ok, open: exitCode.open, inconclusive: exitCode
 export const audit: Command = {
   name: 'audit',
   synopsis: '',
-  summary: 'Attack the running relay as spammers would, and show by what arrives whether it is open.',
+  summary: 'Attack the running relay as spammers do; the mail that arrives shows whether it is open.',
   options: {
     ...locationOptions,
     verbose: { short: 'v', help: 'show every case, not only those that were not refused' },

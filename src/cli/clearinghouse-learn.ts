@@ -12,7 +12,7 @@ import { jsonLine, resolvePath } from './io.ts';
 export const clearinghouseLearn: Command = {
   name: 'clearinghouse learn',
   synopsis: 'PATH …',
-  summary: 'Show good mail: what many senders of it have in common tells nothing any more.',
+  summary: 'Learn from good mail: text that many of its senders share no longer counts.',
   options: { ...locationOptions, json: { help: 'one JSON object: how many were read' } },
   notes: `
 PATH is a message, an mbox, or a folder of either (a Maildir too), with all that is below it. Footers, disclaimers and

@@ -27,7 +27,7 @@ const columns = [
 export const clearinghouseStatus: Command = {
   name: 'clearinghouse status',
   synopsis: '',
-  summary: 'How much the clearinghouse knows, and what happens at its doors.',
+  summary: 'Show the clusters, doors and peers of the clearinghouse.',
   options: { ...locationOptions, json: { help: 'one JSON object' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
@@ -54,11 +54,11 @@ async function printStatus(status: ClearinghouseStatus, io: Io): Promise<void> {
 type Verb = Exclude<BulkQuestion['verb'], 'learn'>;
 
 const summaries: Readonly<Record<Verb, string>> = {
-  check: 'What is known of a message, and why; nothing is counted.',
-  report: 'Say that a message is spam.',
-  revoke: 'Say that it is not.',
-  allow: 'Let nothing follow from the counts of a message and its copies.',
-  disallow: 'Take that back.',
+  check: 'Show the verdict about a message and its reasons. Counts nothing.',
+  report: 'Report a message as spam.',
+  revoke: 'Report a message as wanted.',
+  allow: 'Ignore the counts of a message and its copies.',
+  disallow: 'Count a message and its copies again.',
 };
 
 /** `posthouse clearinghouse check`, `report`, `revoke`, `allow` and `disallow`. */
@@ -69,8 +69,8 @@ export function clearinghouseAsk(verb: Verb): Command {
     summary: summaries[verb],
     options: { ...locationOptions, json: { help: 'the verdict as a JSON object' } },
     notes: `
-FILE has the message as it came, with its header; - or nothing is standard input. CLUSTER is the name that a verdict
-gave it, such as 1r-1; a file of that name comes first.${verb === 'check' ? ' Exit 0 when it is not bulk, 1 when it is.' : ''}`,
+FILE has the message as it came, with its header; - or nothing is standard input. CLUSTER is a name from a verdict, such
+as 1r-1; a file of that name comes first.${verb === 'check' ? ' Exit status 1 for bulk, else 0.' : ''}`,
     arity: { min: 0, max: 1 },
     async run(args, io) {
       const [which = '-'] = args.rest;

@@ -19,7 +19,7 @@ import { type Io, jsonLine } from './io.ts';
 export const explain: Command = {
   name: 'explain',
   synopsis: '--client IP --to ADDR',
-  summary: 'Say who may relay: every rule in order, what it looked at, and the one that decides.',
+  summary: 'Explain whether a client may relay: every rule in order, and the deciding one.',
   options: {
     ...locationOptions,
     client: { value: 'IP', help: 'the address of the client' },

@@ -30,7 +30,7 @@ const columns = [
 export const guardList: Command = {
   name: 'guard list',
   synopsis: '',
-  summary: 'List whose mail the guard holds, and who is allowed to send more.',
+  summary: 'List the holds of the guard, and the allowances.',
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
@@ -62,7 +62,7 @@ function rowOf(item: GuardItem): string[] {
 export const guardShow: Command = {
   name: 'guard show',
   synopsis: 'ID',
-  summary: 'Show one hold: whose mail it is, why it is held, and the ids of the messages.',
+  summary: 'Show one hold: the sender, the reason, and the ids of its messages.',
   options: { ...locationOptions, json: { help: 'the hold, then one JSON object per message' } },
   notes: 'One message can be looked at by "posthouse queue show", and released or removed by itself there.',
   arity: { min: 1, max: 1 },
@@ -108,10 +108,10 @@ export function guardDecision(verb: 'release' | 'remove'): Command {
     name: `guard ${verb}`,
     synopsis: 'ID',
     summary: isRelease
-      ? 'Let all mail of a hold go, and the sender begin afresh.'
-      : 'Remove all mail of a hold. Nobody is told, and the sender stays held.',
+      ? 'Deliver all mail of a hold; the sender begins anew.'
+      : 'Delete all mail of a hold without a notice; the sender remains held.',
     options: { ...locationOptions, json: { help: 'the number of messages as a JSON object' } },
-    notes: 'What a crash interrupts goes on at the next start.',
+    notes: 'If a crash interrupts it, it is completed at the next start.',
     arity: { min: 1, max: 1 },
     async run(args, io) {
       const { messages = 0 } = await change(args, io, { verb, id: args.rest[0] ?? '' });
@@ -126,7 +126,7 @@ export function guardDecision(verb: 'release' | 'remove'): Command {
 export const guardAllow: Command = {
   name: 'guard allow',
   synopsis: 'SUBJECT',
-  summary: 'Let somebody send more than the budgets say.',
+  summary: 'Exempt a sender from the budgets.',
   options: {
     ...locationOptions,
     for: { value: 'DURATION', help: 'for so long, as 12h or 30d (default: until "guard disallow")' },
@@ -151,7 +151,7 @@ are: an open relay without a guard is not to be had. A hold that stands already 
 export const guardDisallow: Command = {
   name: 'guard disallow',
   synopsis: 'SUBJECT',
-  summary: 'Let the budgets count again for somebody who was allowed more.',
+  summary: 'End the exemption of a sender.',
   options: { ...locationOptions, json: { help: 'who that is, as a JSON object' } },
   arity: { min: 1, max: 1 },
   async run(args, io) {

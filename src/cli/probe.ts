@@ -21,7 +21,7 @@ const quiet: ReadonlySet<string> = new Set(['refused', 'auth-required']);
 export const probe: Command = {
   name: 'probe',
   synopsis: 'HOST[:PORT] …',
-  summary: 'Test whether another host relays for anyone. Needs the word of who may allow it.',
+  summary: 'Test whether another host relays for anyone. Needs permission.',
   options: {
     authorised: {
       value: 'WHO',

@@ -23,18 +23,18 @@ const verbs: Readonly<
   >
 > = {
   hold: {
-    summary: 'Set recipients of messages aside: no attempt until they are released.',
+    summary: 'Hold recipients of messages: no attempt until they are released.',
     done: 'held',
     options: { because: { value: 'TEXT', help: 'the reason, which the lists show' } },
     change: (args) => ({ verb: 'hold', because: args.text('because') ?? 'held by the operator' }),
   },
   release: {
-    summary: 'Release what was held, and try it now.',
+    summary: 'Release held recipients, and try them now.',
     done: 'released',
     change: () => ({ verb: 'release' }),
   },
   flush: {
-    summary: 'Try what waits now, whatever its next time would be.',
+    summary: 'Try waiting recipients now, before their due time.',
     done: 'flushed',
     notes: `
 Prints the ids that are due now, then waits a few seconds for the destinations. One that takes nothing is named
@@ -43,18 +43,18 @@ on standard error (with --json: an object with lane, until, reply); what waits f
     change: () => ({ verb: 'flush' }),
   },
   remove: {
-    summary: 'Remove messages, or recipients of them. Nobody is told.',
+    summary: 'Delete messages, or recipients of them, without a notice.',
     done: 'removed',
     change: () => ({ verb: 'remove' }),
   },
   bounce: {
-    summary: 'Return messages to their senders, for the recipients that are named.',
+    summary: 'Return messages to their senders, for the selected recipients.',
     done: 'bounced',
     options: { because: { value: 'TEXT', help: 'the reason, which the sender is told' } },
     change: (args) => ({ verb: 'bounce', because: args.text('because') ?? '' }),
   },
   redirect: {
-    summary: 'Send messages to another address: it takes the place of the waiting recipients that are named.',
+    summary: 'Send messages to another address, instead of the selected recipients.',
     done: 'redirected',
     options: { recipient: { value: 'ADDRESS', help: 'the new recipient (required)' } },
     change: (args, command) => {

@@ -12,7 +12,7 @@ const json = { json: { help: 'the report as one JSON object' } };
 export const queueVerify: Command = {
   name: 'queue verify',
   synopsis: '',
-  summary: 'Read the whole queue of a stopped relay and report what is damaged. Changes nothing.',
+  summary: 'Read the whole queue of a stopped relay and report damage. Changes nothing.',
   options: { ...locationOptions, ...json },
   notes: 'Exit 0 when everything is sound, 65 when something is not.',
   arity: { min: 0, max: 0 },
@@ -36,7 +36,7 @@ export const queueVerify: Command = {
 export const queueSalvage: Command = {
   name: 'queue salvage',
   synopsis: 'FOLDER',
-  summary: 'Copy every message that can be read from the queue of a stopped relay into a new one.',
+  summary: 'Copy every readable message in the queue of a stopped relay into a new one.',
   options: { ...locationOptions, ...json },
   notes: `
 FOLDER is made, and the old queue is only read. What may have been delivered before is held for a person to

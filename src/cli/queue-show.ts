@@ -11,7 +11,7 @@ import { formatSize, formatSuspension } from './table.ts';
 export const queueShow: Command = {
   name: 'queue show',
   synopsis: 'ID',
-  summary: 'Show one message: its envelope, what happened to each recipient, and its header.',
+  summary: 'Show one message: its envelope, the status of each recipient, and its header.',
   options: {
     ...locationOptions,
     message: { help: 'print the octets of the message, and nothing else' },

@@ -10,7 +10,7 @@ import { jsonLine } from './io.ts';
 export const reload: Command = {
   name: 'reload',
   synopsis: '',
-  summary: 'Make the running relay read its configuration again, and say what changed.',
+  summary: 'Reload the configuration of the running relay, and print the changes.',
   options: { ...locationOptions, json: { help: 'the result as one JSON object' } },
   notes: `
 The same as SIGHUP, with an answer: the changes, and which of them wait for the next start. Exit 78 with

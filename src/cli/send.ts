@@ -13,7 +13,7 @@ import type { Outgoing } from './send-smtp.ts';
 export const send: Command = {
   name: 'send',
   synopsis: '',
-  summary: 'Send a message, and say where it went.',
+  summary: 'Send a message, and print where it went.',
   options: {
     ...locationOptions,
     to: { value: 'ADDRESS', isList: true, help: 'a recipient; may be given several times' },

@@ -25,7 +25,7 @@ const columns = [
 export const sessionList: Command = {
   name: 'session list',
   synopsis: '',
-  summary: 'List the clients that are connected now, and who they are.',
+  summary: 'List the connected clients and their users.',
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {

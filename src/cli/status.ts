@@ -13,7 +13,7 @@ import { formatSpan } from './table.ts';
 export const status: Command = {
   name: 'status',
   synopsis: '',
-  summary: 'Say whether the relay runs, since when, and how much it has to do.',
+  summary: 'Show whether the relay runs, since when, and how busy it is.',
   options: { ...locationOptions, json: { help: 'the status as one JSON object' } },
   notes: 'Exit 0 when the relay takes mail, 75 when it runs and takes none, 69 when it does not run.',
   arity: { min: 0, max: 0 },

@@ -21,7 +21,7 @@ const columns = [
 export const trapList: Command = {
   name: 'trap list',
   synopsis: '',
-  summary: 'List what the trap has taken, the newest first.',
+  summary: 'List the messages in the trap, newest first.',
   options: {
     ...locationOptions,
     limit: { value: 'N', help: 'so many at most (default: 100)' },
@@ -60,7 +60,7 @@ function rowOf({ id, envelope }: TrappedMessage): string[] {
 export const trapShow: Command = {
   name: 'trap show',
   synopsis: 'ID',
-  summary: 'Show one message of the trap: what is known of its client, its envelope, and its octets.',
+  summary: 'Show one message of the trap: its client, its envelope and its octets.',
   options: {
     ...locationOptions,
     message: { help: 'print the octets of the message as they came, and nothing else' },

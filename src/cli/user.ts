@@ -28,7 +28,7 @@ const minLength = 8;
 export const userAdd: Command = {
   name: 'user add',
   synopsis: 'NAME',
-  summary: 'Let somebody log in; the password comes from the terminal or standard input.',
+  summary: 'Add a user; the password comes from the terminal or standard input.',
   options: {
     ...fileOption,
     sender: {
@@ -65,7 +65,7 @@ change within a second.`,
 export const userPasswd: Command = {
   name: 'user passwd',
   synopsis: 'NAME',
-  summary: 'Give a user another password.',
+  summary: 'Change the password of a user.',
   options: fileOption,
   arity: { min: 1, max: 1 },
   async run(args, io) {
@@ -83,7 +83,7 @@ export const userPasswd: Command = {
 export const userDevice: Command = {
   name: 'user device',
   synopsis: 'NAME DEVICE',
-  summary: 'Make a password for one device of a user, and print it; or take it away.',
+  summary: 'Make and print a password for one device of a user, or delete it.',
   options: { ...fileOption, remove: { help: 'take the password of the device away' } },
   notes: `
 A device that is lost or broken into loses its own password only. It logs in with PLAIN or LOGIN: SCRAM knows the
@@ -112,7 +112,7 @@ main password alone.`,
 export const userDisable: Command = {
   name: 'user disable',
   synopsis: 'NAME',
-  summary: 'Let a user log in no more for now, or again.',
+  summary: 'Disable the login of a user, or enable it again.',
   options: { ...fileOption, enable: { help: 'let it log in again' } },
   arity: { min: 1, max: 1 },
   async run(args, io) {
@@ -130,7 +130,7 @@ export const userDisable: Command = {
 export const userRemove: Command = {
   name: 'user remove',
   synopsis: 'NAME',
-  summary: 'Forget a user.',
+  summary: 'Remove a user.',
   options: fileOption,
   arity: { min: 1, max: 1 },
   async run(args, io) {
@@ -145,7 +145,7 @@ export const userRemove: Command = {
 export const userList: Command = {
   name: 'user list',
   synopsis: '',
-  summary: 'Show who may log in, and as whom they send.',
+  summary: 'List the users and the addresses that they may send as.',
   options: { ...fileOption, json: { help: 'one JSON object a line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {

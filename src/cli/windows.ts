@@ -25,7 +25,7 @@ const columns = [
 export const windowsList: Command = {
   name: 'windows list',
   synopsis: '',
-  summary: 'List who may relay from where because of a login to a mailbox.',
+  summary: 'List the addresses that may relay after a login to a mailbox.',
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
@@ -51,7 +51,7 @@ function rowOf({ address, names, source, lastAt, expiresAt, needsAuth }: Window)
 export const windowsRevoke: Command = {
   name: 'windows revoke',
   synopsis: 'ADDRESS|NAME',
-  summary: 'Close the relay window of an address, or those of a user everywhere.',
+  summary: 'Close the window of an address, or all windows of a user.',
   options: { ...locationOptions, json: { help: 'the number of windows as a JSON object' } },
   notes: 'The next login to a mailbox opens one again: disable the user first, where that is not meant.',
   arity: { min: 1, max: 1 },
