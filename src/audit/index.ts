@@ -1,11 +1,10 @@
 /**
- * The open-relay audit: attacks the running relay through its own listeners as a stranger would, and tells what arrived.
+ * The open-relay audit: attacks the running relay through its own listeners, and reports the mail that arrived.
  *
- * For the run a random `.invalid` domain is led, after policy, to a sink instead of to the routes, and connections of the
- * audit are taken for those of strangers. Sessions and messages of a run are known by their ids, so that nobody else's
- * mail is touched.
+ * During a run, mail for a random `.invalid` domain goes to a sink after the policy has decided, and connections of the
+ * audit count as those of strangers. Sessions and messages of the run are known by their ids; other mail is not touched.
  *
- * On failure: whatever ends a run, everything that was changed for it is as before and no message of it is left.
+ * On failure: however a run ends, its changes are undone and none of its messages remains.
  *
  * RFC 2505 (relaying), RFC 5737 and RFC 3849 (addresses of strangers), RFC 6761 §6.4 (`.invalid`).
  */

@@ -1,6 +1,6 @@
 /**
- * What every other folder stands on and that knows nothing of mail: clock, log, background work,
- * addresses of the Internet and their texts.
+ * The ground of all other folders, without mail: clock, log, background work, IP addresses, text of peers made harmless,
+ * work in slices, accounts and certificates of the system.
  */
 
 export { type Account, dropPrivileges, findAccount, UnknownAccountError, userName } from './accounts.ts';

@@ -1,13 +1,11 @@
 /**
- * Budgets and automatic holds. Each subject (a user known by name from however many addresses; one address of
- * an open relay; one client in a trusted network) may send so many messages, to so many recipients, so many of
- * them new, so many of them failing, in windows that slide. Whoever exceeds a budget is held: the message that
- * exceeded it and what follows is accepted and kept, and what still waits of the subject in the queue is too,
- * until somebody releases or removes it by one command.
+ * Budgets and automatic holds. A subject is a user (from all addresses together), a client address of an open relay, or
+ * a client in a trusted network. Its budgets limit messages, recipients, new recipients and failed recipients in any
+ * period of some length. A subject that exceeds a budget is held: this message and later ones are accepted and kept, with
+ * those that still wait in the queue, until an operator releases or removes them.
  *
- * The guard is asked once for each message, when it is about to be accepted, and answers at once. A subject is
- * never slowed down: a 4yz short of a hold would be an error on the screen of a person and nothing to an abuser.
- * The mail of one subject never concerns that of another.
+ * The guard is asked once for each message, before it is accepted, and answers at once. It never slows a subject down: a
+ * 4yz reply would be an error for a person and nothing for an abuser. Subjects do not affect each other.
  *
  * Invariants: a grant for a recipient of ours (`recipient`), somebody on this machine (`local`) and a trap are
  * not counted; an open relay always is, whatever the configuration or an operator allows. A message is kept

@@ -1,6 +1,6 @@
 /**
- * Who somebody is. It implements the `Authenticator` that the receiver declares: SASL mechanisms (RFC 4422) over
- * the users of a file, over a Dovecot, over OAuth 2.0 tokens and over client certificates.
+ * Logins. It implements the `Authenticator` that the receiver declares: SASL mechanisms (RFC 4422) over a file of users,
+ * Dovecot, OAuth 2.0 tokens and client certificates.
  *
  * PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628),
  * XOAUTH2, EXTERNAL. Passwords are offered a mechanism under TLS only. A file of users holds argon2id hashes,
