@@ -155,3 +155,54 @@ test('POP3 listeners come and go, and the endpoint of reported logins takes anot
   await refuses(pop);
   await refuses(http);
 });
+
+test('doors of the clearinghouse come, change and go; what is changed keeps its socket and its counts', async (t) => {
+  const [http, razor] = await ports();
+  const fuzzy = await freePort();
+  const relay = await openRelay(t, { clearinghouse: { memory: '16MB' } });
+  const tokens = ['first-token-of-many', 'second-token-of-many'] as const;
+  for (const token of tokens) await writeFile(join(relay.folder, token), token, { mode: 0o600 });
+  const door = (token: string) => ({
+    protocol: 'http',
+    address: `127.0.0.1:${http}`,
+    token: { file: token },
+  });
+  const others = [
+    { protocol: 'rspamd-razor', address: `127.0.0.1:${razor}` },
+    { protocol: 'rspamd-fuzzy', address: `127.0.0.1:${fuzzy}` },
+  ];
+  const doors = (...doors: readonly Keys[]) => reload(relay, { clearinghouse: { memory: '16MB', doors } });
+  const check = async (token: string) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'message/rfc822' };
+    const asked = await fetch(`http://127.0.0.1:${http}/check`, {
+      method: 'POST',
+      headers,
+      body: 'Subject: x\r\n\r\nx',
+    });
+    return asked.status;
+  };
+  const counts = async () =>
+    (await relay.control.clearinghouseStatus()).doors.map(({ requests }) => requests);
+  const [first, second] = tokens;
+
+  assert.deepEqual(await doors(door(first), ...others), {
+    outcome: 'reloaded',
+    changes: ['clearinghouse.doors changed'],
+  });
+  assert.deepEqual([await check(first), await check(second)], [200, 401]);
+  const idle = connect(razor, '127.0.0.1');
+  t.after(() => idle.destroy());
+  await once(idle, 'connect');
+  assert.equal((await doors(door(second), ...others)).outcome, 'reloaded');
+  assert.deepEqual([await check(first), await check(second)], [401, 200]);
+  assert.deepEqual(await counts(), [4, 1, 0]);
+
+  // Over a socket that has another protocol there is nothing to keep: the reload is refused, and nothing changes.
+  const moved = await doors(door(second), { ...others[0], protocol: 'http', token: { file: first } });
+  assert.deepEqual(moved, { outcome: 'refused', problems: [`127.0.0.1:${razor} is in use`] });
+  assert.equal(idle.destroyed, false);
+  assert.equal((await doors(door(second))).outcome, 'reloaded');
+  await once(idle, 'close');
+  await refuses(razor);
+  assert.deepEqual(await counts(), [4]);
+});

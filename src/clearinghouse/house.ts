@@ -1,6 +1,7 @@
 /** The clearinghouse of a relay, with its doors and its flood. */
-import { type Clock, IpSet, type Log } from '../base/index.ts';
+import { type Clock, formatHostPort, IpSet, type Log } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
+import { type Listener, ListenerSet, type PreparedListeners } from '../net/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { ClearinghouseStatus } from './commands.ts';
 import { openDccifd } from './doors/dccifd.ts';
@@ -28,7 +29,7 @@ const dkimPrefix = 'dkim:';
 /** The clearinghouse of a relay, with its doors. */
 export class RelayClearinghouse implements AsyncDisposable {
   readonly clearinghouse: OpenClearinghouse;
-  readonly #doors: readonly Door[];
+  readonly #doors: ListenerSet<DoorConfig, OpenDoor>;
   readonly #flood: Flood | undefined;
   readonly #accounts: RazorAccounts;
   /** Names of the peers. */
@@ -42,7 +43,7 @@ export class RelayClearinghouse implements AsyncDisposable {
       accounts,
       peers,
     }: {
-      readonly doors: readonly Door[];
+      readonly doors: ListenerSet<DoorConfig, OpenDoor>;
       readonly accounts: RazorAccounts;
       readonly flood: Flood | undefined;
       readonly peers: readonly string[];
@@ -90,11 +91,12 @@ export class RelayClearinghouse implements AsyncDisposable {
       flooding && opened.use(await openFlood({ ...flooding, folder, source: clearinghouse, clock, log }));
     // One for all doors: they write the same file.
     const accounts = opened.use(new RazorAccounts({ path: `${folder}/razor-accounts`, clock, log }));
-    const open: Door[] = [];
-    for (const door of doors) {
-      const options = doorOptions(door, clearinghouse, { clock, log });
-      open.push(opened.use(await openDoor(door, options, { folder, accounts })));
-    }
+    const open = new ListenerSet<DoorConfig, OpenDoor>({
+      keyOf: doorKey,
+      bind: (door) => bindDoor(door, { folder, accounts, clearinghouse, clock, log }),
+      clock,
+    });
+    (await open.prepare(doors)).commit();
     opened.move();
     return new RelayClearinghouse(clearinghouse, {
       doors: open,
@@ -105,7 +107,18 @@ export class RelayClearinghouse implements AsyncDisposable {
   }
 
   get addresses(): readonly ListeningAddress[] {
-    return this.#doors.map(({ name, address, port }) => ({ name, role: name, address, host: '', port }));
+    return this.#doors.open.map(({ door: { name, address, port } }) => ({
+      name,
+      role: name,
+      address,
+      host: '',
+      port,
+    }));
+  }
+
+  /** Opens the doors that are new; `commit` closes those that are gone and changes the others. Rejects as `open` does. */
+  prepare(doors: readonly DoorConfig[]): Promise<PreparedListeners> {
+    return this.#doors.prepare(doors);
   }
 
   /** How much there is, and what happened at each door. Rejects with `ClearinghouseBusy`. */
@@ -113,7 +126,7 @@ export class RelayClearinghouse implements AsyncDisposable {
     const linked = new Set(this.#flood?.linked ?? []);
     return {
       ...(await this.clearinghouse.stats()),
-      doors: this.#doors.map(({ name, address, counts }) => ({ name, address, ...counts })),
+      doors: this.#doors.open.map(({ door: { name, address, counts } }) => ({ name, address, ...counts })),
       ...(this.#flood !== undefined && {
         peers: this.#peers.map((name) => ({ name, isLinked: linked.has(name) })),
       }),
@@ -122,17 +135,83 @@ export class RelayClearinghouse implements AsyncDisposable {
 
   /** Closes the doors first, so that what was answered is counted. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#doors.map((door) => door[Symbol.asyncDispose]()));
+    await this.#doors.drain(AbortSignal.abort());
     await this.#accounts[Symbol.asyncDispose]();
     await this.#flood?.[Symbol.asyncDispose]();
     await this.clearinghouse[Symbol.asyncDispose]();
   }
 }
 
+/** A door as a member of the set. */
+interface OpenDoor extends Listener<DoorConfig> {
+  readonly door: Door;
+}
+
+/** What all doors are opened with. */
+interface DoorParts {
+  readonly folder: string;
+  readonly accounts: RazorAccounts;
+  readonly clearinghouse: OpenClearinghouse;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A door of another protocol is another door, at the same place too. */
+function doorKey({ protocol, at }: DoorConfig): string {
+  return `${protocol} ${'path' in at ? at.path : formatHostPort(at.host, at.port)}`;
+}
+
+async function bindDoor(config: DoorConfig, parts: DoorParts): Promise<OpenDoor> {
+  const common = (of: DoorConfig) => doorOptions(of, parts);
+  switch (config.protocol) {
+    case 'razor':
+      return member(config, openRazor, (of) => ({
+        ...common(of),
+        accounts: parts.accounts,
+        publicName: of.publicName ?? ('path' in of.at ? of.at.path : formatHostPort(of.at.host, of.at.port)),
+      }));
+    case 'pyzor':
+      return member(config, openPyzor, (of) => ({ ...common(of), accounts: of.accounts }));
+    case 'dccifd':
+      return member(config, openDccifd, common);
+    case 'rspamd-razor':
+      return member(config, openRspamdRazor, common);
+    case 'rspamd-pyzor':
+      return member(config, openRspamdPyzor, common);
+    case 'rspamd-fuzzy':
+      return member(config, openRspamdFuzzy, (of) => {
+        const key = of.secret === undefined ? undefined : parseFuzzyKey(of.secret);
+        return {
+          ...common(of),
+          file: `${parts.folder}/fuzzy-storage-${'port' in of.at ? of.at.port : 0}`,
+          flags: { spam: of.flags.spam, ham: new Set(of.flags.ham) },
+          ...(key !== undefined && { secret: key }),
+        };
+      });
+    case 'http':
+      return member(config, openHttpDoor, (of) => ({ ...common(of), token: of.token ?? '' }));
+  }
+}
+
+/** Opens a door whose options are made of its part of the configuration, now and at each reload. */
+async function member<Options extends DoorOptions>(
+  config: DoorConfig,
+  open: (options: Options) => Promise<Door<Options>>,
+  optionsOf: (config: DoorConfig) => Options,
+): Promise<OpenDoor> {
+  const door = await open(optionsOf(config));
+  return {
+    door,
+    serve: (next) => door.change(optionsOf(next)),
+    async drain() {
+      await door[Symbol.asyncDispose]();
+    },
+  };
+}
+
 function doorOptions(
   { protocol, at, allow, known, limits: { connections, perClient, requestsPerMinute } }: DoorConfig,
-  clearinghouse: OpenClearinghouse,
-  parts: { readonly clock: Clock; readonly log: Log },
+  { clearinghouse, clock, log }: DoorParts,
 ): DoorOptions {
   const access = { allowed: new IpSet(allow), known: new IpSet(known) };
   const limits = {
@@ -141,37 +220,5 @@ function doorOptions(
     connectionsPerClient: perClient,
     ...(requestsPerMinute !== undefined && { requestsPerMinute, knownPerMinute: requestsPerMinute }),
   };
-  return { name: protocol, at, clearinghouse, access, limits, ...parts };
-}
-
-function openDoor(
-  { protocol, accounts, publicName, token = '', secret, flags, at }: DoorConfig,
-  options: DoorOptions,
-  { folder, accounts: registered }: { readonly folder: string; readonly accounts: RazorAccounts },
-): Promise<Door> {
-  switch (protocol) {
-    case 'razor': {
-      const own = 'path' in at ? at.path : `${at.host}:${at.port}`;
-      return openRazor({ ...options, accounts: registered, publicName: publicName ?? own });
-    }
-    case 'pyzor':
-      return openPyzor({ ...options, accounts });
-    case 'dccifd':
-      return openDccifd(options);
-    case 'rspamd-razor':
-      return openRspamdRazor(options);
-    case 'rspamd-pyzor':
-      return openRspamdPyzor(options);
-    case 'rspamd-fuzzy': {
-      const key = secret === undefined ? undefined : parseFuzzyKey(secret);
-      return openRspamdFuzzy({
-        ...options,
-        file: `${folder}/fuzzy-storage-${'port' in at ? at.port : 0}`,
-        flags: { spam: flags.spam, ham: new Set(flags.ham) },
-        ...(key !== undefined && { secret: key }),
-      });
-    }
-    case 'http':
-      return openHttpDoor({ ...options, token });
-  }
+  return { name: protocol, at, clearinghouse, access, limits, clock, log };
 }

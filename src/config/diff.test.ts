@@ -41,6 +41,15 @@ test('a listener that comes, goes or changes its TLS is bound anew, alone', () =
   ]);
 });
 
+test('doors of the clearinghouse are bound anew; the clearinghouse itself needs a restart', () => {
+  const house = (text: string) => `clearinghouse: { ${text} }`;
+  assert.deepEqual(
+    changes(house('memory: 16MB'), house('memory: 32MB, doors: { protocol: razor }')).toSorted(),
+    ['clearinghouse.doors changed: rebind', 'clearinghouse.memory changed: restart'],
+  );
+  assert.deepEqual(changes('', house('doors: { protocol: razor }')), ['clearinghouse added: restart']);
+});
+
 test('what is fixed at the start needs a restart', () => {
   assert.deepEqual(
     changes('data: /a', 'data: /b\nuser: mail\nspool: { floor: 1GB }\nlogs: { format: json }'),

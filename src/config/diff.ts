@@ -17,14 +17,16 @@ export function diffConfig(before: Config, after: Config): readonly ConfigChange
 }
 
 function diffSection(key: SectionKey, before: unknown, after: unknown): ConfigChange[] {
-  const { effect, memberName, fixed = [] } = sectionTable[key];
+  const { effect, memberName, fixed = [], rebound = [] } = sectionTable[key];
   const changes =
     memberName === undefined
       ? diffValues(key, before, after)
       : diffMembers(key, named(before, memberName), named(after, memberName));
-  const isFixed = (path: string) =>
-    fixed.some((inner) => path === `${key}.${inner}` || path.startsWith(`${key}.${inner}.`));
-  return changes.map((change) => ({ ...change, effect: isFixed(change.path) ? 'restart' : effect }));
+  const isAmong = (keys: readonly string[], path: string) =>
+    keys.some((inner) => path === `${key}.${inner}` || path.startsWith(`${key}.${inner}.`));
+  const effectAt = (path: string): Effect =>
+    isAmong(fixed, path) ? 'restart' : isAmong(rebound, path) ? 'rebind' : effect;
+  return changes.map((change) => ({ ...change, effect: effectAt(change.path) }));
 }
 
 type Change = Omit<ConfigChange, 'effect'>;

@@ -43,6 +43,8 @@ export interface Section<Schema extends z.ZodType, Value, Others> {
   readonly effect: Effect;
   /** Keys of the resolved value, with dots, that only a restart changes. */
   readonly fixed?: readonly string[];
+  /** Keys of the resolved value, with dots, whose listeners a reload opens and closes, where the rest needs a restart. */
+  readonly rebound?: readonly string[];
   /** Of a list: what its members are known by when two configurations are compared. */
   readonly memberName?: (member: never) => string;
   /** Fills in what depends on other keys or on the machine, and reads the files that are named. */

@@ -23,7 +23,7 @@ export interface Feature {
    * The first half of a reload: makes what the new configuration asks for. Changes nothing, and throws when that cannot
    * be had.
    */
-  reload?(next: Next): Prepared | Promise<Prepared>;
+  reload?(next: Next): Prepared | Promise<Prepared> | undefined;
   /** Ends what is under way until `signal` aborts, and closes. Called once, also when it was not opened. */
   drain?(signal: AbortSignal): void | PromiseLike<void>;
   /** Its part of the status. */

@@ -139,6 +139,7 @@ function clearinghouse({ clock, log }: Parts, current: Current): Feature {
       const resolver = () => current.resolver;
       current.clearinghouse = await RelayClearinghouse.open(options, { clock, log, resolver });
     },
+    reload: ({ config }) => current.clearinghouse?.prepare(config.clearinghouse?.doors ?? []),
     addresses: () => current.clearinghouse?.addresses ?? [],
     drain: () => current.clearinghouse?.[Symbol.asyncDispose](),
   };

@@ -192,9 +192,10 @@ export class Relay implements AsyncDisposable {
     const { clock, log } = this.#parts;
     const { throttle, config: before } = this.#current;
     const { data, spool, clearinghouse } = before;
-    // One that was not there before is opened at the next start, and until then its rules are about nothing.
-    const { clearinghouse: _, ...others } = config;
-    const next = { ...others, data, spool, ...(clearinghouse && { clearinghouse }) };
+    // Its doors are those of the moment; all the rest is opened at the start. One that was not there before waits for it.
+    const { clearinghouse: wanted, ...others } = config;
+    const kept = clearinghouse && { ...clearinghouse, doors: wanted?.doors ?? clearinghouse.doors };
+    const next = { ...others, data, spool, ...(kept && { clearinghouse: kept }) };
     const resolver = createResolver({ ...config.dns, log });
     const identities = createIdentities(next, { throttle, clock, log });
     let unused: Pick<Current, 'resolver' | 'identities'> = { resolver, identities };

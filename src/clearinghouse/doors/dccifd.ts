@@ -67,11 +67,11 @@ export function parseDccRequest(octets: Buffer): DccRequest | undefined {
 
 /** Opens the door that clients of dccifd come to. `brand` is ours, in the name of the header. */
 export function openDccifd(options: DoorOptions, brand = 'posthouse'): Promise<Door> {
-  return openMessageDoor(options, async (octets, visitor) => {
+  return openMessageDoor(options, async (octets, visitor, current) => {
     const request = parseDccRequest(octets);
     if (request === undefined) return undefined;
     try {
-      return answerOf(request, await verdictOf(request, options, visitor), brand);
+      return answerOf(request, await verdictOf(request, current, visitor), brand);
     } catch (error) {
       if (!(error instanceof ClearinghouseBusy)) throw error;
       return `T\n${'T'.repeat(request.answers)}\n\n`;

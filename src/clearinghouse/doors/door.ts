@@ -32,12 +32,14 @@ export interface DoorCounts {
 }
 
 /** A door that is open. */
-export interface Door extends AsyncDisposable {
+export interface Door<Options extends DoorOptions = DoorOptions> extends AsyncDisposable {
   readonly name: string;
   /** `127.0.0.1:2703`, or a path. */
   readonly address: string;
   readonly port: number;
   readonly counts: DoorCounts;
+  /** Counts for whoever comes from now on. The place stays. */
+  change(options: Options): void;
 }
 
 /** Who is there: an address, or somebody on this machine at a unix socket. */

@@ -60,6 +60,18 @@ test('visitors who send and never end hold no more than a door has room for', as
   while ((await whole(door.port, letter)) === '') assert.ok(Date.now() < deadline);
 });
 
+test('options that change count from the next connection on, and who is there keeps those it began with', async (t) => {
+  const { door, options } = await bench(t, openRspamdRazor);
+  const early = await dial(door.port);
+  assert.equal(await whole(door.port, letter), 'ham', 'whoever came before is in as well');
+  door.change({ ...options, access: { allowed: new IpSet([]), known: new IpSet([]) } });
+  assert.equal(await whole(door.port, letter).catch(() => ''), '');
+  assert.equal(door.counts.refused, 1);
+  early.end(letter);
+  const [answer] = await once(early, 'data');
+  assert.equal(String(answer), 'ham');
+});
+
 test('a visitor has the time that it is waited for, and none of ours is taken from it', async (t) => {
   const limits = { ...defaultDoorLimits, idleMs: 100 };
   const { door, state } = await bench(t, (options) => openRspamdRazor({ ...options, limits }));

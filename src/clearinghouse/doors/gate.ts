@@ -10,12 +10,13 @@ import { Rates } from './rates.ts';
  */
 export class Gate {
   readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
-  readonly #options: DoorOptions;
+  /** May be others from one visitor to the next. */
+  options: DoorOptions;
   readonly #rates: Rates;
   readonly #inside = new Admission();
 
   constructor(options: DoorOptions) {
-    this.#options = options;
+    this.options = options;
     this.#rates = new Rates(options.clock);
   }
 
@@ -23,7 +24,7 @@ export class Gate {
   enter(address: string | undefined): { readonly visitor: Visitor; readonly leave: () => void } | undefined {
     const visitor = this.visitorOf(address);
     if (visitor === undefined) return undefined;
-    const { connections: all, connectionsPerClient: perClient } = this.#options.limits;
+    const { connections: all, connectionsPerClient: perClient } = this.options.limits;
     const leave = this.#inside.enter(visitor.address, { all, perClient });
     if (typeof leave === 'string') {
       this.counts.refused++;
@@ -34,15 +35,15 @@ export class Gate {
 
   /** Who it is: by address, or somebody on this machine; undefined, and counted, for one that may not come. */
   visitorOf(address: string | undefined): Visitor | undefined {
-    if ('path' in this.#options.at) return { address: 'local', isKnown: true };
-    const visitor = visitorOf(canonicalIp(address ?? ''), this.#options.access);
+    if ('path' in this.options.at) return { address: 'local', isKnown: true };
+    const visitor = visitorOf(canonicalIp(address ?? ''), this.options.access);
     if (visitor === undefined) this.counts.refused++;
     return visitor;
   }
 
   /** Counts a request; false when it is one too many. */
   admits({ address, isKnown }: Visitor): boolean {
-    const { requestsPerMinute, knownPerMinute } = this.#options.limits;
+    const { requestsPerMinute, knownPerMinute } = this.options.limits;
     const limit = isKnown || isLoopback(address) ? knownPerMinute : requestsPerMinute;
     const isAdmitted = this.#rates.admits(blockOf(address), limit);
     if (isAdmitted) this.counts.requests++;

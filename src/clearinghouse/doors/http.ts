@@ -23,8 +23,9 @@ type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
  * `?cluster=NAME` about what a verdict named. Rejects
  * with the system's error.
  */
-export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
+export async function openHttpDoor(options: HttpDoorOptions): Promise<Door<HttpDoorOptions>> {
   const { name, at, limits } = options;
+  const door = { options };
   if ('path' in at) throw new Error('HTTP comes to an address');
   const { fastify } = await import('fastify');
   const server = fastify({
@@ -34,13 +35,20 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
     forceCloseConnections: true,
   });
   const gate = new Gate(options);
-  const visitors = letIn(server, gate, options);
+  const visitors = letIn(server, gate, door);
   const visitorAt = ({ socket, ip }: FastifyRequest) =>
     visitors.get(socket) ?? { address: ip, isKnown: false };
   readBodies(server, options);
   for (const verb of verbs)
     server.post(`/${verb}`, (request, reply) =>
-      answer({ verb, options, counts: gate.counts, request, reply, visitor: visitorAt(request) }),
+      answer({
+        verb,
+        options: door.options,
+        counts: gate.counts,
+        request,
+        reply,
+        visitor: visitorAt(request),
+      }),
     );
   answerErrors(server, gate.counts, options);
   const url = new URL(await server.listen(at));
@@ -50,6 +58,10 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
     counts: gate.counts,
     port,
     address: formatHostPort(at.host, port),
+    change(next) {
+      door.options = next;
+      gate.options = next;
+    },
     [Symbol.asyncDispose]: () => server.close(),
   };
 }
@@ -58,7 +70,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
 function letIn(
   server: FastifyInstance,
   gate: Gate,
-  { token }: HttpDoorOptions,
+  door: { readonly options: HttpDoorOptions },
 ): { get(socket: Socket): Visitor | undefined } {
   const visitors = new WeakMap<Socket, Visitor>();
   server.server.prependListener('connection', (socket) => {
@@ -77,7 +89,7 @@ function letIn(
       const late = reply.code(429).header('retry-after', '60');
       return late.send({ error: 'too many requests from this address' });
     }
-    if (isAllowed(request.headers.authorization, token)) return;
+    if (isAllowed(request.headers.authorization, door.options.token)) return;
     gate.counts.refused++;
     const closed = reply.code(401).header('www-authenticate', 'Bearer');
     return closed.send({ error: 'the token is missing or wrong' });

@@ -20,11 +20,11 @@ const open = new Set(['ping', 'pong', 'check', 'info', 'report']);
 const known = new Set([...open, 'whitelist']);
 
 /** Opens the door that clients of Pyzor come to: one datagram each way (Pyzor 1.0, protocol 2.1). */
-export function openPyzor(options: PyzorOptions): Promise<Door> {
-  return openUdpDoor(options, async (datagram, visitor) => {
+export function openPyzor(options: PyzorOptions): Promise<Door<PyzorOptions>> {
+  return openUdpDoor(options, async (datagram, visitor, current) => {
     const request = parseRequest(datagram);
     if (request === undefined) return undefined;
-    const reply = await answer(request, options, visitor);
+    const reply = await answer(request, current, visitor);
     return Buffer.from(formatReply(reply, request.fields.get('thread')));
   });
 }

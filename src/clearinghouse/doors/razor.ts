@@ -28,8 +28,10 @@ const maxMessage = 2 * 2 ** 20;
 const noQuery: readonly string[] = ['err=202'];
 
 /** Opens the door that clients of Razor come to; one server has all roles (protocol version 3). */
-export function openRazor(options: RazorOptions): Promise<Door> {
-  return openTcpDoor(options, (connection, visitor) => new RazorSession(options, connection, visitor).run());
+export function openRazor(options: RazorOptions): Promise<Door<RazorOptions>> {
+  return openTcpDoor(options, (connection, visitor, current) =>
+    new RazorSession(current, connection, visitor).run(),
+  );
 }
 
 class RazorSession {

@@ -42,13 +42,13 @@ const miss: FuzzyReply = { value: 0, flag: 0, probability: 0 };
  * the clearinghouse as keys as well, so that a report of one counts like any other. Only those who are known may write.
  * Rejects with the system's error.
  */
-export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> {
+export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door<FuzzyDoorOptions>> {
   await using opening = new AsyncDisposableStack();
   const storage = opening.use(new FuzzyStorage(options));
   await storage.open();
-  const cipher = options.secret && new FuzzyCipher(options.secret);
+  let cipher = options.secret && new FuzzyCipher(options.secret);
   const door = await openUdpDoor(options, async (datagram, visitor) => {
-    const opened = cipher === undefined ? undefined : cipher.open(datagram);
+    const opened = cipher?.open(datagram);
     if (cipher !== undefined && opened === undefined) return undefined;
     const command = parseFuzzyCommand(opened?.octets ?? datagram);
     if (command === undefined) return undefined;
@@ -61,6 +61,11 @@ export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> 
     counts: door.counts,
     address: door.address,
     port: door.port,
+    change(next) {
+      cipher = next.secret && new FuzzyCipher(next.secret);
+      storage.options = next;
+      door.change(next);
+    },
     async [Symbol.asyncDispose]() {
       await door[Symbol.asyncDispose]();
       await ends.disposeAsync();
@@ -69,7 +74,8 @@ export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door> 
 }
 
 class FuzzyStorage implements AsyncDisposable {
-  readonly #options: FuzzyDoorOptions;
+  /** The file and the capacity are those of the beginning. */
+  options: FuzzyDoorOptions;
   readonly #table: FuzzyTable;
   readonly #complain: (client: string, because: unknown) => void;
   #isChanged = false;
@@ -77,14 +83,14 @@ class FuzzyStorage implements AsyncDisposable {
   #saving: Promise<void> = Promise.resolve();
 
   constructor(options: FuzzyDoorOptions) {
-    this.#options = options;
+    this.options = options;
     this.#complain = complaintsOf(options);
     this.#table = new FuzzyTable(options.capacity ?? defaultCapacity, expirySeconds);
   }
 
   /** Reads what was kept. What is damaged is said and left out. */
   async open(): Promise<void> {
-    const { file, log, name } = this.#options;
+    const { file, log, name } = this.options;
     try {
       const because = this.#table.restore(await readFile(file));
       if (because !== undefined) log.error('fuzzy-storage-unusable', { door: name, because });
@@ -95,7 +101,7 @@ class FuzzyStorage implements AsyncDisposable {
   }
 
   async answer(command: FuzzyCommand, visitor: Visitor): Promise<FuzzyReply> {
-    const now = Math.floor(this.#options.clock.now() / 1000);
+    const now = Math.floor(this.options.clock.now() / 1000);
     switch (command.verb) {
       case 'check':
         return await this.#check(command, visitor, now);
@@ -127,7 +133,7 @@ class FuzzyStorage implements AsyncDisposable {
     if (verdict === undefined || verdict.isAllowed || !(verdict.isReported || verdict.isBulk)) return miss;
     return {
       value: Math.max(1, Math.round(verdict.reported)),
-      flag: (this.#options.flags ?? allSpam).spam,
+      flag: (this.options.flags ?? allSpam).spam,
       probability: 1,
       digest: command.digest,
     };
@@ -144,7 +150,7 @@ class FuzzyStorage implements AsyncDisposable {
   /** Who puts something on a list of what is good revokes it; who takes it from there has not called it spam. */
   #wordOf({ verb, value, flag }: FuzzyCommand): 'report' | 'revoke' | undefined {
     const isAdded = verb === 'write' && value > 0;
-    const { ham } = this.#options.flags ?? allSpam;
+    const { ham } = this.options.flags ?? allSpam;
     if (ham.has(flag)) return isAdded ? 'revoke' : undefined;
     return isAdded ? 'report' : 'revoke';
   }
@@ -155,7 +161,7 @@ class FuzzyStorage implements AsyncDisposable {
     { digest }: FuzzyCommand,
     { address, isKnown }: Visitor,
   ): Promise<Verdict | undefined> {
-    const { clearinghouse, name } = this.#options;
+    const { clearinghouse, name } = this.options;
     const subject = { kind: 'keys', keys: [{ scheme: 'fuzzy', value: digest.toString('hex') }] } as const;
     try {
       return await clearinghouse[verb](subject, { reporter: `${name}:${address}`, isKnown, recipients: [] });
@@ -166,7 +172,7 @@ class FuzzyStorage implements AsyncDisposable {
   }
 
   #again(): void {
-    this.#stop = this.#options.clock.after(saveMs, () => {
+    this.#stop = this.options.clock.after(saveMs, () => {
       this.#saving = this.#save().finally(() => this.#again());
     });
   }
@@ -175,7 +181,7 @@ class FuzzyStorage implements AsyncDisposable {
   async #save(): Promise<void> {
     if (!this.#isChanged) return;
     this.#isChanged = false;
-    const { file, log, name } = this.#options;
+    const { file, log, name } = this.options;
     try {
       const temporary = `${file}.${randomBytes(4).toString('hex')}.new`;
       await writeFile(temporary, this.#table.save(), { mode: 0o600, flush: true });

@@ -18,16 +18,16 @@ export function isUnwanted({ isBulk, isReported, isAllowed, confidence }: Verdic
 
 /** The service that rspamd's external razor module asks: a message, then `spam` or `ham` without a line end. */
 export function openRspamdRazor(options: DoorOptions): Promise<Door> {
-  return openMessageDoor(options, async (octets, visitor) => {
-    const verdict = await check(options.clearinghouse, octets, sourceOf(options.name, visitor));
+  return openMessageDoor(options, async (octets, visitor, { clearinghouse, name }) => {
+    const verdict = await check(clearinghouse, octets, sourceOf(name, visitor));
     return isUnwanted(verdict) ? 'spam' : 'ham';
   });
 }
 
 /** The service that rspamd's external pyzor module asks: a message, then a line as `pyzor check` prints it. */
 export function openRspamdPyzor(options: DoorOptions): Promise<Door> {
-  return openMessageDoor(options, async (octets, visitor) => {
-    const verdict = await check(options.clearinghouse, octets, sourceOf(options.name, visitor));
+  return openMessageDoor(options, async (octets, visitor, { clearinghouse, name }) => {
+    const verdict = await check(clearinghouse, octets, sourceOf(name, visitor));
     const { count, good } = pyzorCounts(verdict);
     // Zero of both is no number for rspamd: then it is known to be good once.
     const safe = count === 0 && good === 0 ? 1 : good;

@@ -6,11 +6,18 @@ import { complaintsOf } from './complaint.ts';
 import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate, Room } from './gate.ts';
 
-/** A conversation over a connection; the connection ends when it settles. */
-export type Converse = (connection: DoorConnection, visitor: Visitor) => Promise<void>;
+/** A conversation over a connection; the connection ends when it settles. It keeps the options that it began with. */
+export type Converse<Options extends DoorOptions> = (
+  connection: DoorConnection,
+  visitor: Visitor,
+  options: Options,
+) => Promise<void>;
 
 /** Opens a door over TCP or a unix socket. Rejects with the system's error. */
-export async function openTcpDoor(options: DoorOptions, converse: Converse): Promise<Door> {
+export async function openTcpDoor<Options extends DoorOptions>(
+  options: Options,
+  converse: Converse<Options>,
+): Promise<Door<Options>> {
   const { at, log, name: door } = options;
   const failed = ({ message: because }: Error) => log.error('door-failed', { door, because });
   return new TcpDoor(await TcpListener.bind({ at, failed }), options, converse);
@@ -19,26 +26,26 @@ export async function openTcpDoor(options: DoorOptions, converse: Converse): Pro
 /** A door where a whole message is sent, up to the end of what the client says, and one answer comes. */
 export function openMessageDoor(
   options: DoorOptions,
-  answer: (octets: Buffer, visitor: Visitor) => Promise<string | Buffer | undefined>,
+  answer: (octets: Buffer, visitor: Visitor, options: DoorOptions) => Promise<string | Buffer | undefined>,
 ): Promise<Door> {
-  return openTcpDoor(options, async (connection, visitor) => {
-    const octets = await connection.rest(options.limits.octets);
-    const text = octets && (await answer(octets, visitor));
+  return openTcpDoor(options, async (connection, visitor, current) => {
+    const octets = await connection.rest(current.limits.octets);
+    const text = octets && (await answer(octets, visitor, current));
     if (text === undefined) connection.fault();
     else await connection.write(text);
   });
 }
 
-class TcpDoor implements Door {
+class TcpDoor<Options extends DoorOptions> implements Door<Options> {
   readonly name: string;
-  readonly #options: DoorOptions;
-  readonly #converse: Converse;
+  #options: Options;
+  readonly #converse: Converse<Options>;
   readonly #listener: TcpListener;
   readonly #gate: Gate;
   readonly #room: Room;
   readonly #complain: (client: string, because: unknown) => void;
 
-  constructor(listener: TcpListener, options: DoorOptions, converse: Converse) {
+  constructor(listener: TcpListener, options: Options, converse: Converse<Options>) {
     this.name = options.name;
     this.#options = options;
     this.#converse = converse;
@@ -61,6 +68,11 @@ class TcpDoor implements Door {
     return this.#listener.address;
   }
 
+  change(options: Options): void {
+    this.#options = options;
+    this.#gate.options = options;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#listener.drain(AbortSignal.abort());
   }
@@ -79,7 +91,8 @@ class TcpDoor implements Door {
   }
 
   async #serve(socket: Socket, visitor: Visitor): Promise<void> {
-    const { limits, clock } = this.#options;
+    const options = this.#options;
+    const { limits, clock } = options;
     socket.on('timeout', () => socket.destroy());
     const cancel = clock.after(limits.totalMs, () => socket.destroy());
     const holds = this.#room.part();
@@ -91,7 +104,7 @@ class TcpDoor implements Door {
       idleMs: limits.idleMs,
     });
     try {
-      await this.#converse(connection, visitor);
+      await this.#converse(connection, visitor, options);
       if (!socket.destroyed) socket.end();
       // Who never closes is cut off a moment later.
       socket.resume();

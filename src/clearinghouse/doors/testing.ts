@@ -55,7 +55,7 @@ export async function bench(
     },
   };
   const local = new IpSet([parseCidr('127.0.0.0/8') ?? []].flat());
-  const door = await open({
+  const options: DoorOptions = {
     name: 'door',
     at: { host: '127.0.0.1', port: 0 },
     clearinghouse,
@@ -64,9 +64,10 @@ export async function bench(
     clock: systemClock,
     log: memoryLog(),
     ...over,
-  });
+  };
+  const door = await open(options);
   t.after(() => door[Symbol.asyncDispose]());
-  return { door, asked, state };
+  return { door, asked, state, options };
 }
 
 export async function dial(port: number): Promise<Socket> {

@@ -53,6 +53,7 @@ export const clearinghouse = section({
     .optional()
     .describe('Bulk mail, counted for filters that speak Razor, Pyzor, DCC or rspamd. Default: none.'),
   effect: 'restart',
+  rebound: ['doors'],
   resolve(value, site, { data, listeners }: Others): ClearinghouseConfig | undefined {
     if (value === undefined) return undefined;
     const { folder, relay, doors, flood, ...counting } = value;
