@@ -24,8 +24,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'guard disallow': async () => (await import('./guard.ts')).guardDisallow,
   'session list': async () => (await import('./session.ts')).sessionList,
   'session close': async () => (await import('./session.ts')).sessionClose,
-  'windows list': async () => (await import('./windows.ts')).windowsList,
-  'windows revoke': async () => (await import('./windows.ts')).windowsRevoke,
+  'pop-before-smtp list': async () => (await import('./pop-before-smtp.ts')).popBeforeSmtpList,
+  'pop-before-smtp revoke': async () => (await import('./pop-before-smtp.ts')).popBeforeSmtpRevoke,
   'clearinghouse status': async () => (await import('./clearinghouse.ts')).clearinghouseStatus,
   'clearinghouse check': async () => (await import('./clearinghouse.ts')).clearinghouseAsk('check'),
   'clearinghouse report': async () => (await import('./clearinghouse.ts')).clearinghouseAsk('report'),
@@ -54,6 +54,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'queue salvage': async () => (await import('./queue-repair.ts')).queueSalvage,
 };
 
+/** Former names of commands, or of their first words: they work, and no help shows them. */
+const formerNames: Readonly<Record<string, string>> = { windows: 'pop-before-smtp' };
+
 /** Links by which other programs call us. */
 const links: Readonly<Record<string, readonly string[]>> = {
   sendmail: [],
@@ -70,7 +73,8 @@ export async function dispatch(argv: readonly string[], given: Io, calledAs = 'p
   try {
     const link = Object.hasOwn(links, calledAs) ? links[calledAs] : undefined;
     if (link !== undefined) return await runSendmailLink([...link, ...argv], io);
-    const [first, ...rest] = argv;
+    const [word, ...rest] = argv;
+    const first = word !== undefined && Object.hasOwn(formerNames, word) ? formerNames[word] : word;
     if (first === 'help' && rest.length > 0) return await dispatch([...rest, '--help'], io);
     if (first === 'sendmail') return await runSendmailLink(rest, io);
     if (first === undefined || first === '--help' || first === '-h' || first === 'help')

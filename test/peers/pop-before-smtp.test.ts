@@ -133,7 +133,7 @@ peerTest(
     await until('the mail', async () => posthouse.statuses('u@away.test').length > 0 || undefined);
     assert.match(await read(home, 'pop3s', 'bob@client.test', 'other'), /^messages 0$/m);
     assert.equal(await relays(home, 'bob@client.test'), 250);
-    const windows = (await posthouse.command('windows', 'list', '--json')).trim().split('\n');
+    const windows = (await posthouse.command('pop-before-smtp', 'list', '--json')).trim().split('\n');
     assert.equal(windows.length, 1);
     const { address, names } = JSON.parse(windows[0] ?? '');
     assert.deepEqual([address, names], [homeAddress, ['anna@client.test', 'bob@client.test']]);
@@ -141,7 +141,7 @@ peerTest(
       ...['explain', '--client', homeAddress, '--from', 'anna@client.test', '--to', 'u@away.test'],
     );
     assert.match(explained, /→ pop-before-smtp +grants/);
-    await posthouse.command('windows', 'revoke', 'anna@client.test');
+    await posthouse.command('pop-before-smtp', 'revoke', 'anna@client.test');
     assert.equal(await relays(home), 550, 'after it was revoked');
     assert.equal(await relays(home, 'bob@client.test'), 250, 'the other one still has it');
     await dovecot.stop();
@@ -169,7 +169,7 @@ peerTest('windows survive a restart, and end on the clock', needs, async (peers)
   await first.stop();
   const second = await peers.posthouse(configuration('10s'), relay.prefix);
   assert.equal(await relays(home), 250, 'the window is there after a restart');
-  await second.command('windows', 'revoke', homeAddress);
+  await second.command('pop-before-smtp', 'revoke', homeAddress);
   assert.equal(await relays(home), 550);
   assert.match(await read(home, 'stls', 'anna', 'open sesame'), /^messages 0$/m);
   assert.equal(await relays(home), 250);
@@ -217,7 +217,7 @@ service pop3-login {
   assert.match((await login(stranger, 'wrong')).stdout, /refused/);
   assert.match((await login(home, 'open sesame')).stdout, /^messages 0$/m);
   await until('the window', async () => {
-    const listed = await posthouse.command('windows', 'list', '--json');
+    const listed = await posthouse.command('pop-before-smtp', 'list', '--json');
     return listed.includes(homeAddress) || undefined;
   });
   assert.equal(await relays(home), 250);

@@ -1,4 +1,4 @@
-/** `posthouse windows list` and `revoke`. */
+/** `posthouse pop-before-smtp list` and `revoke`. */
 import { isIP } from 'node:net';
 import { connectControl } from '../admin/index.ts';
 import type { Window } from '../identity/commands.ts';
@@ -21,9 +21,9 @@ const columns = [
   { title: 'WHO', width: 30 },
 ];
 
-/** `posthouse windows list`. */
-export const windowsList: Command = {
-  name: 'windows list',
+/** `posthouse pop-before-smtp list`. */
+export const popBeforeSmtpList: Command = {
+  name: 'pop-before-smtp list',
   synopsis: '',
   summary: 'List the addresses that may relay after a login to a mailbox.',
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
@@ -47,13 +47,13 @@ function rowOf({ address, names, source, lastAt, expiresAt, needsAuth }: Window)
   return [address, formatSpan(expiresAt - now), formatSpan(now - lastAt), source, who];
 }
 
-/** `posthouse windows revoke`. */
-export const windowsRevoke: Command = {
-  name: 'windows revoke',
+/** `posthouse pop-before-smtp revoke`. */
+export const popBeforeSmtpRevoke: Command = {
+  name: 'pop-before-smtp revoke',
   synopsis: 'ADDRESS|NAME',
   summary: 'Close the window of an address, or all windows of a user.',
   options: { ...locationOptions, json: { help: 'the number of windows as a JSON object' } },
-  notes: 'The next login to a mailbox opens one again: disable the user first, where that is not meant.',
+  notes: 'The next login to a mailbox opens a window again; to prevent that, disable the user first.',
   arity: { min: 1, max: 1 },
   async run(args, io) {
     const [text = ''] = args.rest;

@@ -12,7 +12,7 @@ const window = {
   needsAuth: false,
 };
 
-test('windows list shows who may relay from where, and for how long', async (t) => {
+test('pop-before-smtp list shows each address with its window, names and time left', async (t) => {
   const crowded = { ...window, address: '192.0.2.8', names: ['a', 'b', 'c'], needsAuth: true };
   const { data } = await fakeRelay(t, {
     async *windowsList() {
@@ -20,15 +20,15 @@ test('windows list shows who may relay from where, and for how long', async (t) 
       yield crowded;
     },
   });
-  const { code, out } = await run(['windows', 'list', '--data', data]);
+  const { code, out } = await run(['pop-before-smtp', 'list', '--data', data]);
   assert.equal(code, 0);
   assert.match(out, /^192\.0\.2\.7 +19m +1m +pop3 0\.0\.0\.0:110 +anna@example\.org$/m);
   assert.match(out, /^192\.0\.2\.8 .*3 people: each has to log in/m);
-  const json = await run(['windows', 'list', '--json', '--data', data]);
+  const json = await run(['pop-before-smtp', 'list', '--json', '--data', data]);
   assert.deepEqual(JSON.parse(json.out.split('\n')[0] ?? ''), window);
 });
 
-test('windows revoke takes an address or a name, and says when there is none', async (t) => {
+test('pop-before-smtp revoke takes an address or a name, and says when there is none', async (t) => {
   const asked: unknown[] = [];
   const { data } = await fakeRelay(t, {
     windowsRevoke: async (which) => {
@@ -37,8 +37,8 @@ test('windows revoke takes an address or a name, and says when there is none', a
     },
   });
   for (const which of ['192.0.2.7', '2001:db8::/64', 'anna@example.org'])
-    assert.equal((await run(['windows', 'revoke', which, '--data', data])).out, '1 window revoked\n');
-  const none = await run(['windows', 'revoke', 'nobody', '--data', data]);
+    assert.equal((await run(['pop-before-smtp', 'revoke', which, '--data', data])).out, '1 window revoked\n');
+  const none = await run(['pop-before-smtp', 'revoke', 'nobody', '--data', data]);
   assert.deepEqual([none.code, none.err], [66, 'posthouse: no window of "nobody"\n']);
   assert.deepEqual(asked, [
     { address: '192.0.2.7' },
@@ -46,4 +46,27 @@ test('windows revoke takes an address or a name, and says when there is none', a
     { name: 'anna@example.org' },
     { name: 'nobody' },
   ]);
+});
+
+test('the former name "windows" calls the same commands, and no help shows it', async (t) => {
+  const { data } = await fakeRelay(t, {
+    async *windowsList() {
+      yield window;
+    },
+    windowsRevoke: async () => ({ windows: 1 }),
+  });
+  const at = ['--data', data];
+  const calls = [
+    ['list', ...at],
+    ['list', '--json', ...at],
+    ['revoke', '192.0.2.7', ...at],
+    ['list', '--help'],
+    ['--help'],
+    [],
+  ];
+  for (const rest of calls)
+    assert.deepEqual(await run(['windows', ...rest]), await run(['pop-before-smtp', ...rest]));
+  assert.deepEqual(await run(['help', 'windows', 'list']), await run(['help', 'pop-before-smtp', 'list']));
+  assert.doesNotMatch((await run(['--help'])).out, /^ *windows/m);
+  assert.equal((await run(['windows', 'frobnicate'])).code, 64);
 });
