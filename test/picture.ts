@@ -9,14 +9,18 @@ import { join, resolve } from 'node:path';
 import { circlesIn, folderOf, importsAmong, isForTests, sourcesOf } from './support/sources.ts';
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
-const files = (await sourcesOf(root)).filter((file) => file.startsWith('src/') && !isForTests(file));
+/** Older checkouts have helpers of tests under this name. */
+const isOldHelper = (file: string) => file.endsWith('/test-bench.ts');
+const files = (await sourcesOf(root)).filter(
+  (file) => file.startsWith('src/') && !isForTests(file) && !isOldHelper(file),
+);
 const imports = importsAmong(root, files).filter(({ to }) => !isForTests(to));
 const functions = lengthsOfFunctions();
 
 /** The lengths of functions by file: the linter says them when it allows one line. Shorter ones are not told of. */
 function lengthsOfFunctions(): Map<string, number[]> {
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-picture-'));
-  const rule = { level: 'error', options: { maxLines: 1, skipBlankLines: true } };
+  const rule = { level: 'error', options: { maxLines: 1, skipBlankLines: false } };
   const rules = { preset: 'none', complexity: { noExcessiveLinesPerFunction: rule } };
   writeFileSync(join(folder, 'biome.json'), JSON.stringify({ linter: { rules } }));
   const biome = join(import.meta.dirname, '../node_modules/.bin/biome');
