@@ -182,17 +182,19 @@ class LmdbSpool implements Spool {
     const { envelope: envelopes, octets, entry: entries, schedule } = this.#tables;
     const operations: Operation[] = [this.#store.put(envelopes, key, JSON.stringify(record))];
     if (frame !== undefined) operations.push({ table: octets, key, frame });
-    message.entries.forEach((given, number) => {
-      const entry = { ...given, id, number };
+    const numbered = message.entries.map((given, number): LaneEntry => ({ ...given, id, number }));
+    for (const entry of numbered) {
+      const { number } = entry;
       operations.push(this.#store.put(entries, entryKey(id, number), encodeEntry(entry)));
       if (entry.held === undefined)
         operations.push(this.#store.put(schedule, this.#keys.key(entry), entry.lane));
-    });
+    }
     try {
       if (message.changes.length > 0) await this.#write(message.changes, operations);
       else await this.#store.write(operations);
       this.#count++;
-      if (frame !== undefined) this.#fresh.add(id, operations, payloadOf(frame, key));
+      if (frame !== undefined)
+        this.#fresh.add(id, { envelope, entries: numbered, octets: payloadOf(frame, key) });
     } catch (cause) {
       const error = spoolError(cause);
       // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
@@ -202,7 +204,8 @@ class LmdbSpool implements Spool {
   }
 
   envelope(id: QueueId): Envelope | undefined {
-    return this.#record(id)?.envelope;
+    this.#checkOpen();
+    return this.#fresh.get(id)?.envelope ?? this.#record(id)?.envelope;
   }
 
   octets(id: QueueId): StoredOctets | undefined {
@@ -260,6 +263,8 @@ class LmdbSpool implements Spool {
       this.#count -= removed.length;
       for (const { id, isLarge } of removed) if (isLarge) this.#unlink(id);
     } catch (error) {
+      // What is on disk now is to be read.
+      for (const id of touched) this.#fresh.take(id);
       throw spoolError(error);
     } finally {
       this.#inFlight.leave(touched);

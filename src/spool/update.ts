@@ -53,17 +53,27 @@ export class UpdateTranslator {
     const into: Translation = { operations: [], touched: new Set(), removed: [] };
     for (const change of changes) {
       const id = changedMessage(change);
-      const fresh = this.#fresh.take(id);
-      if (fresh !== undefined && change.kind === 'remove') {
-        this.#inFlight.enterRemoved(id, into.touched);
-        into.operations.push(...fresh);
-        into.removed.push({ id, isLarge: false });
-        continue;
-      }
+      if (this.#changeFresh(id, change, into)) continue;
       if (this.#inFlight.get(id)?.isRemoved || !this.#tables.envelope.has(idKey(id))) continue;
       this.#apply(change, this.#inFlight.enter(id, into.touched), into);
     }
     return into;
+  }
+
+  /** The same without reading, for a message that is fresh; it stays so when only a due time is written. */
+  #changeFresh(id: QueueId, change: Change, into: Translation): boolean {
+    const fresh = this.#fresh.get(id);
+    if (fresh === undefined) return false;
+    const from = change.kind === 'reschedule' ? fresh.entries[change.from.number] : undefined;
+    if (change.kind === 'reschedule' && from !== undefined) {
+      const to = { ...change.to, ...nameOf(from) };
+      this.#replace(from, to, this.#inFlight.enter(id, into.touched), into);
+      fresh.entries[from.number] = to;
+      return true;
+    }
+    this.#fresh.take(id);
+    if (change.kind === 'remove') this.#removeFresh(id, fresh.entries, into);
+    return change.kind === 'remove';
   }
 
   #apply(change: Change, message: MessageInFlight, into: Translation): void {
@@ -140,6 +150,19 @@ export class UpdateTranslator {
     this.#remove(into, 'envelope', prefix);
     into.removed.push({ id, isLarge: !this.#tables.octets.has(prefix) });
     message.isRemoved = true;
+  }
+
+  /** What `#removeMessage` comes to for a message of which all records are known. */
+  #removeFresh(id: QueueId, entries: readonly LaneEntry[], into: Translation): void {
+    this.#inFlight.enterRemoved(id, into.touched);
+    for (const entry of entries) {
+      if (entry.held === undefined) this.#remove(into, 'schedule', this.#keys.key(entry));
+      this.#remove(into, 'entry', entryKey(id, entry.number));
+    }
+    const key = idKey(id);
+    this.#remove(into, 'octets', key);
+    this.#remove(into, 'envelope', key);
+    into.removed.push({ id, isLarge: false });
   }
 
   #record(id: QueueId): EnvelopeRecord {
