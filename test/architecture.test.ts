@@ -67,7 +67,7 @@ const edges: Readonly<
   // It plays the stranger at our own listeners, and takes what comes out of the queue as the `AuditSink` of delivery.
   audit: {
     values: ['admin', 'probe', 'submission', 'spool', 'mail', 'base'],
-    types: ['delivery', 'guard', 'queue', 'receiver'],
+    types: ['delivery', 'queue', 'receiver'],
   },
   // What an operator does by hand.
   operation: {

@@ -10,5 +10,6 @@
  */
 
 export { audit } from './audit.ts';
+export { createAuditCheck } from './audit-check.ts';
 export { auditCommands } from './commands.ts';
 export { Audits } from './run.ts';

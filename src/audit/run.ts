@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Log, LogFields } from '../base/index.ts';
 import type { AuditSink } from '../delivery/index.ts';
-import type { Guard } from '../guard/index.ts';
 import type { Address, Envelope } from '../mail/index.ts';
 import { findTokens, formatToken } from '../probe/index.ts';
 import type { Attempt } from '../queue/index.ts';
@@ -132,13 +131,6 @@ export class AuditRun implements AuditSink {
 /** The run that is under way, if any: what receiver and log ask. */
 export class Audits {
   run: AuditRun | undefined;
-
-  /** The guard for everybody else: an audit is nobody's abuse, to be held and told of. */
-  besides(guard: Pick<Guard, 'judge'>): Pick<Guard, 'judge'> {
-    return {
-      judge: (envelope) => (this.run?.takes(envelope) === true ? { kind: 'pass' } : guard.judge(envelope)),
-    };
-  }
 
   /** A log that marks what is about an audit, so that nobody takes it for an attack. */
   tap(log: Log): Log {

@@ -26,6 +26,7 @@ export {
   UnknownCluster,
   type Verdict,
 } from './ask.ts';
+export { createBulkCheck } from './bulk-check.ts';
 export { clearinghouseCommands } from './commands.ts';
 export { createClearinghouseControl } from './control.ts';
 export { openDccifd } from './doors/dccifd.ts';

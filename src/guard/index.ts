@@ -28,6 +28,8 @@ export type { Budgets } from './budget.ts';
 export { guardCommands } from './commands.ts';
 export { createGuardControl } from './control.ts';
 export { Guard, type Judgement } from './guard.ts';
+export { createGuardCheck } from './guard-check.ts';
+export { guardDelivery } from './guarded-delivery.ts';
 export {
   type Allowance,
   forever,
@@ -38,7 +40,6 @@ export {
   holdTag,
   parseHoldId,
 } from './hold.ts';
-export { guardDelivery, guardPolicy } from './hooks.ts';
 export { openGuardMemory } from './memory-file.ts';
 export { type Notice, noticeToOwner, noticeToPostmaster } from './notice.ts';
 export {

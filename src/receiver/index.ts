@@ -19,6 +19,7 @@ export type {
   ChannelBindingType,
   ClientFacts,
   Decision,
+  Grant,
   Ground,
   Identity,
   IncomingMessage,

@@ -11,7 +11,6 @@ import {
   type Guard,
   type GuardMemory,
   guardDelivery,
-  guardPolicy,
   RelayWatchdog,
   RouteWatch,
   watched,
@@ -43,9 +42,8 @@ import {
   withUndecided,
 } from '../submission/index.ts';
 import { RelayTrap } from '../trap/index.ts';
-import { type BulkCheck, createBulkCheck } from './bulk.ts';
 import { createIntake } from './intake.ts';
-import { createMailChecks } from './mail-checks.ts';
+import { createChecks } from './screening.ts';
 import {
   deliveryOptions,
   noticeSettings,
@@ -89,7 +87,8 @@ export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
   readonly queueParts: QueueParts;
   readonly operator: Operator;
   readonly guard: Guard;
-  readonly screening: Screening;
+  /** The checks that mail passes under a configuration. */
+  readonly screening: (config: Config) => Screening;
   readonly trap: RelayTrap;
   readonly receiver: Receiver;
   readonly windows: RelayWindows;
@@ -127,10 +126,10 @@ export function createParts(options: PartsOptions): Parts {
   const { guard, screening, intake, trap } = entrance;
   const receiver = new Receiver(
     { intake, trap: trap.intake, clock, log, background, lenience: new Lenience(log) },
-    sessionSettings(current, { facts, guard, screening }),
+    sessionSettings(current, { facts, screening }),
   );
   const pop3 = createPop3(current, { receiver, windows, clock, log });
-  const local = localParts(current, { intake, screening: () => screening, clock, log, ...own });
+  const local = localParts(current, { intake, receiver, clock, log, ...own });
   const watchdog = new RelayWatchdog({
     spool,
     queue,
@@ -182,9 +181,16 @@ function createPop3(
 }
 
 /** The way in for messages of this machine. */
-function localParts(current: Current, parts: Omit<LocalParts, 'hostname' | 'maxMessageBytes'>): LocalParts {
+function localParts(
+  current: Current,
+  {
+    receiver,
+    ...parts
+  }: Omit<LocalParts, 'screening' | 'hostname' | 'maxMessageBytes'> & Pick<Parts, 'receiver'>,
+): LocalParts {
   return {
     ...parts,
+    screening: () => receiver.settings.screening,
     hostname: () => current.config.hostname,
     maxMessageBytes: () => current.config.limits.messageBytes,
   };
@@ -237,7 +243,7 @@ function createFacts({
   return { facts, windows, own: policyInForce(current, facts) };
 }
 
-/** What a message passes on its way in: the guard before the queue; and the trap, which is beside it. */
+/** What a message passes on its way in: the checks before the queue; and the trap, which is beside it. */
 function createEntrance({
   current,
   audits,
@@ -262,16 +268,9 @@ function createEntrance({
     tell: (hold) => tellOfHold({ local, log, config }, hold),
     options: () => config().guard,
   });
-  const bulk: BulkCheck = createBulkCheck({
-    clearinghouse: () => current.clearinghouse?.clearinghouse,
-    config,
-    guard,
-    isExempt: (envelope) => audits.run?.takes(envelope) === true,
-    clock,
-    log,
-  });
+  const clearinghouse = () => current.clearinghouse?.clearinghouse;
+  const screening = createChecks({ audits, guard, clearinghouse, clock, log });
   const intake = createIntake({ spool, queue, log, isDraining });
-  const screening = createMailChecks({ guard: audits.besides(guard), bulk, log });
   const trap = new RelayTrap({ clock, log, background, isDraining });
   return { operator, guard, screening, intake, trap };
 }
@@ -279,12 +278,12 @@ function createEntrance({
 /** What sessions that begin now work with. Throws when the certificate and its key cannot be used. */
 export function sessionSettings(
   { config, resolver, identities }: Pick<Current, 'config' | 'resolver' | 'identities'>,
-  { facts, guard, screening }: Pick<Parts, 'facts' | 'guard' | 'screening'>,
+  { facts, screening }: Pick<Parts, 'facts' | 'screening'>,
 ): ReceiverSettings {
   const settings = receiverSettings(config, {
     ...facts,
     clientName: createClientNames(resolver),
     authenticator: identities.identities,
   });
-  return { ...settings, policy: guardPolicy(settings.policy, guard), screening };
+  return { ...settings, screening: screening(config) };
 }

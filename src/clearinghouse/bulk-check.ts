@@ -1,0 +1,123 @@
+/** The bulk check: asks the clearinghouse about mail on its way in, and does what the rules say. */
+import type { Log } from '../base/index.ts';
+import { type Envelope, type Origin, reply } from '../mail/index.ts';
+import type { Asking, Check, MessageVerdict, ScreenedMessage } from '../receiver/index.ts';
+import type { Clearinghouse, Verdict } from './ask.ts';
+import type { BulkRule } from './options.ts';
+
+/** What of a message is looked at: the beginning is enough to know a copy by. Longer ones get no header. */
+const bulkOctets = 256 * 1024;
+/** Mail does not wait longer than this for what is only counted. */
+const deadlineMs = 2000;
+
+/** What the check works with. */
+export interface BulkCheckParts {
+  /** At least one: without a rule there is no check. */
+  readonly rules: readonly BulkRule[];
+  /** Our own name, for the header. */
+  readonly hostname: string;
+  /** Undefined until it is open. */
+  readonly clearinghouse: () => Clearinghouse | undefined;
+  /** Told of mail that is bulk and has consequences. */
+  readonly report: (origin: Origin) => void;
+  readonly log: Log;
+}
+
+const pass = { kind: 'pass' } as const;
+const refusals = {
+  refuse: reply(550, '7.1', 'this is bulk mail, and unwanted'),
+  defer: reply(451, '7.1', 'this looks like bulk mail, try again later'),
+} as const;
+
+/**
+ * The first rule that is about a message decides, also about what the clearinghouse does not answer. The guard hears of
+ * what has consequences: a subject whose mail is bulk again and again is held as a whole.
+ */
+export function createBulkCheck(parts: BulkCheckParts): Check {
+  const ruleOf = (envelope: Envelope) => parts.rules.find((one) => isAbout(one, envelope));
+  return {
+    name: 'bulk',
+    deadlineMs,
+    beginningOctets: bulkOctets,
+    unavailableFor: ({ envelope }) => ruleOf(envelope)?.unavailable,
+    message(subject, asking) {
+      // What is held is for an operator to decide, and from outside it is like any other message.
+      const isLookedAt = subject.held === undefined && subject.beginning.length > 0;
+      const rule = isLookedAt ? ruleOf(subject.envelope) : undefined;
+      return rule === undefined ? pass : judge(parts, { rule, ...subject }, asking);
+    },
+  };
+}
+
+type Subject = ScreenedMessage & { readonly rule: BulkRule };
+
+async function judge(parts: BulkCheckParts, subject: Subject, asking: Asking): Promise<MessageVerdict> {
+  const { rule, envelope, beginning } = subject;
+  const asked = parts.clearinghouse();
+  if (asked === undefined) throw new Error('it is not open');
+  const threshold = rule.bulk === undefined ? {} : { bulk: rule.bulk };
+  const found = await asked.check({ kind: 'message', octets: beginning }, sourceOf(envelope), threshold);
+  const verdict = verdictOf(parts, subject, found);
+  // What comes too late has no consequences, so nobody is reported for it.
+  if (verdict.kind === 'edit' || asking.signal.aborted) return verdict;
+  parts.report(envelope.origin);
+  return verdict;
+}
+
+function isAbout(
+  { grounds, listeners, identities }: BulkRule,
+  { origin: { ground, listener, identity } }: Envelope,
+): boolean {
+  if (grounds.length > 0 && !grounds.some((one) => one === ground)) return false;
+  if (listeners.length > 0 && !listeners.includes(listener)) return false;
+  return identities.length === 0 || (identity !== undefined && identities.includes(identity.toLowerCase()));
+}
+
+function sourceOf({ origin, recipients, reversePath }: Envelope) {
+  return {
+    reporter: 'relay',
+    isKnown: true,
+    recipients: recipients.map(({ address }) => address.text),
+    client: origin.client,
+    sender: reversePath === null ? '' : reversePath.text,
+  };
+}
+
+function verdictOf(
+  { hostname, log }: BulkCheckParts,
+  { id, rule, envelope }: Subject,
+  found: Verdict,
+): MessageVerdict {
+  const { isAllowed, isBulk, isReported, count, cluster } = found;
+  const edits = [{ kind: 'insert', at: 0, ...formatVerdict(found, hostname) }] as const;
+  // Somebody who is known by name may send a newsletter; what was reported is none.
+  const when = rule.when ?? (envelope.origin.identity === undefined ? 'bulk' : 'reported');
+  if (isAllowed || !isBulk || (when === 'reported' && !isReported) || rule.action === 'tag')
+    return { kind: 'edit', because: 'bulk: what was found is in the header', edits };
+  const reports = isReported ? `, reported ${found.reported.toFixed(1)} times` : '';
+  const because = `bulk: copies to ${count} recipients${reports} (cluster ${cluster})`;
+  if (rule.action === 'hold') {
+    log.info('bulk-held', { queueId: id, because });
+    return { kind: 'hold', because, edits };
+  }
+  const refusal = refusals[rule.action];
+  log.info('bulk-refused', { queueId: id, because, reply: String(refusal.code) });
+  return { kind: rule.action, reply: refusal, because };
+}
+
+/** `X-Posthouse-Bulk`, with the name of who says so first, for a header that came with the message may say anything. */
+export function formatVerdict(
+  { isAllowed, isBulk, isReported, isContested, count, reported, confidence, cluster, via }: Verdict,
+  hostname: string,
+): { readonly name: string; readonly value: string } {
+  const words = [
+    isBulk ? 'bulk' : 'no',
+    ...(isReported ? ['reported'] : []),
+    ...(isContested ? ['contested'] : []),
+    ...(isAllowed ? ['allowed'] : []),
+  ];
+  const facts = [`count=${count}`, `reports=${reported.toFixed(1)}`, `confidence=${confidence}`];
+  if (cluster !== undefined) facts.push(`cluster=${cluster}`, `via=${via}`);
+  const value = ` ${hostname}; ${words.join(' ')};\r\n\t${facts.join(' ')}`;
+  return { name: 'X-Posthouse-Bulk', value };
+}

@@ -1,0 +1,73 @@
+/** The guard as a check of mail on its way in: what exceeds a budget is held, and clients of whom no more is kept wait. */
+import type { Log } from '../base/index.ts';
+import type { Reply } from '../mail/index.ts';
+import type { Check, ClientFacts, Ground, MessageVerdict, Verdict } from '../receiver/index.ts';
+import type { Guard, Judgement } from './guard.ts';
+
+/** What the check works with. */
+export interface GuardCheckParts {
+  readonly guard: Pick<Guard, 'failed' | 'refusal' | 'judge'>;
+  /** The reply for a message whose hold could not be kept. */
+  readonly storageReply: (error: unknown) => Reply;
+  readonly log: Log;
+}
+
+const pass = { kind: 'pass' } as const;
+
+/** It hears of recipients that do not exist, and is asked about a message when everything else has been. */
+export function createGuardCheck(parts: GuardCheckParts): Check {
+  const { guard } = parts;
+  const unlessFull = (origin: ReturnType<typeof originOf>): Verdict => {
+    const reply = guard.refusal(origin);
+    return reply === undefined ? pass : { kind: 'defer', reply, because: 'too much is held already' };
+  };
+  return {
+    name: 'guard',
+    sender: ({ client }) =>
+      client.identity === undefined ? pass : unlessFull(originOf(client, 'authenticated')),
+    recipient: ({ client, grant }) => unlessFull(originOf(client, grant.ground, grant.identity)),
+    recipientRefused({ client, refusal: { reply } }) {
+      // 5.1.1: there is nobody of that name. What is refused for want of a grant says nothing of a list.
+      if (reply.code === 550 && reply.detail === '1.1') noteUnknown(client, guard);
+    },
+    message({ id, envelope }) {
+      const judged = guard.judge(envelope);
+      switch (judged.kind) {
+        case 'pass':
+          return pass;
+        case 'refuse':
+          return { kind: 'defer', reply: judged.reply, because: judged.because };
+        case 'hold':
+          return keepBack(parts, id, judged);
+      }
+    },
+  };
+}
+
+/** From outside a message that is held is queued like any other. */
+async function keepBack(
+  { log, storageReply }: GuardCheckParts,
+  queueId: string,
+  { because, durable, end }: Judgement & { readonly kind: 'hold' },
+): Promise<MessageVerdict> {
+  try {
+    await durable;
+    return { kind: 'hold', because, settled: end };
+  } catch (error) {
+    end();
+    log.error('hold-not-kept', { queueId, because: String(error) });
+    return { kind: 'defer', reply: storageReply(error), because: 'the hold could not be kept' };
+  }
+}
+
+/** On what ground the recipient would have been granted nobody knows now: only a subject that is known is counted. */
+function noteUnknown(client: ClientFacts, guard: GuardCheckParts['guard']): void {
+  guard.failed(originOf(client, 'open'), 1);
+  if (client.identity === undefined) guard.failed(originOf(client, 'network'), 1);
+}
+
+function originOf({ address, identity, role }: ClientFacts, ground: Ground, named = identity?.name) {
+  // Somebody on this machine is nobody's budget, whatever is granted.
+  const counted = role === 'trap' || role === 'local' ? role : ground;
+  return { client: address, ground: counted, ...(named === undefined ? {} : { identity: named }) };
+}
