@@ -1,9 +1,10 @@
 /**
- * The ground of all other folders, without mail: clock, log, background work, IP addresses, text of peers made harmless,
- * work in slices, accounts and certificates of the system.
+ * The ground of all other folders, without mail: clock, log, background work, IP addresses, hosts with ports, back-off, text
+ * of peers made harmless, work in slices, accounts and certificates of the system.
  */
 
 export { type Account, dropPrivileges, findAccount, UnknownAccountError, userName } from './accounts.ts';
+export { type BackOff, backOff } from './back-off.ts';
 export { Background } from './background.ts';
 export { certificateNameFault } from './certificate-name.ts';
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';

@@ -1,4 +1,5 @@
 /** `posthouse check`. */
+import { formatHostPort } from '../base/index.ts';
 import type { Config } from '../config/index.ts';
 import { configChecks, configWarnings } from '../relay/index.ts';
 import type { Command } from './command.ts';
@@ -41,7 +42,7 @@ function summaryOf(config: Config) {
   return {
     hostname: config.hostname,
     data: config.data,
-    listeners: config.listeners.map(({ role, host, port }) => `${role} ${formatAddress(host, port)}`),
+    listeners: config.listeners.map(({ role, host, port }) => `${role} ${formatHostPort(host, port)}`),
     domains: config.domains.map(({ name }) => name),
     networks: config.relay.networks.map(({ address, prefix }) => `${address}/${prefix}`),
     grounds: groundsOf(config),
@@ -87,8 +88,4 @@ function formatSummary({
     ['routes', routes === 0 ? 'by MX' : `${routes}, then by MX`],
   ];
   return rows.map(([name, value]) => `  ${name.padEnd(11)}  ${value}\n`).join('');
-}
-
-function formatAddress(host: string, port: number): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

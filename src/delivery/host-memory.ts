@@ -1,5 +1,5 @@
 /** Remembers which hosts failed, and how long each is avoided. */
-import type { Clock } from '../base/index.ts';
+import { backOff, type Clock } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 
 /** Hosts remembered at most; when there are more, the one that was noted first is forgotten. */
@@ -137,7 +137,7 @@ export class HostMemory {
   #avoid(key: string, record: Pick<HostRecord, 'since' | 'broken' | 'reply'>): void {
     const failures = (this.#hosts.get(key)?.failures ?? 0) + 1;
     const { avoidMs, avoidMaxMs } = this.#options;
-    const forMs = Math.min(avoidMs * 2 ** Math.min(failures - 1, 30), Math.max(avoidMs, avoidMaxMs));
+    const forMs = backOff(failures, { minMs: avoidMs, maxMs: Math.max(avoidMs, avoidMaxMs) });
     putBounded(this.#hosts, key, { ...record, failures, avoidUntil: this.#clock.now() + forMs });
   }
 }

@@ -1,5 +1,5 @@
 /** The access token of one account (OAuth 2.0), renewed in time. */
-import { type Clock, type Log, type plainFetch, redactor } from '../base/index.ts';
+import { type BackOff, backOff, type Clock, type Log, type plainFetch, redactor } from '../base/index.ts';
 import type { OauthOptions } from './options.ts';
 import { RefreshToken } from './refresh-token.ts';
 import { askForToken, type TokenAnswer } from './token-endpoint.ts';
@@ -8,8 +8,7 @@ import { askForToken, type TokenAnswer } from './token-endpoint.ts';
 const aheadMs = 15 * 60_000;
 /** What is believed of a token whose end is not told. */
 const unknownLifeMs = 10 * 60_000;
-const firstPauseMs = 5_000;
-const lastPauseMs = 5 * 60_000;
+const pauses: BackOff = { minMs: 5000, maxMs: 5 * 60_000 };
 /** A token that was refused is not replaced when it is younger than this: another would be refused too. */
 const freshMs = 60_000;
 /** A known end of the secret or the refresh token is warned of so long before. */
@@ -163,7 +162,7 @@ export class OauthToken {
       const because = this.#redact(error instanceof Error ? error.message : String(error));
       const now = clock.now();
       const failures = (this.#failing?.failures ?? 0) + 1;
-      const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 20));
+      const pauseMs = backOff(failures, pauses);
       this.#failing = { since: this.#failing?.since ?? now, because, failures, retryAt: now + pauseMs };
       log.warn('token-refused', { subject: this.subject, because, retryMs: pauseMs });
     }

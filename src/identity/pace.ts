@@ -1,8 +1,7 @@
 /** Lets attempts pass one by one, with pauses that grow with wrong ones. */
-import type { Clock } from '../base/index.ts';
+import { type BackOff, backOff, type Clock } from '../base/index.ts';
 
-const firstDelayMs = 500;
-const maxDelayMs = 30_000;
+const delays: BackOff = { minMs: 500, maxMs: 30_000 };
 
 /** From how many wrong attempts on there are pauses, and how they grow. */
 export interface PaceRule {
@@ -119,7 +118,7 @@ export class Pace {
   #delay(): number {
     const { free, doubling } = this.#rule;
     const excess = Math.round(this.failures + this.#judging - free);
-    return excess < 0 ? 0 : Math.min(maxDelayMs, firstDelayMs * 2 ** Math.floor(excess / doubling));
+    return excess < 0 ? 0 : backOff(1 + Math.floor(excess / doubling), delays);
   }
 
   #wake(): void {

@@ -1,5 +1,5 @@
 /** The POP3 proxy: passes a connection on and watches for the login. */
-import { type Clock, isLoopback, type Log } from '../base/index.ts';
+import { type Clock, formatHostPort, isLoopback, type Log } from '../base/index.ts';
 import type { Attempt, Throttle } from '../identity/index.ts';
 import type { PopConnection } from './connection.ts';
 import { LineReader } from './line-reader.ts';
@@ -55,7 +55,7 @@ export async function serveProxy(connection: PopConnection, options: PopProxyOpt
     log.warn('pop3-upstream-failed', {
       session: id,
       client: address,
-      server: `${upstream.host}:${upstream.port}`,
+      server: formatHostPort(upstream.host, upstream.port),
       because: error.message,
     });
     connection.end(`${busy}\r\n`);

@@ -1,4 +1,5 @@
 /** The ends of attempts, on their way to disk: log, notification, record. */
+import { type BackOff, backOff } from '../base/index.ts';
 import type { QueueId, RecipientStatus } from '../mail/index.ts';
 import { type Change, type LaneEntry, SpoolError, type StoredOctets } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
@@ -30,8 +31,7 @@ export interface Ended {
 
 /** Log lines that are written in one go. */
 const fewStatuses = 8;
-const firstPauseMs = 1000;
-const lastPauseMs = 60_000;
+const pauses: BackOff = { minMs: 1000, maxMs: 60_000 };
 
 /**
  * Records how attempts ended: log, notifications, then the spool, in this order. While the spool takes no
@@ -100,7 +100,7 @@ export class Endings {
     }
     // What could not be told is not tried again and again, also when its time is over.
     const isUntold = statuses !== result.statuses;
-    const dueAt = isUntold ? Math.max(times.dueAt, clock.now() + lastPauseMs) : times.dueAt;
+    const dueAt = isUntold ? Math.max(times.dueAt, clock.now() + pauses.maxMs) : times.dueAt;
     await this.#leave(task, statuses, dueAt);
     return isHeldWhole(task, statuses) ? undefined : dueAt;
   }
@@ -242,11 +242,10 @@ export class Endings {
   /** Writes again what has just failed, until it works. */
   async #again<T>(id: QueueId, failure: unknown, write: () => Promise<T>): Promise<T> {
     let error = failure;
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(lastPauseMs, 2 * pauseMs)) {
+    for (let failures = 1; ; failures++) {
       if (!willPass(error) || this.#state === 'hasty') throw error;
-      if (pauseMs === firstPauseMs)
-        this.#parts.log.error('end-not-recorded', { queueId: id, because: error.message });
-      await this.#pause(pauseMs);
+      if (failures === 1) this.#parts.log.error('end-not-recorded', { queueId: id, because: error.message });
+      await this.#pause(backOff(failures, pauses));
       try {
         return await write();
       } catch (another) {

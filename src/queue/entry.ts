@@ -1,5 +1,5 @@
 /** What an entry becomes: claimed, given back, due again, divided; and the words for what became of its recipients. */
-import { type Log, Slices } from '../base/index.ts';
+import { backOff, type Log, Slices } from '../base/index.ts';
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
 import type { RetryOptions } from './options.ts';
@@ -186,6 +186,5 @@ export function expiryOf(envelope: Envelope, retry: RetryOptions): number {
  * failed together does not come back together. `random` gives numbers in [0, 1).
  */
 export function retryDelay(attempts: number, retry: RetryOptions, random: () => number): number {
-  const base = Math.min(retry.maxMs, retry.minMs * 2 ** Math.min(30, Math.max(0, attempts - 1)));
-  return Math.round(base * (0.85 + 0.3 * random()));
+  return Math.round(backOff(attempts, retry) * (0.85 + 0.3 * random()));
 }

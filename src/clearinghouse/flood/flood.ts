@@ -1,7 +1,7 @@
 /** Exchanges counts with other clearinghouses: opens the links and keeps them. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Background, type Clock, type Log } from '../../base/index.ts';
+import { Background, type BackOff, backOff, type Clock, type Log } from '../../base/index.ts';
 import type { FloodSource } from './claim.ts';
 import { FloodFile } from './file.ts';
 import { identityOf } from './identity.ts';
@@ -37,12 +37,15 @@ export interface FloodOptions {
   readonly peers: readonly FloodPeerOptions[];
   readonly source: FloodSource;
   readonly clock: Clock;
+  /** Numbers in [0, 1); those of the machine unless given. */
+  readonly random?: () => number;
   readonly log: Log;
 }
 
 const syncMs = 1000;
-/** A peer that is not there is called again after a second, then later and later; up to a fifth more by chance. */
-const backOff = { leastMs: 1000, mostMs: 15_000, jitter: 0.2 } as const;
+/** When a peer that is not there is called again, and by how much later at most by chance. */
+const pauses: BackOff = { minMs: 1000, maxMs: 15_000 };
+const jitter = 0.2;
 /** A link that was open for so long was a good one. */
 const goodMs = 30_000;
 /** Who misbehaved is not spoken to for so long. */
@@ -63,7 +66,8 @@ export async function openFlood(options: FloodOptions): Promise<Flood> {
 interface Calling {
   readonly options: FloodPeerOptions;
   readonly peer: FloodPeer;
-  delayMs: number;
+  /** Calls in a row that led to no good link. */
+  failures: number;
   /** Ends what is under way: a call, or the pause before the next one. */
   cancel: () => void;
   bannedUntil: number;
@@ -92,7 +96,7 @@ export class Flood implements AsyncDisposable {
     for (const each of options.peers) {
       const { name, fingerprint } = each;
       const peer = { name, origin: fingerprint.toLowerCase() };
-      const idle = { delayMs: backOff.leastMs, cancel: () => {}, bannedUntil: 0, caller: undefined };
+      const idle = { failures: 0, cancel: () => {}, bannedUntil: 0, caller: undefined };
       this.#peers.set(peer.origin, { options: each, peer, ...idle });
     }
     this.#node = new FloodNode({
@@ -189,8 +193,9 @@ export class Flood implements AsyncDisposable {
     const { clock } = this.#options;
     if (this.#isEnding || calling.caller !== undefined) return;
     const banned = Math.max(0, calling.bannedUntil - clock.now());
-    const pause = calling.delayMs * (1 + backOff.jitter * Math.random()) + banned;
-    calling.delayMs = Math.min(backOff.mostMs, 2 * calling.delayMs);
+    calling.failures++;
+    const { random = Math.random } = this.#options;
+    const pause = backOff(calling.failures, pauses) * (1 + jitter * random()) + banned;
     calling.cancel = clock.after(pause, () => this.#call(calling));
   }
 
@@ -215,7 +220,7 @@ export class Flood implements AsyncDisposable {
       if (this.#node.links.some(({ peer: other }) => other.origin === peer.origin)) return;
       calling.caller = undefined;
       if (link.state.kind === 'closed' && link.state.isFault) calling.bannedUntil = clock.now() + bannedMs;
-      if (clock.now() - openedAt >= goodMs) calling.delayMs = backOff.leastMs;
+      if (clock.now() - openedAt >= goodMs) calling.failures = 0;
       this.#callLater(calling);
     });
   }

@@ -1,7 +1,7 @@
 /** Listens for peers and calls them, over TLS 1.3. */
-import type { Socket } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
-import { blockOf, type Clock, canonicalIp } from '../../base/index.ts';
+import { type Clock, canonicalIp } from '../../base/index.ts';
+import { Admission, type AdmissionLimits, TcpListener } from '../../net/index.ts';
 import type { Link, Transport } from './link.ts';
 
 /** Where a node listens or a peer is. */
@@ -25,9 +25,8 @@ export interface Arrival {
 
 const handshakeMs = 10_000;
 const closingMs = 5000;
-const mostConnections = 256;
-/** Of one address, or of one /64: a stranger who says nothing must leave room for the peers. */
-const mostOfOne = 16;
+/** A stranger who says nothing must leave room for the peers. */
+const connections: AdmissionLimits = { all: 256, perClient: 16 };
 
 /**
  * Both ends show certificates; who may come is decided by their fingerprints, so no authority is asked. That an end
@@ -50,40 +49,27 @@ export async function listenForPeers(
   arrived: (arrival: Arrival) => void,
 ): Promise<PeerListener> {
   const options = { ...tlsOptions(credentials), requestCert: true, handshakeTimeout: handshakeMs };
-  const server = createServer(options, (socket) => {
+  // It listens nowhere itself: it makes the handshake on what is handed to it.
+  const handshakes = createServer(options, (socket) => {
     socket.on('error', () => socket.destroy());
     arrived({ socket, origin: originOf(socket) });
   });
-  const sockets = new Map<Socket, string>();
-  server.on('connection', (socket: Socket) => {
-    const from = blockOf(canonicalIp(socket.remoteAddress ?? '') ?? '');
-    const others = [...sockets.values()].filter((other) => other === from).length;
-    if (others >= mostOfOne) {
+  handshakes.on('tlsClientError', (_, socket) => socket.destroy());
+  const listener = await TcpListener.bind({ at, failed: () => {} });
+  const admission = new Admission();
+  listener.serve((socket) => {
+    const leave = admission.enter(canonicalIp(socket.remoteAddress ?? '') ?? '', connections);
+    if (typeof leave === 'string') {
       socket.destroy();
-      return;
+      return undefined;
     }
-    sockets.set(socket, from);
-    socket.once('close', () => sockets.delete(socket));
+    socket.once('close', leave);
+    // A peer that ends its side has left; TLS takes this over from the socket.
+    socket.allowHalfOpen = false;
+    handshakes.emit('connection', socket);
+    return socket;
   });
-  server.maxConnections = mostConnections;
-  server.on('tlsClientError', (_, socket) => socket.destroy());
-  const listening = Promise.withResolvers<void>();
-  server.once('error', listening.reject);
-  server.listen(at, () => {
-    server.off('error', listening.reject);
-    server.on('error', () => {});
-    listening.resolve();
-  });
-  await listening.promise;
-  const bound = server.address();
-  return {
-    port: typeof bound === 'object' && bound !== null ? bound.port : 0,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets.keys()) socket.destroy();
-      }),
-  };
+  return { port: listener.port, close: () => listener.drain(AbortSignal.abort()) };
 }
 
 /** Calls a peer. Calls back once: with the connection, or with why there is none. The returned function gives up. */

@@ -1,5 +1,13 @@
 /** Options that name a place in a network: networks, addresses, ports, servers. */
-import { type Cidr, canonicalIp, IpSet, isLoopback, isPrivate, parseCidr } from '../../base/index.ts';
+import {
+  type Cidr,
+  canonicalIp,
+  formatHostPort,
+  IpSet,
+  isLoopback,
+  isPrivate,
+  parseCidr,
+} from '../../base/index.ts';
 import { describe, Fault, textual } from './value.ts';
 
 /** A network to be trusted. One of everybody is refused, with what trusting it would mean. */
@@ -107,7 +115,7 @@ export const webAddress = () =>
 
 /** A place as programs write it: `127.0.0.1:53`, `[::1]:53`. */
 export function hostPort({ host, port }: SocketAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return formatHostPort(host, port);
 }
 
 /** Whoever may say for whom it speaks decides who relays: a proxy of everybody's choice is an open relay too. */
