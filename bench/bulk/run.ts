@@ -49,8 +49,8 @@ function bar(name: string): number | undefined {
   return name === 'shuffled, 40 % dropped' ? 95 : 99;
 }
 
-const leastPerSecond = 2000;
-const mostP99Ms = 20;
+const minPerSecond = 2000;
+const maxP99Ms = 20;
 
 const percent = (share: number): string => (share * 100).toFixed(share > 0.99 && share < 1 ? 1 : 0);
 
@@ -186,10 +186,10 @@ async function speed(bench: Bench): Promise<number> {
       .map((one) => [`< ${one.below}`, ...[one.messages, one.p50Ms, one.p99Ms, one.maxMs].map(String)]);
     console.log(formatTable([['octets', 'messages', 'p50 ms', 'p99 ms', 'max ms'], ...rows]));
     const slowest = Math.max(...result.bySize.map(({ p99Ms }) => p99Ms));
-    const isMissed = hasBar ? perSecond < leastPerSecond : messages === large && slowest >= mostP99Ms;
+    const isMissed = hasBar ? perSecond < minPerSecond : messages === large && slowest >= maxP99Ms;
     if (!isMissed) continue;
     missed++;
-    console.log(`MISSED (at least ${leastPerSecond}/s in file order, p99 under ${mostP99Ms} ms at 100 KB)`);
+    console.log(`MISSED (at least ${minPerSecond}/s in file order, p99 under ${maxP99Ms} ms at 100 KB)`);
   }
   const perSecond = pyzorPerSecond(corpus);
   if (perSecond !== undefined) {

@@ -1,7 +1,7 @@
 /** Pieces below this are copied into a block with others. */
 const smallOctets = 2048;
 /** A block is as long as all that came before, within these. */
-const [leastBlock, mostBlock] = [512, 16 * 1024] as const;
+const [minBlock, maxBlock] = [512, 16 * 1024] as const;
 const nothing = Buffer.alloc(0);
 
 /**
@@ -34,7 +34,7 @@ export class Gathered {
     }
     if (this.#filled + piece.length > this.#block.length) {
       this.#close();
-      const octets = Math.min(mostBlock, Math.max(leastBlock, piece.length, this.#length));
+      const octets = Math.min(maxBlock, Math.max(minBlock, piece.length, this.#length));
       this.#block = Buffer.allocUnsafe(octets);
     }
     this.#block.set(piece, this.#filled);
@@ -55,7 +55,7 @@ export class Gathered {
   #close(): void {
     if (this.#filled > 0) this.#pieces.push(this.#block.subarray(0, this.#filled));
     this.#block = this.#block.subarray(this.#filled);
-    if (this.#block.length < leastBlock) this.#block = nothing;
+    if (this.#block.length < minBlock) this.#block = nothing;
     this.#filled = 0;
   }
 }

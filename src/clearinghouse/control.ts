@@ -6,7 +6,7 @@ import type { ClearinghouseControl } from './commands.ts';
 import type { RelayClearinghouse } from './house.ts';
 
 /** Of a message that somebody shows us. */
-const mostOctets = 64 * 2 ** 20;
+const maxOctets = 64 * 2 ** 20;
 const operator = { reporter: 'operator', isKnown: true, recipients: [] } as const;
 
 /** Answers the commands about the clearinghouse. */
@@ -64,8 +64,8 @@ async function collected(octets: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const gathered = new Gathered();
   for await (const piece of octets) {
     gathered.push(piece);
-    if (gathered.length > mostOctets)
-      throw new ControlError('too-large', `it is longer than ${mostOctets} octets`);
+    if (gathered.length > maxOctets)
+      throw new ControlError('too-large', `it is longer than ${maxOctets} octets`);
   }
   if (gathered.length === 0) throw new ControlError('bad-request', 'the message is empty');
   return gathered.take();

@@ -24,7 +24,7 @@ export interface CountsOptions {
 }
 
 /** A link that so much mail has, or more of it, is of nobody: who sends a signature of it hears nothing. */
-const mostPlacesOfHost = 3;
+const maxPlacesOfHost = 3;
 
 type Of<K extends Entry['kind']> = Entry & { readonly kind: K };
 
@@ -192,7 +192,7 @@ export class Counts {
   }
 
   #isCommon(feature: number): boolean {
-    return feature !== 0 && this.clusters.placesOf(feature) > mostPlacesOfHost;
+    return feature !== 0 && this.clusters.placesOf(feature) > maxPlacesOfHost;
   }
 
   #at(cluster: number) {

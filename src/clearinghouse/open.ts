@@ -42,7 +42,7 @@ export interface ClearinghouseOptions {
 }
 
 /** Questions that wait at most, and their messages together, in octets; what of one is looked at; claims that wait. */
-const most = { waiting: 1000, waitingOctets: 64 * 2 ** 20, octets: 8 * 2 ** 20, takes: 1000 } as const;
+const limits = { waiting: 1000, waitingOctets: 64 * 2 ** 20, octets: 8 * 2 ** 20, takes: 1000 } as const;
 const syncMs = 1000;
 /** A thread that dies again and again is begun again this much later. */
 const restartMs = 5000;
@@ -184,7 +184,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   /** Takes what other ones claim. */
   take(takes: readonly Take[]): void {
     const now = this.#options.clock.now();
-    if (this.#worker === undefined) this.#takes = [...this.#takes, ...takes].slice(-most.takes);
+    if (this.#worker === undefined) this.#takes = [...this.#takes, ...takes].slice(-limits.takes);
     else if (takes.length > 0)
       this.#worker.postMessage({ kind: 'flood-take', takes, now } satisfies Question);
   }
@@ -220,8 +220,9 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     const worker = this.#worker;
     if (worker === undefined || this.#isEnding)
       return Promise.reject(new ClearinghouseBusy('it is not running'));
-    const octets = subject.kind === 'message' ? Math.min(subject.octets.length, most.octets) : 0;
-    const isFull = this.#waiting.size >= most.waiting || this.#waitingOctets + octets > most.waitingOctets;
+    const octets = subject.kind === 'message' ? Math.min(subject.octets.length, limits.octets) : 0;
+    const isFull =
+      this.#waiting.size >= limits.waiting || this.#waitingOctets + octets > limits.waitingOctets;
     if (isFull) return Promise.reject(new ClearinghouseBusy('too many questions wait'));
     const id = ++this.#serial;
     // A copy: what is sent to the thread goes with all of the buffer that it is a part of.

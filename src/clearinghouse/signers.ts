@@ -5,10 +5,10 @@ import type { Resolver } from '../dns/index.ts';
 import { headerEnd, headerFields } from '../mail/index.ts';
 
 /** Verifications under way at once; beyond them nobody is taken for a signer. */
-const mostAtOnce = 20;
+const maxConcurrent = 20;
 
 /** Signatures of one message whose keys are asked for: an honest one has one or two of a domain. */
-const mostKeys = 5;
+const maxKeys = 5;
 const lf = 10;
 const pieceOctets = 64 * 1024;
 
@@ -18,7 +18,7 @@ const lookedThroughOctets = 256 * 1024;
  * The verification goes through a header again and again, in this thread: one that is longer, or of more lines, without
  * the signatures of others is nobody's whose mail is wanted.
  */
-const mostHeader = { octets: 64 * 1024, lines: 1000 } as const;
+const maxHeader = { octets: 64 * 1024, lines: 1000 } as const;
 
 /** Says whether a message is signed by one of these domains, or one below them (DKIM, RFC 6376). Never rejects. */
 export type SignedBy = (octets: Uint8Array, domains: ReadonlySet<string>) => Promise<boolean>;
@@ -30,7 +30,7 @@ export type SignedBy = (octets: Uint8Array, domains: ReadonlySet<string>) => Pro
 export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): SignedBy {
   let underWay = 0;
   return async (octets, domains) => {
-    if (underWay >= mostAtOnce) return false;
+    if (underWay >= maxConcurrent) return false;
     const claimed = claimOf(octets, domains);
     if (claimed === undefined) return false;
     underWay++;
@@ -64,19 +64,19 @@ function claimOf(message: Uint8Array, domains: ReadonlySet<string>): readonly Ui
   let at = 0;
   for (const field of headerFields(start, (name) => name.toLowerCase() === 'dkim-signature')) {
     const isOwn = isAmong(/(?:^|;)\s*d\s*=\s*([^;\s]+)/.exec(field.value)?.[1], domains);
-    if (isOwn && ++own <= mostKeys) continue;
+    if (isOwn && ++own <= maxKeys) continue;
     kept.push(start.subarray(at, field.start));
     at = field.end;
   }
   const header = Buffer.concat([...kept, start.subarray(at, end)]);
-  if (own === 0 || header.length > mostHeader.octets || hasManyLines(header)) return undefined;
+  if (own === 0 || header.length > maxHeader.octets || hasManyLines(header)) return undefined;
   return [header, message.subarray(end)];
 }
 
 function hasManyLines(header: Buffer): boolean {
   let lines = 0;
   for (let at = header.indexOf(lf); at >= 0; at = header.indexOf(lf, at + 1)) {
-    if (++lines > mostHeader.lines) return true;
+    if (++lines > maxHeader.lines) return true;
   }
   return false;
 }
@@ -106,7 +106,7 @@ function lookupWith(resolver: Pick<Resolver, 'lookup'>, domains: ReadonlySet<str
   let asked = 0;
   return async (name: string, type: string): Promise<string[][]> => {
     const [, domain] = name.split('._domainkey.');
-    if (type !== 'TXT' || !isAmong(domain, domains) || ++asked > mostKeys)
+    if (type !== 'TXT' || !isAmong(domain, domains) || ++asked > maxKeys)
       throw Object.assign(new Error(`"${name}" is not asked for`), { code: 'ENODATA' });
     const result = await resolver.lookup(name, 'TXT');
     if (result.kind === 'found') return result.records.map((texts) => [...texts]);

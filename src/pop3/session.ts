@@ -104,8 +104,8 @@ export class PopSession implements PopDialogue {
   #overLimit(): Answer | undefined {
     const { loginCommands, commands } = this.options.limits;
     this.#commands++;
-    const most = this.state.at === 'authorization' ? loginCommands : commands;
-    return this.#commands > most ? { line: '-ERR too many commands', next: 'close' } : undefined;
+    const max = this.state.at === 'authorization' ? loginCommands : commands;
+    return this.#commands > max ? { line: '-ERR too many commands', next: 'close' } : undefined;
   }
 
   async #answerTo(line: LineResult): Promise<Answer> {

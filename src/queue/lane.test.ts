@@ -27,7 +27,7 @@ test('a destination is begun with five attempts at once and opened by one with e
     end();
     await bench.settle();
   }
-  assert.equal(bench.mostActive, 20);
+  assert.equal(bench.maxActive, 20);
 });
 
 test('the window is never above the cap, and a cap below five is kept from the start', async () => {
@@ -39,7 +39,7 @@ test('the window is never above the cap, and a cap below five is kept from the s
     };
     await sendMany(bench, 60);
     for (let i = 0; i < 40; i++) await bench.settle();
-    assert.equal(bench.mostActive, concurrency);
+    assert.equal(bench.maxActive, concurrency);
     assert.equal(bench.spool.count(), 0);
   }
 });

@@ -154,7 +154,7 @@ export class Bench {
   notify: (event: NotifyEvent) => Promise<void> = async () => {};
   /** Attempts under way now, and at most so far. */
   active = 0;
-  mostActive = 0;
+  maxActive = 0;
 
   constructor(spool: Spool, clock: ManualClock, options: BenchOptions) {
     this.clock = clock;
@@ -169,7 +169,7 @@ export class Bench {
       random: options.random ?? (() => 0.5),
       deliver: async (attempt, signal) => {
         this.attempts.push(attempt);
-        this.mostActive = Math.max(this.mostActive, ++this.active);
+        this.maxActive = Math.max(this.maxActive, ++this.active);
         try {
           return await this.deliver(attempt, signal);
         } finally {

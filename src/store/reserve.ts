@@ -34,13 +34,13 @@ export class FileReserve {
    * Throws the error of the file system (`ENOSPC` …) when there is not even room for the commit itself.
    */
   ensure(operations: readonly Operation[]): number {
-    this.#unused -= mostBytes(operations, this.#pageBytes);
+    this.#unused -= maxBytes(operations, this.#pageBytes);
     if (this.#unused >= spareBytes) return 0;
     const meta = newestMeta(this.#fd);
     if (meta === undefined) return 0;
     this.#pageBytes = meta.pageBytes;
     const before = this.#fileBytes;
-    const needed = (meta.lastPage + 1) * meta.pageBytes + mostBytes(operations, this.#pageBytes);
+    const needed = (meta.lastPage + 1) * meta.pageBytes + maxBytes(operations, this.#pageBytes);
     try {
       if (before < needed + spareBytes) while (this.#fileBytes < needed + 2 * spareBytes) this.#append();
     } catch (error) {
@@ -61,7 +61,7 @@ export class FileReserve {
 }
 
 /** The most that a commit can add to a file: the values, and a copy of each page that leads to one. */
-function mostBytes(operations: readonly Operation[], pageBytes: number): number {
+function maxBytes(operations: readonly Operation[], pageBytes: number): number {
   let bytes = 32 * pageBytes;
   for (const { frame } of operations) bytes += 2 * pageBytes + (frame?.length ?? 0);
   return bytes;

@@ -25,7 +25,7 @@ export interface KillFigures extends Verdict {
   readonly killedAtStart: number;
   /** Messages that the kills found in the spool, added up, and the most at once. */
   readonly leftover: number;
-  readonly mostLeftover: number;
+  readonly maxLeftover: number;
   /** Messages in the spool after everything was delivered. */
   readonly atTheEnd: number;
   readonly seconds: number;
@@ -66,7 +66,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     ...ledger.verdict(),
     killedAtStart,
     leftover: leftovers.reduce((sum, count) => sum + count, 0),
-    mostLeftover: Math.max(0, ...leftovers),
+    maxLeftover: Math.max(0, ...leftovers),
     atTheEnd: (await lookInto(folder)).size,
     seconds: Math.round((performance.now() - startedAt) / 1000),
   };

@@ -18,19 +18,19 @@ import type { ClustersSize } from './size.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
 
 /** Clusters and single messages that a feature may be in and still tell them apart. */
-const mostPlaces = 5;
+const maxPlaces = 5;
 /** Features of text that are counted of each copy of a cluster, about. */
 const textSample = 240;
 /** How much larger than that of a single message the sample of its cluster is. */
-const mostWidened = 2.5;
+const maxWidening = 2.5;
 /** Two cores that have less than this of the smaller one in common are of different mail. */
-const leastOfCores = 0.4;
+const minCoreShare = 0.4;
 /** Clusters are of one campaign when the cores of both have so many features in common, and so much of the larger one. */
 const ofOneCampaign = { features: 12, share: 0.6 } as const;
 /** Candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
-const leastVotes = 1.5;
+const minVotes = 1.5;
 /** Copies after which the counts of a cluster become half: old habits of a campaign are forgotten. */
 const halvedAt = 4096;
 /** To so many recipients at once a message is a cluster at once. */
@@ -82,12 +82,12 @@ export class Clusters {
 
   /** Each feature votes for what has it, the more the fewer those are. Leaves out those that are everywhere. */
   #vote(list: readonly number[], kind: number, votes: Map<Ref, number>): readonly number[] {
-    const most = kind === kinds.exact ? ways : mostPlaces;
+    const max = kind === kinds.exact ? ways : maxPlaces;
     const telling: number[] = [];
     this.#postings.fetch(list);
     for (const feature of list) {
       const count = this.#postings.find(feature, this.#refs);
-      if (count > most) continue;
+      if (count > max) continue;
       telling.push(feature);
       const weight = (voteOf[kind] ?? 1) / count;
       for (let at = 0; at < count; at++) {
@@ -100,7 +100,7 @@ export class Clusters {
 
   /** What it is a copy of, the candidates with most votes first. */
   #matches(votes: ReadonlyMap<Ref, number>, lists: Lists, sequence: readonly number[]): Match[] {
-    const best = [...votes].filter(([, sum]) => sum >= leastVotes).sort(([, a], [, b]) => b - a);
+    const best = [...votes].filter(([, sum]) => sum >= minVotes).sort(([, a], [, b]) => b - a);
     return best.slice(0, candidates).flatMap(([ref]) => this.#compare(ref, lists, sequence) ?? []);
   }
 
@@ -110,8 +110,8 @@ export class Clusters {
     // Of text each has a sample; what is above the smaller one cannot be in both.
     const cut = Math.min(this.cutOf(one), this.cutOf(other));
     const both = this.#spectra.inBoth(
-      { cluster: one, least: this.#rows.leastCount(one) },
-      { cluster: other, least: this.#rows.leastCount(other) },
+      { cluster: one, minCount: this.#rows.minCount(one) },
+      { cluster: other, minCount: this.#rows.minCount(other) },
       (feature, kind) => kind !== kinds.structure && (kind !== kinds.text || feature <= cut),
     );
     return both.shared >= ofOneCampaign.features && both.shared >= ofOneCampaign.share * both.larger;
@@ -120,11 +120,11 @@ export class Clusters {
   /** Makes one cluster of two: all that was counted of `from` is counted of `to`, and `current(from)` is `to`. */
   join(from: number, to: number, now: number): void {
     const rows = this.#rows;
-    const [least, cut] = [rows.leastCount(from), rows.cuts[to] ?? 0];
+    const [minCount, cut] = [rows.minCount(from), rows.cuts[to] ?? 0];
     this.#spectra.visit(from, 1, (feature, kind, copies) => {
       this.#postings.drop(feature, from + 1);
       const isCounted = kind !== kinds.text || feature <= cut;
-      const isWanted = copies >= least || this.#spectra.has(to, feature);
+      const isWanted = copies >= minCount || this.#spectra.has(to, feature);
       if (isCounted && isWanted && this.#spectra.add(to, feature, kind, copies))
         this.#postings.add(feature, to + 1);
     });
@@ -164,7 +164,7 @@ export class Clusters {
 
   /** What repeats in it; see `Spectra.core`. */
   coreOf(cluster: number, room: number): ReturnType<Spectra['core']> {
-    return this.#spectra.core(cluster, this.#rows.leastCount(cluster), room);
+    return this.#spectra.core(cluster, this.#rows.minCount(cluster), room);
   }
 
   /** Whom it went to, as a sketch. */
@@ -189,14 +189,14 @@ export class Clusters {
     );
     let best: Match | undefined;
     for (const ref of found) {
-      const least = this.#rows.leastCount(ref - 1);
-      const known = this.#spectra.coreBelow(ref - 1, least, bounds);
-      const { shared } = this.#spectra.overlap(ref - 1, least, telling);
+      const minCount = this.#rows.minCount(ref - 1);
+      const known = this.#spectra.coreBelow(ref - 1, minCount, bounds);
+      const { shared } = this.#spectra.overlap(ref - 1, minCount, telling);
       const of = (kind: Kind): Common => {
         const at = kinds[kind];
         const [mine, both, given] = [known[at] ?? 0, shared[at] ?? 0, telling[at]?.length ?? 0];
         // A core has no noise around it: little in common is something else.
-        return both < leastOfCores * Math.min(mine, given) ? nothing : { known: mine, shared: both, given };
+        return both < minCoreShare * Math.min(mine, given) ? nothing : { known: mine, shared: both, given };
       };
       const via = reasonFor(of, false);
       const match = via && { ref, via, score: scoreOf(of) };
@@ -233,7 +233,7 @@ export class Clusters {
 
   /** Those of the features that tell. */
   telling(lists: Lists): Lists {
-    return lists.map((list) => list.filter((one) => this.#postings.find(one, this.#refs) <= mostPlaces));
+    return lists.map((list) => list.filter((one) => this.#postings.find(one, this.#refs) <= maxPlaces));
   }
 
   /** Copies that have a feature. */
@@ -243,7 +243,7 @@ export class Clusters {
 
   /** Whether a feature repeats in the cluster. */
   hasInCore(cluster: number, feature: number): boolean {
-    return this.#spectra.countOf(cluster, feature) >= this.#rows.leastCount(cluster);
+    return this.#spectra.countOf(cluster, feature) >= this.#rows.minCount(cluster);
   }
 
   get used(): number {
@@ -290,10 +290,10 @@ export class Clusters {
   }
 
   #withCluster(cluster: number, lists: Lists, sequence: readonly number[]): Common[] {
-    const least = this.#rows.leastCount(cluster);
-    const { core, shared } = this.#spectra.overlap(cluster, least, lists);
+    const minCount = this.#rows.minCount(cluster);
+    const { core, shared } = this.#spectra.overlap(cluster, minCount, lists);
     const usual = this.#rows.shares[cluster] ?? 0;
-    const spread = () => spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= least, sequence);
+    const spread = () => spreadOf((feature) => this.#spectra.countOf(cluster, feature) >= minCount, sequence);
     return lists.map((list, kind) => ({
       known: core[kind] ?? 0,
       shared: shared[kind] ?? 0,
@@ -369,7 +369,7 @@ export class Clusters {
       }
     }
     if (counted > 2 && this.#spectra.size(cluster) + fresh.length > this.#spectra.capacity)
-      this.#spectra.thin(cluster, this.#rows.leastCount(cluster) > 4 ? 3 : 2, false);
+      this.#spectra.thin(cluster, this.#rows.minCount(cluster) > 4 ? 3 : 2, false);
     for (const [feature, kind] of fresh) if (!this.#spectra.add(cluster, feature, kind)) break;
     if (counted === 1) for (const [feature] of fresh) this.#postings.add(feature, cluster + 1);
   }
@@ -384,15 +384,15 @@ export class Clusters {
       const wanted = text[textSample - 1] ?? everything;
       this.#rows.cuts[cluster] = Math.max(
         compared,
-        Math.min(wanted, compared === 0 ? wanted : mostWidened * compared),
+        Math.min(wanted, compared === 0 ? wanted : maxWidening * compared),
       );
       if (compared === 0) this.#rows.compared[cluster] = this.#rows.cuts[cluster] ?? 0;
     }
     if (counted === 1) return;
-    const least = counted === 2 ? 1 : this.#rows.leastCount(cluster);
+    const min = counted === 2 ? 1 : this.#rows.minCount(cluster);
     const given = upTo(text, compared);
     let shared = 0;
-    for (let at = 0; at < given; at++) if (this.#spectra.countOf(cluster, text[at] ?? 0) >= least) shared++;
+    for (let at = 0; at < given; at++) if (this.#spectra.countOf(cluster, text[at] ?? 0) >= min) shared++;
     const share = this.#rows.shares[cluster] ?? 0;
     if (given > 0) this.#rows.shares[cluster] = share + (shared / given - share) / (counted - 1);
     if (counted === 3) this.#rows.compared[cluster] = this.#rows.cuts[cluster] ?? 0;

@@ -30,21 +30,21 @@ export interface Common {
 export const nothing: Common = { known: 0, shared: 0, given: 0 };
 
 /** Sentences out of a common source are in one or two places, a copy with other words all over is everywhere. */
-const leastSpread = 7;
+const minSpread = 7;
 
 /** Below these it is chance. */
-const least = { text: 6, chunks: 3, structure: 8 } as const;
+const minShared = { text: 6, chunks: 3, structure: 8 } as const;
 /** Of what repeats in a cluster. */
 const ofCore = { text: 0.16, chunks: 0.4, structure: 0.7 } as const;
 /** Of a core; with less the place counts, in sixteenths of the message. */
-const mostOfCore = 0.4;
-const leastCoreSpread = 6;
+const minShareOfCore = 0.4;
+const minCoreSpread = 6;
 /** Of two messages: most of one of them, or so much of both. Noise of four times the text leaves a fifth. */
-const mostOfOne = 0.5;
+const minShareOfOne = 0.5;
 const ofBoth = { text: 0.14, chunks: 0.3, structure: 0.8 } as const;
 const ofBothSpread = 0.09;
 /** Of a copy the core is no less, and no less than this share of what it is of the other copies on average. */
-const leastOfCopy = 0.04;
+const minShareOfCopy = 0.04;
 const ofUsual = 0.35;
 
 /**
@@ -55,17 +55,17 @@ export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | u
   if (of('exact').shared > 0) return 'exact';
   const text = of('text');
   const isAlike = (kind: 'text' | 'chunks' | 'structure') =>
-    of(kind).shared >= least[kind] &&
+    of(kind).shared >= minShared[kind] &&
     (isPair ? isPairAlike(of(kind), ofBoth[kind]) : isOfCore(of(kind), ofCore[kind]));
   if (isAlike('text')) return 'text';
-  const isSpreadPair = isPair && text.shared >= least.text && isPairAlike(text, ofBothSpread);
-  if (isSpreadPair && (text.spread?.() ?? 0) >= leastSpread) return 'text';
+  const isSpreadPair = isPair && text.shared >= minShared.text && isPairAlike(text, ofBothSpread);
+  if (isSpreadPair && (text.spread?.() ?? 0) >= minSpread) return 'text';
   const chunks = of('chunks');
   if (isAlike('chunks') || isWholeFile(chunks, text)) return 'chunks';
   if (of('images').shared > 0 && text.given < wordless) return 'images';
   const actions = of('actions');
   if (isAlike('structure') && actions.shared >= 2) return 'actions';
-  const hasWords = text.shared >= Math.max(4, leastOfCopy * text.given);
+  const hasWords = text.shared >= Math.max(4, minShareOfCopy * text.given);
   if (actions.shared >= 2 && hasWords && actions.shared >= 0.5 * actions.known) return 'actions';
   return undefined;
 }
@@ -75,14 +75,14 @@ export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | u
  * part of it in one place is a quotation; in a copy it is all over.
  */
 function isOfCore({ known, shared, given, usual = 0, spread }: Common, share: number): boolean {
-  if (shared < share * known || shared < Math.max(leastOfCopy, ofUsual * usual) * given) return false;
-  return spread === undefined || shared >= mostOfCore * known || spread() >= leastCoreSpread;
+  if (shared < share * known || shared < Math.max(minShareOfCopy, ofUsual * usual) * given) return false;
+  return spread === undefined || shared >= minShareOfCore * known || spread() >= minCoreSpread;
 }
 
 /** Whether two messages have so much in common: a short one that quotes what a long one quotes has not. */
 function isPairAlike({ known, shared, given }: Common, share: number): boolean {
   const [ofOne, ofOther] = [shared / known, shared / given];
-  return Math.max(ofOne, ofOther) >= mostOfOne || Math.min(ofOne, ofOther) >= share;
+  return Math.max(ofOne, ofOther) >= minShareOfOne || Math.min(ofOne, ofOther) >= share;
 }
 
 /** A small file is a piece or two: all of it, where there is next to no text. */

@@ -57,7 +57,7 @@ export class Rows {
   }
 
   /** From how many copies on a feature is one of the core. */
-  leastCount(cluster: number): number {
+  minCount(cluster: number): number {
     const counted = this.counted[cluster] ?? 0;
     return counted === 1 ? 1 : Math.max(2, Math.ceil(0.25 * counted));
   }

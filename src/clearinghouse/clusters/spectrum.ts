@@ -5,7 +5,7 @@ export const kindCount = 6;
 
 /** Places for the features of one cluster; a power of two. Three quarters of them are used. */
 const slots = 512;
-const most = slots * 0.75;
+const maxFeatures = slots * 0.75;
 const step = 1;
 
 /** What a message and a cluster have in common, by kind. */
@@ -31,7 +31,7 @@ export class Spectra {
   }
 
   static readonly octetsEach = slots * 11 + 2;
-  readonly capacity = most;
+  readonly capacity = maxFeatures;
 
   clear(cluster: number): void {
     const from = cluster * slots;
@@ -46,7 +46,7 @@ export class Spectra {
     const count = this.#counts[at] ?? 0;
     if (count === 0) {
       const size = this.#sizes[cluster] ?? 0;
-      if (size >= most) return false;
+      if (size >= maxFeatures) return false;
       this.#sizes[cluster] = size + 1;
       this.#features[at] = feature;
       this.#kinds[at] = kind;
@@ -56,11 +56,15 @@ export class Spectra {
   }
 
   /** Calls `visit` with each feature that `least` copies have or more. */
-  visit(cluster: number, least: number, visit: (feature: number, kind: number, count: number) => void): void {
+  visit(
+    cluster: number,
+    minCount: number,
+    visit: (feature: number, kind: number, count: number) => void,
+  ): void {
     const from = cluster * slots;
     for (let at = from; at < from + slots; at++) {
       const count = this.#counts[at] ?? 0;
-      if (count >= least) visit(this.#features[at] ?? 0, this.#kinds[at] ?? 0, count);
+      if (count >= minCount) visit(this.#features[at] ?? 0, this.#kinds[at] ?? 0, count);
     }
   }
 
@@ -73,17 +77,17 @@ export class Spectra {
   }
 
   /** What repeats in the cluster, `least` times or more, and how much of it is in the lists, by kind. */
-  overlap(cluster: number, least: number, lists: readonly (readonly number[])[]): Overlap {
+  overlap(cluster: number, minCount: number, lists: readonly (readonly number[])[]): Overlap {
     const [core, shared] = [new Uint16Array(kindCount), new Uint16Array(kindCount)];
     const from = cluster * slots;
     for (let at = from; at < from + slots; at++) {
-      if ((this.#counts[at] ?? 0) < least) continue;
+      if ((this.#counts[at] ?? 0) < minCount) continue;
       const kind = this.#kinds[at] ?? 0;
       core[kind] = (core[kind] ?? 0) + 1;
     }
     for (const [kind, list] of lists.entries()) {
       for (const feature of list)
-        if ((this.#counts[this.#find(cluster, feature)] ?? 0) >= least)
+        if ((this.#counts[this.#find(cluster, feature)] ?? 0) >= minCount)
           shared[kind] = (shared[kind] ?? 0) + 1;
     }
     return { core, shared };
@@ -95,11 +99,11 @@ export class Spectra {
    */
   core(
     cluster: number,
-    least: number,
+    minCount: number,
     room: number,
   ): { readonly core: readonly (readonly number[])[]; readonly sizes: readonly number[] } {
     const all = Array.from({ length: kindCount }, (): number[] => []);
-    this.visit(cluster, least, (feature, kind) => all[kind]?.push(feature));
+    this.visit(cluster, minCount, (feature, kind) => all[kind]?.push(feature));
     const sizes = all.map(({ length }) => length);
     const byNeed = [...all.keys()].sort((a, b) => (sizes[a] ?? 0) - (sizes[b] ?? 0));
     let left = room;
@@ -112,9 +116,9 @@ export class Spectra {
   }
 
   /** Of what repeats, how much is below a bound in each kind. */
-  coreBelow(cluster: number, least: number, bounds: readonly number[]): Uint16Array {
+  coreBelow(cluster: number, minCount: number, bounds: readonly number[]): Uint16Array {
     const known = new Uint16Array(kindCount);
-    this.visit(cluster, least, (feature, kind) => {
+    this.visit(cluster, minCount, (feature, kind) => {
       if (feature <= (bounds[kind] ?? 0)) known[kind] = (known[kind] ?? 0) + 1;
     });
     return known;
@@ -122,26 +126,26 @@ export class Spectra {
 
   /** How much of what repeats in two clusters does so in both, and how much there is in the larger one. */
   inBoth(
-    one: { readonly cluster: number; readonly least: number },
-    other: { readonly cluster: number; readonly least: number },
+    one: { readonly cluster: number; readonly minCount: number },
+    other: { readonly cluster: number; readonly minCount: number },
     counts: (feature: number, kind: number) => boolean,
   ): { readonly shared: number; readonly larger: number } {
     let [sum, sumOther, shared] = [0, 0, 0];
-    this.visit(one.cluster, one.least, (feature, kind) => {
+    this.visit(one.cluster, one.minCount, (feature, kind) => {
       if (!counts(feature, kind)) return;
       sum++;
-      if (this.countOf(other.cluster, feature) >= other.least) shared++;
+      if (this.countOf(other.cluster, feature) >= other.minCount) shared++;
     });
-    this.visit(other.cluster, other.least, (feature, kind) => {
+    this.visit(other.cluster, other.minCount, (feature, kind) => {
       if (counts(feature, kind)) sumOther++;
     });
     return { shared, larger: Math.max(sum, sumOther) };
   }
 
   /** Makes room: features that did not repeat go, all counts of a cluster that is old become half. */
-  thin(cluster: number, least: number, isHalved: boolean): void {
+  thin(cluster: number, minCount: number, isHalved: boolean): void {
     const kept: { feature: number; count: number; kind: number }[] = [];
-    this.visit(cluster, least, (feature, kind, count) => kept.push({ feature, count, kind }));
+    this.visit(cluster, minCount, (feature, kind, count) => kept.push({ feature, count, kind }));
     this.clear(cluster);
     this.#sizes[cluster] = kept.length;
     for (const { feature, count, kind } of kept) {

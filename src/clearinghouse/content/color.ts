@@ -20,27 +20,27 @@ const ofSystem: ReadonlyMap<string, string> = new Map([
   ['canvastext', 'black'],
 ]);
 /** No colour is written longer. */
-const mostColor = 100;
-const mostCached = 5000;
+const maxColorLength = 100;
+const maxCachedColors = 5000;
 const cache = new Map<string, Color | undefined>();
 
 /** A colour of CSS in lower case, also without its `#` as pages without a doctype may write it. */
 export function readColor(text: string): Color | undefined {
-  if (text.length > mostColor) return undefined;
+  if (text.length > maxColorLength) return undefined;
   const known = cache.get(text);
   if (known !== undefined || cache.has(text)) return known;
   // The second time this does nothing.
   extend([names]);
   const named = colord(ofSystem.get(text) ?? (/^(?:[0-9a-f]{3}){1,2}$/.test(text) ? `#${text}` : text));
   const color = named.isValid() ? named.rgba : undefined;
-  if (cache.size >= mostCached) cache.clear();
+  if (cache.size >= maxCachedColors) cache.clear();
   cache.set(detached(text), color);
   return color;
 }
 
 /** A colour of an attribute, where everything is one (HTML Living Standard §2.3.6). */
 export function legacyColor(text: string): Color | undefined {
-  const name = text.slice(0, mostColor).trim().toLowerCase();
+  const name = text.slice(0, maxColorLength).trim().toLowerCase();
   if (name === '' || name === 'transparent') return undefined;
   const known = /^[a-z]+$/.test(name) ? readColor(name) : undefined;
   if (known !== undefined) return known;

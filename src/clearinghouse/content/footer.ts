@@ -4,10 +4,10 @@ import { Actions, registrable } from './actions.ts';
 /** A line before a signature (RFC 3676 §4.3), or what stands for it under the mail of a list. */
 const rule = /^(?:-- ?|[_=*~-]{10,})\r?$/;
 /** Lines at the end of a text in which such a line is looked for, and words that may be behind it. */
-const mostLines = 20;
-const mostWords = 30;
+const maxLines = 20;
+const maxWords = 30;
 /** Without so many words before it, it is the text. */
-const leastBefore = 20;
+const minWordsBefore = 20;
 const address = /@([\w.-]+)/g;
 /** What a reader could write into his browser. */
 const bareDomain = /(?<![@\w.-])(?:[\w-]+\.)+[a-z]{2,24}(?![\w@])/i;
@@ -30,14 +30,14 @@ export function withoutFooter(text: string, own: string | undefined): string {
 
 function beginOfLastLines(text: string): number {
   let at = text.length;
-  for (let line = 0; line < mostLines && at > 0; line++) at = text.lastIndexOf('\n', at - 1);
+  for (let line = 0; line < maxLines && at > 0; line++) at = text.lastIndexOf('\n', at - 1);
   return at + 1;
 }
 
 function isFooter(before: string, behind: string, own: string | undefined): boolean {
-  const words = wordsOf(behind, mostWords + 1);
-  const least = Math.max(leastBefore, words);
-  if (words > mostWords || wordsOf(before, least) < least) return false;
+  const words = wordsOf(behind, maxWords + 1);
+  const min = Math.max(minWordsBefore, words);
+  if (words > maxWords || wordsOf(before, min) < min) return false;
   const actions = new Actions();
   actions.text(behind);
   if (actions.list.length > 0 || behind.includes('://') || bareDomain.test(behind.replace(address, '')))
@@ -46,8 +46,8 @@ function isFooter(before: string, behind: string, own: string | undefined): bool
 }
 
 /** How many words there are, counted up to `most`. */
-function wordsOf(text: string, most: number): number {
+function wordsOf(text: string, max: number): number {
   let count = 0;
-  for (const _ of text.matchAll(/\S+/g)) if (++count >= most) break;
+  for (const _ of text.matchAll(/\S+/g)) if (++count >= max) break;
   return count;
 }

@@ -2,7 +2,7 @@
 import { parsePage } from './nesting.ts';
 import type { Element } from './selector.ts';
 import { displayOf, goneSight, pageSight, type Sight, sightOf } from './sight.ts';
-import { mostClasses, StyleSheet } from './style.ts';
+import { maxClasses, StyleSheet } from './style.ts';
 
 /** What a reader sees of a page, and where it leads. */
 export interface Page {
@@ -174,5 +174,5 @@ function isCss(type: string | undefined): boolean {
 /** The shape of a class, for its name may be new in each copy: letters and figures alike. */
 function skeleton(classes: string | undefined): string {
   if (classes === undefined || classes === '') return '';
-  return `.${classes.split(/\s+/, mostClasses).length}`;
+  return `.${classes.split(/\s+/, maxClasses).length}`;
 }

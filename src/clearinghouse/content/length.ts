@@ -28,11 +28,11 @@ const ofLetters: ReadonlyMap<string, number> = new Map([
 
 const quantity = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)([a-z]*|%)$/;
 /** No length is written longer. */
-const mostLength = 200;
+const maxLength = 200;
 
 /** A length in pixels. Pages without a doctype may leave out the unit. */
 export function pixels(text: string): number | undefined {
-  if (text.length > mostLength) return undefined;
+  if (text.length > maxLength) return undefined;
   if (text.startsWith('calc(')) return calculated(text);
   const found = quantity.exec(text);
   const unit = found === null ? undefined : units.get(found[2] ?? '');
@@ -74,7 +74,7 @@ const keywords: Readonly<Record<string, FontSize>> = {
 
 export function readFontSize(text: string): FontSize | undefined {
   if (Object.hasOwn(keywords, text)) return keywords[text];
-  const found = quantity.exec(text.slice(0, mostLength));
+  const found = quantity.exec(text.slice(0, maxLength));
   const letters = ofLetters.get(found?.[2] ?? '');
   const size = letters === undefined ? pixels(text) : Number(found?.[1]) * letters;
   if (size === undefined || size < 0) return undefined;
@@ -83,7 +83,7 @@ export function readFontSize(text: string): FontSize | undefined {
 
 /** The size in `font: bold 1em/1.4 Arial`, where a number without a unit is a weight unless it is 0. */
 export function fontSizeOf(font: string): FontSize | undefined {
-  const parts = font.slice(0, mostLength).split(/[\s/]+/);
+  const parts = font.slice(0, maxLength).split(/[\s/]+/);
   if (parts.length === 1) return Object.hasOwn(keywords, font) ? keywords[font] : undefined;
   for (const part of parts.slice(0, -1)) {
     if (/^[1-9]\d*$/.test(part)) continue;

@@ -10,9 +10,9 @@ export interface Style {
 }
 
 /** Of one style so many declarations are read, and of a value so many characters. */
-const most = { declarations: 500, value: 1000 } as const;
+const limits = { declarations: 500, value: 1000 } as const;
 /** Longer styles are read anew each time. */
-const mostCached = 500;
+const maxCachedLength = 500;
 const cache = new Map<string, Style | undefined>();
 
 /** How many more characters of styles are read that were not read before; what then comes says nothing. */
@@ -27,7 +27,7 @@ export function readStyle(text: string, budget: StyleBudget): Style | undefined 
   if (budget.left <= 0) return undefined;
   // One more is not for nothing, however short it is.
   budget.left -= 50 + text.length;
-  if (text.length > mostCached) return parseStyle(text);
+  if (text.length > maxCachedLength) return parseStyle(text);
   const style = parseStyle(text);
   if (cache.size >= 5000) cache.clear();
   cache.set(detached(text), style);
@@ -38,7 +38,7 @@ function parseStyle(text: string): Style | undefined {
   let normal: Look | undefined;
   let important: Look | undefined;
   const declarations = divided(plainCss(text).toLowerCase(), ';');
-  const count = Math.min(declarations.length, most.declarations);
+  const count = Math.min(declarations.length, limits.declarations);
   for (let at = 0; at < count; at++) {
     const declaration = declarations[at] ?? '';
     const colon = declaration.indexOf(':');
@@ -48,7 +48,7 @@ function parseStyle(text: string): Style | undefined {
     const mark = value.endsWith('important') ? value.lastIndexOf('!') : -1;
     const look = read(
       value
-        .slice(0, Math.min(mark < 0 ? value.length : mark, most.value))
+        .slice(0, Math.min(mark < 0 ? value.length : mark, limits.value))
         .replace(/\s+/g, ' ')
         .trimEnd(),
     );

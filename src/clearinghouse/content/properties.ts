@@ -183,14 +183,14 @@ function padding(value: string): Look | undefined {
 const overflow: Reader = (value) => ({ isClipping: !value.startsWith('visible') });
 
 /** Scaled to less than this, it is a dot. */
-const leastScale = 0.05;
+const minScale = 0.05;
 
 function transform(value: string): Look {
   const scale = /\bscale(?:x|y|3d)?\(([^)]*)\)/.exec(value)?.[1]?.split(',') ?? [];
   const move = /\btranslate(?:x|y|3d)?\(([^)]*)\)/.exec(value)?.[1]?.split(',') ?? [];
   return {
     isTransformedAway:
-      scale.some((part) => Math.abs(share(part) ?? 1) < leastScale) ||
+      scale.some((part) => Math.abs(share(part) ?? 1) < minScale) ||
       move.some((part) => isAway(pixels(part.trim()) ?? 0)),
   };
 }
@@ -264,7 +264,7 @@ export const properties: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['text-indent', offset('indent')],
   ['transform', transform],
   ['-webkit-transform', transform],
-  ['scale', (value) => ({ isTransformedAway: Math.abs(share(value) ?? 1) < leastScale })],
+  ['scale', (value) => ({ isTransformedAway: Math.abs(share(value) ?? 1) < minScale })],
   ['clip', clip],
   ['clip-path', clipPath],
   ['-webkit-clip-path', clipPath],

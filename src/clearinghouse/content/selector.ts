@@ -27,9 +27,9 @@ export interface Selector {
 }
 
 /** Of a list of words so many characters are looked at. */
-const mostWords = 2000;
+const maxWords = 2000;
 /** Longer selectors match nothing. */
-const most = { length: 300, compounds: 8 } as const;
+const limits = { length: 300, compounds: 8 } as const;
 const name = String.raw`(?:[\w-]|[^\x00-\x7f])+`;
 const simple = new RegExp(
   String.raw`(\*)|(:root)(?![\w(-])|([.#]?)(${name})|\[\s*(${name})\s*(?:([~|^$*]?=)\s*(?:"([^"]*)"|'([^']*)'|(${name}))\s*(?:\s[is]\s*)?)?\]`,
@@ -38,13 +38,13 @@ const simple = new RegExp(
 
 /** Reads one selector; what has parts that are not known here matches nothing. */
 export function readSelector(text: string): Selector | undefined {
-  if (text.length > most.length) return undefined;
+  if (text.length > limits.length) return undefined;
   const compounds: Compound[] = [];
   let specificity = 0;
   let within: Compound['within'] = 'descendant';
   for (let at = 0; at < text.length; ) {
     const found = readCompound(text, at, within);
-    if (found === undefined || compounds.length >= most.compounds) return undefined;
+    if (found === undefined || compounds.length >= limits.compounds) return undefined;
     compounds.unshift(found.compound);
     specificity += found.specificity;
     const combinator = /^\s*(>?)\s*/.exec(text.slice(found.end))?.[0] ?? '';
@@ -113,7 +113,7 @@ function matchesFrom(
   const element = path[depth];
   if (compound === undefined) return true;
   if (element === undefined || budget.left <= 0) return false;
-  budget.left -= 1 + (Math.min(element.attributes.class?.length ?? 0, mostWords) >>> 5);
+  budget.left -= 1 + (Math.min(element.attributes.class?.length ?? 0, maxWords) >>> 5);
   if (!isMeant(element, compound)) return false;
   const next = compounds[at + 1];
   if (next === undefined) return true;
@@ -163,7 +163,7 @@ function isTrue({ operator, value }: AttributeTest, own: string | undefined): bo
 /** Whether a word is in a list of words, without making the list. */
 function hasWord(list: string | undefined, word: string): boolean {
   if (list === undefined || word === '') return false;
-  const words = list.length > mostWords ? list.slice(0, mostWords) : list;
+  const words = list.length > maxWords ? list.slice(0, maxWords) : list;
   if (words === word) return true;
   for (let at = words.indexOf(word); at >= 0; at = words.indexOf(word, at + word.length)) {
     const [before, after] = [words.charCodeAt(at - 1), words.charCodeAt(at + word.length)];

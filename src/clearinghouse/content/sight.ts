@@ -43,10 +43,10 @@ export const pageSight: Sight = {
 export const goneSight: Sight = { ...pageSight, isSeen: false, isShown: false, isGone: true };
 
 /** Below this size nobody sees that there are letters. */
-const leastFontPx = 2;
-const leastOpacity = 0.1;
+const minFontPx = 2;
+const minOpacity = 0.1;
 /** Offsets below this are how pages are laid out. */
-const leastOffset = 100;
+const minOffset = 100;
 
 type Attributes = Readonly<Record<string, string>>;
 
@@ -71,7 +71,7 @@ const sizes: ReadonlyMap<string, number> = new Map([
   ['h6', 0.67],
 ]);
 /** Programs show no smaller letters where only a relation is asked for. */
-const leastRelativePx = 6;
+const minRelativePx = 6;
 const sizesOfFont = [10, 10, 13, 16, 18, 24, 32, 48] as const;
 
 export function displayOf(tag: string, attributes: Attributes, look: Look | undefined): Display {
@@ -107,8 +107,8 @@ export function sightOf(
   const x = around.x + (look === undefined ? 0 : offsetX(look));
   const y = around.y + (look === undefined ? 0 : offsetY(look));
   const indent = look?.indent ?? around.indent;
-  const isShown = isVisible && opacity >= leastOpacity && !isAway(x) && y > -400 && !isAway(indent);
-  const isSeen = isShown && fontPx >= leastFontPx && !isFaint(color, background);
+  const isShown = isVisible && opacity >= minOpacity && !isAway(x) && y > -400 && !isAway(indent);
+  const isSeen = isShown && fontPx >= minFontPx && !isFaint(color, background);
   return {
     isSeen,
     isShown,
@@ -132,7 +132,7 @@ function isVisibleWithin(around: Sight, look: Look | undefined): boolean {
 
 function isFaint(color: Color | undefined, background: Color | undefined): boolean {
   if (color === undefined) return false;
-  if (color.a < leastOpacity) return true;
+  if (color.a < minOpacity) return true;
   return background !== undefined && isSameColor(blended(color, background), background);
 }
 
@@ -151,8 +151,8 @@ function isGone(look: Look, display: Display): boolean {
   );
 }
 
-function isFlat(size = Infinity, most = Infinity, least = 0, padding = 0): boolean {
-  return Math.max(Math.min(size, most), least) <= 1 && padding <= 2;
+function isFlat(size = Infinity, max = Infinity, min = 0, padding = 0): boolean {
+  return Math.max(Math.min(size, max), min) <= 1 && padding <= 2;
 }
 
 /** Only what has left its place in the text is moved by `left` and the like. */
@@ -165,7 +165,7 @@ function offsetY({ marginTop, position = 'static', top, bottom }: Look): number 
 }
 
 function offset(px = 0): number {
-  return Math.abs(px) < leastOffset ? 0 : px;
+  return Math.abs(px) < minOffset ? 0 : px;
 }
 
 function fontPxOf(around: Sight, tag: string, attributes: Attributes, look: Look | undefined): number {
@@ -174,7 +174,7 @@ function fontPxOf(around: Sight, tag: string, attributes: Attributes, look: Look
   if (tag === 'font' && attributes.size !== undefined) return fontAttribute(attributes.size) ?? around.fontPx;
   const times = sizes.get(tag);
   if (times === undefined) return around.fontPx;
-  return Math.max(times * around.fontPx, Math.min(around.fontPx, leastRelativePx));
+  return Math.max(times * around.fontPx, Math.min(around.fontPx, minRelativePx));
 }
 
 /** `<font size=2>` and `<font size="-1">`: from 1 to 7, where 3 is the usual one. */

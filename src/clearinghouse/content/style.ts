@@ -17,7 +17,7 @@ interface Rule {
 export const sheetBounds = { length: 200_000, rules: 2000, comparisons: 300_000, styles: 500_000 } as const;
 
 /** Of one element so many classes are looked at. */
-export const mostClasses = 50;
+export const maxClasses = 50;
 /** How wide the window is in which a mail is read, in pixels. */
 const viewport = 1280;
 
@@ -93,7 +93,7 @@ export class StyleSheet {
     this.#find(path, this.#byAll, found);
     this.#find(path, this.#byTag.get(tag), found);
     if (this.#byClass.size > 0 && classes !== undefined)
-      for (const name of new Set(classes.split(/\s+/, mostClasses)))
+      for (const name of new Set(classes.split(/\s+/, maxClasses)))
         this.#find(path, this.#byClass.get(name), found);
     if (id !== undefined) this.#find(path, this.#byId.get(id), found);
     if (found.length > 1)

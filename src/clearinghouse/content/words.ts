@@ -5,8 +5,8 @@ import { lettersOf, plainText } from './unicode.ts';
 import { Codes, noCharacters, type Place, Vocabulary, type Words, withCharacter } from './vocabulary.ts';
 
 /** Of what is not ASCII a longer line is read in pieces, and so many characters are looked at; some become eighteen in one spelling. */
-const mostOfLine = 4000;
-const mostPlain = 500_000;
+const maxPieceLength = 4000;
+const maxSpelledCharacters = 500_000;
 
 /** Scripts that are written without spaces. */
 const unspaced =
@@ -19,7 +19,7 @@ const greeting =
   /^\s*(?:dear|hello|hi|hey|good (?:day|morning|afternoon|evening)|greetings|hallo|liebe[rs]?|sehr geehrte\S*|guten tag|bonjour|cher|chère|hola|estimad[oa]|querid[oa]|ciao|caro|cara|gentile|prezad[oa]|olá|здравствуйте|уважаем\S*|привет|beste|geachte|hej|szanown\S*)\b[^\n]{0,60}[,!.:]?\s*$/iu;
 
 const quotation = /^\s*(?:>|\|\s)[>|\s]*/;
-const leastOwnWords = 8;
+const minOwnWords = 8;
 const hasSign = /[@$!|]/;
 const number = /^\p{N}+$/u;
 const notAscii = /[^\0-\x7f]/;
@@ -45,7 +45,7 @@ export function readWords(text: string, own: ReadonlySet<string>, actions: Actio
   const found = new Vocabulary(own);
   const quoted: string[] = [];
   let hasGreeting = false;
-  const to: Reading = { found, actions, left: mostPlain };
+  const to: Reading = { found, actions, left: maxSpelledCharacters };
   // For lines of ASCII it is the same to change the case of all at once, where each character stays in its place.
   const lower = text.toLowerCase();
   const codes = textCodes.of(lower);
@@ -73,7 +73,7 @@ export function readWords(text: string, own: ReadonlySet<string>, actions: Actio
     else readOtherLine(text.slice(from, end), to);
   }
   // What is nothing but a quotation is not one of anything.
-  if (found.order.length < leastOwnWords)
+  if (found.order.length < minOwnWords)
     for (const line of quoted) {
       if (isFull(to)) break;
       if (notAscii.test(line)) readOtherLine(line, to);
@@ -89,9 +89,9 @@ function isFull({ found, left }: Reading): boolean {
 
 /** A line that has not been brought to one spelling yet. */
 function readOtherLine(line: string, to: Reading): void {
-  for (let from = 0; from < line.length && !isFull(to); from += mostOfLine) {
+  for (let from = 0; from < line.length && !isFull(to); from += maxPieceLength) {
     const plain = plainText(
-      from === 0 && line.length <= mostOfLine ? line : line.slice(from, from + mostOfLine),
+      from === 0 && line.length <= maxPieceLength ? line : line.slice(from, from + maxPieceLength),
     );
     to.left -= plain.length;
     readLine(lineOf(plain), to);

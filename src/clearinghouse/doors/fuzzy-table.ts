@@ -7,7 +7,7 @@ const ways = 4;
 /** Lists that one digest may be on. */
 const flagsEach = 4;
 /** Of the shingles, from which on it is the same text. */
-const leastShared = shingleCount / 2 + 1;
+const minShared = shingleCount / 2 + 1;
 const magic = 'PHFZ';
 const layout = 1;
 
@@ -66,7 +66,7 @@ export class FuzzyTable {
       if (place !== undefined && this.#isAlive(place, now)) votes.set(place, (votes.get(place) ?? 0) + 1);
     }
     const [best] = [...votes].sort(([, a], [, b]) => b - a);
-    if (best === undefined || best[1] < leastShared) return undefined;
+    if (best === undefined || best[1] < minShared) return undefined;
     return this.#found(best[0], best[1] / shingleCount);
   }
 

@@ -9,14 +9,14 @@ const compared = 8;
 export class Rates {
   readonly #clock: Clock;
   readonly #windowMs: number;
-  readonly #most: number;
+  readonly #maxAddresses: number;
   readonly #counts = new Map<string, number>();
   #begunAt: number;
 
-  constructor(clock: Clock, windowMs = 60_000, most = maxAddresses) {
+  constructor(clock: Clock, windowMs = 60_000, max = maxAddresses) {
     this.#clock = clock;
     this.#windowMs = windowMs;
-    this.#most = most;
+    this.#maxAddresses = max;
     this.#begunAt = clock.now();
   }
 
@@ -32,7 +32,7 @@ export class Rates {
       this.#begunAt = now;
     }
     const known = this.#counts.get(address);
-    if (known === undefined && this.#counts.size >= this.#most) this.#makeRoom();
+    if (known === undefined && this.#counts.size >= this.#maxAddresses) this.#makeRoom();
     const count = (known ?? 0) + 1;
     this.#counts.set(address, count);
     return count <= limit;

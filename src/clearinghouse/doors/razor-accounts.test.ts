@@ -41,7 +41,7 @@ test('one address makes five accounts a minute and fifty a day, and others are n
 
 test('where it is full, an account that nobody came back to for ninety days gives its place, and no other', () => {
   const clock = manualClock();
-  const accounts = new RazorAccounts({ clock, most: 3 });
+  const accounts = new RazorAccounts({ clock, maxAccounts: 3 });
   for (const user of ['anna', 'bob', 'carl'])
     assert.ok(accounts.register('192.0.2.1', { user, password: 'secret' }) !== undefined);
   const answer = razorProof('secret', 'abc');

@@ -14,12 +14,12 @@ export interface RazorAccountsOptions {
   readonly clock?: Clock;
   readonly log?: Log;
   /** Accounts that there can be. */
-  readonly most?: number;
+  readonly maxAccounts?: number;
 }
 
 const maxAccounts = 100_000;
 /** New accounts of one address. */
-const most = { inMinute: 5, inDay: 50 } as const;
+const limits = { inMinute: 5, inDay: 50 } as const;
 const dayMs = 86_400_000;
 /** After so many days an account whose password nobody has proved may give its place. */
 const unprovedDays = 90;
@@ -78,7 +78,7 @@ export class RazorAccounts implements AsyncDisposable {
     if (!form.test(name) || !/^[\x21-\x39\x3b-\x7e]{1,64}$/.test(secret)) return undefined;
     if (this.#accounts.has(name)) return undefined;
     const block = blockOf(address);
-    if (!this.#inMinute.admits(block, most.inMinute) || !this.#inDay.admits(block, most.inDay))
+    if (!this.#inMinute.admits(block, limits.inMinute) || !this.#inDay.admits(block, limits.inDay))
       return undefined;
     const today = Math.floor(this.#clock.now() / dayMs);
     if (!this.#hasRoom(today)) return undefined;
@@ -119,7 +119,7 @@ export class RazorAccounts implements AsyncDisposable {
 
   /** Where it is full, the oldest account that nobody came back to gives its place. */
   #hasRoom(today: number): boolean {
-    if (this.#accounts.size < (this.#options.most ?? maxAccounts)) return true;
+    if (this.#accounts.size < (this.#options.maxAccounts ?? maxAccounts)) return true;
     for (const [user, { unprovedSince = today }] of this.#accounts)
       if (today - unprovedSince >= unprovedDays) return this.#accounts.delete(user);
     return false;

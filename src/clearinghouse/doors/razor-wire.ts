@@ -27,15 +27,15 @@ export function formatSis(fields: Readonly<Record<string, string | number>>): st
 /**
  * The queries of a batch, so many at most, without its first character; templates with `?` are filled in.
  */
-export function parseBatch(text: string, most: number): readonly Sis[] {
+export function parseBatch(text: string, max: number): readonly Sis[] {
   const all = text.endsWith(batchEnd) ? text.slice(0, -batchEnd.length) : text;
   // The queries that count are in there; the rest is not worth taking apart.
-  const begun = all.slice(0, (1 + most) * maxCharacters);
+  const begun = all.slice(0, (1 + max) * maxCharacters);
   const lines = begun.split(/\r?\n/).filter((line) => line !== '');
   const [template = ''] = lines;
-  if (!/=\?(?:&|$)/.test(template)) return lines.slice(0, most).map(parseSis);
+  if (!/=\?(?:&|$)/.test(template)) return lines.slice(0, max).map(parseSis);
   const pairs = template.slice(0, maxCharacters).split('&', maxFields);
-  return lines.slice(1, 1 + most).map((line) => {
+  return lines.slice(1, 1 + max).map((line) => {
     const values = line.split(',', maxFields).values();
     const filled = pairs.map((pair) =>
       pair.endsWith('=?') ? `${pair.slice(0, -1)}${values.next().value ?? ''}` : pair,

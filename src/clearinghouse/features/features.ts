@@ -29,7 +29,7 @@ export interface FeatureParts {
 }
 
 /** Words of fewer senders are gibberish, until others use them too. */
-const leastSenders = 3;
+const minSenders = 3;
 /** A language is known when so many of its words in a message are. */
 const knownShare = 0.6;
 /** Features of so many good senders are footers, greetings and phrases. */
@@ -95,9 +95,9 @@ function wordsInUse(
   const traits: number[] = [];
   for (let number = 0; number < words.length; number++) {
     const [word = '', other = '', plain = 0] = [words[number], folded[number], plains[number]];
-    const isPlainUsed = lexicon.hasAtLeast(plain, leastSenders);
+    const isPlainUsed = lexicon.hasAtLeast(plain, minSenders);
     const alias = isPlainUsed || other === word ? plain : hash.text(other);
-    const isUsed = isPlainUsed || (alias !== plain && lexicon.hasAtLeast(alias, leastSenders));
+    const isUsed = isPlainUsed || (alias !== plain && lexicon.hasAtLeast(alias, minSenders));
     meant.push(isUsed ? alias : plain);
     traits.push((isLatin(word) ? latin : 0) | (isUsed ? used : 0) | (isMark(word) ? mark : 0));
   }
@@ -120,8 +120,8 @@ function wordsInUse(
   return { hashes, places };
 }
 
-const mostPhrases = 8;
-const mostPhraseWords = 30;
+const maxPhrases = 8;
+const maxPhraseWords = 30;
 
 /** What of a message is in a core, as people read it: the longest phrases, then what the reader is to act on. */
 export function phrasesIn(
@@ -140,12 +140,12 @@ export function phrasesIn(
   const phrases: string[][] = [];
   for (const [at, place] of places.entries()) {
     if (isShared[at] !== true) continue;
-    if (isShared[at - 1] !== true || (phrases.at(-1)?.length ?? 0) >= mostPhraseWords) phrases.push([]);
+    if (isShared[at - 1] !== true || (phrases.at(-1)?.length ?? 0) >= maxPhraseWords) phrases.push([]);
     phrases.at(-1)?.push(content.words[content.order[place] ?? 0] ?? '');
   }
-  const longest = phrases.sort((a, b) => b.length - a.length).slice(0, mostPhrases);
+  const longest = phrases.sort((a, b) => b.length - a.length).slice(0, maxPhrases);
   const actions = content.actions.filter((action) => isCore(hash.joined(kinds.action, hash.text(action))));
-  return [...longest.map((words) => `"${words.join(' ')}"`), ...actions.slice(0, mostPhrases)];
+  return [...longest.map((words) => `"${words.join(' ')}"`), ...actions.slice(0, maxPhrases)];
 }
 
 /** A URL by its domain: it is what the message is for. */

@@ -43,7 +43,7 @@ function withDots(seed: number, share: number) {
 const leaf = (octets: Uint8Array): Leaf => ({ type: 'image/png', octets, isAttachment: false });
 const hashesOf = async (image: { toBuffer(): Promise<Buffer> }) =>
   await imageHashes({ leaves: [leaf(await image.toBuffer())], pictures: [] });
-const leastDistance = (some: readonly ImageHash[], others: readonly ImageHash[]) =>
+const minDistance = (some: readonly ImageHash[], others: readonly ImageHash[]) =>
   Math.min(...some.flatMap((one) => others.map((other) => distance(one, other))));
 
 const disguises = {
@@ -62,20 +62,20 @@ const disguises = {
 for (const [name, disguised] of Object.entries(disguises))
   test(`a picture is the same one in spite of ${name}`, async () => {
     const first = await hashesOf(picture(1).png());
-    assert.ok(leastDistance(first, await hashesOf(disguised())) <= near);
+    assert.ok(minDistance(first, await hashesOf(disguised())) <= near);
   });
 
 test('a picture that is in a page itself is the same one', async () => {
   const base64 = (await picture(1).jpeg().toBuffer()).toString('base64');
   const page = `<p>Hi</p><img alt="" src="data:image/jpeg;base64,${base64}">`;
   const content = readContent(Buffer.from(`Content-Type: text/html\r\n\r\n${page}`));
-  assert.ok(leastDistance(await hashesOf(picture(1).png()), await imageHashes(content)) <= near);
+  assert.ok(minDistance(await hashesOf(picture(1).png()), await imageHashes(content)) <= near);
 });
 
 test('other pictures are other ones', async () => {
   const first = await hashesOf(picture(1).png());
   for (let seed = 2; seed < 12; seed++)
-    assert.ok(leastDistance(first, await hashesOf(picture(seed).png())) > near, `${seed}`);
+    assert.ok(minDistance(first, await hashesOf(picture(seed).png())) > near, `${seed}`);
 });
 
 test('dots, icons, one colour and what is no picture have no hash', async () => {

@@ -11,7 +11,7 @@ const side = 32;
 /** A picture is looked at in this size to find its border; a multiple of `side`. */
 const canvas = 128;
 /** Of each edge so much may be border. */
-const mostBorder = canvas / 4;
+const maxBorder = canvas / 4;
 /** A line is border where so many of its dots are nearly of one grey; noise may change the others. */
 const borderShare = 0.9;
 const borderTolerance = 12;
@@ -94,7 +94,7 @@ function borderOf(line: (at: number) => Uint8Array): number {
   const isBorder = (dots: Uint8Array) =>
     dots.filter((dot) => Math.abs(dot - shade) <= borderTolerance).length >= borderShare * canvas;
   let width = 0;
-  while (width < mostBorder && isBorder(line(width))) width++;
+  while (width < maxBorder && isBorder(line(width))) width++;
   return width;
 }
 
@@ -157,13 +157,13 @@ function isPicture(octets: Uint8Array): boolean {
 }
 
 /** The picture as a whole in the size of the canvas, if it has no more pixels than that; and how many it took. */
-async function greyOf(octets: Uint8Array, most: number): Promise<{ pixels: number; grey?: Uint8Array }> {
+async function greyOf(octets: Uint8Array, maxPixels: number): Promise<{ pixels: number; grey?: Uint8Array }> {
   try {
     const { default: sharp } = await import('sharp');
     const image = sharp(octets, { limitInputPixels: maxPixels, pages: 1, failOn: 'none' });
     const { width, height } = await image.metadata();
     const pixels = width * height;
-    if (width < minSide || height < minSide || pixels > most) return { pixels: 0 };
+    if (width < minSide || height < minSide || pixels > maxPixels) return { pixels: 0 };
     const grey = await image
       .timeout({ seconds: maxSeconds })
       .flatten({ background: 'white' })

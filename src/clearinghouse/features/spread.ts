@@ -10,7 +10,7 @@ export interface SpreadSize {
 const probes = 3;
 const block64 = 64;
 /** Nobody asks for more. */
-const mostCounted = 15;
+const maxCount = 15;
 /** Of the bits, when those who are forgotten first go. */
 const fullShare = 0.5;
 
@@ -37,7 +37,7 @@ export class Spread {
 
   /** The senders of a thing, at most. */
   count(thing: number): number {
-    let least = mostCounted;
+    let least = maxCount;
     for (let probe = 0; probe < probes; probe++) {
       const count = this.#counters[this.#place(thing, probe)] ?? 0;
       if (count < least) least = count;
@@ -54,7 +54,7 @@ export class Spread {
 
   /** Whether to add it would change anything. */
   isNews(thing: number, sender: number): boolean {
-    return !this.hasAtLeast(thing, mostCounted) && !this.#hasSeen(this.#hash.joined(1, thing, sender));
+    return !this.hasAtLeast(thing, maxCount) && !this.#hasSeen(this.#hash.joined(1, thing, sender));
   }
 
   /** Counts a sender of a thing, which is news. */

@@ -6,7 +6,7 @@ export interface Claim {
   /** The number of the cluster there, and how often that number was given away. */
   readonly cluster: number;
   readonly generation: number;
-  /** The smallest numbers of the core, at most `mostFeatures` in all. */
+  /** The smallest numbers of the core, at most `maxFeatures` in all. */
   readonly core: Core;
   /** How many there are of each kind; where it is more than what `core` has, the rest are greater numbers. */
   readonly sizes: readonly number[];
@@ -37,8 +37,8 @@ export interface FloodSource {
   take(takes: readonly Take[]): void;
 }
 
-export const mostFeatures = 64;
+export const maxFeatures = 64;
 /** Registers of a sketch. */
 export const registers = 256;
 /** The highest value that a register has, of hashes of 24 bits beside the number of the register. */
-export const mostRank = 33;
+export const maxRank = 33;

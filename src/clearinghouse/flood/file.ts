@@ -7,9 +7,9 @@ import type { Note } from './log.ts';
 
 const headOctets = 8;
 /** Nothing that is noted is longer; what claims to be is damage. */
-const mostOctets = 1 << 16;
+const maxOctets = 1 << 16;
 /** A file is written anew when it is twice as long as what counts of it, and not before. */
-const leastCompacted = 8 * 2 ** 20;
+const minCompactedOctets = 8 * 2 ** 20;
 
 /** Length u32, CRC-32, kind (`C` certificate, `R` record), length of the peer u8, peer, octets. Little-endian. */
 export function encodeNote({ kind, by = '', octets }: Note): Buffer {
@@ -28,7 +28,7 @@ export function* decodeNotes(file: Buffer): Generator<Note & { readonly end: num
   while (at + headOctets <= file.length) {
     const length = file.readUInt32LE(at);
     const body = file.subarray(at + headOctets, at + headOctets + length);
-    const isSound = length >= 2 && length <= mostOctets && body.length === length;
+    const isSound = length >= 2 && length <= maxOctets && body.length === length;
     if (!isSound || crc32(body) !== file.readUInt32LE(at + 4)) return;
     const kind = body[0] === 67 ? 'certificate' : 'record';
     const from = 2 + (body[1] ?? 0);
@@ -91,7 +91,7 @@ export class FloodFile implements AsyncDisposable {
       throw error;
     }
     this.#length += octets.length;
-    if (this.#length > leastCompacted && this.#length > 2 * this.#compacted) await this.#compact(all);
+    if (this.#length > minCompactedOctets && this.#length > 2 * this.#compacted) await this.#compact(all);
   }
 
   async #compact(all: () => Iterable<Note>): Promise<void> {

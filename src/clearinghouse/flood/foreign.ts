@@ -42,8 +42,8 @@ const savedShape = z.array(
 const day = 86_400_000;
 /** As what we have counted ourselves is forgotten. */
 const halfLife = { few: day, many: 30 * day, manyFrom: 10, reports: 30 * day } as const;
-const mostSaid = 16;
-const mostAccounts = 64;
+const maxClaimsOfAccount = 16;
+const maxAccounts = 64;
 
 /** What an account counts for now, 0 to 1; nothing once it is no peer any more. */
 export type TrustOf = (account: string) => number;
@@ -56,14 +56,14 @@ export const defaultCap = 2000;
  * Bounded by the number of claims: the cluster that nobody spoke of for longest goes.
  */
 export class Foreign {
-  readonly #most: number;
+  readonly #maxClaims: number;
   readonly #cap: number;
   readonly #trustOf: TrustOf;
   readonly #clusters = new Map<number, OfCluster>();
   #claims = 0;
 
-  constructor(most: number, trustOf: TrustOf, cap = defaultCap) {
-    this.#most = most;
+  constructor(maxClaims: number, trustOf: TrustOf, cap = defaultCap) {
+    this.#maxClaims = maxClaims;
     this.#trustOf = trustOf;
     this.#cap = cap;
   }
@@ -73,14 +73,14 @@ export class Foreign {
     const of = this.#take(cluster, generation);
     const key = `${origin} ${claim.cluster} ${claim.generation}`;
     const before = of.by.get(account);
-    if (before === undefined && of.by.size >= mostAccounts) return;
+    if (before === undefined && of.by.size >= maxAccounts) return;
     const said = before?.said ?? new Map();
     said.delete(key);
     // A record says all that its origin has counted of its cluster: alone, it takes the place of the one before.
     const isAlone = before === undefined || said.size === 0 || fadeOf(before, now) < 1;
     const sketch = isAlone ? claim.sketch : unionOf(before.sketch, claim.sketch);
     said.set(key, { reported: claim.reported, revoked: claim.revoked });
-    if (said.size > mostSaid) for (const oldest of said.keys()) if (said.delete(oldest)) break;
+    if (said.size > maxClaimsOfAccount) for (const oldest of said.keys()) if (said.delete(oldest)) break;
     if (before === undefined) this.#claims++;
     of.by.set(account, { sketch, at: Math.min(now, claim.lastSeen), said });
   }
@@ -93,7 +93,7 @@ export class Foreign {
     const of = this.#take(to.cluster, to.generation);
     for (const [account, contribution] of before.by) {
       const known = of.by.get(account);
-      if (known === undefined && of.by.size >= mostAccounts) continue;
+      if (known === undefined && of.by.size >= maxAccounts) continue;
       if (known === undefined) this.#claims++;
       of.by.set(account, known === undefined ? contribution : bothOf(known, contribution));
     }
@@ -190,7 +190,7 @@ export class Foreign {
     this.#clusters.delete(cluster);
     this.#clusters.set(cluster, of);
     for (const oldest of this.#clusters.keys()) {
-      if (this.#claims < this.#most || oldest === cluster) break;
+      if (this.#claims < this.#maxClaims || oldest === cluster) break;
       this.#drop(oldest);
     }
     return of;
@@ -210,7 +210,7 @@ function fadeOf({ sketch, at }: Contribution, now: number): number {
 
 /** What one account claims of two clusters that are one. */
 function bothOf(one: Contribution, other: Contribution): Contribution {
-  const said = [...one.said, ...other.said].slice(0, mostSaid);
+  const said = [...one.said, ...other.said].slice(0, maxClaimsOfAccount);
   const at = Math.max(one.at, other.at);
   return { sketch: unionOf(one.sketch, other.sketch), at, said: new Map(said) };
 }

@@ -20,12 +20,12 @@ export interface Frame {
 }
 
 /** What a frame may have at most, in octets. */
-export const mostFrame = 1 << 20;
+export const maxFrame = 1 << 20;
 const magic = 'PHFL';
 const version = 1;
 const helloOctets = 39;
 const originOctets = 38;
-const mostOrigins = 4096;
+const maxOrigins = 4096;
 
 export function encodeFrame(type: FrameType, body: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(5);
@@ -36,7 +36,7 @@ export function encodeFrame(type: FrameType, body: Buffer = Buffer.alloc(0)): Bu
 
 const frameHead = 5;
 
-/** Cuts octets into frames. What is kept of one that is not complete is bounded by `mostFrame`. */
+/** Cuts octets into frames. What is kept of one that is not complete is bounded by `maxFrame`. */
 export class FrameReader {
   readonly #gathered = new Gathered();
   /** Octets from which on there is something to read. */
@@ -49,7 +49,7 @@ export class FrameReader {
     let rest = this.#gathered.take();
     for (this.#wanted = frameHead; rest.length >= this.#wanted; this.#wanted = frameHead) {
       const end = 4 + rest.readUInt32BE();
-      if (end < frameHead || end > 4 + mostFrame) return yield undefined;
+      if (end < frameHead || end > 4 + maxFrame) return yield undefined;
       if (rest.length < end) {
         this.#wanted = end;
         break;
@@ -74,7 +74,7 @@ export function proofOf(networkKey: Uint8Array, from: string, to: string): Buffe
 }
 
 export function encodeHello(proof: Buffer, vector: FloodVector): Buffer {
-  const origins = [...vector].slice(0, mostOrigins);
+  const origins = [...vector].slice(0, maxOrigins);
   const hello = Buffer.alloc(helloOctets + originOctets * origins.length);
   hello.write(magic, 'latin1');
   hello[4] = version;
@@ -93,7 +93,7 @@ export function decodeHello(hello: Buffer, proof: Buffer): FloodVector | string 
   if (hello[4] !== version) return `it speaks version ${hello[4]}`;
   if (!timingSafeEqual(hello.subarray(5, 37), proof)) return 'it has another network key';
   const count = hello.readUInt16BE(37);
-  if (count > mostOrigins || hello.length !== helloOctets + count * originOctets) return 'it is no hello';
+  if (count > maxOrigins || hello.length !== helloOctets + count * originOctets) return 'it is no hello';
   const vector = new Map<string, number>();
   for (let at = helloOctets; at < hello.length; at += originOctets)
     vector.set(hello.toString('hex', at, at + 32), hello.readUIntBE(at + 32, 6));

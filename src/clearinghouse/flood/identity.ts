@@ -17,7 +17,7 @@ export interface Origin {
   hasSigned(body: Buffer, signature: Buffer): boolean;
 }
 
-const mostCertificate = 16 * 1024;
+const maxCertificate = 16 * 1024;
 
 /** From PEM. Throws for what is none. */
 export function identityOf(certificate: string | Buffer, key: string | Buffer): Identity {
@@ -34,7 +34,7 @@ export function identityOf(certificate: string | Buffer, key: string | Buffer): 
 
 /** From DER, as somebody sends it: whose it is follows from the octets. Undefined for what is no certificate. */
 export function readOrigin(certificate: Buffer): Origin | undefined {
-  if (certificate.length > mostCertificate) return undefined;
+  if (certificate.length > maxCertificate) return undefined;
   try {
     const x509 = new X509Certificate(certificate);
     const key = x509.publicKey;

@@ -31,13 +31,13 @@ export interface FloodNodeOptions {
 }
 
 /** Nodes that a record may pass. */
-const mostHops = 24;
+const maxHops = 24;
 /** How far clocks may be apart, and how old a record may be. */
 const aheadMs = 600_000;
 const expiryMs = 31 * 86_400_000;
 const tickMs = 1000;
 /** Records of clocks that are ahead, which wait for their time. */
-const mostEarly = 1000;
+const maxEarlyRecords = 1000;
 /** Records that are given again after a start: those of the last seconds. */
 const takenAgain = 1000;
 
@@ -147,7 +147,7 @@ export class FloodNode implements LinkHost {
     const of = origin === this.self ? undefined : this.log.originOf(origin);
     const isFromItself = origin === link.peer.origin;
     if (of !== undefined && this.#isEarly(signed)) {
-      this.#early = [...this.#early, { signed, link }].slice(-mostEarly);
+      this.#early = [...this.#early, { signed, link }].slice(-maxEarlyRecords);
       return undefined;
     }
     if (of === undefined || !(isFromItself || this.log.isNews(signed)) || !this.#isDue(signed)) {
@@ -190,7 +190,7 @@ export class FloodNode implements LinkHost {
   #isDue({ record: { time, sequence }, hops }: SignedRecord): boolean {
     const now = this.#options.clock.now();
     const isOfTheFuture = Math.max(time, sequence) > now + aheadMs;
-    return !isOfTheFuture && hops < mostHops && time >= now - expiryMs;
+    return !isOfTheFuture && hops < maxHops && time >= now - expiryMs;
   }
 
   /** What we have said by a clock that was far ahead nobody has taken; what we say now would never be news. */

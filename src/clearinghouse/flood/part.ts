@@ -4,7 +4,7 @@ import { kinds } from '../clusters/spectrum.ts';
 import type { Entry } from '../journal.ts';
 import type { Reports } from '../reports/reports.ts';
 import { DailyShare } from '../reports/share.ts';
-import { type Claim, mostFeatures, type Take } from './claim.ts';
+import { type Claim, maxFeatures, type Take } from './claim.ts';
 import { Foreign, type TrustOf } from './foreign.ts';
 
 export interface FloodPartOptions {
@@ -16,14 +16,14 @@ export interface FloodPartOptions {
 }
 
 /** From how many distinct recipients of our own on a cluster is told of. */
-const leastRecipients = 3;
+const minRecipients = 3;
 /** It is told of again when it has grown by so much; by less only once it has settled. */
 const grownAtOnce = 1.2;
 const grownSettled = 1.02;
 const settleMs = 15_000;
 /** Reports that have changed by less are told with the next change. */
 const saidStep = 0.05;
-const mostClaims = 500;
+const maxClaims = 500;
 /** Claims of others that are kept, for each cluster that there can be. */
 const claimsEach = 2;
 /** Clusters that one account and all of them may begin in a day, as a share of all: nobody else's are pushed out. */
@@ -56,7 +56,7 @@ export class FloodPart {
 
   /** A copy of it was counted here, or it was reported here. */
   changed(cluster: number): void {
-    if (this.#isAsked || this.#changed.size < mostClaims) this.#changed.add(cluster);
+    if (this.#isAsked || this.#changed.size < maxClaims) this.#changed.add(cluster);
   }
 
   /** What there is to say now. Where nobody asks, hardly anything is kept. */
@@ -65,7 +65,7 @@ export class FloodPart {
     const later = new Set<number>();
     const claims: Claim[] = [];
     for (const cluster of this.#changed) {
-      const due = claims.length >= mostClaims ? 'later' : this.#due(cluster, now);
+      const due = claims.length >= maxClaims ? 'later' : this.#due(cluster, now);
       if (due === 'later') later.add(cluster);
       else if (due !== 'never') claims.push(due);
     }
@@ -126,7 +126,7 @@ export class FloodPart {
     const generation = clusters.generationOf(cluster);
     const count = clusters.recipientsOf(cluster, now);
     // What was seen once is nobody's business but ours, to however many it went.
-    if (Math.round(count) < leastRecipients || clusters.copiesOf(cluster) < 2) return 'never';
+    if (Math.round(count) < minRecipients || clusters.copiesOf(cluster) < 2) return 'never';
     const { reported, revoked } = reports.provenOf(cluster, generation, now);
     const told = this.#told.get(cluster);
     if (told?.generation === generation) {
@@ -137,7 +137,7 @@ export class FloodPart {
         if (now - told.at < settleMs) return 'later';
       }
     }
-    const { core, sizes } = clusters.coreOf(cluster, mostFeatures);
+    const { core, sizes } = clusters.coreOf(cluster, maxFeatures);
     if (core.every((list) => list.length === 0)) return 'never';
     this.#told.delete(cluster);
     this.#told.set(cluster, { generation, count, reported, revoked, at: now });

@@ -10,7 +10,7 @@ import {
   encodeHello,
   FrameReader,
   frameTypes,
-  mostFrame,
+  maxFrame,
   proofOf,
 } from './frames.ts';
 import { readOrigin } from './identity.ts';
@@ -108,7 +108,7 @@ test('frames are the same in whatever pieces they come', () => {
 test('a length beyond the bound, of nothing, or another type is no frame, and nothing is kept for it', () => {
   const head = Buffer.alloc(5);
   for (const [length, type] of [
-    [mostFrame + 1, 3],
+    [maxFrame + 1, 3],
     [0, 3],
     [1, 9],
   ] as const) {

@@ -1,6 +1,6 @@
 /** Encodes, signs and reads the records of the flood. */
 import { kindCount } from '../clusters/spectrum.ts';
-import { type Claim, mostFeatures, mostRank, registers } from './claim.ts';
+import { type Claim, maxFeatures, maxRank, registers } from './claim.ts';
 
 /**
  * A claim as it goes from node to node. Numbers are big-endian:
@@ -33,10 +33,10 @@ const version = 1;
 /** Before the sizes of the kinds. */
 const headOctets = 79;
 const sketchOctets = (registers * 6) / 8;
-const mostSignature = 1024;
-const mostHash = 2 ** 48 - 1;
+const maxSignature = 1024;
+const maxHash = 2 ** 48 - 1;
 /** Weighed reports that a record can claim; more is not a report but a fault. */
-const mostReports = 1e6;
+const maxReports = 1e6;
 
 /** What is signed. */
 export function encodeBody({ origin, sequence, time, claim }: FloodRecord): Buffer {
@@ -53,7 +53,7 @@ export function encodeBody({ origin, sequence, time, claim }: FloodRecord): Buff
   at = body.writeFloatBE(claim.reported, at);
   at = body.writeFloatBE(claim.revoked, at);
   // A cut that was widened may be beyond all hashes, and no whole number.
-  at = body.writeUIntBE(Math.min(mostHash, Math.floor(claim.cut)), at, 6);
+  at = body.writeUIntBE(Math.min(maxHash, Math.floor(claim.cut)), at, 6);
   for (let kind = 0; kind < kindCount; kind++) {
     at = body.writeUInt16BE(claim.sizes[kind] ?? 0, at);
     at = body.writeUInt8(claim.core[kind]?.length ?? 0, at);
@@ -78,7 +78,7 @@ export function encodeSigned({
 export function decodeSigned(octets: Buffer): SignedRecord | undefined {
   if (octets.length < 3) return undefined;
   const length = octets.readUInt16BE(1);
-  if (length === 0 || length > mostSignature || octets.length < 3 + length) return undefined;
+  if (length === 0 || length > maxSignature || octets.length < 3 + length) return undefined;
   const body = octets.subarray(3 + length);
   const record = decodeBody(body);
   return record && { record, hops: octets[0] ?? 0, body, signature: octets.subarray(3, 3 + length) };
@@ -106,7 +106,7 @@ function decodeBody(body: Buffer): FloodRecord | undefined {
 }
 
 function isWeight(value: number): boolean {
-  return value >= 0 && value <= mostReports;
+  return value >= 0 && value <= maxReports;
 }
 
 function decodeCore(body: Buffer): Pick<Claim, 'core' | 'sizes'> | undefined {
@@ -115,7 +115,7 @@ function decodeCore(body: Buffer): Pick<Claim, 'core' | 'sizes'> | undefined {
   const lengths = sizes.map((_, kind) => body[from + 3 * kind + 2] ?? 0);
   const features = lengths.reduce((sum, length) => sum + length, 0);
   let at = from + 3 * kindCount;
-  if (features === 0 || features > mostFeatures || body.length !== at + 6 * features + sketchOctets)
+  if (features === 0 || features > maxFeatures || body.length !== at + 6 * features + sketchOctets)
     return undefined;
   const core: number[][] = [];
   for (const [kind, length] of lengths.entries()) {
@@ -147,5 +147,5 @@ function unpackSketch(packed: Buffer): Uint8Array | undefined {
     const four = packed.readUIntBE(Math.floor(at / 4) * 3, 3);
     sketch[at] = (four >>> (18 - 6 * (at & 3))) & 63;
   }
-  return sketch.every((rank) => rank <= mostRank) ? sketch : undefined;
+  return sketch.every((rank) => rank <= maxRank) ? sketch : undefined;
 }

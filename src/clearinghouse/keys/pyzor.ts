@@ -7,7 +7,7 @@ import { decodeText } from '../content/transfer.ts';
 /** What everybody's empty message comes to: it says nothing. */
 export const emptyPyzor = hash('sha1', '');
 
-const leastLength = 8;
+const minLength = 8;
 /** Characters from which on a word is left out. */
 const longest = 10;
 const fewLines = 4;
@@ -45,7 +45,7 @@ const link = /[a-zA-Z]+:\S+/gu;
 
 /** Whether eight characters or more are left of a line; most often two words tell. */
 function isLong(line: string): boolean {
-  return normalLine(line, leastLength).length >= leastLength;
+  return normalLine(line, minLength).length >= minLength;
 }
 
 /** A line word by word, until there is enough: none of ten characters or more, no addresses, no links, no blanks. */

@@ -2,7 +2,7 @@
 import { drand48, hexBase64, sha1 } from './razor-text.ts';
 
 const separator = '\n';
-const leastOctets = 128;
+const minOctets = 128;
 
 /** What the seed of all reporters comes to: places in percent. `ep4` is `7542-10`. */
 const draws = (() => {
@@ -24,7 +24,7 @@ export function razor4(text: string): string {
   const first = slice(lines, { from: at(1), to: at(2), places: draws.first });
   const second = slice(lines, { from: at(3), to: at(4), places: draws.second });
   const chosen = first + second;
-  const isLong = chosen.length > leastOctets;
+  const isLong = chosen.length > minOctets;
   const hashed = isLong ? (isBlank(first) && isBlank(second) ? '' : chosen) : text;
   return hexBase64(sha1(hashed));
 }

@@ -60,15 +60,15 @@ const savedShape = z.object({
 });
 
 const halfLifeMs = 30 * 86_400_000;
-const most = { clusters: 50_000, words: 200_000 } as const;
+const limits = { clusters: 50_000, words: 200_000 } as const;
 /** Words about one cluster. Where strangers have filled their places, there are still some for those who are known. */
-const mostOfStrangers = 64;
-const mostOfCluster = 128;
+const maxWordsOfStrangers = 64;
+const maxWordsOfCluster = 128;
 const none: Standing = { reported: 0, revoked: 0 };
 /** Whom nobody knows and nobody has confirmed much; anybody can be many of those. */
-const leastProven = 0.3;
+const minProvenWeight = 0.3;
 /** What all of them together weigh on each side at most: too little to decide anything. */
-const mostLoose = 0.5;
+const maxUnprovenWeight = 0.5;
 
 /** Who calls what spam, and who does not. Bounded: the cluster that was spoken of longest ago goes. */
 export class Reports {
@@ -86,7 +86,7 @@ export class Reports {
     const said = this.#said.get(cluster);
     if (said === undefined || said.generation !== generation) return none;
     const left = leftOf(said.at, now);
-    const loose = (weight: number) => Math.min(mostLoose, weight * left);
+    const loose = (weight: number) => Math.min(maxUnprovenWeight, weight * left);
     // They do not contest what somebody has reported who is proven: a spammer could take back all that is said of him.
     const revoked = said.reported > 0 ? 0 : loose(said.looseRevoked);
     return {
@@ -117,7 +117,8 @@ export class Reports {
     const said = this.#take(cluster, generation, now);
     const before = said.words.get(reporter);
     if (before?.side === side) return;
-    const isFull = before === undefined && said.words.size >= (isKnown ? mostOfCluster : mostOfStrangers);
+    const isFull =
+      before === undefined && said.words.size >= (isKnown ? maxWordsOfCluster : maxWordsOfStrangers);
     if (weight === 0 || isFull) {
       this.passedOver++;
       return;
@@ -139,8 +140,8 @@ export class Reports {
     this.#words -= before.words.size;
     const said = this.#take(to.cluster, to.generation, now);
     for (const [reporter, word] of before.words) {
-      const most = word.isKnown ? mostOfCluster : mostOfStrangers;
-      if (said.words.has(reporter) || said.words.size >= most) continue;
+      const max = word.isKnown ? maxWordsOfCluster : maxWordsOfStrangers;
+      if (said.words.has(reporter) || said.words.size >= max) continue;
       said.words.set(reporter, word);
       weigh(said, word, leftOf(word.at, now));
       this.#words++;
@@ -203,7 +204,7 @@ export class Reports {
 
   #bound(latest: number): void {
     for (const [oldest, { words }] of this.#said) {
-      if ((this.#said.size <= most.clusters && this.#words <= most.words) || oldest === latest) return;
+      if ((this.#said.size <= limits.clusters && this.#words <= limits.words) || oldest === latest) return;
       this.#said.delete(oldest);
       this.#words -= words.size;
     }
@@ -212,7 +213,7 @@ export class Reports {
 
 /** Adds a word to what is said, or takes so much of it away. */
 function weigh(said: Said, { side, weight, isKnown }: Word, share: number): void {
-  const isProven = isKnown || weight >= leastProven;
+  const isProven = isKnown || weight >= minProvenWeight;
   const loose = side === 'reported' ? 'looseReported' : 'looseRevoked';
   const sum = isProven ? side : loose;
   said[sum] = Math.max(0, said[sum] + share * weight);

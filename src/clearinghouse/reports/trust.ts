@@ -1,5 +1,5 @@
 /** Reporters that are remembered; the one that was heard of longest ago goes. */
-const most = 20_000;
+const maxReporters = 20_000;
 /** Where somebody begins: nobody knows him, he has an account, or the operator named him. */
 const start = { anonymous: 0.1, known: 1 } as const;
 const floor = 0.01;
@@ -65,7 +65,7 @@ export class Trust {
     const standing = known ?? { trust: isKnown ? start.known : start.anonymous, lately: 0, minute: 0 };
     this.#standings.delete(reporter);
     this.#standings.set(reporter, standing);
-    if (this.#standings.size > most)
+    if (this.#standings.size > maxReporters)
       for (const oldest of this.#standings.keys()) if (this.#standings.delete(oldest)) break;
     return standing;
   }
