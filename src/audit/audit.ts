@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ControlError } from '../admin/index.ts';
-import type { Clock, Log } from '../base/index.ts';
+import type { Clock, Log, LogHub } from '../base/index.ts';
 import type { Delivery } from '../delivery/index.ts';
 import { parseMailbox, type QueueId, queueIdBound } from '../mail/index.ts';
 import {
@@ -34,6 +34,8 @@ export interface AuditParts {
   readonly local: LocalParts;
   readonly clock: Clock;
   readonly log: Log;
+  /** Lines about a run are marked, so that nobody takes it for an attack. */
+  readonly events: Pick<LogHub<never>, 'mark'>;
   readonly config: () => AuditedConfig & { readonly limits: { readonly commandErrors: number } };
 }
 
@@ -63,6 +65,7 @@ export async function* audit(parts: AuditParts): AsyncGenerator<AuditEvent> {
   audits.run = run;
   delivery.audit = run;
   receiver.disguise = run.disguise;
+  const unmark = parts.events.mark((line) => (run.isAbout(line) ? { audit: run.id } : undefined));
   try {
     log.info('audit-begun', { audit: run.id });
     yield* attackAll(parts, { run, signal: stop.signal });
@@ -72,6 +75,7 @@ export async function* audit(parts: AuditParts): AsyncGenerator<AuditEvent> {
     await removeLeftOver(parts, run, begunAt);
     delivery.audit = undefined;
     audits.run = undefined;
+    unmark();
   }
 }
 

@@ -1,6 +1,6 @@
 /** One run of an audit: its domain, its sink and the mail that arrives there. */
 import { randomBytes } from 'node:crypto';
-import type { Log, LogFields } from '../base/index.ts';
+import type { LineSubject } from '../base/index.ts';
 import type { AuditSink } from '../delivery/index.ts';
 import type { Address, Envelope } from '../mail/index.ts';
 import { findTokens, formatToken } from '../probe/index.ts';
@@ -118,31 +118,17 @@ export class AuditRun implements AuditSink {
   }
 
   /** Whether a line of the log is about this run. */
-  isAbout({ session, client, queueId }: LogFields): boolean {
+  isAbout({ session, client, queueId }: LineSubject): boolean {
     const isMine =
-      (typeof session === 'string' && this.#sessions.has(session)) ||
-      (typeof queueId === 'string' && this.#queueIds.has(queueId)) ||
-      (session === undefined && typeof client === 'string' && this.#clients.has(client));
-    if (isMine && typeof queueId === 'string') this.#queueIds.add(queueId);
+      (session !== undefined && this.#sessions.has(session)) ||
+      (queueId !== undefined && this.#queueIds.has(queueId)) ||
+      (session === undefined && client !== undefined && this.#clients.has(client));
+    if (isMine && queueId !== undefined) this.#queueIds.add(queueId);
     return isMine;
   }
 }
 
-/** The run that is under way, if any: what receiver and log ask. */
+/** The run that is under way, if any: what the checks ask. */
 export class Audits {
   run: AuditRun | undefined;
-
-  /** A log that marks what is about an audit, so that nobody takes it for an attack. */
-  tap(log: Log): Log {
-    const marked = (fields: LogFields | undefined): LogFields | undefined =>
-      this.run !== undefined && fields !== undefined && this.run.isAbout(fields)
-        ? { ...fields, audit: this.run.id }
-        : fields;
-    return {
-      isVerbose: log.isVerbose,
-      info: (event, fields) => log.info(event, marked(fields)),
-      warn: (event, fields) => log.warn(event, marked(fields)),
-      error: (event, fields) => log.error(event, marked(fields)),
-    };
-  }
 }

@@ -1,4 +1,6 @@
 /** Work that nobody awaits: its errors are logged, and shutdown waits for it. */
+/** Work that nobody awaits. */
+import type { BaseEvents } from './events.ts';
 import type { Log } from './log.ts';
 
 /**
@@ -6,10 +8,10 @@ import type { Log } from './log.ts';
  * Every promise in the program is awaited, returned, or handed to one of these.
  */
 export class Background {
-  readonly #log: Log;
+  readonly #log: Log<BaseEvents>;
   readonly #running = new Set<Promise<void>>();
 
-  constructor(log: Log) {
+  constructor(log: Log<BaseEvents>) {
     this.#log = log;
   }
 

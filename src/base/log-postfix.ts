@@ -1,7 +1,7 @@
 /** Renders log lines as Postfix writes them. */
 import { hostname } from 'node:os';
 
-import type { LogFields } from './log.ts';
+import type { LogFields } from './event-table.ts';
 import type { LogRecord } from './log-pretty.ts';
 import { fieldText, harmlessText, keyValue } from './log-text.ts';
 

@@ -1,5 +1,5 @@
 /** Renders log lines for people. */
-import type { LogFields } from './log.ts';
+import type { LogFields } from './event-table.ts';
 import { keyValue } from './log-text.ts';
 
 /** One line before it is rendered. */

@@ -1,5 +1,6 @@
 /** Opens the log of the process in one of its formats. */
-import type { Log, LogFields } from './log.ts';
+import type { LogFields, LogLevel } from './event-table.ts';
+import type { Log } from './log.ts';
 import { renderPostfix } from './log-postfix.ts';
 import { renderPretty } from './log-pretty.ts';
 import { DescriptorSink, type LogSink } from './log-sink.ts';
@@ -20,9 +21,6 @@ export interface LogOptions {
   /** Where the lines go instead of standard error; each is written at once. */
   readonly stream?: LogStream;
 }
-
-/** The severity of a line. */
-export type LogLevel = 'info' | 'warn' | 'error';
 
 /**
  * Opens the log of the process. `time` (RFC 3339), `level` and `event` are the names of its own fields and

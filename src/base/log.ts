@@ -1,14 +1,15 @@
-/** Values a log field may have. Text from a peer is escaped by the writer, never by the caller. */
-export type LogFields = Readonly<Record<string, unknown>>;
+/** The log that the parts of the relay write to: one line per fact. */
+import type { AnyEvent, AtLevel, Line, LogFields } from './event-table.ts';
 
 /**
- * One line per lifecycle fact. `event` is a short kebab-case word that stays stable between versions
- * (`accepted`, `delivered`, `deferred`, `bounced`, `session-closed`, …).
+ * One line per lifecycle fact. `E` are the events that may be written (`EventsOf` the table in the module's
+ * `events.ts`): a name, a field or a level that is not declared does not compile. A log of more events serves where
+ * fewer are needed.
  */
-export interface Log {
-  info(event: string, fields?: LogFields): void;
-  warn(event: string, fields?: LogFields): void;
-  error(event: string, fields?: LogFields): void;
+export interface Log<E extends AnyEvent = AnyEvent> {
+  readonly info: (...line: Line<AtLevel<E, 'info'>>) => void;
+  readonly warn: (...line: Line<AtLevel<E, 'warn'>>) => void;
+  readonly error: (...line: Line<AtLevel<E, 'error'>>) => void;
   /** Whether `info` lines are written at all, so that a hot path can skip building one. */
   readonly isVerbose: boolean;
 }

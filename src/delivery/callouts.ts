@@ -4,6 +4,7 @@ import { type CalloutAnswer, ClientError } from '../client/index.ts';
 import { type Address, formatReplyText, type LaneName } from '../mail/index.ts';
 import { judgeAnswer, type Verification } from './callout-verdict.ts';
 import type { RemoteParts } from './conversation.ts';
+import type { DeliveryEvents } from './events.ts';
 import type { PooledSession } from './pool.ts';
 import { findTargets } from './targets.ts';
 import type { RemoteTransport } from './transport.ts';
@@ -56,12 +57,16 @@ const crowded: Outcome = { verification: 'unavailable', because: 'too many quest
  */
 export class Callouts {
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #log: Log<DeliveryEvents>;
   #options: CalloutOptions;
   readonly #places = new Map<LaneName, Places>();
   readonly #troubles = new Map<string, CalloutTrouble & { readonly saidAt: number }>();
 
-  constructor(parts: { readonly clock: Clock; readonly log: Log; readonly options: CalloutOptions }) {
+  constructor(parts: {
+    readonly clock: Clock;
+    readonly log: Log<DeliveryEvents>;
+    readonly options: CalloutOptions;
+  }) {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#options = parts.options;

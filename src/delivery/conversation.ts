@@ -8,6 +8,7 @@ import { Answers } from './answers.ts';
 import { AttemptMessage } from './attempt-message.ts';
 import type { Balance } from './balance.ts';
 import type { Dialer } from './dialer.ts';
+import type { DeliveryEvents } from './events.ts';
 import { shuttingDown } from './failure.ts';
 import type { DeliveryLimits } from './options.ts';
 import type { PooledSession, SessionPool } from './pool.ts';
@@ -23,7 +24,7 @@ export interface RemoteParts {
   readonly balance: Balance;
   readonly limits: DeliveryLimits;
   readonly conversions: Conversions;
-  readonly log: Log;
+  readonly log: Log<DeliveryEvents>;
   readonly now: () => number;
 }
 

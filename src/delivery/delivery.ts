@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import {
   Background,
+  type BaseEvents,
   type Clock,
   canonicalIp,
   type Log,
@@ -19,6 +20,7 @@ import type { Verification } from './callout-verdict.ts';
 import { type CalloutOptions, Callouts, type CalloutTrouble } from './callouts.ts';
 import { Capture } from './capture.ts';
 import { Dialer } from './dialer.ts';
+import type { DeliveryEvents } from './events.ts';
 import { faultReply } from './failure.ts';
 import { HostMemory, type HostRecord } from './host-memory.ts';
 import type { TokenTrouble } from './oauth-token.ts';
@@ -39,7 +41,7 @@ const noAnswer = reply(451, '3.0', 'The delivery attempt failed');
 export interface DeliveryParts {
   readonly resolver: Resolver;
   readonly clock?: Clock;
-  readonly log?: Log;
+  readonly log?: Log<DeliveryEvents | BaseEvents>;
   /** 0 ≤ n < 1; default Math.random. */
   readonly random?: () => number;
   /** Asks token endpoints; default: that of the runtime. */
@@ -101,7 +103,7 @@ interface Generation {
 class Deliveries implements Delivery {
   readonly #parts: DeliveryParts;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #log: Log<DeliveryEvents | BaseEvents>;
   readonly #background: Background;
   /** The health of hosts and the tokens outlive a reload. */
   readonly #memory: HostMemory;

@@ -9,6 +9,7 @@ import {
   openClient,
 } from '../client/index.ts';
 import { formatReplyText, isPermanent } from '../mail/index.ts';
+import type { DeliveryEvents } from './events.ts';
 import { failureOf, type HostFailure } from './failure.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { Onward } from './onward.ts';
@@ -36,7 +37,7 @@ export interface DialerOptions {
   /** What we say in EHLO. */
   readonly helo: string;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<DeliveryEvents>;
   readonly tokens: Tokens;
   readonly memory: HostMemory;
   readonly onward: Onward;

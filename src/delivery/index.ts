@@ -23,9 +23,11 @@
  * RFC 5321 §4.5.4, §5; RFC 7505 (null MX); RFC 2033 (LMTP); RFC 3461 §5.2 (DSN); RFC 7435 (opportunistic
  * TLS); RFC 6152, 3030, 6531 (conversion); RFC 6749 (tokens).
  */
+
 export { type AuditSink, auditLane } from './audit.ts';
 export { Capture, type CapturedMessage } from './capture.ts';
 export { createDelivery, type Delivery, type DeliveryParts, type Trouble } from './delivery.ts';
+export { type DeliveryEvents, deliveryEvents } from './events.ts';
 export {
   type DeliveryDomain,
   type DeliveryLimits,

@@ -1,5 +1,6 @@
 /** The access token of one account (OAuth 2.0), renewed in time. */
 import { type BackOff, backOff, type Clock, type Log, type plainFetch, redactor } from '../base/index.ts';
+import type { DeliveryEvents } from './events.ts';
 import type { OauthOptions } from './options.ts';
 import { RefreshToken } from './refresh-token.ts';
 import { askForToken, type TokenAnswer } from './token-endpoint.ts';
@@ -29,7 +30,7 @@ export class TokenError extends Error {
 
 export interface TokenParts {
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<DeliveryEvents>;
   /** Work that nobody waits for. */
   readonly background: { run(what: string, work: Promise<unknown>): void };
   readonly fetch?: typeof plainFetch;

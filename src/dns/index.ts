@@ -16,6 +16,7 @@
  */
 
 export { createClientNames } from './client-names.ts';
+export { type DnsEvents, dnsEvents } from './events.ts';
 export { defaultTimeoutMs, type ResolverOptions } from './options.ts';
 export type { LookupResult, LookupType, MxRecord, RecordTypes } from './record.ts';
 export { parseResolvConf, systemServers } from './resolv-conf.ts';

@@ -1,5 +1,6 @@
 /** What a resolver is given, and the defaults. */
 import type { Clock, Log } from '../base/index.ts';
+import type { DnsEvents } from './events.ts';
 
 /** How long one server is waited for. */
 export const defaultTimeoutMs = 5_000;
@@ -15,5 +16,5 @@ export interface ResolverOptions {
   /** Entries kept per record type; default 10,000. */
   readonly maxEntries?: number;
   readonly clock?: Clock;
-  readonly log?: Log;
+  readonly log?: Log<DnsEvents>;
 }

@@ -1,6 +1,7 @@
 /** The stub resolver. */
 import type { Clock, Log } from '../base/index.ts';
 import { silentLog, systemClock } from '../base/index.ts';
+import type { DnsEvents } from './events.ts';
 import { ask, type Exchange, parseServer, type ServerAddress } from './exchange.ts';
 import { recordOf } from './message.ts';
 import { defaultTimeoutMs, type ResolverOptions } from './options.ts';
@@ -66,7 +67,7 @@ class StubResolver implements Resolver {
   readonly #timeoutMs: number;
   readonly #attempts: number;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #log: Log<DnsEvents>;
   readonly #tables: { readonly [T in LookupType]: Table<T> };
   readonly #closed = new AbortController();
   /** The server that answered last is asked first, so that a dead one costs its timeout once. */

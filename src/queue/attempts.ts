@@ -122,7 +122,7 @@ export class Attempts {
         [...replacements].map(([index, to]) => [index, redirectedTo(to, clock.now())] as const),
       );
       for (const [index, to] of replacements) {
-        const from = envelope.recipients[index]?.address.text;
+        const from = envelope.recipients[index]?.address.text ?? '';
         log.info('redirected', { queueId: id, from, to: to.map(({ address }) => address.text) });
       }
       if (adds.length + rest.length === 0) {

@@ -2,6 +2,7 @@
 import { backOff, type Log, Slices } from '../base/index.ts';
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
+import type { QueueEvents } from './events.ts';
 import type { RetryOptions } from './options.ts';
 
 /** What a line of the log counts for, in octets of a slice: tens of microseconds, with a long reply. */
@@ -149,12 +150,12 @@ interface KnownStatuses {
 }
 
 /** Writes one line for each recipient whose status became known. */
-export function logStatuses(log: Log, of: KnownStatuses): void {
+export function logStatuses(log: Log<QueueEvents>, of: KnownStatuses): void {
   for (const one of of.statuses) logStatus(log, of, one);
 }
 
 /** The same for what a next hop said, which may be long and to each of a thousand: in slices. */
-export async function logAnswers(log: Log, of: KnownStatuses): Promise<void> {
+export async function logAnswers(log: Log<QueueEvents>, of: KnownStatuses): Promise<void> {
   const slices = new Slices();
   for (const one of of.statuses) {
     logStatus(log, of, one);
@@ -163,8 +164,14 @@ export async function logAnswers(log: Log, of: KnownStatuses): Promise<void> {
   }
 }
 
-function logStatus(log: Log, of: KnownStatuses, [index, status]: readonly [number, RecipientStatus]): void {
+function logStatus(
+  log: Log<QueueEvents>,
+  of: KnownStatuses,
+  [index, status]: readonly [number, RecipientStatus],
+): void {
   const word = statusWord(status);
+  // These have lines of their own.
+  if (word === 'redirected' || word === 'removed') return;
   log.info(word, {
     queueId: of.id,
     from: of.envelope.reversePath?.text ?? '',

@@ -16,6 +16,7 @@
 
 export type { Portion } from './entry.ts';
 export { retryDelay, statusWord } from './entry.ts';
+export { type QueueEvents, queueEvents } from './events.ts';
 export type { Suspension } from './lane.ts';
 export { type Operated, Operator } from './operator.ts';
 export {

@@ -121,7 +121,7 @@ export class Operator {
     await spool.update(
       isLast ? [{ kind: 'remove', id }] : [...statusChanges(id, statuses), ...this.#without(shares)],
     );
-    const to = gone.map((index) => envelope.recipients[index]?.address.text);
+    const to = gone.flatMap((index) => envelope.recipients[index]?.address.text ?? []);
     log.info(isLast ? 'removed' : 'recipients-removed', { queueId: id, to, because: 'by the operator' });
     return 'done';
   }
@@ -172,7 +172,7 @@ export class Operator {
     );
     log.info('redirected', {
       queueId: id,
-      from: replaced.map((index) => envelope.recipients[index]?.address.text),
+      from: replaced.flatMap((index) => envelope.recipients[index]?.address.text ?? []),
       to: to.map(({ address }) => address.text),
     });
     return 'done';

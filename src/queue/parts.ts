@@ -2,6 +2,7 @@
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Envelope, LaneName, QueueId, RecipientStatus, Reply } from '../mail/index.ts';
 import type { Change, Spool, StoredOctets } from '../spool/index.ts';
+import type { QueueEvents } from './events.ts';
 import type { Replacements } from './reassign.ts';
 
 /** One try at one destination with one message, for the recipients that are still pending there. */
@@ -84,7 +85,7 @@ export interface QueueParts {
   readonly routing: Routing;
   readonly notify: Notify;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<QueueEvents>;
   readonly background: Background;
   /** Numbers in [0, 1). */
   readonly random: () => number;

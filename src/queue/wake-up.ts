@@ -2,6 +2,7 @@
 import { type Clock, DueHeap, type Log } from '../base/index.ts';
 import type { LaneName } from '../mail/index.ts';
 import type { Spool } from '../spool/index.ts';
+import type { QueueEvents } from './events.ts';
 
 const maxSleepers = 10_000;
 /** Lanes that there was no place for are read again, which is a seek for every lane: not more often. */
@@ -11,7 +12,7 @@ const rescanMs = 10_000;
 export interface WakeUpParts {
   readonly clock: Clock;
   readonly spool: Spool;
-  readonly log: Log;
+  readonly log: Log<QueueEvents>;
   /** Whether a lane that is woken could claim anything now. */
   readonly hasRoom: () => boolean;
   readonly wake: (lane: LaneName) => void;

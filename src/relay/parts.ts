@@ -1,6 +1,6 @@
 /** Joins the modules of a relay. */
 import { Audits } from '../audit/index.ts';
-import { Background, type Clock, type Log } from '../base/index.ts';
+import { Background, type Clock, type Log, LogHub } from '../base/index.ts';
 import type { RelayClearinghouse } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery, personalMailbox } from '../delivery/index.ts';
@@ -29,16 +29,16 @@ import {
   watchNames,
 } from '../policy/index.ts';
 import { RelayPop3 } from '../pop3/index.ts';
-import { Operator, Queue, type QueueParts } from '../queue/index.ts';
+import { Operator, Queue, type QueueEvents, type QueueParts } from '../queue/index.ts';
 import { Lenience, Receiver, type ReceiverSettings, type Screening } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
 import {
   askingAgain,
   createLetterIntake,
-  Followers,
   type LocalParts,
   type OwnPolicy,
+  type SubmissionEvents,
   withUndecided,
 } from '../submission/index.ts';
 import { RelayTrap } from '../trap/index.ts';
@@ -78,13 +78,13 @@ export interface PartsOptions {
 /** What works in a relay, each given the others that it needs. Nothing runs yet. */
 export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
   readonly background: Background;
-  readonly followers: Followers;
+  readonly events: LogHub<QueueEvents | SubmissionEvents>;
   readonly audits: Audits;
   readonly delivery: Delivery;
   /** What sessions know besides the configuration. */
   readonly facts: Omit<ReceiverFacts, 'clientName'>;
   readonly queue: Queue;
-  readonly queueParts: QueueParts;
+  readonly queueParts: QueueParts & { readonly log: Log };
   readonly operator: Operator;
   readonly guard: Guard;
   /** The checks that mail passes under a configuration. */
@@ -102,16 +102,16 @@ export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
 export function createParts(options: PartsOptions): Parts {
   const { spool, state, guardMemory, current, clock } = options;
   const { config, resolver } = current;
-  const followers = new Followers();
+  const events: Parts['events'] = new LogHub(options.log);
+  const { log } = events;
   const audits = new Audits();
-  const log = audits.tap(followers.tap(options.log));
   const background = new Background(log);
   const delivery = createDelivery(deliveryOptions(config), { resolver, clock, log });
   const routeWatch = new RouteWatch(clock);
   const { facts, windows, own } = createFacts({ state, current, delivery, clock, log });
   const settings = () => noticeSettings(current.config);
   const deliver = askingAgain(watched(delivery.deliver, routeWatch), { ...own, now: () => clock.now() });
-  const queueParts: QueueParts = {
+  const queueParts: Parts['queueParts'] = {
     spool,
     clock,
     log,
@@ -148,7 +148,7 @@ export function createParts(options: PartsOptions): Parts {
     clock,
     log,
     background,
-    followers,
+    events,
     audits,
     delivery,
     facts,

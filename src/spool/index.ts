@@ -15,6 +15,7 @@
  * comparing the tables with each other (`recover.ts`): what can be derived is repaired, what cannot is held
  * or set aside in `salvage/`, and each finding is logged.
  */
+export { type SpoolEvents, spoolEvents } from './events.ts';
 export { type LmdbSpoolOptions, openSpool } from './lmdb-spool.ts';
 export { type MemorySpoolOptions, openMemorySpool } from './memory-spool.ts';
 export type { SpoolProblem } from './offline.ts';

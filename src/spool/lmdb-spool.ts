@@ -1,6 +1,14 @@
 /** The spool in LMDB. */
 import { rm } from 'node:fs/promises';
-import { Background, type Clock, type Log, Reclaimer, silentLog, systemClock } from '../base/index.ts';
+import {
+  Background,
+  type BaseEvents,
+  type Clock,
+  type Log,
+  Reclaimer,
+  silentLog,
+  systemClock,
+} from '../base/index.ts';
 import {
   type Envelope,
   type LaneName,
@@ -8,8 +16,9 @@ import {
   QueueIdSource,
   type RecipientStatus,
 } from '../mail/index.ts';
-import { type Operation, payloadOf, prefixEnd, Store, StoreError } from '../store/index.ts';
+import { type Operation, payloadOf, prefixEnd, Store, StoreError, type StoreEvents } from '../store/index.ts';
 import { checkChange } from './change.ts';
+import type { SpoolEvents } from './events.ts';
 import { FreshMessages } from './fresh.ts';
 import { InFlight } from './in-flight.ts';
 import { largeFile, largeOctets } from './large-file.ts';
@@ -50,7 +59,7 @@ export interface LmdbSpoolOptions {
   /** 0 to 255: in every id, so that the spools of several workers never make the same one. */
   readonly shard?: number;
   readonly clock?: Clock;
-  readonly log?: Log;
+  readonly log?: Log<SpoolEvents | StoreEvents | BaseEvents>;
   /** Free octets below which the spool is `low`; below half of it drafts are refused. `defaultFloorBytes`. */
   readonly floorBytes?: number;
   /** Free octets of the file system; a test passes its own. */

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import type { Clock, Log } from '../base/index.ts';
 import { type QueueId, queueIdOctets } from '../mail/index.ts';
 import { type Operation, prefixEnd, type Row, type Store } from '../store/index.ts';
+import type { SpoolEvents } from './events.ts';
 import { largeFile, listLargeFiles } from './large-file.ts';
 import {
   decodeEntry,
@@ -23,7 +24,7 @@ import { type SpoolTables, spoolTables } from './tables.ts';
 export interface RecoverOptions {
   readonly store: Store;
   readonly path: string;
-  readonly log: Log;
+  readonly log: Log<SpoolEvents>;
   readonly clock: Clock;
   /** Also reads the octets of every message against their checksum. */
   readonly checkOctets: boolean;

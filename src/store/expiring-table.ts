@@ -1,6 +1,7 @@
 /** A small table whose rows expire. */
 import { type Clock, DueHeap, type Log } from '../base/index.ts';
 import { StoreError } from './error.ts';
+import type { StoreEvents } from './events.ts';
 import { maxKeyBytes } from './frame.ts';
 import type { Store } from './store.ts';
 import type { Operation, TableName } from './table.ts';
@@ -15,7 +16,7 @@ export interface ExpiringTableOptions<T> {
   /** Rows; beyond this the one that would expire first goes. */
   readonly limit: number;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<StoreEvents>;
 }
 
 interface Held<T> {

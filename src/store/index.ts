@@ -16,7 +16,9 @@
  * - one process at a time, by a lock that no crash leaves stuck (`lock.ts`);
  * - a version record: a newer store is refused, an older one is migrated.
  */
+
 export { StoreError, type StoreErrorCode } from './error.ts';
+export { type StoreEvents, storeEvents } from './events.ts';
 export { ExpiringTable, type ExpiringTableOptions } from './expiring-table.ts';
 export { decodeFrame, encodeFrame, frameOverhead, payloadOf, payloadOffset, sealFrame } from './frame.ts';
 export { lockProcess, type ProcessLock } from './lock.ts';

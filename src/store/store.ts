@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import type { Clock, Log } from '../base/index.ts';
 import { failureOf } from './environment.ts';
 import { StoreError } from './error.ts';
+import type { StoreEvents } from './events.ts';
 import { examine } from './examine.ts';
 import { encodeFrame } from './frame.ts';
 import { lockProcess, type ProcessLock } from './lock.ts';
@@ -35,7 +36,7 @@ export interface StoreOptions {
   readonly version: number;
   readonly migrations?: readonly Migration[];
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<StoreEvents>;
   /** Free octets below which the store is `low`. */
   readonly floorBytes: number;
   /** Free octets of the file system; the real ones when absent. */

@@ -2,6 +2,7 @@
 import type { Clock, Log } from '../base/index.ts';
 import { causeOf, type Environment, type Failure, failureOf, openEnvironment } from './environment.ts';
 import { StoreError } from './error.ts';
+import type { StoreEvents } from './events.ts';
 import { FileReserve } from './reserve.ts';
 import type { Operation, TableName } from './table.ts';
 
@@ -14,7 +15,7 @@ export interface WriterOptions {
   readonly file: string;
   readonly tables: readonly TableName[];
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<StoreEvents>;
   /** Told of the octets by which the file grew. */
   readonly onWrite: (bytes: number) => void;
   /** Makes the operation that tries whether writes work again. */

@@ -10,7 +10,7 @@
 
 export { submissionCommands } from './commands.ts';
 export { areWide, askingAgain, destinedOne, type OwnPolicy, withUndecided } from './destinations.ts';
-export { Followers } from './followers.ts';
+export { type SubmissionEvents, submissionEvents } from './events.ts';
 export { createLetterIntake } from './letter.ts';
 export {
   acceptLocal,

@@ -93,7 +93,7 @@ function readRecipient(text: Letter['envelope']['to'][number]): Recipient | stri
  * have it already: the log then is where the failure is told.
  */
 async function tellSender(
-  { queue }: LetterParts,
+  { local, queue }: LetterParts,
   letter: Letter,
   { message, failures }: { readonly message: LocalMessage; readonly failures: readonly Failure[] },
 ): Promise<void> {
@@ -115,7 +115,7 @@ async function tellSender(
     });
   } catch (error) {
     const to = recipients.map(({ address }) => address.text);
-    queue.log.error('letter-refusal-untold', { uid: letter.uid, to, because: String(error) });
+    local.log.error('letter-refusal-untold', { uid: letter.uid, to, because: String(error) });
   }
 }
 

@@ -25,6 +25,7 @@ import {
 } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
+import type { SubmissionEvents } from './events.ts';
 
 /** A message of somebody on this machine: from the maildrop, or by the control socket. */
 export interface LocalMessage {
@@ -67,7 +68,7 @@ export interface LocalParts extends OwnPolicy {
   /** The checks of the configuration in force. */
   readonly screening?: () => Screening | undefined;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<SubmissionEvents>;
   readonly hostname: () => string;
   readonly maxMessageBytes: () => number;
 }

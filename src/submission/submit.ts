@@ -1,14 +1,15 @@
 /** Answers the control command that sends a message. */
-import type { LogFields } from '../base/index.ts';
+import type { Line, Subscribable } from '../base/index.ts';
 import { type Address, formatReplyText, parseMailbox } from '../mail/index.ts';
+import type { QueueEvents } from '../queue/index.ts';
 import type { Submission, SubmissionControl, SubmitEvent } from './commands.ts';
-import type { Followers } from './followers.ts';
+import type { SubmissionEvents } from './events.ts';
 import { acceptLocal, type LocalParts } from './local-message.ts';
 
 /** What submitting works with. */
 export interface SubmitParts {
   readonly local: LocalParts;
-  readonly followers: Followers;
+  readonly events: Subscribable<Told>;
   /** Whom the trace names: the user the relay runs as, who alone may use the socket. */
   readonly user: string;
 }
@@ -25,8 +26,9 @@ export function createSubmissionControl(parts: SubmitParts): SubmissionControl {
   return { submit: (submission, octets, signal) => submit(parts, { submission, octets, signal }) };
 }
 
-/** The events of the log that are the fate of a recipient. */
-const fates = ['delivered', 'deferred', 'bounced', 'expired', 'held'] as const;
+/** The events that tell what became of a message and its recipients. */
+const toldEvents = ['delivered', 'deferred', 'bounced', 'expired', 'held', 'removed', 'discarded'] as const;
+type Told = Extract<QueueEvents | SubmissionEvents, { readonly event: (typeof toldEvents)[number] }>;
 
 /** Takes in a message of the operator and, when asked, tells of it until every recipient has its fate. */
 async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
@@ -36,12 +38,15 @@ async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterabl
     yield parsed.refused;
     return;
   }
-  const events = new EventQueue(signal);
+  const lines = new LineQueue(signal);
   let stop = () => {};
   const outcome = await acceptLocal(parts.local, {
     ...parsed,
     onBegun: (id) => {
-      if (submission.follow) stop = parts.followers.follow(id, (event, fields) => events.push(event, fields));
+      if (!submission.follow) return;
+      stop = parts.events.subscribe(toldEvents, (...line) => {
+        if (line[1].queueId === id) lines.push(line);
+      });
     },
     recipients: parsed.recipients.map((address) => ({ address })),
     user: parts.user,
@@ -55,7 +60,7 @@ async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterabl
   }
   try {
     yield { event: 'accepted', queueId: outcome.id, recipients: outcome.recipients };
-    if (submission.follow) yield* tellFates(events, outcome.recipients);
+    if (submission.follow) yield* tellFates(lines, outcome.recipients);
   } finally {
     stop();
   }
@@ -80,29 +85,24 @@ function parseSubmission(
   return { reversePath, recipients };
 }
 
-async function* tellFates(events: EventQueue, recipients: number): AsyncIterable<SubmitEvent> {
+async function* tellFates(lines: LineQueue, recipients: number): AsyncIterable<SubmitEvent> {
   const settled = new Set<string>();
-  for await (const { event, fields } of events) {
+  for await (const [event, fields] of lines) {
     if (event === 'removed' || event === 'discarded') return;
-    const status = fates.find((fate) => fate === event);
-    if (status === undefined) continue;
-    const to = String(fields.to ?? '');
-    yield {
-      event: 'fate',
-      to,
-      status,
-      ...(typeof fields.relay === 'string' && { relay: fields.relay }),
-      ...(typeof fields.reply === 'string' && { reply: fields.reply }),
-      ...(typeof fields.delayMs === 'number' && { delayMs: fields.delayMs }),
-    };
-    if (status !== 'deferred') settled.add(to);
+    const fate = event === 'held' ? { to: '' } : fateOf(fields);
+    yield { event: 'fate', status: event, ...fate };
+    if (event !== 'deferred') settled.add(fate.to);
     if (settled.size >= recipients) return;
   }
 }
 
-/** Events between whoever tells them and whoever reads them. Ends when the signal aborts. */
-class EventQueue implements AsyncIterable<{ readonly event: string; readonly fields: LogFields }> {
-  readonly #waiting: { readonly event: string; readonly fields: LogFields }[] = [];
+function fateOf({ to = '', relay, reply, delayMs }: (Told & { readonly event: 'delivered' })['fields']) {
+  return { to, ...(relay !== undefined && { relay }), reply, delayMs };
+}
+
+/** Lines of the log between the one who writes them and the one who reads them. Ends when the signal aborts. */
+class LineQueue implements AsyncIterable<Line<Told>> {
+  readonly #waiting: Line<Told>[] = [];
   readonly #signal: AbortSignal;
   #wake: (() => void) | undefined;
 
@@ -111,8 +111,8 @@ class EventQueue implements AsyncIterable<{ readonly event: string; readonly fie
     signal.addEventListener('abort', () => this.#wake?.());
   }
 
-  push(event: string, fields: LogFields): void {
-    this.#waiting.push({ event, fields });
+  push(line: Line<Told>): void {
+    this.#waiting.push(line);
     this.#wake?.();
   }
 

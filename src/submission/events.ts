@@ -1,0 +1,29 @@
+/** The events of mail of this machine, as they are logged. */
+import type { EventsOf, EventTable } from '../base/index.ts';
+
+export const submissionEvents = {
+  accepted: {
+    level: 'info',
+    when: 'local mail is in the spool; `recipients` is their number',
+    fields: {
+      queueId: 'text',
+      user: 'text',
+      from: 'text',
+      size: 'number',
+      recipients: 'number',
+      ground: 'text',
+    },
+  },
+  discarded: {
+    level: 'info',
+    when: 'a check had local mail accepted and thrown away',
+    fields: { queueId: 'text', from: 'text', because: 'text?' },
+  },
+  'letter-refusal-untold': {
+    level: 'error',
+    when: 'a refused letter of the maildrop could not be returned to its sender',
+    fields: { uid: 'number', to: 'json', because: 'text' },
+  },
+} as const satisfies EventTable;
+
+export type SubmissionEvents = EventsOf<typeof submissionEvents>;
