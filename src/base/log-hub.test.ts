@@ -58,7 +58,7 @@ test('a mark is added to the lines it is for, and subscribers see it', () => {
   const written = memoryLog();
   const hub = new LogHub<Parcels>(written);
   const told: unknown[] = [];
-  hub.subscribe(['arrived', 'closed'], (_event, fields) => void told.push(fields));
+  hub.subscribe(['arrived', 'closed'], (...line) => void told.push(line[1]));
   const unmark = hub.mark(({ queueId }) => (queueId === '0A' ? { audit: 'run' } : undefined));
   hub.log.info('arrived', { queueId: '0A' });
   hub.log.info('arrived', { queueId: '0B' });
