@@ -15,8 +15,8 @@ import {
 } from './entry.ts';
 import type { Task } from './lane.ts';
 import type { RetryOptions } from './options.ts';
-import type { AttemptResult, Health, QueueParts } from './parts.ts';
-import { appended, isRerouted, type Replacements, redirectedTo, rerouted } from './reassign.ts';
+import type { AttemptResult, Health, QueueParts, Replacements } from './parts.ts';
+import { appended, isRerouted, redirectedTo, rerouted } from './reassign.ts';
 
 /** When an attempt that could not begin is tried again. */
 const pauseMs = 1000;

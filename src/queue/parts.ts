@@ -1,9 +1,8 @@
 /** What the queue asks of others: delivery, routing, notification. They implement it. */
 import type { Background, Clock, Log } from '../base/index.ts';
-import type { Envelope, LaneName, QueueId, RecipientStatus, Reply } from '../mail/index.ts';
+import type { Envelope, LaneName, QueueId, Recipient, RecipientStatus, Reply } from '../mail/index.ts';
 import type { Change, Spool, StoredOctets } from '../spool/index.ts';
 import type { QueueEvents } from './events.ts';
-import type { Replacements } from './reassign.ts';
 
 /** One try at one destination with one message, for the recipients that are still pending there. */
 export interface Attempt {
@@ -27,6 +26,9 @@ export type Health =
   | { readonly kind: 'broken-off'; readonly reply: Reply }
   /** It could not be reached, or our own disk took nothing: this says nothing about the message. */
   | { readonly kind: 'unavailable'; readonly reply: Reply };
+
+/** Recipients that take the place of others, by the index of the one that each replaces. */
+export type Replacements = ReadonlyMap<number, readonly Recipient[]>;
 
 /** What came of an attempt: for each recipient that was asked for exactly one status, or who takes its place. */
 export interface AttemptResult {

@@ -12,7 +12,7 @@ import type { Change, LaneEntry } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
 import { byHold, pendingOf, unclaimed } from './entry.ts';
 import type { Task } from './lane.ts';
-import type { QueueParts, Routing } from './parts.ts';
+import type { QueueParts, Replacements, Routing } from './parts.ts';
 
 /** Names in one status. */
 const maxNamed = 10;
@@ -73,9 +73,6 @@ export function rerouted(
   );
   return { lanes: assigned.map(({ lane }) => lane), changes: [...adds, { kind: 'finish', entry }] };
 }
-
-/** Recipients that take the place of others, by the index of whom each replaces. */
-export type Replacements = ReadonlyMap<number, readonly Recipient[]>;
 
 /** The message that gets them. It is seized or claimed by the caller, and `envelope` is what is in the spool. */
 export interface Appending {
