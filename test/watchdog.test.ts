@@ -4,7 +4,7 @@ import { Background, type ManualClock, manualClock, memoryLog } from '../src/bas
 import { loadConfig } from '../src/config/index.ts';
 import { createDelivery } from '../src/delivery/index.ts';
 import { createResolver } from '../src/dns/index.ts';
-import { RelayWatchdog, RouteWatch } from '../src/guard/index.ts';
+import { RouteWatch, Watchdog } from '../src/guard/index.ts';
 import { type Envelope, laneName, parseMailbox, type RecipientStatus, reply } from '../src/mail/index.ts';
 import { sendAlarmNotice } from '../src/notices/index.ts';
 import type { Suspension } from '../src/queue/index.ts';
@@ -48,7 +48,7 @@ async function kennel(t: TestContext) {
       },
     },
   };
-  const watchdog = new RelayWatchdog({
+  const watchdog = new Watchdog({
     spool,
     queue: { suspension: (name) => suspensions.get(name), options: config.queue },
     delivery,

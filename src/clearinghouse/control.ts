@@ -3,7 +3,7 @@ import { ControlError } from '../admin/index.ts';
 import { Gathered } from '../base/index.ts';
 import { ClearinghouseBusy, type Subject, UnknownCluster } from './ask.ts';
 import type { ClearinghouseControl } from './commands.ts';
-import type { RelayClearinghouse } from './house.ts';
+import type { ClearinghouseServer } from './server.ts';
 
 /** Of a message that somebody shows us. */
 const maxOctets = 64 * 2 ** 20;
@@ -11,9 +11,9 @@ const operator = { reporter: 'operator', isKnown: true, recipients: [] } as cons
 
 /** Answers the commands about the clearinghouse. */
 export function createClearinghouseControl(
-  running: () => RelayClearinghouse | undefined,
+  running: () => ClearinghouseServer | undefined,
 ): ClearinghouseControl {
-  const house = (): RelayClearinghouse => {
+  const server = (): ClearinghouseServer => {
     const clearinghouse = running();
     if (clearinghouse === undefined)
       throw new ControlError(
@@ -23,10 +23,10 @@ export function createClearinghouseControl(
     return clearinghouse;
   };
   return {
-    clearinghouseStatus: () => converted(() => house().status()),
+    clearinghouseStatus: () => converted(() => server().status()),
     clearinghouseAsk: ({ verb, cluster }, octets) =>
       converted(async () => {
-        const { clearinghouse } = house();
+        const { clearinghouse } = server();
         const subject: Subject =
           cluster === undefined
             ? { kind: 'message', octets: await collected(octets) }

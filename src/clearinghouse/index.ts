@@ -39,6 +39,6 @@ export { RazorAccounts } from './doors/razor-accounts.ts';
 export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 export { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
-export { RelayClearinghouse } from './house.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';
 export { type BulkRule, defaultDoorLimits, defaultThresholds, type Thresholds } from './options.ts';
+export { ClearinghouseServer } from './server.ts';

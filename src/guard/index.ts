@@ -16,17 +16,20 @@
  * be written makes its messages 451. A release or removal that a crash cut off goes on at the next start. A
  * notice that cannot be sent is in the log.
  *
- * The watchdog is of "no silent failure": `RouteWatch` notes how attempts end, `SpoolWalk` looks at what waits, and
- * `Watchdog` makes alarms of what is wrong for longer than it may be: told once when it comes, again after a long
- * while, and once when it is over. All of it is pure over a clock and facts; the composition root tells and writes.
+ * `Watchdog` looks every few seconds whether mail moves: `RouteWatch` notes how attempts end, `SpoolWalk` visits waiting mail,
+ * and `Alarms` turns lasting faults into alarms: each is told when it begins, again after the repeat interval, and when it
+ * is over. The composition root writes the notices.
  *
  * RFC 2505 §2.5 (rates), RFC 5068 §3 and RFC 6409 §3.1 (a submission server answers for its users), RFC 3834
  * (notices).
  */
+
+export { type Alarm, type AlarmEvent, type AlarmKind, Alarms, type Condition, calmMs } from './alarms.ts';
 export type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
 export type { Budgets } from './budget.ts';
 export { guardCommands } from './commands.ts';
 export { createGuardControl } from './control.ts';
+export { createGuard } from './create-guard.ts';
 export { Guard, type Judgement } from './guard.ts';
 export { createGuardCheck } from './guard-check.ts';
 export { guardDelivery } from './guarded-delivery.ts';
@@ -55,9 +58,7 @@ export {
   isUnderCeiling,
   type SubjectOptions,
 } from './options.ts';
-export { createGuard } from './relay-guard.ts';
-export { RelayWatchdog, watched } from './relay-watchdog.ts';
 export { parseSubject, type SubjectKey, type SubjectKind, subjectOf } from './subject.ts';
-export { type Alarm, type AlarmEvent, type AlarmKind, type Condition, calmMs, Watchdog } from './watchdog.ts';
+export { Watchdog, watched } from './watchdog.ts';
 export { byMx, RouteWatch } from './watchdog-routes.ts';
 export { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';

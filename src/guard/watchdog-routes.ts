@@ -7,7 +7,7 @@ import {
   type RecipientStatus,
   type Reply,
 } from '../mail/index.ts';
-import type { Condition } from './watchdog.ts';
+import type { Condition } from './alarms.ts';
 
 /** Lanes that are remembered as failing; when there are more, the one that began first is forgotten. */
 const maxLanes = 10_000;

@@ -1,5 +1,5 @@
 /** Finds mail in the spool that is held too long or does not move. */
-import type { Condition } from './watchdog.ts';
+import type { Condition } from './alarms.ts';
 
 /** What is left to do for a message in one lane. */
 export interface WatchedEntry {

@@ -1,119 +1,199 @@
-/** Makes alarms of lasting faults, and ends them. */
-import type { Clock } from '../base/index.ts';
+/** The watchdog of a relay: looks whether mail moves, and tells when it does not. */
+import type { Background, Clock, Log, LogFields } from '../base/index.ts';
+import type { Delivery, Trouble } from '../delivery/index.ts';
+import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
+import type { Deliver, Queue } from '../queue/index.ts';
+import { type Spool, walkInTurns } from '../spool/index.ts';
+import { type Alarm, type AlarmEvent, Alarms, type Condition } from './alarms.ts';
+import type { AlarmOptions } from './options.ts';
+import type { RouteWatch } from './watchdog-routes.ts';
+import { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';
 
-/** What may be wrong for longer than it should. */
-export type AlarmKind =
-  /** A message is due and is neither tried nor moved. */
-  | 'stuck'
-  /** A route takes nothing. */
-  | 'route-failing'
-  /** A smart host takes nothing, while its route still has another way. */
-  | 'host-failing'
-  /** The access token of a route will end, and there is no other. */
-  | 'token'
-  /** It has ended: mail has stopped. */
-  | 'token-expired'
-  /** Messages are set aside, and nobody looks after them. */
-  | 'held';
+/** How often it is looked. */
+const tickMs = 10_000;
+/** Messages looked at in one tick. */
+const messagesPerTick = 5_000;
+/** Messages of a lane that are counted at most. */
+const maxCounted = 1_000;
 
-/** Something that is wrong now, as it is found by looking. Kind and subject name it. */
-export interface Condition {
-  readonly kind: AlarmKind;
-  readonly subject: string;
-  readonly since: number;
-  readonly because: string;
-  /** The messages that wait for it, as far as they were counted. */
-  readonly waiting?: string;
-  /** The lanes that are concerned: a notice must not go by one of them. */
-  readonly lanes?: readonly string[];
+/** What the watchdog looks at. */
+export interface WatchdogParts {
+  readonly spool: Spool;
+  readonly queue: Pick<Queue, 'suspension' | 'options'>;
+  readonly delivery: Pick<Delivery, 'tend' | 'isStatic'>;
+  readonly routeWatch: RouteWatch;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly background: Background;
+  /** Of the moment. */
+  readonly options: () => AlarmOptions;
+  /** Writes to the postmaster about an alarm while these last; says for the log what became of it. Never rejects. */
+  readonly write: (alarm: Alarm, alarms: readonly Alarm[]) => Promise<LogFields>;
 }
 
-/** A condition that somebody was told of. */
-export interface Alarm extends Condition {
-  readonly raisedAt: number;
-}
-
-/** What is to be told. A `notice` is worth a letter; the others are for log and status. */
-export type AlarmEvent =
-  | { readonly event: 'alarm'; readonly alarm: Alarm; readonly isNotice: boolean }
-  | { readonly event: 'alarm-over'; readonly alarm: Alarm };
-
-export interface WatchdogOptions {
-  /** An alarm that lasts is told again after this; a letter about the same thing is written no sooner. */
-  readonly repeatMs: number;
-}
-
-/** An alarm is over when its condition was away for so long: what comes and goes is one alarm. */
-export const calmMs = 15 * 60_000;
-/** Subjects about which it is known when a letter was last written. */
-const maxLetters = 10_000;
-
-interface Entry {
-  alarm: Alarm;
-  toldAt: number;
-  /** When the condition was last seen. */
-  seenAt: number;
+/** Has the ends of attempts noted. What was cut off by our own end says nothing about a route. */
+export function watched(deliver: Deliver, watch: RouteWatch): Deliver {
+  return async (attempt, signal) => {
+    const result = await deliver(attempt, signal);
+    if (signal.aborted) return result;
+    const { statuses, health } = result;
+    watch.note({ id: attempt.id, lane: attempt.lane, statuses, isUnavailable: health.kind !== 'alive' });
+    return result;
+  };
 }
 
 /**
- * Makes alarms of conditions: each is told once when it comes, again after the repeat interval while it lasts,
- * and once when it has been away for a while. Pure over the clock and what it is given; nothing is told here.
+ * Looks every few seconds whether mail moves, and tells when it does not: in the log, in the status, and to the
+ * postmaster where that letter has another way.
  */
-export class Watchdog {
-  readonly #clock: Clock;
-  readonly #options: () => WatchdogOptions;
-  readonly #entries = new Map<string, Entry>();
-  readonly #letterAt = new Map<string, number>();
+export class Watchdog implements AsyncDisposable {
+  readonly #parts: WatchdogParts;
+  readonly #alarms: Alarms;
+  #walk: SpoolWalk | undefined;
+  #walkFrom: QueueId | undefined;
+  #walkedAt = Number.NEGATIVE_INFINITY;
+  #found: readonly Condition[] = [];
+  #held: Held = { count: 0 };
+  #cancel: () => void = () => {};
+  #underWay: Promise<void> = Promise.resolve();
+  #isOver = false;
 
-  constructor(clock: Clock, options: () => WatchdogOptions) {
-    this.#clock = clock;
-    this.#options = options;
+  constructor(parts: WatchdogParts) {
+    this.#parts = parts;
+    this.#alarms = new Alarms(parts.clock, () => parts.options());
   }
 
-  /** The alarms that are on, the oldest first. */
+  /** Begins to look. */
+  start(): void {
+    this.#later();
+  }
+
   get alarms(): readonly Alarm[] {
-    return [...this.#entries.values()].map(({ alarm }) => alarm).sort((a, b) => a.since - b.since);
+    return this.#alarms.alarms;
   }
 
-  /** Everything that is wrong now, of every kind. Gives what is to be told. */
-  look(conditions: readonly Condition[]): readonly AlarmEvent[] {
-    const now = this.#clock.now();
-    const events: AlarmEvent[] = [];
-    for (const condition of conditions) {
-      const told = this.#note(condition, now);
-      if (told !== undefined) events.push(told);
-    }
-    for (const [key, { alarm, seenAt }] of this.#entries) {
-      if (now - seenAt < calmMs) continue;
-      this.#entries.delete(key);
-      events.push({ event: 'alarm-over', alarm });
-    }
-    return events;
+  /** Mail that is set aside, as the last walk over the spool found it. */
+  get held(): Held {
+    return this.#held;
   }
 
-  #note(condition: Condition, now: number): AlarmEvent | undefined {
-    const key = `${condition.kind} ${condition.subject}`;
-    const known = this.#entries.get(key);
-    const { repeatMs } = this.#options();
-    if (known === undefined) {
-      const alarm = { ...condition, raisedAt: now };
-      this.#entries.set(key, { alarm, toldAt: now, seenAt: now });
-      return { event: 'alarm', alarm, isNotice: this.#mayWrite(key, now, repeatMs) };
-    }
-    // Since when it was wrong at first stays; what it looks like now is worth more than how it began.
-    const since = Math.min(known.alarm.since, condition.since);
-    known.alarm = { ...condition, since, raisedAt: known.alarm.raisedAt };
-    known.seenAt = now;
-    if (now - known.toldAt < repeatMs) return undefined;
-    known.toldAt = now;
-    return { event: 'alarm', alarm: known.alarm, isNotice: this.#mayWrite(key, now, repeatMs) };
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    this.#cancel();
+    await this.#underWay;
   }
 
-  #mayWrite(key: string, now: number, repeatMs: number): boolean {
-    const last = this.#letterAt.get(key);
-    if (last !== undefined && now - last < repeatMs) return false;
-    if (this.#letterAt.size >= maxLetters) this.#letterAt.clear();
-    this.#letterAt.set(key, now);
-    return true;
+  #later(): void {
+    if (this.#isOver) return;
+    this.#cancel = this.#parts.clock.after(tickMs, () => {
+      this.#underWay = this.#tick()
+        .catch((error: unknown) => this.#parts.log.error('watchdog-failed', { because: String(error) }))
+        .finally(() => this.#later());
+      this.#parts.background.run('watchdog', this.#underWay);
+    });
+  }
+
+  async #tick(): Promise<void> {
+    const troubles = this.#parts.delivery.tend();
+    await this.#lookAtSpool();
+    if (this.#isOver) return;
+    const conditions = [...this.#routes(), ...this.#troubles(troubles), ...this.#found];
+    for (const event of this.#alarms.look(conditions)) await this.#tell(event);
+  }
+
+  /** Goes on with the walk over what is old enough; begins another when there was none for a while. */
+  async #lookAtSpool(): Promise<void> {
+    const { spool, clock, queue } = this.#parts;
+    const { stuckMs, heldMs } = this.#parts.options();
+    const now = clock.now();
+    if (this.#walk === undefined) {
+      if (now - this.#walkedAt < stuckMs / 6) return;
+      this.#walk = new SpoolWalk({ stuckMs, heldMs, maxDelayMs: 2 * queue.options.retry.maxMs }, now);
+      this.#walkedAt = now;
+      this.#walkFrom = undefined;
+    }
+    const until = queueIdBound(Math.max(0, this.#walkedAt - Math.min(stuckMs, heldMs)));
+    const from = this.#walkFrom;
+    let seen = 0;
+    for await (const id of walkInTurns(spool, { ...(from && { from }), until })) {
+      if (this.#isOver) return;
+      if (seen === messagesPerTick) {
+        this.#walkFrom = id;
+        return;
+      }
+      this.#visit(this.#walk, id);
+      seen++;
+    }
+    this.#found = this.#walk.conditions();
+    this.#held = this.#walk.held;
+    this.#walk = undefined;
+  }
+
+  #visit(walk: SpoolWalk, id: QueueId): void {
+    const receivedAt = queueIdTime(id);
+    let entries: readonly WatchedEntry[] | undefined;
+    try {
+      entries = this.#parts.spool.entries(id).map(({ lane, dueAt, held }) => {
+        const until = this.#parts.queue.suspension(lane)?.until ?? 0;
+        return { lane, dueAt: Math.max(dueAt, until), held };
+      });
+      // It came to its end meanwhile.
+      if (entries.length === 0 && this.#parts.spool.envelope(id) === undefined) return;
+    } catch {
+      entries = undefined;
+    }
+    walk.visit({ id, receivedAt, entries });
+  }
+
+  #routes(): readonly Condition[] {
+    const { delivery, routeWatch, spool } = this.#parts;
+    const facts = {
+      failingMs: this.#parts.options().routeFailingMs,
+      isStatic: (lane: LaneName) => delivery.isStatic(lane),
+      waiting: (lanes: readonly LaneName[]) => this.#count(lanes),
+    };
+    return routeWatch.failing(facts, (lane) => spool.laneDue(lane) !== undefined);
+  }
+
+  #count(lanes: readonly LaneName[]): string {
+    let count = 0;
+    for (const lane of lanes) {
+      const limit = maxCounted - count;
+      if (limit <= 0) break;
+      count += this.#parts.spool.due(lane, { until: 2 ** 48 - 2, limit }).length;
+    }
+    return count >= maxCounted ? `${maxCounted} or more` : String(count);
+  }
+
+  /** A host is part of the alarm of its routes when they take nothing either, or have no token. */
+  #troubles(troubles: readonly Trouble[]): readonly Condition[] {
+    const { clock, options, routeWatch } = this.#parts;
+    const now = clock.now();
+    const withoutToken = new Set(
+      troubles.flatMap(({ kind, lanes }) => (kind === 'token-expired' ? lanes : [])),
+    );
+    return troubles.flatMap(({ kind, subject, since, because, lanes }): Condition[] => {
+      if (kind === 'token') return [{ kind, subject, since, because }];
+      if (kind === 'token-expired') return [{ kind, subject, since, because, lanes }];
+      if (now - since < options().routeFailingMs) return [];
+      const isPart =
+        lanes.length > 0 && lanes.every((lane) => withoutToken.has(lane) || routeWatch.isFailing(lane));
+      return isPart ? [] : [{ kind: 'host-failing', subject, since, because }];
+    });
+  }
+
+  async #tell(told: AlarmEvent): Promise<void> {
+    const { log, options } = this.#parts;
+    const { kind, subject, since, because, waiting } = told.alarm;
+    const fields = { kind, subject, since: new Date(since).toISOString(), because, waiting };
+    if (told.event === 'alarm-over') {
+      log.info('alarm-over', fields);
+      return;
+    }
+    // The log is told first: the letter has to be made durable, and may not be possible at all.
+    log.error('alarm', fields);
+    if (!told.isNotice || !options().mail) return;
+    const notice = await this.#parts.write(told.alarm, this.alarms);
+    log.info('alarm-notice', { kind, subject, ...notice });
   }
 }

@@ -9,7 +9,7 @@ import type { Throttle } from './throttle.ts';
 import { Users } from './users.ts';
 
 /** What knows who somebody is, under one configuration. */
-export interface RelayIdentities {
+export interface IdentitySources {
   readonly identities: Identities;
   /** Ends what was connected for it. */
   close(): void;
@@ -40,7 +40,7 @@ const anySender: readonly Pattern[] = [{ kind: 'any' }];
 export function createIdentities(
   { users, relay }: IdentityConfig,
   { throttle, clock, log }: { readonly throttle: Throttle; readonly clock: Clock; readonly log: Log },
-): RelayIdentities {
+): IdentitySources {
   const dovecot = users?.dovecot && new Dovecot(users.dovecot, { clock, log });
   const listed = new Map(relay.certificates.map((entry) => [entry.fingerprint, entry]));
   const isTrusting = relay.clientAuthorities.length > 0;

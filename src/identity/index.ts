@@ -28,7 +28,7 @@ export { windowCommands } from './commands.ts';
 export { Dovecot } from './dovecot.ts';
 export type { IdentityOfCertificate } from './external.ts';
 export { hashPassword } from './hash-gate.ts';
-export { createIdentities, type RelayIdentities } from './identities.ts';
+export { createIdentities, type IdentitySources } from './identities.ts';
 export { isSameName, nameKey } from './name.ts';
 export { createTokenJudge, type JudgeToken } from './oauth-token.ts';
 export {
@@ -38,7 +38,7 @@ export {
   type OAuthOptions,
   type WindowOptions,
 } from './options.ts';
-export { createWindowControl, proxiesOf, RelayWindows, windowTable } from './relay-windows.ts';
+export { createWindowControl, PopBeforeSmtp, proxiesOf, windowTable } from './pop-before-smtp.ts';
 export { type Attempt, type Attempter, Throttle } from './throttle.ts';
 export { Users } from './users.ts';
 export {

@@ -1,14 +1,14 @@
 /** Lists and ends sessions for an operator. */
 import { blockOf, canonicalIp, type Log } from '../base/index.ts';
 import { isSameName } from '../identity/index.ts';
-import type { RelayPop3 } from '../pop3/index.ts';
+import type { PopListeners } from '../pop3/index.ts';
 import type { Receiver } from '../receiver/index.ts';
 import type { SessionControl, SessionItem } from './commands.ts';
 
 /** What has sessions. */
 export interface SessionSources {
   readonly receiver: Pick<Receiver, 'sessions' | 'closeSessions'>;
-  readonly pop3: Pick<RelayPop3, 'sessions' | 'closeSessions'>;
+  readonly pop3: Pick<PopListeners, 'sessions' | 'closeSessions'>;
   readonly log: Log;
 }
 

@@ -17,10 +17,10 @@
  */
 export { PopConnection, type PopConnectionFacts } from './connection.ts';
 export { openPopListener, PopListener, type PopListenerOptions } from './listener.ts';
+export { mailboxOf, type PopConfig, PopListeners } from './listeners.ts';
 export { Mailboxes } from './mailbox.ts';
 export { defaultPopLimits, type PopLimits, type PopUpstream } from './options.ts';
 export { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';
-export { mailboxOf, type PopConfig, RelayPop3 } from './relay-pop3.ts';
 export { servePop3 } from './server.ts';
 export {
   defaultPopSessionLimits,

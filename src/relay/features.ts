@@ -11,9 +11,9 @@ import {
 import { audit, auditCommands } from '../audit/index.ts';
 import { userName } from '../base/index.ts';
 import {
+  ClearinghouseServer,
   clearinghouseCommands,
   createClearinghouseControl,
-  RelayClearinghouse,
 } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
 import { createGuardControl, guardCommands } from '../guard/index.ts';
@@ -137,7 +137,7 @@ function clearinghouse({ clock, log }: Parts, current: Current): Feature {
     async open({ clearinghouse: options }) {
       if (options === undefined) return;
       const resolver = () => current.resolver;
-      current.clearinghouse = await RelayClearinghouse.open(options, { clock, log, resolver });
+      current.clearinghouse = await ClearinghouseServer.open(options, { clock, log, resolver });
     },
     reload: ({ config }) => current.clearinghouse?.prepare(config.clearinghouse?.doors ?? []),
     addresses: () => current.clearinghouse?.addresses ?? [],

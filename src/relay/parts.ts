@@ -1,7 +1,7 @@
 /** Joins the modules of a relay. */
 import { Audits } from '../audit/index.ts';
 import { Background, type Clock, type Log, LogHub } from '../base/index.ts';
-import type { RelayClearinghouse } from '../clearinghouse/index.ts';
+import type { ClearinghouseServer } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery, personalMailbox } from '../delivery/index.ts';
 import type { Resolver } from '../dns/index.ts';
@@ -11,12 +11,12 @@ import {
   type Guard,
   type GuardMemory,
   guardDelivery,
-  RelayWatchdog,
   RouteWatch,
+  Watchdog,
   watched,
 } from '../guard/index.ts';
 import type { Throttle } from '../identity/index.ts';
-import { type RelayIdentities, RelayWindows } from '../identity/index.ts';
+import { type IdentitySources, PopBeforeSmtp } from '../identity/index.ts';
 import type { DropIntake } from '../maildrop/index.ts';
 import { createNotifier, sendAlarmNotice, tellOfHold } from '../notices/index.ts';
 import {
@@ -28,7 +28,7 @@ import {
   type PolicyOptions,
   watchNames,
 } from '../policy/index.ts';
-import { RelayPop3 } from '../pop3/index.ts';
+import { PopListeners } from '../pop3/index.ts';
 import { Operator, Queue, type QueueEvents, type QueueParts } from '../queue/index.ts';
 import { Lenience, Receiver, type ReceiverSettings, type Screening } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
@@ -41,7 +41,7 @@ import {
   type SubmissionEvents,
   withUndecided,
 } from '../submission/index.ts';
-import { RelayTrap } from '../trap/index.ts';
+import { TrapArchive } from '../trap/index.ts';
 import { createIntake } from './intake.ts';
 import { createChecks } from './screening.ts';
 import {
@@ -56,11 +56,11 @@ import {
 export interface Current {
   config: Config;
   resolver: Resolver;
-  identities: RelayIdentities;
+  identities: IdentitySources;
   /** Of all doors. */
   readonly throttle: Throttle;
   /** Where the configuration has one, once it is open. */
-  clearinghouse?: RelayClearinghouse;
+  clearinghouse?: ClearinghouseServer;
   isDraining: boolean;
   readonly startedAt: number;
 }
@@ -89,13 +89,13 @@ export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
   readonly guard: Guard;
   /** The checks that mail passes under a configuration. */
   readonly screening: (config: Config) => Screening;
-  readonly trap: RelayTrap;
+  readonly trap: TrapArchive;
   readonly receiver: Receiver;
-  readonly windows: RelayWindows;
-  readonly pop3: RelayPop3;
+  readonly windows: PopBeforeSmtp;
+  readonly pop3: PopListeners;
   readonly local: LocalParts;
   readonly letters: DropIntake;
-  readonly watchdog: RelayWatchdog;
+  readonly watchdog: Watchdog;
 }
 
 /** Joins the modules. */
@@ -130,7 +130,7 @@ export function createParts(options: PartsOptions): Parts {
   );
   const pop3 = createPop3(current, { receiver, windows, clock, log });
   const local = localParts(current, { intake, receiver, clock, log, ...own });
-  const watchdog = new RelayWatchdog({
+  const watchdog = new Watchdog({
     spool,
     queue,
     delivery,
@@ -167,8 +167,8 @@ export function createParts(options: PartsOptions): Parts {
 function createPop3(
   current: Current,
   { receiver, windows, clock, log }: Pick<Parts, 'receiver' | 'windows' | 'clock' | 'log'>,
-): RelayPop3 {
-  return new RelayPop3({
+): PopListeners {
+  return new PopListeners({
     config: () => current.config,
     identities: () => current.identities.identities,
     throttle: current.throttle,
@@ -224,7 +224,7 @@ function createFacts({
   const untruth = createClientTruth(clock);
   const holds = (name: string, credential: string) => current.identities.identities.holds(name, credential);
   const isOwn = createOwnAddresses(clock);
-  const windows = new RelayWindows({
+  const windows = new PopBeforeSmtp({
     state,
     config: () => current.config,
     isOwn,
@@ -271,7 +271,7 @@ function createEntrance({
   const clearinghouse = () => current.clearinghouse?.clearinghouse;
   const screening = createChecks({ audits, guard, clearinghouse, clock, log });
   const intake = createIntake({ spool, queue, log, isDraining });
-  const trap = new RelayTrap({ clock, log, background, isDraining });
+  const trap = new TrapArchive({ clock, log, background, isDraining });
   return { operator, guard, screening, intake, trap };
 }
 

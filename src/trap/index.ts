@@ -19,4 +19,4 @@
 export { openTrap, type Trap } from './archive.ts';
 export { type ArchiveOptions, defaultTrap } from './options.ts';
 export { listTrapped, openTrapped, type TrappedMessage } from './read.ts';
-export { RelayTrap } from './relay-trap.ts';
+export { TrapArchive } from './trap-archive.ts';

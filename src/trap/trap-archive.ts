@@ -20,7 +20,7 @@ export interface TrapConfig {
 }
 
 /** What the trap of a relay works with. It is given neither queue nor spool. */
-export interface RelayTrapParts {
+export interface TrapArchiveParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly background: Background;
@@ -28,8 +28,8 @@ export interface RelayTrapParts {
 }
 
 /** The archive of trap listeners, opened when privileges have been given up; until then nothing is taken. */
-export class RelayTrap implements AsyncDisposable {
-  readonly #parts: RelayTrapParts;
+export class TrapArchive implements AsyncDisposable {
+  readonly #parts: TrapArchiveParts;
   #trap: Trap | undefined;
   #space = { lookAt: 0, isLow: false };
   readonly intake: Intake = {
@@ -41,7 +41,7 @@ export class RelayTrap implements AsyncDisposable {
     },
   };
 
-  constructor(parts: RelayTrapParts) {
+  constructor(parts: TrapArchiveParts) {
     this.#parts = parts;
   }
 

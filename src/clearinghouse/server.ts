@@ -27,7 +27,7 @@ import { createSignedBy } from './signers.ts';
 const dkimPrefix = 'dkim:';
 
 /** The clearinghouse of a relay, with its doors. */
-export class RelayClearinghouse implements AsyncDisposable {
+export class ClearinghouseServer implements AsyncDisposable {
   readonly clearinghouse: OpenClearinghouse;
   readonly #doors: ListenerSet<DoorConfig, OpenDoor>;
   readonly #flood: Flood | undefined;
@@ -64,7 +64,7 @@ export class RelayClearinghouse implements AsyncDisposable {
       log,
       resolver,
     }: { readonly clock: Clock; readonly log: Log; readonly resolver: () => Pick<Resolver, 'lookup'> },
-  ): Promise<RelayClearinghouse> {
+  ): Promise<ClearinghouseServer> {
     await using opened = new AsyncDisposableStack();
     const thresholds = { ...defaultThresholds, bulk, shortBulk };
     const clearinghouse = opened.use(
@@ -98,7 +98,7 @@ export class RelayClearinghouse implements AsyncDisposable {
     });
     (await open.prepare(doors)).commit();
     opened.move();
-    return new RelayClearinghouse(clearinghouse, {
+    return new ClearinghouseServer(clearinghouse, {
       doors: open,
       flood,
       accounts,

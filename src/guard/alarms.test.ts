@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock } from '../base/index.ts';
 import { laneName, type RecipientStatus, reply } from '../mail/index.ts';
-import { type AlarmEvent, type Condition, calmMs, Watchdog } from './watchdog.ts';
+import { type AlarmEvent, Alarms, type Condition, calmMs } from './alarms.ts';
 import { RouteWatch } from './watchdog-routes.ts';
 import { SpoolWalk } from './watchdog-spool.ts';
 
@@ -15,12 +15,12 @@ const inShort = (events: readonly AlarmEvent[]) =>
 
 function dog() {
   const clock = manualClock();
-  const watchdog = new Watchdog(clock, () => ({ repeatMs: 24 * hour }));
-  return { clock, watchdog, look: (...found: Condition[]) => inShort(watchdog.look(found)) };
+  const alarms = new Alarms(clock, () => ({ repeatMs: 24 * hour }));
+  return { clock, alarms, look: (...found: Condition[]) => inShort(alarms.look(found)) };
 }
 
 test('an alarm is told once, again after the repeat interval, and once when it is over', () => {
-  const { clock, watchdog, look } = dog();
+  const { clock, alarms, look } = dog();
   assert.deepEqual(look(condition), ['alarm, by letter']);
   for (let i = 0; i < 23; i++) {
     clock.advance(hour);
@@ -28,12 +28,12 @@ test('an alarm is told once, again after the repeat interval, and once when it i
   }
   clock.advance(hour);
   assert.deepEqual(look(condition), ['alarm, by letter']);
-  assert.equal(watchdog.alarms.length, 1);
+  assert.equal(alarms.alarms.length, 1);
   clock.advance(calmMs - 1);
   assert.deepEqual(look(), []);
   clock.advance(1);
   assert.deepEqual(look(), ['alarm-over']);
-  assert.deepEqual(watchdog.alarms, []);
+  assert.deepEqual(alarms.alarms, []);
 });
 
 test('what comes and goes is one alarm, and writes one letter in the repeat interval', () => {
@@ -50,14 +50,14 @@ test('what comes and goes is one alarm, and writes one letter in the repeat inte
 });
 
 test('kinds and subjects are alarms of their own, the oldest first', () => {
-  const { watchdog, look } = dog();
+  const { alarms, look } = dog();
   look(
     { ...condition, since: 5 },
     { ...condition, subject: 'smtp:b' },
     { ...condition, kind: 'stuck', since: 1 },
   );
   assert.deepEqual(
-    watchdog.alarms.map(({ kind, subject }) => `${kind} ${subject}`),
+    alarms.alarms.map(({ kind, subject }) => `${kind} ${subject}`),
     ['route-failing smtp:b', 'stuck smtp:a', 'route-failing smtp:a'],
   );
 });

@@ -1,6 +1,6 @@
 /** The POP3 side of a relay: its listeners, as proxies or as servers of the Maildirs. */
 import { type Clock, IpSet, type Log } from '../base/index.ts';
-import type { Identities, RelayWindows, Throttle } from '../identity/index.ts';
+import type { Identities, PopBeforeSmtp, Throttle } from '../identity/index.ts';
 import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import { ListenerSet, type PreparedListeners, placeKey } from '../net/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
@@ -27,7 +27,7 @@ export interface PopConfig {
 }
 
 /** What the POP3 side of a relay works with. */
-export interface RelayPop3Parts {
+export interface PopListenersParts {
   /** Of the moment. */
   readonly config: () => PopConfig;
   readonly identities: () => Identities;
@@ -35,7 +35,7 @@ export interface RelayPop3Parts {
   readonly secureContext: PopListenerOptions['secureContext'];
   /** The Maildir of an address, where `deliver` of its domain has one for each. */
   readonly mailboxAt: (deliver: string, address: Address) => string | undefined;
-  readonly windows: Pick<RelayWindows, 'open'>;
+  readonly windows: Pick<PopBeforeSmtp, 'open'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -52,12 +52,12 @@ export interface PopSessionItem {
 }
 
 /** The POP3 listeners of a relay: proxies and servers whose logins open relay windows. */
-export class RelayPop3 {
-  readonly #parts: RelayPop3Parts;
+export class PopListeners {
+  readonly #parts: PopListenersParts;
   readonly #listeners: ListenerSet<PopListenerOptions, PopListener>;
   readonly #mailboxes = new Mailboxes();
 
-  constructor(parts: RelayPop3Parts) {
+  constructor(parts: PopListenersParts) {
     this.#parts = parts;
     this.#listeners = new ListenerSet<PopListenerOptions, PopListener>({
       keyOf: placeKey,
@@ -160,7 +160,7 @@ function describe({ facts, since, user, tls }: PopConnection): PopSessionItem {
 export function mailboxOf(
   { domains }: Pick<PopConfig, 'domains'>,
   login: string,
-  mailboxAt: RelayPop3Parts['mailboxAt'],
+  mailboxAt: PopListenersParts['mailboxAt'],
 ): string | undefined {
   const mine = domains.filter(({ deliver, isBackup }) => !isBackup && deliver?.startsWith('maildir:'));
   const [first, ...others] = mine;

@@ -24,7 +24,7 @@ export interface WindowConfig extends ProxyConfig {
 }
 
 /** What relay windows are made of. */
-export interface RelayWindowsParts {
+export interface PopBeforeSmtpParts {
   readonly state: Store;
   /** Of the moment. */
   readonly config: () => WindowConfig;
@@ -38,12 +38,12 @@ export interface RelayWindowsParts {
 }
 
 /** The windows of POP before SMTP under the configuration of the moment: without it nobody opens or has one. */
-export class RelayWindows {
+export class PopBeforeSmtp {
   readonly #windows: Windows;
   readonly #config: () => WindowConfig;
 
   /** Reads those that were open. Throws `StoreError`. */
-  constructor({ state, config, isOwn, untruth, holds, clock, log }: RelayWindowsParts) {
+  constructor({ state, config, isOwn, untruth, holds, clock, log }: PopBeforeSmtpParts) {
     const table = new ExpiringTable<StoredWindow>({
       store: state,
       name: windowTable,
@@ -103,7 +103,7 @@ export function proxiesOf({ listeners, pop3, xclientFrom }: ProxyConfig): IpSet 
 }
 
 /** Answers the commands about windows. */
-export function createWindowControl(windows: RelayWindows): WindowControl {
+export function createWindowControl(windows: PopBeforeSmtp): WindowControl {
   return {
     async *windowsList() {
       yield* windows.list();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { memoryLog, selfSigned, systemClock } from '../base/index.ts';
-import { RelayClearinghouse } from './house.ts';
+import { ClearinghouseServer } from './server.ts';
 
 /** Nobody is asked: there is no name to look up. */
 const nobody = {
@@ -23,7 +23,7 @@ test('a clearinghouse floods with the peers of its configuration', async (t) => 
   const common = { memory: 16e6, bulk: 10, shortBulk: 100, allow: [], relay: [], doors: [] };
   const networkKey = Buffer.alloc(16, 7);
   const logs = [memoryLog(), memoryLog()] as const;
-  await using first = await RelayClearinghouse.open(
+  await using first = await ClearinghouseServer.open(
     {
       ...common,
       folder: join(folder, 'a'),
@@ -43,7 +43,7 @@ test('a clearinghouse floods with the peers of its configuration', async (t) => 
     ...logs[1],
     info: (event: string) => void (event === 'flood-link' && linked.resolve()),
   };
-  await using second = await RelayClearinghouse.open(
+  await using second = await ClearinghouseServer.open(
     {
       ...common,
       folder: join(folder, 'b'),

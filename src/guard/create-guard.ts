@@ -8,7 +8,7 @@ import { createHeldMail } from './held-mail.ts';
 import type { GuardOptions } from './options.ts';
 
 /** What the guard of a relay is made of. */
-export interface RelayGuardParts {
+export interface QueueGuardParts {
   readonly spool: Spool;
   readonly queue: Queue;
   readonly operator: Operator;
@@ -22,7 +22,7 @@ export interface RelayGuardParts {
 }
 
 /** The guard over the queue of this relay, its notices as mail. */
-export function createGuard(parts: RelayGuardParts): Guard {
+export function createGuard(parts: QueueGuardParts): Guard {
   const { memory, tell, clock, log, background, options } = parts;
   const mail = createHeldMail(parts);
   return new Guard({ memory, mail, tell, clock, log, background }, options());

@@ -1,0 +1,120 @@
+/** Makes alarms of lasting faults, and ends them. */
+import type { Clock } from '../base/index.ts';
+
+/** What may be wrong for longer than it should. */
+export type AlarmKind =
+  /** A message is due and is neither tried nor moved. */
+  | 'stuck'
+  /** A route takes nothing. */
+  | 'route-failing'
+  /** A smart host takes nothing, while its route still has another way. */
+  | 'host-failing'
+  /** The access token of a route will end, and there is no other. */
+  | 'token'
+  /** It has ended: mail has stopped. */
+  | 'token-expired'
+  /** Messages are set aside, and nobody looks after them. */
+  | 'held';
+
+/** Something that is wrong now, as it is found by looking. Kind and subject name it. */
+export interface Condition {
+  readonly kind: AlarmKind;
+  readonly subject: string;
+  readonly since: number;
+  readonly because: string;
+  /** The messages that wait for it, as far as they were counted. */
+  readonly waiting?: string;
+  /** The lanes that are concerned: a notice must not go by one of them. */
+  readonly lanes?: readonly string[];
+}
+
+/** A condition that somebody was told of. */
+export interface Alarm extends Condition {
+  readonly raisedAt: number;
+}
+
+/** What is to be told. A `notice` is worth a letter; the others are for log and status. */
+export type AlarmEvent =
+  | { readonly event: 'alarm'; readonly alarm: Alarm; readonly isNotice: boolean }
+  | { readonly event: 'alarm-over'; readonly alarm: Alarm };
+
+/** How often an alarm is told. */
+export interface AlarmIntervals {
+  /** An alarm that lasts is told again after this; a letter about the same thing is written no sooner. */
+  readonly repeatMs: number;
+}
+
+/** An alarm is over when its condition was away for so long: what comes and goes is one alarm. */
+export const calmMs = 15 * 60_000;
+/** Subjects about which it is known when a letter was last written. */
+const maxLetters = 10_000;
+
+interface Entry {
+  alarm: Alarm;
+  toldAt: number;
+  /** When the condition was last seen. */
+  seenAt: number;
+}
+
+/**
+ * Makes alarms of conditions: each is told once when it comes, again after the repeat interval while it lasts,
+ * and once when it has been away for a while. Pure over the clock and what it is given; nothing is told here.
+ */
+export class Alarms {
+  readonly #clock: Clock;
+  readonly #options: () => AlarmIntervals;
+  readonly #entries = new Map<string, Entry>();
+  readonly #letterAt = new Map<string, number>();
+
+  constructor(clock: Clock, options: () => AlarmIntervals) {
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** The alarms that are on, the oldest first. */
+  get alarms(): readonly Alarm[] {
+    return [...this.#entries.values()].map(({ alarm }) => alarm).sort((a, b) => a.since - b.since);
+  }
+
+  /** Everything that is wrong now, of every kind. Gives what is to be told. */
+  look(conditions: readonly Condition[]): readonly AlarmEvent[] {
+    const now = this.#clock.now();
+    const events: AlarmEvent[] = [];
+    for (const condition of conditions) {
+      const told = this.#note(condition, now);
+      if (told !== undefined) events.push(told);
+    }
+    for (const [key, { alarm, seenAt }] of this.#entries) {
+      if (now - seenAt < calmMs) continue;
+      this.#entries.delete(key);
+      events.push({ event: 'alarm-over', alarm });
+    }
+    return events;
+  }
+
+  #note(condition: Condition, now: number): AlarmEvent | undefined {
+    const key = `${condition.kind} ${condition.subject}`;
+    const known = this.#entries.get(key);
+    const { repeatMs } = this.#options();
+    if (known === undefined) {
+      const alarm = { ...condition, raisedAt: now };
+      this.#entries.set(key, { alarm, toldAt: now, seenAt: now });
+      return { event: 'alarm', alarm, isNotice: this.#mayWrite(key, now, repeatMs) };
+    }
+    // Since when it was wrong at first stays; what it looks like now is worth more than how it began.
+    const since = Math.min(known.alarm.since, condition.since);
+    known.alarm = { ...condition, since, raisedAt: known.alarm.raisedAt };
+    known.seenAt = now;
+    if (now - known.toldAt < repeatMs) return undefined;
+    known.toldAt = now;
+    return { event: 'alarm', alarm: known.alarm, isNotice: this.#mayWrite(key, now, repeatMs) };
+  }
+
+  #mayWrite(key: string, now: number, repeatMs: number): boolean {
+    const last = this.#letterAt.get(key);
+    if (last !== undefined && now - last < repeatMs) return false;
+    if (this.#letterAt.size >= maxLetters) this.#letterAt.clear();
+    this.#letterAt.set(key, now);
+    return true;
+  }
+}
