@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { hasRoot } from '../src/base/testing.ts';
 import { type Outcome, Program, run, until } from './peers/program.ts';
 import { killRounds } from './soak/kill-rounds.ts';
 import { SocketPeer } from './support/peer.ts';
@@ -152,3 +153,44 @@ test('a relay that is killed under load delivers everything that it had acknowle
   assert.ok(figures.acknowledged > 0);
   assert.deepEqual([figures.lost, figures.unexplained, figures.atTheEnd], [[], [], 0]);
 });
+
+test('a relay that became another user keeps its ports below 1024 at a reload, and says that a new one waits', async (t) => {
+  if (!hasRoot(t)) return;
+  const first = Number(await readFile('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+  const account = { user: 'nobody' };
+  const { file, write, folder } = await configured(t, account);
+  await chmod(folder, 0o755);
+  const listener = (port: number, more: Keys = {}) => ({ role: 'mx', address: `127.0.0.1:${port}`, ...more });
+  const kept = await freeLowPort(600);
+  const fresh = await freeLowPort(kept + 1);
+  await write({ listeners: [listener(kept)] });
+  const program = start(t, file);
+  await readyOf(program);
+  await using peer = await SocketPeer.greeted(kept);
+
+  await write({ listeners: [listener(kept, { name: 'renamed' }), listener(fresh)] });
+  const outcome = await posthouse('reload', '--config', file);
+  // Containers often let everybody bind every port.
+  if (fresh < first) {
+    assert.equal(outcome.code, 78);
+    assert.match(outcome.stdout + outcome.stderr, /needs a privilege .* waits for a restart/);
+  } else assert.equal(outcome.code, 0);
+  await write({ listeners: [listener(kept, { name: 'renamed' })] });
+  assert.equal((await posthouse('reload', '--config', file)).code, 0);
+  await using other = await SocketPeer.greeted(kept);
+  await other.expect(['EHLO client.test', 250]);
+  await peer.expect(['EHLO client.test', 250]);
+});
+
+/** A port from there on that nobody listens on: below 1024 the system chooses none. */
+async function freeLowPort(from: number): Promise<number> {
+  for (let port = from; port < 1024; port++) {
+    const server = createServer();
+    const isFree = new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (await isFree) return port;
+  }
+  throw new Error(`no port is free from ${from} to 1023`);
+}
