@@ -15,6 +15,7 @@ import {
   requestShape,
   uploadShape,
 } from './control-protocol.ts';
+import type { AdminEvents } from './events.ts';
 
 /** Bounds of one connection. */
 const bounds = { connections: 64, idleMs: 30_000 } as const;
@@ -23,7 +24,7 @@ const bounds = { connections: 64, idleMs: 30_000 } as const;
 export interface ControlSocketOptions {
   readonly path: string;
   readonly commands: readonly ServedCommand[];
-  readonly log: Log;
+  readonly log: Log<AdminEvents>;
   /** 0600 unless given; 0660 lets the group of the relay's user in. */
   readonly mode?: number;
 }

@@ -24,4 +24,5 @@ export { connectControl } from './control-client.ts';
 export { ControlError, type ControlErrorCode } from './control-error.ts';
 export { parseLine, parseValue } from './control-protocol.ts';
 export { type ControlSocketOptions, openControlSocket } from './control-socket.ts';
+export { type AdminEvents, adminEvents } from './events.ts';
 export { openWindowEndpoint, type WindowEndpoint, type WindowEndpointOptions } from './window-endpoint.ts';

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Clock, formatHostPort, type Log } from '../base/index.ts';
+import type { AdminEvents } from './events.ts';
 
 /** A login that a program reports. */
 export interface ReportedLogin {
@@ -33,7 +34,7 @@ export interface WindowEndpointOptions {
     revoke(which: WhichReported): Promise<number>;
   };
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<AdminEvents>;
 }
 
 /** A running endpoint. */
@@ -154,7 +155,7 @@ function addRoutes(server: FastifyInstance, { windows, log }: WindowEndpointOpti
 /** Nothing of the inside goes out; the log has it. */
 function answerError(
   { statusCode = 500, message }: { readonly statusCode?: number; readonly message: string },
-  { request, reply, log }: { request: FastifyRequest; reply: FastifyReply; log: Log },
+  { request, reply, log }: { request: FastifyRequest; reply: FastifyReply; log: Log<AdminEvents> },
 ): void {
   if (statusCode >= 500) log.error('window-report-failed', { client: request.ip, because: message });
   void reply.code(statusCode).send({ error: statusCode >= 500 ? 'it cannot be done now' : message });

@@ -21,6 +21,7 @@ import type { Receiver } from '../receiver/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
 import { acceptLocal, type LocalParts } from '../submission/index.ts';
 import type { AuditEvent } from './commands.ts';
+import type { AuditEvents } from './events.ts';
 import { type AuditedConfig, literal, type PlannedAttack, planAttacks, strangerTest } from './plan.ts';
 import { AuditRun, type Audits } from './run.ts';
 
@@ -33,7 +34,7 @@ export interface AuditParts {
   readonly spool: Spool;
   readonly local: LocalParts;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<AuditEvents>;
   /** Lines about a run are marked, so that nobody takes it for an attack. */
   readonly events: Pick<LogHub<never>, 'mark'>;
   readonly config: () => AuditedConfig & { readonly limits: { readonly commandErrors: number } };

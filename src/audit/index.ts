@@ -12,4 +12,5 @@
 export { audit } from './audit.ts';
 export { createAuditCheck } from './audit-check.ts';
 export { auditCommands } from './commands.ts';
+export { type AuditEvents, auditEvents } from './events.ts';
 export { Audits } from './run.ts';

@@ -3,6 +3,7 @@ import type { Log } from '../base/index.ts';
 import { type Envelope, type Origin, reply } from '../mail/index.ts';
 import type { Asking, Check, MessageVerdict, ScreenedMessage } from '../receiver/index.ts';
 import type { Clearinghouse, Verdict } from './ask.ts';
+import type { ClearinghouseEvents } from './events.ts';
 import type { BulkRule } from './options.ts';
 
 /** What of a message is looked at: the beginning is enough to know a copy by. Longer ones get no header. */
@@ -20,7 +21,7 @@ export interface BulkCheckParts {
   readonly clearinghouse: () => Clearinghouse | undefined;
   /** Told of mail that is bulk and has consequences. */
   readonly report: (origin: Origin) => void;
-  readonly log: Log;
+  readonly log: Log<ClearinghouseEvents>;
 }
 
 const pass = { kind: 'pass' } as const;

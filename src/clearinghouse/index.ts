@@ -15,6 +15,7 @@
  *
  * Front doors speak the protocols of Razor, Pyzor, dccifd and rspamd; all of them ask the same `Clearinghouse`.
  */
+
 export {
   type CheckOptions,
   type Clearinghouse,
@@ -38,6 +39,7 @@ export { openRazor } from './doors/razor.ts';
 export { RazorAccounts } from './doors/razor-accounts.ts';
 export { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 export { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
+export { type ClearinghouseEvents, clearinghouseEvents } from './events.ts';
 export { type Flood, type FloodOptions, openFlood } from './flood/flood.ts';
 export { type ClearinghouseOptions, OpenClearinghouse, openClearinghouse } from './open.ts';
 export { type BulkRule, defaultDoorLimits, defaultThresholds, type Thresholds } from './options.ts';

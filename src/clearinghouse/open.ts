@@ -15,6 +15,7 @@ import {
   type Verb,
   type Verdict,
 } from './ask.ts';
+import type { ClearinghouseEvents } from './events.ts';
 import type { Claim, FloodSource, Take } from './flood/claim.ts';
 import type { Thresholds } from './options.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
@@ -38,7 +39,7 @@ export interface ClearinghouseOptions {
   /** What other clearinghouses count for, 0 to 1, by the fingerprints of their certificates. Default: nothing. */
   readonly trusts?: ReadonlyMap<string, number>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<ClearinghouseEvents>;
 }
 
 /** Questions that wait at most, and their messages together, in octets; what of one is looked at; claims that wait. */

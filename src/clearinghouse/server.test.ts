@@ -41,7 +41,7 @@ test('a clearinghouse floods with the peers of its configuration', async (t) => 
   const linked = Promise.withResolvers<void>();
   const log = {
     ...logs[1],
-    info: (event: string) => void (event === 'flood-link' && linked.resolve()),
+    info: (...[event]: readonly unknown[]) => void (event === 'flood-link' && linked.resolve()),
   };
   await using second = await ClearinghouseServer.open(
     {

@@ -13,6 +13,7 @@ import { openRazor } from './doors/razor.ts';
 import { RazorAccounts } from './doors/razor-accounts.ts';
 import { openRspamdPyzor, openRspamdRazor } from './doors/rspamd.ts';
 import { openRspamdFuzzy } from './doors/rspamd-fuzzy.ts';
+import type { ClearinghouseEvents } from './events.ts';
 import { type Flood, openFlood } from './flood/flood.ts';
 import { type OpenClearinghouse, openClearinghouse } from './open.ts';
 import {
@@ -63,7 +64,11 @@ export class ClearinghouseServer implements AsyncDisposable {
       clock,
       log,
       resolver,
-    }: { readonly clock: Clock; readonly log: Log; readonly resolver: () => Pick<Resolver, 'lookup'> },
+    }: {
+      readonly clock: Clock;
+      readonly log: Log<ClearinghouseEvents>;
+      readonly resolver: () => Pick<Resolver, 'lookup'>;
+    },
   ): Promise<ClearinghouseServer> {
     await using opened = new AsyncDisposableStack();
     const thresholds = { ...defaultThresholds, bulk, shortBulk };
@@ -153,7 +158,7 @@ interface DoorParts {
   readonly accounts: RazorAccounts;
   readonly clearinghouse: OpenClearinghouse;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<ClearinghouseEvents>;
 }
 
 /** A door of another protocol is another door, at the same place too. */

@@ -3,6 +3,7 @@ import type { Background, Clock, Log } from '../base/index.ts';
 import type { Operator, Queue } from '../queue/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { GuardMemory, TellOfHold } from './ask.ts';
+import type { GuardEvents } from './events.ts';
 import { Guard } from './guard.ts';
 import { createHeldMail } from './held-mail.ts';
 import type { GuardOptions } from './options.ts';
@@ -14,7 +15,7 @@ export interface QueueGuardParts {
   readonly operator: Operator;
   readonly memory: GuardMemory;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<GuardEvents>;
   readonly background: Background;
   /** Tells of a hold, past the guard. */
   readonly tell: TellOfHold;

@@ -2,6 +2,7 @@
 import type { Log } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 import type { Check, ClientFacts, Ground, MessageVerdict, Verdict } from '../receiver/index.ts';
+import type { GuardEvents } from './events.ts';
 import type { Guard, Judgement } from './guard.ts';
 
 /** What the check works with. */
@@ -9,7 +10,7 @@ export interface GuardCheckParts {
   readonly guard: Pick<Guard, 'failed' | 'refusal' | 'judge'>;
   /** The reply for a message whose hold could not be kept. */
   readonly storageReply: (error: unknown) => Reply;
-  readonly log: Log;
+  readonly log: Log<GuardEvents>;
 }
 
 const pass = { kind: 'pass' } as const;

@@ -4,6 +4,7 @@ import { type Envelope, mailboxKey, type Origin, type Reply, reply } from '../ma
 import { Allowances } from './allowances.ts';
 import { type Counted, formatSpan, longestWindowMs, underCeiling } from './budget.ts';
 import { Decisions } from './decisions.ts';
+import type { GuardEvents } from './events.ts';
 import type { Allowance, HoldStatus } from './hold.ts';
 import { type Hold, Holds } from './holds.ts';
 import { KnownRecipients } from './known-recipients.ts';
@@ -48,7 +49,7 @@ interface Used {
 export class Guard {
   readonly #parts: GuardParts;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #log: Log<GuardEvents>;
   readonly #holds: Holds;
   readonly #allowances: Allowances;
   readonly #known = new KnownRecipients();

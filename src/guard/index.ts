@@ -30,6 +30,7 @@ export type { Budgets } from './budget.ts';
 export { guardCommands } from './commands.ts';
 export { createGuardControl } from './control.ts';
 export { createGuard } from './create-guard.ts';
+export { type GuardEvents, guardEvents } from './events.ts';
 export { Guard, type Judgement } from './guard.ts';
 export { createGuardCheck } from './guard-check.ts';
 export { guardDelivery } from './guarded-delivery.ts';

@@ -3,6 +3,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Log } from '../base/index.ts';
 import type { GuardMemory } from './ask.ts';
+import type { GuardEvents } from './events.ts';
 
 interface Row {
   readonly value: unknown;
@@ -16,7 +17,7 @@ interface Row {
  */
 export async function openGuardMemory(
   path: string,
-  parts: { readonly clock: Clock; readonly log: Log },
+  parts: { readonly clock: Clock; readonly log: Log<GuardEvents> },
 ): Promise<GuardMemory> {
   return new GuardFile(path, parts.clock, await readRows(path, parts.log));
 }
@@ -79,7 +80,7 @@ class GuardFile implements GuardMemory {
   }
 }
 
-async function readRows(path: string, log: Log): Promise<Map<string, Row>> {
+async function readRows(path: string, log: Log<GuardEvents>): Promise<Map<string, Row>> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');

@@ -2,6 +2,7 @@
 import type { Background, Cidr, Clock, Log } from '../base/index.ts';
 import type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
 import { addressBudgets, type Budgets, identityBudgets, networkBudgets } from './budget.ts';
+import type { GuardEvents } from './events.ts';
 
 export {
   addressCeiling,
@@ -57,7 +58,7 @@ export interface GuardParts {
   readonly mail: HeldMail;
   readonly tell: TellOfHold;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<GuardEvents>;
   readonly background: Background;
 }
 

@@ -5,6 +5,7 @@ import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/
 import type { Deliver, Queue } from '../queue/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
 import { type Alarm, type AlarmEvent, Alarms, type Condition } from './alarms.ts';
+import type { GuardEvents } from './events.ts';
 import type { AlarmOptions } from './options.ts';
 import type { RouteWatch } from './watchdog-routes.ts';
 import { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';
@@ -23,7 +24,7 @@ export interface WatchdogParts {
   readonly delivery: Pick<Delivery, 'tend' | 'isStatic'>;
   readonly routeWatch: RouteWatch;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<GuardEvents>;
   readonly background: Background;
   /** Of the moment. */
   readonly options: () => AlarmOptions;

@@ -3,6 +3,7 @@ import type { Clock, Log } from '../base/index.ts';
 import { harmlessText } from '../base/index.ts';
 import type { Authenticator, ClientFacts, Identity, SaslExchange, SaslStep } from '../receiver/index.ts';
 import type { Dovecot } from './dovecot.ts';
+import type { IdentityEvents } from './events.ts';
 import { external, type IdentityOfCertificate } from './external.ts';
 import type { ExchangeParts, Mechanism } from './mechanism.ts';
 import { oauth } from './oauth.ts';
@@ -27,7 +28,7 @@ export interface AuthenticatorOptions {
   /** One for all doors, and for the life of the process. */
   readonly throttle: Throttle;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<IdentityEvents>;
 }
 
 /** Mechanisms that people ask for, and why they are not there. */
@@ -178,7 +179,7 @@ class Exchange implements SaslExchange {
 }
 
 function tell(
-  log: Log,
+  log: Log<IdentityEvents>,
   {
     mechanism,
     client,

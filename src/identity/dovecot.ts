@@ -4,6 +4,7 @@ import { type Clock, type Log, redactor, type Secrets } from '../base/index.ts';
 import { ownPattern } from '../mail/index.ts';
 import type { ClientFacts, Identity, SaslStep } from '../receiver/index.ts';
 import { type DovecotReply, escapeDovecot, parseDovecotLine } from './dovecot-protocol.ts';
+import type { IdentityEvents } from './events.ts';
 import { type Credentials, lossyText, type Mechanism } from './mechanism.ts';
 import { parseOAuthBearer, parseXoauth2 } from './oauth.ts';
 import type { DovecotOptions } from './options.ts';
@@ -30,10 +31,13 @@ type Answer = DovecotReply | 'unavailable';
 export class Dovecot implements Disposable {
   readonly #options: DovecotOptions;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #log: Log<IdentityEvents>;
   #connection: Connection | undefined;
 
-  constructor(options: DovecotOptions, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
+  constructor(
+    options: DovecotOptions,
+    { clock, log }: { readonly clock: Clock; readonly log: Log<IdentityEvents> },
+  ) {
     this.#options = options;
     this.#clock = clock;
     this.#log = log;

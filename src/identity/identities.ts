@@ -3,6 +3,7 @@ import { type Clock, isLoopback, type Log } from '../base/index.ts';
 import type { Pattern } from '../mail/index.ts';
 import { createAuthenticator, type Identities } from './authenticator.ts';
 import { Dovecot } from './dovecot.ts';
+import type { IdentityEvents } from './events.ts';
 import { createTokenJudge } from './oauth-token.ts';
 import type { DovecotOptions, OAuthOptions } from './options.ts';
 import type { Throttle } from './throttle.ts';
@@ -39,7 +40,11 @@ const anySender: readonly Pattern[] = [{ kind: 'any' }];
 /** Makes the authenticator that a configuration asks for; without users it knows certificates only. */
 export function createIdentities(
   { users, relay }: IdentityConfig,
-  { throttle, clock, log }: { readonly throttle: Throttle; readonly clock: Clock; readonly log: Log },
+  {
+    throttle,
+    clock,
+    log,
+  }: { readonly throttle: Throttle; readonly clock: Clock; readonly log: Log<IdentityEvents> },
 ): IdentitySources {
   const dovecot = users?.dovecot && new Dovecot(users.dovecot, { clock, log });
   const listed = new Map(relay.certificates.map((entry) => [entry.fingerprint, entry]));

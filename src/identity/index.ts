@@ -17,6 +17,7 @@
  * sense: 454, never a grant and never a 5yz.
  */
 /** What the `Authenticator` speaks of, for those who ask it elsewhere than in SMTP. */
+
 export type { ClientFacts, Identity, SaslExchange, SaslStep, TlsFacts } from '../receiver/index.ts';
 export {
   type AuthenticatorOptions,
@@ -26,6 +27,7 @@ export {
 } from './authenticator.ts';
 export { windowCommands } from './commands.ts';
 export { Dovecot } from './dovecot.ts';
+export { type IdentityEvents, identityEvents } from './events.ts';
 export type { IdentityOfCertificate } from './external.ts';
 export { hashPassword } from './hash-gate.ts';
 export { createIdentities, type IdentitySources } from './identities.ts';

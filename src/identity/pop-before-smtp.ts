@@ -2,8 +2,9 @@
 import { ControlError } from '../admin/index.ts';
 import { type Cidr, type Clock, IpSet, type Log } from '../base/index.ts';
 import type { PolicyOptions } from '../policy/index.ts';
-import { ExpiringTable, type Store, StoreError } from '../store/index.ts';
+import { ExpiringTable, type Store, StoreError, type StoreEvents } from '../store/index.ts';
 import type { WindowControl } from './commands.ts';
+import type { IdentityEvents } from './events.ts';
 import { defaultWindows, type WindowOptions } from './options.ts';
 import { type MailboxLogin, type WindowItem, type WindowOutcome, Windows, windowLimit } from './windows.ts';
 import { decodeWindow, type StoredWindow } from './windows-row.ts';
@@ -34,7 +35,7 @@ export interface PopBeforeSmtpParts {
   /** Whether a user still has what was shown at a login. */
   readonly holds: (name: string, credential: string) => boolean;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<IdentityEvents | StoreEvents>;
 }
 
 /** The windows of POP before SMTP under the configuration of the moment: without it nobody opens or has one. */

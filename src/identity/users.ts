@@ -1,6 +1,7 @@
 /** The users of a file, read again when the file changes. */
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock, Log } from '../base/index.ts';
+import type { IdentityEvents } from './events.ts';
 import { nameKey } from './name.ts';
 import { parseUsers, type User, type UserList } from './users-file.ts';
 
@@ -15,12 +16,12 @@ const unreadable = 'unreadable';
 export class Users {
   readonly #file: string;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #log: Log<IdentityEvents>;
   #list: UserList | undefined;
   #version = '';
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(file: string, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
+  constructor(file: string, { clock, log }: { readonly clock: Clock; readonly log: Log<IdentityEvents> }) {
     this.#file = file;
     this.#clock = clock;
     this.#log = log;

@@ -1,6 +1,7 @@
 /** POP before SMTP: which address may relay for whom, and until when. */
 import { blockOf, type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
 import type { ExpiringTable } from '../store/index.ts';
+import type { IdentityEvents } from './events.ts';
 import type { WindowOptions } from './options.ts';
 import { WindowBlocks } from './windows-blocks.ts';
 import {
@@ -60,7 +61,7 @@ export interface WindowParts {
   /** Whether a user of ours still has what was shown. Cheap: asked for every recipient. */
   readonly holds: (name: string, credential: string) => boolean;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<IdentityEvents>;
 }
 
 /** Windows at once: the rows of their table. */

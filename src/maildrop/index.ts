@@ -9,6 +9,7 @@
  * taken now stays and is tried again.
  */
 
+export { type MaildropEvents, maildropEvents } from './events.ts';
 export { type DropEnvelope, dropMail, parseLetterLine, recipientsPerTurn } from './file.ts';
 export { prepareMaildrop } from './folder.ts';
 export type { Letter } from './letter.ts';

@@ -4,6 +4,7 @@ import { lstat, opendir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { Clock, Log } from '../base/index.ts';
+import type { MaildropEvents } from './events.ts';
 import { dropSuffix, partPrefix } from './file.ts';
 import { keepAside, prepareMaildrop } from './folder.ts';
 import { type Letter, openLetter, type Refused } from './letter.ts';
@@ -25,7 +26,7 @@ export interface MaildropOptions {
   /** Made when it is missing. */
   readonly folder: string;
   readonly intake: DropIntake;
-  readonly log: Log;
+  readonly log: Log<MaildropEvents>;
   readonly clock: Clock;
   /** Largest message, in octets. */
   readonly maxMessageBytes: number;

@@ -3,13 +3,14 @@ import type { Log } from '../base/index.ts';
 import { type HoldRecord, type Notice, noticeToOwner, noticeToPostmaster } from '../guard/index.ts';
 import { type Address, asciiMailbox, parseMailbox } from '../mail/index.ts';
 import type { LocalParts } from '../submission/index.ts';
+import type { NoticesEvents } from './events.ts';
 import { type NoticeSettings, sendNotice } from './send.ts';
 
 /** What telling of holds works with. */
 export interface HoldNoticeParts {
   /** How notices are sent: past the guard, for what is local has no budget. */
   readonly local: () => LocalParts;
-  readonly log: Log;
+  readonly log: Log<NoticesEvents>;
   readonly config: () => NoticeSettings;
 }
 

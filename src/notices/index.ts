@@ -10,6 +10,8 @@
  *
  * RFC 3464 (DSN), RFC 3834 (automatic mail), RFC 2047 (words beyond ASCII).
  */
+
 export { type NoticeParts, sendAlarmNotice } from './alarm-notice.ts';
+export { type NoticesEvents, noticesEvents } from './events.ts';
 export { type HoldNoticeParts, tellOfHold } from './hold-notice.ts';
 export { createNotifier, type NotifierParts } from './notifier.ts';

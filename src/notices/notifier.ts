@@ -15,13 +15,14 @@ import { type Address, formatReplyText, type RecipientStatus } from '../mail/ind
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
 import type { Change, Spool } from '../spool/index.ts';
 import { areWide, destinedOne, type OwnPolicy } from '../submission/index.ts';
+import type { NoticesEvents } from './events.ts';
 
 /** What notifying works with; `settings` is asked each time, so that a reload counts. */
 export interface NotifierParts {
   readonly spool: Spool;
   readonly queue: () => Pick<Queue, 'accept'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<NoticesEvents>;
   /** Notices go where the policy leads mail for their recipient, and nowhere where it refuses it. */
   readonly destinationOf: OwnPolicy['destinationOf'];
   readonly settings: () => {

@@ -9,6 +9,7 @@
 
 export { queueCommands, sessionCommands } from './commands.ts';
 export { createQueueControl } from './control.ts';
+export { type OperationEvents, operationEvents } from './events.ts';
 export { matches, queueItem } from './queue-view.ts';
 export { closeSessionsOf, createSessionControl, type SessionSources } from './sessions.ts';
 export { controlStopped } from './stopped-queue.ts';

@@ -4,12 +4,13 @@ import { isSameName } from '../identity/index.ts';
 import type { PopListeners } from '../pop3/index.ts';
 import type { Receiver } from '../receiver/index.ts';
 import type { SessionControl, SessionItem } from './commands.ts';
+import type { OperationEvents } from './events.ts';
 
 /** What has sessions. */
 export interface SessionSources {
   readonly receiver: Pick<Receiver, 'sessions' | 'closeSessions'>;
   readonly pop3: Pick<PopListeners, 'sessions' | 'closeSessions'>;
-  readonly log: Log;
+  readonly log: Log<OperationEvents>;
 }
 
 type Who = Pick<SessionItem, 'id' | 'address' | 'user'>;

@@ -16,9 +16,11 @@
  *
  * RFC 2505, RFC 5068, RFC 6409, RFC 5321 §3.6 and §7.9, RFC 2142.
  */
+
 export { type RecipientFault, recipientFaults } from './check.ts';
 export { createClientTruth, createInterfaceNetworks, createOwnAddresses, untruthOf } from './client-truth.ts';
 export type { KnownRecipients, LocalDomain, RecipientOptions } from './domains.ts';
+export { type PolicyEvents, policyEvents } from './events.ts';
 export { watchNames } from './many-names.ts';
 export type {
   CertificateGrant,

@@ -1,5 +1,6 @@
 /** Watches how many HELO names the clients at a trusted address use. */
 import type { Clock, Log } from '../base/index.ts';
+import type { PolicyEvents } from './events.ts';
 
 const maxAddresses = 10_000;
 /** More names than the machines behind one address of an office usually give. */
@@ -12,7 +13,7 @@ const againMs = 86_400_000;
  * gateway or proxy stands there and strangers may come through it. That is an alarm and never a decision,
  * since a name is only what a client says.
  */
-export function watchNames({ log, clock }: { readonly log: Log; readonly clock: Clock }) {
+export function watchNames({ log, clock }: { readonly log: Log<PolicyEvents>; readonly clock: Clock }) {
   const seen = new Map<string, { names: Set<string>; readonly since: number; silentUntil: number }>();
   return (address: string, helo: string): void => {
     const known = seen.get(address);

@@ -15,7 +15,9 @@
  *
  * RFC 1939 (POP3), 2449 (CAPA), 2595 and 8314 (STLS, TLS), 3206 (SYS, AUTH), 5034 (AUTH), the PROXY protocol 1, 2.
  */
+
 export { PopConnection, type PopConnectionFacts } from './connection.ts';
+export { type Pop3Events, pop3Events } from './events.ts';
 export { openPopListener, PopListener, type PopListenerOptions } from './listener.ts';
 export { mailboxOf, type PopConfig, PopListeners } from './listeners.ts';
 export { Mailboxes } from './mailbox.ts';

@@ -4,6 +4,7 @@ import type { SecureContext } from 'node:tls';
 import { type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
 import { Admission, type Listener, type ProxyGreeting, readProxyHeader, TcpListener } from '../net/index.ts';
 import { PopConnection } from './connection.ts';
+import type { Pop3Events } from './events.ts';
 import type { PopLimits } from './options.ts';
 
 /** A listener for POP3. */
@@ -20,7 +21,7 @@ export interface PopListenerOptions {
   /** The dialogue, from the greeting on. The connection is closed when it settles; a rejection is a bug, and logged. */
   readonly serve: (connection: PopConnection) => Promise<void>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<Pop3Events>;
 }
 
 /** Binds and serves. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */

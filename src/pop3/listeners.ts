@@ -5,6 +5,7 @@ import { type Address, type Domain, parseMailbox } from '../mail/index.ts';
 import { ListenerSet, type PreparedListeners, placeKey } from '../net/index.ts';
 import type { ListeningAddress } from '../receiver/index.ts';
 import type { PopConnection } from './connection.ts';
+import type { Pop3Events } from './events.ts';
 import { PopListener, type PopListenerOptions } from './listener.ts';
 import { Mailboxes } from './mailbox.ts';
 import { defaultPopLimits, type PopListenerConfig } from './options.ts';
@@ -37,7 +38,7 @@ export interface PopListenersParts {
   readonly mailboxAt: (deliver: string, address: Address) => string | undefined;
   readonly windows: Pick<PopBeforeSmtp, 'open'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<Pop3Events>;
 }
 
 /** A session as people see it. */

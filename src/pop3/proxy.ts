@@ -2,6 +2,7 @@
 import { type Clock, formatHostPort, isLoopback, type Log } from '../base/index.ts';
 import type { Attempt, Throttle } from '../identity/index.ts';
 import type { PopConnection } from './connection.ts';
+import type { Pop3Events } from './events.ts';
 import { LineReader } from './line-reader.ts';
 import type { PopUpstream } from './options.ts';
 import {
@@ -31,7 +32,7 @@ export interface PopProxyOptions {
   /** Slows down those who guess. */
   readonly throttle: Pick<Throttle, 'enter'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<Pop3Events>;
 }
 
 /** Long enough for a token of OAuth 2.0 in a SASL response. */

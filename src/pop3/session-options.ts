@@ -1,6 +1,7 @@
 /** The options and limits of a POP3 session. */
 import type { Clock, Log } from '../base/index.ts';
 import type { Identities, TlsFacts } from '../identity/index.ts';
+import type { Pop3Events } from './events.ts';
 import type { Mailboxes } from './mailbox.ts';
 
 /** What one session may use up; the last command is answered with `-ERR`, and the connection ends. */
@@ -47,7 +48,7 @@ export interface PopServerOptions {
   /** Somebody logged in and has the mailbox. The client is told so once this has settled. */
   readonly onLogin: (login: MailboxLogin) => void | Promise<void>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<Pop3Events>;
 }
 
 /** The connection of a session, as small as it can be faked. `PopConnection` is one. */

@@ -167,7 +167,7 @@ export class PopSession implements PopDialogue {
       await this.wire.startTls();
       this.state = { at: 'authorization' };
     } catch (error) {
-      this.#log('tls-failed', { because: String(error) });
+      this.options.log.info('tls-failed', { ...this.#connection(), because: String(error) });
       this.wire.destroy();
     }
   }
@@ -203,12 +203,12 @@ export class PopSession implements PopDialogue {
       return { at: 'closed' };
     });
     this.wire.end(this.#output);
-    this.#log('pop3-closed', { identity, retrieved });
+    this.options.log.info('pop3-closed', { ...this.#connection(), identity, retrieved });
   }
 
-  #log(event: string, fields: Readonly<Record<string, unknown>>): void {
+  #connection() {
     const { id, address, listener } = this.wire.facts;
-    this.options.log.info(event, { session: id, client: address, listener, ...fields });
+    return { session: id, client: address, listener };
   }
 }
 

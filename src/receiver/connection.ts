@@ -112,7 +112,7 @@ export class Connection implements Wire {
         this.#begin({ address: peer, port: this.#raw.remotePort ?? 0 });
         return;
       case 'invalid':
-        this.#log('proxy-header-invalid', { client: peer });
+        this.#parts.log.info('proxy-header-invalid', { client: peer });
         this.#raw.destroy();
         return;
       case 'cut':
@@ -217,7 +217,7 @@ export class Connection implements Wire {
     const { address } = client;
     const admitted = this.#facts.admission.admit(address);
     if ('reply' in admitted) {
-      this.#log('refused', {
+      this.#parts.log.info('refused', {
         client: address,
         stage: 'connect',
         reply: formatReply(admitted.reply).trimEnd(),
@@ -295,7 +295,7 @@ export class Connection implements Wire {
     const left = () => this.#raw.destroy();
     secured.on('end', left);
     secured.on('error', (error) => {
-      this.#log('tls-failed', { session: this.#facts.id, because: error.message });
+      this.#parts.log.info('tls-failed', { session: this.#facts.id, because: error.message });
       this.#raw.destroy();
     });
     secured.on('secure', () => {
@@ -321,7 +321,7 @@ export class Connection implements Wire {
     this.#leave = undefined;
     if (session === undefined) return;
     session.closed();
-    this.#log('session-closed', {
+    this.#parts.log.info('session-closed', {
       session: this.#facts.id,
       client: session.client.address,
       listener: this.#facts.listener.name,
@@ -331,9 +331,5 @@ export class Connection implements Wire {
       accepted: session.accepted,
       durationMs: this.#parts.clock.now() - this.#since,
     });
-  }
-
-  #log(event: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#parts.log.info(event, fields);
   }
 }

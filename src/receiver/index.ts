@@ -13,6 +13,7 @@
  *
  * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531, 9422; the PROXY protocol 1 and 2; XCLIENT.
  */
+
 export type {
   Authenticator,
   CertificateFacts,
@@ -37,6 +38,7 @@ export type {
 export type { SessionDescription } from './connection.ts';
 export { Content } from './content.ts';
 export { createScreening } from './create-screening.ts';
+export { type ReceiverEvents, receiverEvents } from './events.ts';
 export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
 export {

@@ -2,15 +2,16 @@
 import type { Log } from '../base/index.ts';
 import { type Command, type CommandError, parseCommand, parseLeniently } from '../smtp/index.ts';
 import type { ClientFacts, Policy } from './ask.ts';
+import type { ReceiverEvents } from './events.ts';
 
 const maxClients = 10_000;
 
 /** Reads commands, and tells once of each client that is let off with one which is not of the standard. */
 export class Lenience {
-  readonly #log: Log;
+  readonly #log: Log<ReceiverEvents>;
   readonly #told = new Set<string>();
 
-  constructor(log: Log) {
+  constructor(log: Log<ReceiverEvents>) {
     this.#log = log;
   }
 

@@ -171,7 +171,7 @@ async function commit(
     return undefined;
   }
   if (screened.kind === 'over') {
-    tellOver(dialogue, transaction, screened);
+    tellOver(dialogue, { queueId: content.message.id, reversePath }, screened);
     return screened.reply;
   }
   const { envelope, held } = screened;
@@ -201,12 +201,13 @@ async function commit(
 /** A check had it refused or thrown away. */
 function tellOver(
   dialogue: Dialogue,
-  { reversePath }: Transaction,
+  { queueId, reversePath }: Pick<Transaction, 'reversePath'> & { readonly queueId: string },
   { fate, reply, because }: Screened & { readonly kind: 'over' },
 ): void {
   if (fate === 'refused') logRefusal(dialogue, { stage: 'data', reversePath, reply, because });
   else {
     dialogue.parts.log.info('discarded', {
+      queueId,
       session: dialogue.facts.id,
       client: dialogue.client.address,
       from: reversePath?.text ?? '',

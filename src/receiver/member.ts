@@ -2,6 +2,7 @@
 import type { Clock, Log } from '../base/index.ts';
 import { reply, replyClass } from '../mail/index.ts';
 import type { Later } from './ask.ts';
+import type { ReceiverEvents } from './events.ts';
 import {
   type Asking,
   type Check,
@@ -13,7 +14,7 @@ import {
 /** What screening works with. */
 export interface ScreeningParts {
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<ReceiverEvents>;
 }
 
 /** A question to one check at one stage. */

@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls';
 import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';
 import type { Authenticator, Intake, ListenerRole, Policy } from './ask.ts';
+import type { ReceiverEvents } from './events.ts';
 import type { Lenience } from './lenience.ts';
 import type { Screening } from './screening.ts';
 
@@ -99,7 +100,7 @@ export interface ReceiverParts {
   /** Where the mail of traps goes; without it they take none. */
   readonly trap?: Intake;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<ReceiverEvents>;
   readonly background: Background;
   /** Remembers whose odd commands were told of; without it each session tells once. */
   readonly lenience?: Lenience;

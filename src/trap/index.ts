@@ -16,7 +16,9 @@
  *
  * RFC 5321 (the dialogue is the receiver's).
  */
+
 export { openTrap, type Trap } from './archive.ts';
+export { type TrapEvents, trapEvents } from './events.ts';
 export { type ArchiveOptions, defaultTrap } from './options.ts';
 export { listTrapped, openTrapped, type TrappedMessage } from './read.ts';
 export { TrapArchive } from './trap-archive.ts';

@@ -2,6 +2,7 @@
 
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
+import type { TrapEvents } from './events.ts';
 
 /** What the archive keeps; beyond any of these the oldest go. */
 export interface ArchiveOptions {
@@ -25,7 +26,7 @@ export const defaultTrap = {
 /** What the trap works with: nothing that could send. */
 export interface TrapParts {
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<TrapEvents>;
   readonly background: Background;
   /** Why nothing is taken now: no space, shutting down. */
   readonly refusal: () => Reply | undefined;

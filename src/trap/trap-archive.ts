@@ -5,6 +5,7 @@ import { type Reply, reply } from '../mail/index.ts';
 import { maxWithheldTogether, Room } from '../message/index.ts';
 import type { Intake } from '../receiver/index.ts';
 import { openTrap, type Trap } from './archive.ts';
+import type { TrapEvents } from './events.ts';
 import type { ArchiveOptions } from './options.ts';
 
 const notNow = reply(421, '3.2', 'shutting down');
@@ -22,7 +23,7 @@ export interface TrapConfig {
 /** What the trap of a relay works with. It is given neither queue nor spool. */
 export interface TrapArchiveParts {
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<TrapEvents>;
   readonly background: Background;
   readonly isDraining: () => boolean;
 }

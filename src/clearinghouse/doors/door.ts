@@ -1,6 +1,7 @@
 /** What every door has: options, access list, limits, and the visitor of a request. */
 import type { Clock, IpSet, Log } from '../../base/index.ts';
 import type { Clearinghouse } from '../ask.ts';
+import type { ClearinghouseEvents } from '../events.ts';
 import type { DoorLimits } from '../options.ts';
 
 /** What a front door is opened with. */
@@ -13,7 +14,7 @@ export interface DoorOptions {
   readonly access: Access;
   readonly limits: DoorLimits;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<ClearinghouseEvents>;
 }
 
 /** Who may come, and whose word counts as that of somebody known. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { blockOf, type Clock, type Log, systemClock } from '../../base/index.ts';
+import type { ClearinghouseEvents } from '../events.ts';
 import { syncFolder, writeSynced } from '../files.ts';
 import { hexBase64 } from '../keys/razor-text.ts';
 import { Rates } from './rates.ts';
@@ -12,7 +13,7 @@ export interface RazorAccountsOptions {
   /** Without one they are forgotten at the end. */
   readonly path?: string;
   readonly clock?: Clock;
-  readonly log?: Log;
+  readonly log?: Log<ClearinghouseEvents>;
   /** Accounts that there can be. */
   readonly maxAccounts?: number;
 }

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Background, type BackOff, backOff, type Clock, type Log } from '../../base/index.ts';
+import type { ClearinghouseEvents } from '../events.ts';
 import type { FloodSource } from './claim.ts';
 import { FloodFile } from './file.ts';
 import { identityOf } from './identity.ts';
@@ -39,7 +40,7 @@ export interface FloodOptions {
   readonly clock: Clock;
   /** Numbers in [0, 1); those of the machine unless given. */
   readonly random?: () => number;
-  readonly log: Log;
+  readonly log: Log<ClearinghouseEvents>;
 }
 
 const syncMs = 1000;

@@ -1,5 +1,6 @@
 /** A node of the flood: its links, its log and its engine. */
 import type { Clock, Log } from '../../base/index.ts';
+import type { ClearinghouseEvents } from '../events.ts';
 import type { Claim, FloodSource, Take } from './claim.ts';
 import type { Identity, Origin } from './identity.ts';
 import { readOrigin } from './identity.ts';
@@ -23,7 +24,7 @@ export interface FloodNodeOptions {
   readonly peers: readonly FloodPeer[];
   readonly source: FloodSource;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<ClearinghouseEvents>;
   /** Told of each certificate and record that is new, so that it can be written down. */
   readonly note?: (note: Note) => void;
   readonly logSize?: FloodLogSize;
