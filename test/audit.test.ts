@@ -135,7 +135,7 @@ test('a trap is reported as one: it takes mail for anybody, and nothing of it co
   assert.equal(end?.verdict, 'closed');
   const trap = listeners.find(({ role }) => role === 'trap') ?? assert.fail();
   assert.equal(trap.verdict, 'trap');
-  assert.equal(trap.because, 'it takes mail for anybody, and nothing of it came out of the queue');
+  assert.equal(trap.because, 'it accepts mail for any recipient, and none of it came out of the queue');
   const [only, ...others] = cases.filter(({ listener }) => listener === 'honey');
   assert.deepEqual([only?.verdict, only?.arrived, others.length], ['accepted-unconfirmed', [], 0]);
 });

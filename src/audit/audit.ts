@@ -219,7 +219,10 @@ function verdictOf(
   if (planned.listener.role !== 'trap' || all.verdict === 'open') return all;
   const isTaken = findings.every((finding) => finding.isTaken);
   if (!isTaken) return { verdict: 'inconclusive', because: 'a trap that takes nothing: see its case' };
-  return { verdict: 'trap', because: 'it takes mail for anybody, and nothing of it came out of the queue' };
+  return {
+    verdict: 'trap',
+    because: 'it accepts mail for any recipient, and none of it came out of the queue',
+  };
 }
 
 function countsOf(findings: readonly Finding[]): Record<string, number> {

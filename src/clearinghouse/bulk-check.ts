@@ -94,7 +94,7 @@ function verdictOf(
   // Somebody who is known by name may send a newsletter; what was reported is none.
   const when = rule.when ?? (envelope.origin.identity === undefined ? 'bulk' : 'reported');
   if (isAllowed || !isBulk || (when === 'reported' && !isReported) || rule.action === 'tag')
-    return { kind: 'edit', because: 'bulk: what was found is in the header', edits };
+    return { kind: 'edit', because: 'bulk: the verdict is in the header', edits };
   const reports = isReported ? `, reported ${found.reported.toFixed(1)} times` : '';
   const because = `bulk: copies to ${count} recipients${reports} (cluster ${cluster})`;
   if (rule.action === 'hold') {

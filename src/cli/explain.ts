@@ -26,7 +26,7 @@ export const explain: Command = {
     to: { value: 'ADDR', help: 'the recipient' },
     from: { value: 'ADDR', help: 'the reverse-path (default: the null one)' },
     listener: { value: 'NAME', help: 'the listener, by its name or role (default: the first)' },
-    user: { value: 'NAME', help: 'who logged in' },
+    user: { value: 'NAME', help: 'the name of a user that has logged in' },
     certificate: { value: 'sha256:HEX', help: 'the fingerprint of the certificate that the client shows' },
     tls: { help: 'the session is under TLS' },
     proxied: { help: 'a listed proxy says that the client is there' },

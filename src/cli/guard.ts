@@ -130,7 +130,7 @@ export const guardAllow: Command = {
   options: {
     ...locationOptions,
     for: { value: 'DURATION', help: 'for so long, as 12h or 30d (default: until "guard disallow")' },
-    json: { help: 'who that is, as a JSON object' },
+    json: { help: 'the subject as a JSON object' },
   },
   notes: `
 SUBJECT is a user as in "guard list" (identity:alice), or an IP address (address:192.0.2.1 as a client of an open
@@ -152,7 +152,7 @@ export const guardDisallow: Command = {
   name: 'guard disallow',
   synopsis: 'SUBJECT',
   summary: 'End the exemption of a sender.',
-  options: { ...locationOptions, json: { help: 'who that is, as a JSON object' } },
+  options: { ...locationOptions, json: { help: 'the subject as a JSON object' } },
   arity: { min: 1, max: 1 },
   async run(args, io) {
     const made = await change(args, io, { verb: 'disallow', subject: args.rest[0] ?? '' });

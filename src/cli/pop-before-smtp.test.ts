@@ -23,7 +23,7 @@ test('pop-before-smtp list shows each address with its window, names and time le
   const { code, out } = await run(['pop-before-smtp', 'list', '--data', data]);
   assert.equal(code, 0);
   assert.match(out, /^192\.0\.2\.7 +19m +1m +pop3 0\.0\.0\.0:110 +anna@example\.org$/m);
-  assert.match(out, /^192\.0\.2\.8 .*3 people: each has to log in/m);
+  assert.match(out, /^192\.0\.2\.8 .*3 users: each has to log in/m);
   const json = await run(['pop-before-smtp', 'list', '--json', '--data', data]);
   assert.deepEqual(JSON.parse(json.out.split('\n')[0] ?? ''), window);
 });

@@ -18,7 +18,7 @@ const columns = [
   { title: 'ENDS IN', width: 7, isNumber: true },
   { title: 'LAST', width: 4, isNumber: true },
   { title: 'SOURCE', width: 18 },
-  { title: 'WHO', width: 30 },
+  { title: 'USER', width: 30 },
 ];
 
 /** `posthouse pop-before-smtp list`. */
@@ -43,7 +43,7 @@ export const popBeforeSmtpList: Command = {
 
 function rowOf({ address, names, source, lastAt, expiresAt, needsAuth }: Window): string[] {
   const now = Date.now();
-  const who = needsAuth ? `${names.length} people: each has to log in` : names.join(', ');
+  const who = needsAuth ? `${names.length} users: each has to log in` : names.join(', ');
   return [address, formatSpan(expiresAt - now), formatSpan(now - lastAt), source, who];
 }
 

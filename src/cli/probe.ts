@@ -25,17 +25,20 @@ export const probe: Command = {
   options: {
     authorised: {
       value: 'WHO',
-      help: 'who allowed the test; needed for every host that is not on a private address',
+      help: 'the person who allowed the test; needed for every host that is not on a private address',
     },
     deliver: {
       value: 'ADDRESS',
       help: 'send marked messages to BOX+TOKEN@DOMAIN; without it recipients are only asked about',
     },
-    listen: { value: 'ADDR:PORT', help: 'take in what arrives for that domain here, and compare the tokens' },
-    wait: { value: 'SECONDS', help: 'how long to wait for what was accepted (default 60)' },
-    domain: { value: 'NAME', help: "the target's own domain (default: what its greeting says)" },
+    listen: { value: 'ADDR:PORT', help: 'receive mail for that domain here, and compare the tokens' },
+    wait: { value: 'SECONDS', help: 'time to wait for messages that were accepted (default 60)' },
+    domain: { value: 'NAME', help: "the target's own domain (default: the name in its greeting)" },
     helo: { value: 'NAME', help: 'our own name (default: hostname of the configuration)' },
-    contact: { value: 'TEXT', help: 'whom to ask about the test (default: postmaster at our name)' },
+    contact: {
+      value: 'TEXT',
+      help: 'the address for questions about the test (default: postmaster at our name)',
+    },
     all: { help: 'the whole battery, not only the tests of nmap, abuse.net and MAPS' },
     tls: { value: 'HOW', help: 'none, starttls or implicit (default: implicit at port 465, else none)' },
     timeout: { value: 'SECONDS', help: 'for each reply (default 60)' },

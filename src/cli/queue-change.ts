@@ -84,7 +84,7 @@ export function queueChange(verb: QueueChange['verb']): Command {
       ...selectorOptions,
       ...options,
       whole: { help: 'all waiting recipients of a message of which some are named' },
-      'dry-run': { help: 'change nothing: print what would be done to whom' },
+      'dry-run': { help: 'change nothing; print the change of each message and recipient' },
       yes: { help: 'do not ask' },
       json: { help: 'the ids as JSON strings; with --dry-run an object for each message' },
     },

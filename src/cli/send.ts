@@ -25,7 +25,7 @@ export const send: Command = {
     body: { value: 'TEXT', help: 'the text; - reads it from standard input' },
     attach: { value: 'FILE', isList: true, help: 'a file to attach; may be given several times' },
     server: { value: 'HOST:PORT', help: 'send by SMTP to this server instead of the running relay' },
-    json: { help: 'what happens, as one JSON object per line' },
+    json: { help: 'the events, as one JSON object per line' },
   },
   notes: `
 Follows the message until every recipient was delivered, deferred or bounced. A terminal shows it as it

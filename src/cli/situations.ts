@@ -36,8 +36,8 @@ const facts: ExplainFacts = {
   untruth: (address) =>
     address === '172.22.1.1'
       ? {
-          because: 'our default gateway: everybody behind it seems to be there',
-          remedy: 'let what stands there send the PROXY protocol or XCLIENT, or let clients log in',
+          because: 'our default gateway: every client behind it may appear with its address',
+          remedy: 'let the host there send the PROXY protocol or XCLIENT, or let clients log in',
         }
       : undefined,
   interfaceHas: () => false,

@@ -24,7 +24,7 @@ export const trapList: Command = {
   summary: 'List the messages in the trap, newest first.',
   options: {
     ...locationOptions,
-    limit: { value: 'N', help: 'so many at most (default: 100)' },
+    limit: { value: 'N', help: 'print at most N messages (default: 100)' },
     json: { help: 'one JSON object per line, with the whole envelope' },
   },
   arity: { min: 0, max: 0 },

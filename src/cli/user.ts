@@ -34,7 +34,7 @@ export const userAdd: Command = {
     sender: {
       value: 'ADDR',
       isList: true,
-      help: 'what it may send as: user@example.org, *@example.org (default: NAME)',
+      help: 'an address it may send as: user@example.org, *@example.org (default: NAME)',
     },
   },
   notes: `
@@ -48,7 +48,7 @@ change within a second.`,
     if (wrong !== undefined)
       throw new CliError(exitCode.usage, `not an address or a pattern of addresses: "${wrong}"`);
     if (senders.length === 0 && !name.includes('@'))
-      throw new CliError(exitCode.usage, `"${name}" is no address: say with --sender what it may send as`);
+      throw new CliError(exitCode.usage, `"${name}" is no address: give its sender addresses with --sender`);
     const file = usersFile(args, io);
     if ((await find(file, name)) !== undefined)
       throw new CliError(exitCode.cantCreate, `there is a user "${name}"`);

@@ -163,7 +163,7 @@ function domainDelivery({ domains, routes }: Parsed): Finding[] {
       return [
         {
           path: [...path, 'catchAll'],
-          message: 'with recipients: any nobody is left for the catch-all',
+          message: 'with recipients: any the catch-all is never used',
           hint: 'give recipients a file or a list',
         },
       ];

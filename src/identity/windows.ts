@@ -173,7 +173,7 @@ export class Windows {
     const event = wasOpen ? 'window-renewed' : 'window-opened';
     log.info(event, { client: key, user: name, source, names, expiresAt: new Date(expiresAt).toISOString() });
     if (added && this.#needsAuth(row.names))
-      log.warn('window-shared', { client: key, names, because: 'too many people share the address' });
+      log.warn('window-shared', { client: key, names, because: 'too many users share the address' });
     return { outcome: wasOpen ? 'renewed' : 'opened', address: key, expiresAt };
   }
 

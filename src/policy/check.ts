@@ -19,7 +19,7 @@ export function recipientFaults(options: RecipientOptions): readonly RecipientFa
   const loops = new Set<string>();
   const faultOf = (address: Parameters<typeof resolve>[0]): string | undefined => {
     const found = resolve(address, options);
-    if (found.kind === 'unknown') return `"${address.text}" is nobody here: ${found.because}`;
+    if (found.kind === 'unknown') return `"${address.text}" does not exist here: ${found.because}`;
     if (found.kind !== 'loop') return undefined;
     const members = [...new Set(found.because.split(' → '))].sort((a, b) => (a < b ? -1 : 1)).join();
     if (loops.has(members)) return undefined;

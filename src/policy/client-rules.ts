@@ -11,7 +11,7 @@ const somebody = pass('somebody who is known');
 const notLoggedIn: Outcome = {
   kind: 'refusal',
   reply: needsLogin,
-  because: 'nobody logged in on a submission listener',
+  because: 'no login on a submission listener',
 };
 const nobody = pass('nobody logged in');
 const noCertificate = pass('no certificate was shown');
@@ -194,7 +194,7 @@ function certificateGrant(
 }
 
 function windowFault(window: RelayWindow, request: RelayRequest, options: PolicyOptions): string | undefined {
-  if (window.needsAuth) return 'too many people share the address: each has to log in';
+  if (window.needsAuth) return 'too many users share the address: each has to log in';
   const { client, reversePath } = request;
   const untrue = addressFault(client, options);
   if (untrue !== undefined) return untrue;

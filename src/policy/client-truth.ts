@@ -58,16 +58,16 @@ function kept<T>(clock: Clock, read: () => T): () => T {
   };
 }
 
-const remedy = 'let what stands there send the PROXY protocol or XCLIENT, or let clients log in';
+const remedy = 'let the host there send the PROXY protocol or XCLIENT, or let clients log in';
 
 /** Why such an address says nothing of a client, and what to do about that. */
 export function untruthOf(shared: SharedAddress): Untruth {
   switch (shared.kind) {
     case 'gateway':
-      return { because: 'our default gateway: everybody behind it seems to be there', remedy };
+      return { because: 'our default gateway: every client behind it may appear with its address', remedy };
     case 'bridge':
       return {
-        because: `our own address on the bridge ${shared.interface}: it masks whoever comes through`,
+        because: `our own address on the bridge ${shared.interface}: it masks the clients that connect through it`,
         remedy,
       };
     case 'veth':

@@ -152,10 +152,10 @@ test('an alias, catch-all or postmaster that is nobody here is a fault; stranger
   const asks = localDomain('ask.example', { recipients: { kind: 'verify' } });
   const options = { ...optionsOf(ours, other, asks), postmaster: address('boss@d.example') };
   assert.deepEqual(faults(options), [
-    'd.example aliases: alias "sales": "anna@d.example" is nobody here: not in the list',
-    'd.example aliases: alias "route": "a%b@d.example" is nobody here: the local part hides a route',
-    'o.example catchAll: "gone@d.example" is nobody here: not in the list',
-    'postmaster: "boss@d.example" is nobody here: not in the list',
+    'd.example aliases: alias "sales": "anna@d.example" does not exist here: not in the list',
+    'd.example aliases: alias "route": "a%b@d.example" does not exist here: the local part hides a route',
+    'o.example catchAll: "gone@d.example" does not exist here: not in the list',
+    'postmaster: "boss@d.example" does not exist here: not in the list',
   ]);
   assert.equal(lookUp('sales@d.example', ours, asks), 'ann+lists@d.example x@away.example u@ask.example');
   assert.equal(lookUp('route@d.example', ours), 'unknown');

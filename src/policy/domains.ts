@@ -67,7 +67,7 @@ export function lookUp(address: Address, domain: LocalDomain, { postmaster }: Re
     }
   }
   if (untagged === 'postmaster' || untagged === 'abuse') {
-    const because = `${untagged} always reaches somebody`;
+    const because = `${untagged} always goes to the postmaster`;
     return { kind: 'others', to: [postmaster], name: untagged, because };
   }
   if (hidesRoute(address)) return { kind: 'unknown', because: 'the local part hides a route' };

@@ -133,7 +133,7 @@ function refuseSender(
   // Elsewhere a window or a certificate only gives; what it does not give another ground may.
   if (client.identity === undefined && !isSubmission(client)) return undefined;
   return once(bindingsOf(request, options), (bindings) => {
-    if (bindings.length === 0) return refusal(needsLogin, 'nobody logged in on a submission listener');
+    if (bindings.length === 0) return refusal(needsLogin, 'no login on a submission listener');
     if (bindings.some(({ senders }) => isBound(senders, reversePath))) return undefined;
     return refusal(notYours, `${bindings.map(({ name }) => name).join(', ')} may not send as that`);
   });

@@ -165,7 +165,7 @@ class Expansion {
     if (to.length + toAsk.length > 0) return { kind: 'known', to, toAsk, because };
     return {
       kind: 'unknown',
-      because: `${because}, and nobody is behind it (${this.#unknown ?? 'no member'})`,
+      because: `${because}, and it leads to no recipient (${this.#unknown ?? 'no member'})`,
     };
   }
 }

@@ -246,7 +246,7 @@ class ProxySession {
     attempt?.succeeded();
     log.info('pop3-login', { session: id, client: address, user: name, tls: this.#connection.isSecure });
     if (name === undefined)
-      log.info('window-refused', { client: address, because: 'the login does not say who it is' });
+      log.info('window-refused', { client: address, because: 'the login names no user' });
     else await opened({ address, name, source: listener });
     this.#connection.loggedIn(name);
     await this.#reply(answer);

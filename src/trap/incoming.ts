@@ -11,7 +11,7 @@ export interface ArrivingRoom {
 
 const pieceOctets = 64 * 1024;
 
-/** There is no room for what is arriving. */
+/** The archive has no room for an arriving message. */
 export class NoRoomError extends Error {
   readonly code = 'ENOSPC';
 }
@@ -40,7 +40,7 @@ export class IncomingFile {
   write(octets: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) return this.#written;
     if (!this.#room.take(octets.length)) {
-      this.#failure = new NoRoomError('the archive has no room for what is arriving');
+      this.#failure = new NoRoomError('the archive has no room for the message');
       return this.#written;
     }
     this.#size += octets.length;

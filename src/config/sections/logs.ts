@@ -11,7 +11,7 @@ const schema = z.strictObject({
 });
 
 export const logs = section({
-  schema: schema.prefault({}).describe('The log of what happens to each message.'),
+  schema: schema.prefault({}).describe('The log of messages and of the relay itself.'),
   effect: 'restart',
   resolve: (value): { readonly format: LogFormat } => value,
 });

@@ -60,7 +60,7 @@ const listener = z.strictObject({
 });
 
 const schema = z.strictObject({
-  listeners: listOf(listener).prefault([]).describe('Where people read mail by POP3.'),
+  listeners: listOf(listener).prefault([]).describe('Listeners for POP3 clients.'),
   connections: count(1, 100_000)
     .prefault(defaultPopLimits.connections)
     .describe('Connections at one time to one listener.'),
