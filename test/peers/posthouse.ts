@@ -55,8 +55,15 @@ export class Posthouse implements AsyncDisposable {
   readonly configFile: string;
   #ports = new Map<string, number>();
 
-  constructor(program: Program, directory: string, configFile: string) {
+  readonly #main: string;
+
+  constructor(
+    program: Program,
+    main: string,
+    { directory, configFile }: Pick<Posthouse, 'directory' | 'configFile'>,
+  ) {
     this.#program = program;
+    this.#main = main;
     this.directory = directory;
     this.configFile = configFile;
   }
@@ -105,7 +112,7 @@ export class Posthouse implements AsyncDisposable {
 
   /** The same with something on standard input. */
   async input(text: string, ...args: readonly string[]): Promise<string> {
-    const outcome = await run(process.execPath, [main, ...args, '--config', this.configFile], {
+    const outcome = await run(process.execPath, [this.#main, ...args, '--config', this.configFile], {
       input: text,
     });
     if (outcome.code !== 0)
@@ -147,17 +154,21 @@ export async function startPosthouse(options: PosthouseOptions): Promise<Posthou
     ...options.configuration,
   };
   await writeFile(configFile, `${JSON.stringify(configuration, null, 2)}\n`);
+  const entry = options.build === undefined ? main : join(options.build, 'src/cli/main.ts');
   const command = [
     process.execPath,
     ...(options.build === undefined ? flagsOf(packageFacts) : await flagsOfBuild(options.build)),
     ...(options.nodeArguments ?? []),
-    options.build === undefined ? main : join(options.build, 'src/cli/main.ts'),
+    entry,
     'start',
     '--config',
     configFile,
   ];
   const [program = '', ...args] = [...(options.under ?? []), ...command];
-  const posthouse = new Posthouse(new Program(program, args, { cwd: directory }), directory, configFile);
+  const posthouse = new Posthouse(new Program(program, args, { cwd: directory }), entry, {
+    directory,
+    configFile,
+  });
   try {
     await posthouse.ready(options.readyWithinMs ?? 30_000);
   } catch (error) {
