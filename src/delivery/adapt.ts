@@ -9,7 +9,7 @@ const maxHeaderBytes = 1_000_000;
 /** A message of at most this size is sent in one piece, a longer one in pieces of it. */
 const pieceOctets = 64 * 1024;
 
-/** What converting works with. */
+/** The parts that conversion needs. */
 export interface Conversions {
   /** Larger messages are not converted. */
   readonly maxBytes: number;

@@ -29,7 +29,7 @@ export class Answers {
     }
   }
 
-  /** What a server said of one. */
+  /** Records the server's reply for one recipient. */
   record(
     index: number,
     said: Reply,

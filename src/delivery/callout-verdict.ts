@@ -1,8 +1,8 @@
-/** What a server's answer to a callout says about the recipient, if it is about the recipient at all. */
+/** Judges a server's reply to a callout: whether the recipient exists, or the reply is about something else. */
 import type { CalloutAnswer } from '../client/index.ts';
 import { enhancedStatus, isPermanent, isPositive } from '../mail/index.ts';
 
-/** What a destination says about a recipient. `unavailable`: nothing, this time. */
+/** A destination's answer about a recipient. `unavailable`: none, this time. */
 export type Verification = 'known' | 'unknown' | 'unavailable';
 
 /**

@@ -40,7 +40,7 @@ const forgetMs = 3_600_000;
 const sayAgainMs = 3_600_000;
 const maxTroubles = 1000;
 
-/** What one question came to. */
+/** The answer to one callout. */
 interface Outcome {
   readonly verification: Verification;
   readonly because?: string;
@@ -182,7 +182,7 @@ export class Callouts {
   }
 }
 
-/** What is asked, by what, and until when. */
+/** A callout: its recipient, the parts that it uses, and the signal that ends it. */
 interface Question {
   readonly recipient: Address;
   readonly parts: RemoteParts;

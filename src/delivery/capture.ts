@@ -21,7 +21,7 @@ export interface CaptureOptions {
   readonly now: () => number;
 }
 
-/** What the envelope of a captured message says. */
+/** A captured message: its queue id, envelope and size. */
 export interface CapturedMessage {
   readonly id: QueueId;
   /** `null` is `<>`. */

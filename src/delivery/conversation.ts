@@ -1,4 +1,4 @@
-/** What is said to one server in an attempt: transactions on a session, and what their replies mean. */
+/** The dialogue with one server in an attempt: its transactions, and the statuses that its replies mean. */
 import type { Log } from '../base/index.ts';
 import type { ClientErrorCode, SendResult } from '../client/index.ts';
 import { isPermanent, isPositive, isTransient, reply } from '../mail/index.ts';
@@ -16,7 +16,7 @@ import { isTired, isUnheard, wantsTls } from './session-end.ts';
 import type { TargetOptions } from './targets.ts';
 import type { RemoteTransport } from './transport.ts';
 
-/** What an attempt over the network needs. One value for all attempts of a configuration. */
+/** The parts that an attempt over the network needs. One value for all attempts of a configuration. */
 export interface RemoteParts {
   readonly pool: SessionPool;
   readonly dialer: Dialer;

@@ -37,7 +37,7 @@ const maxTold = 1000;
 
 const noAnswer = reply(451, '3.0', 'The delivery attempt failed');
 
-/** What delivery is given and does not change by reload. */
+/** The parts of delivery that a reload does not change. */
 export interface DeliveryParts {
   readonly resolver: Resolver;
   readonly clock?: Clock;
@@ -93,7 +93,7 @@ export function createDelivery(options: DeliveryOptions, parts: DeliveryParts): 
   return new Deliveries(options, parts);
 }
 
-/** What one configuration comes to. */
+/** The parts made from one configuration. */
 interface Generation {
   readonly number: number;
   readonly router: Router;

@@ -23,7 +23,7 @@ export interface Target {
   readonly serverName: string;
   readonly address: string | { readonly path: string };
   readonly port: number;
-  /** What the route says of this host; absent for a mail exchanger or a socket. */
+  /** The route's options for this host; absent for a mail exchanger or a socket. */
   readonly next?: NextHost;
   /** `host[address]:port`, for log and status. */
   readonly relay: string;
@@ -34,7 +34,7 @@ export interface Target {
 }
 
 export interface DialerOptions {
-  /** What we say in EHLO. */
+  /** Our name in EHLO. */
   readonly helo: string;
   readonly clock: Clock;
   readonly log: Log<DeliveryEvents>;

@@ -1,4 +1,4 @@
-/** What a session that could not be opened means for recipients and host. */
+/** The status of recipients and host when a session cannot be opened. */
 import type { ClientError } from '../client/index.ts';
 import { isTransient, type Reply, reply } from '../mail/index.ts';
 import type { Health } from '../queue/index.ts';
@@ -11,7 +11,7 @@ export interface HostFailure {
   readonly isOver: boolean;
 }
 
-/** What recipients wait with after something was thrown that should not have been. The log says it in full. */
+/** The reply for recipients after an unexpected error, which the log has in full. */
 export function faultReply(error: unknown): Reply {
   const kind = error instanceof Error ? error.name : typeof error;
   return reply(451, '3.0', `The delivery attempt failed: a fault of this relay (${kind})`);

@@ -109,7 +109,7 @@ export class HostMemory {
     return false;
   }
 
-  /** What is held against a host; `undefined` when nothing is. */
+  /** The remembered failure of a host; `undefined` when there is none. */
   record(key: string): HostRecord | undefined {
     return this.#hosts.get(key);
   }

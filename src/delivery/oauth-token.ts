@@ -7,7 +7,7 @@ import { askForToken, type TokenAnswer } from './token-endpoint.ts';
 
 /** A token is renewed this long before its end, or for a quarter of its life where that is shorter. */
 const aheadMs = 15 * 60_000;
-/** What is believed of a token whose end is not told. */
+/** The assumed life of a token whose expiry is not given. */
 const unknownLifeMs = 10 * 60_000;
 const pauses: BackOff = { minMs: 5000, maxMs: 5 * 60_000 };
 /** A token that was refused is not replaced when it is younger than this: another would be refused too. */
@@ -15,7 +15,7 @@ const freshMs = 60_000;
 /** A known end of the secret or the refresh token is warned of so long before. */
 const warnMs = 14 * 86_400_000;
 
-/** What an operator has to look after. `token-expired`: mail has stopped. `token`: it will. */
+/** A fault that the operator has to mend. `token-expired`: mail has stopped. `token`: it will. */
 export interface TokenTrouble {
   readonly kind: 'token' | 'token-expired';
   readonly subject: string;

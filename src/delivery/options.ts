@@ -1,4 +1,4 @@
-/** What delivery is given: domains, routes and limits, with the defaults. */
+/** Options of delivery: domains, routes and limits, with the defaults. */
 import type { ClientTimeouts } from '../client/index.ts';
 import type { Address } from '../mail/index.ts';
 
@@ -128,9 +128,9 @@ export const defaultLimits: DeliveryLimits = {
   conversionBytes: 32_000_000,
 };
 
-/** What may change by reload. */
+/** The options that a reload may change. */
 export interface DeliveryOptions {
-  /** What we say in EHLO; also one of our names in an MX list. */
+  /** Our name in EHLO; also one of our names in an MX list. */
   readonly hostname: string;
   /** Further names under which we stand in MX lists. */
   readonly ownNames?: readonly string[];

@@ -8,7 +8,7 @@ import type { Via } from './transports/kind.ts';
 /** Says what is wrong with a key of the route. */
 type Report = (key: string, message: string) => void;
 
-/** What a route names, parsed. */
+/** The destinations of a route, parsed. */
 export interface RouteHosts {
   readonly vias: readonly Via[];
   readonly fallback: readonly Via[];

@@ -33,7 +33,7 @@ const bindingGrounds: ReadonlySet<string> = new Set([
   'double-bounce',
 ]);
 
-/** What routing looks at besides the recipient. */
+/** The facts that routing uses besides the recipient. */
 type Sender = Pick<Envelope, 'reversePath'> & { readonly origin?: Envelope['origin'] };
 
 const nobody: Sender = { reversePath: null };

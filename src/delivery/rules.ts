@@ -28,7 +28,7 @@ export interface RouteProblem {
   readonly message: string;
 }
 
-/** What stands behind every table: the MX of the recipient's domain. */
+/** The last rule of every table: the MX of the recipient's domain. */
 const byMx: Rule = {
   to: [{ kind: 'any' }],
   from: undefined,

@@ -1,4 +1,4 @@
-/** What the end of a session says about the server. */
+/** Judges the health of a server by the end of a session. */
 import type { SendResult } from '../client/index.ts';
 import { formatReplyText, isPermanent, isPositive, type Reply, reply } from '../mail/index.ts';
 

@@ -7,13 +7,13 @@ import { findExchangers, findHost, type HostList, type MxOptions } from './mx.ts
 import { mixed, type Onward } from './onward.ts';
 import type { NextHost, RemoteTransport } from './transport.ts';
 
-/** What finding targets needs besides the transport. */
+/** The parts that finding targets needs besides the transport. */
 export interface TargetOptions extends Omit<MxOptions, 'families' | 'resolver'> {
   readonly resolver: Resolver;
   readonly mxPort: number;
   readonly memory: HostMemory;
   readonly onward: Onward;
-  /** Those that one attempt tries at most. */
+  /** The maximum number of targets that one attempt tries. */
   readonly maxAddresses: number;
 }
 

@@ -33,7 +33,7 @@ export interface RemoteTransport {
   readonly weights: readonly number[];
 }
 
-/** What a route says about its connections. */
+/** The options of a route for its connections. */
 export interface ConnectionPolicy {
   readonly tls: 'none' | 'opportunistic' | 'required' | undefined;
   readonly verify: boolean | undefined;

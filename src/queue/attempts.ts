@@ -22,7 +22,7 @@ import { appended, isRerouted, redirectedTo, rerouted } from './reassign.ts';
 const pauseMs = 1000;
 const untried: ReadonlyMap<number, RecipientStatus> = new Map();
 
-/** What came of an attempt. */
+/** The result of an attempt. */
 export interface Attempted {
   /** How the destination did; absent when it was not dialled. */
   readonly health?: Health;
@@ -30,7 +30,7 @@ export interface Attempted {
   record(): Promise<number | undefined>;
 }
 
-/** What attempts need besides the parts of the queue. */
+/** The parts that attempts need besides those of the queue. */
 export interface AttemptsOptions {
   readonly claims: Claims;
   readonly endings: Endings;

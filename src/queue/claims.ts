@@ -1,4 +1,4 @@
-/** What this process has claimed of the queue, by whom it was sent, and which messages somebody is changing. */
+/** The entries that this process has claimed, their number for each sender, and the messages being changed. */
 import type { Envelope, QueueId } from '../mail/index.ts';
 import type { LaneEntry } from '../spool/index.ts';
 import { type Portion, recipientsOf } from './entry.ts';

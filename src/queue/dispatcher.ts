@@ -1,4 +1,4 @@
-/** What is claimed and the lanes it waits in: begins attempts, and has more fetched from disk or woken when it is due. */
+/** The claimed entries and their lanes: begins attempts, has more entries loaded from disk, and sets wake-ups. */
 import { formatReplyText, type LaneName, type QueueId } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
 import { Attempts } from './attempts.ts';
@@ -21,7 +21,7 @@ export class Dispatcher {
   readonly claims: Claims;
   readonly endings: Endings;
   readonly lanes: LaneTable;
-  /** Who is accepted waits here a moment where a lane is full. */
+  /** A sender of a fresh message waits here a moment where a lane is full. */
   readonly inFlow: InFlow;
   readonly #parts: QueueParts;
   readonly #options: () => QueueOptions;
@@ -258,7 +258,7 @@ export class Dispatcher {
     else this.wake(name, { all: false });
   }
 
-  /** What fell due while somebody was changing the message was passed over. */
+  /** Entries that fell due while the message was being changed were passed over. */
   #awaken(id: QueueId): void {
     try {
       for (const entry of this.#parts.spool.entries(id)) {

@@ -16,7 +16,7 @@ import type { Task } from './lane.ts';
 import { Notices } from './notices.ts';
 import type { NotifyEvent, QueueParts } from './parts.ts';
 
-/** What settling needs to know of time. */
+/** The times that settling needs. */
 export interface Times {
   readonly dueAt: number;
   readonly retryUntil: number;
@@ -71,7 +71,7 @@ export class Endings {
     this.#notices.hurry();
   }
 
-  /** What is not recorded by now is tried once more; then its lease stands and it is attempted again. */
+  /** An outcome not recorded by now is written once more; after that its lease stands and the entry is tried again. */
   hurry(): void {
     this.#state = 'hasty';
     for (const wake of this.#pauses) wake();

@@ -1,11 +1,11 @@
-/** What an entry becomes: claimed, given back, due again, divided; and the words for what became of its recipients. */
+/** The changes of an entry: claimed, given back, due again, divided; and the log's words for its outcomes. */
 import { backOff, type Log, Slices } from '../base/index.ts';
 import { type Envelope, formatReplyText, type QueueId, type RecipientStatus } from '../mail/index.ts';
 import type { Change, LaneEntry } from '../spool/index.ts';
 import type { QueueEvents } from './events.ts';
 import type { RetryOptions } from './options.ts';
 
-/** What a line of the log counts for, in octets of a slice: tens of microseconds, with a long reply. */
+/** The cost of a log line, in octets of a slice: tens of microseconds, with a long reply. */
 const lineOctets = 4096;
 
 const one: readonly number[] = [0];
@@ -91,7 +91,7 @@ export interface Share {
   readonly left: readonly number[];
 }
 
-/** What of these entries is meant, without the entries of which nothing is. */
+/** The selected recipients of these entries, without the entries that have none. */
 export function sharesOf(
   entries: readonly LaneEntry[],
   of: { readonly envelope: Envelope; readonly statuses: ReadonlyMap<number, RecipientStatus> },

@@ -5,7 +5,7 @@ import type { Lane } from './lane.ts';
 
 const defaultPatienceMs = 50;
 
-/** What is asked of the queue. */
+/** The clock, the test for room in a lane, and the longest wait for it. */
 export interface InFlowOptions {
   readonly clock: Clock;
   readonly hasRoom: (lane: Lane) => boolean;

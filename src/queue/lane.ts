@@ -11,7 +11,7 @@ const maxIdle = 10_000;
  */
 export type TaskState = 'claiming' | 'waiting' | 'under-way' | 'dropped';
 
-/** What may follow what. */
+/** The states that may follow each state of a task. */
 const afterTask: Readonly<Record<TaskState, readonly TaskState[]>> = {
   claiming: ['waiting', 'dropped'],
   waiting: ['under-way', 'dropped'],
@@ -19,7 +19,7 @@ const afterTask: Readonly<Record<TaskState, readonly TaskState[]>> = {
   dropped: [],
 };
 
-/** What a task is made of. */
+/** The parts of a task. */
 export interface TaskParts {
   readonly lane: Lane;
   readonly entry: LaneEntry;

@@ -1,4 +1,4 @@
-/** What comes from disk: entries that fell due, and those whose attempt a crash cut off. */
+/** Loads entries from disk: those that fell due, and those whose attempt a crash cut off. */
 import type { Envelope, LaneName } from '../mail/index.ts';
 import { type Change, inTurns, type LaneEntry, type Spool, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
@@ -15,7 +15,7 @@ const retryMs = 1000;
 const trustedInterruptions = 3;
 const enough: Found = { kind: 'enough' };
 
-/** What the loader is given. */
+/** The parts that the loader needs. */
 export interface LoaderOptions {
   readonly claims: Claims;
   /** How long the claim of an attempt with this number is leased. */
@@ -24,7 +24,7 @@ export interface LoaderOptions {
   readonly onUnreadable: (entry: LaneEntry, error: unknown) => void;
 }
 
-/** What a look at the disk came to. */
+/** The result of a look at the disk. */
 export type Found =
   /** The lane has enough in memory, or nothing on disk. */
   | { readonly kind: 'enough' }

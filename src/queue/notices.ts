@@ -10,7 +10,7 @@ import type { NotifyEvent } from './parts.ts';
  */
 export const gatherMs = 5000;
 
-/** What is to be told of one message. */
+/** A notification that gathers the outcomes of one message. */
 interface Gathering {
   readonly event: NotifyEvent;
   readonly statuses: Map<number, RecipientStatus>;

@@ -1,4 +1,4 @@
-/** What a person does to messages of the queue. */
+/** The operator's changes to messages of the queue. */
 import {
   type Envelope,
   type LaneName,
@@ -17,7 +17,7 @@ import { appended, redirectedTo } from './reassign.ts';
 
 const maxBecause = 500;
 
-/** What the sender of a bounced message reads. The reason is a person's: it becomes one line, and not a long one. */
+/** The reply that the sender of a bounced message reads: the operator's reason as one short line. */
 function bouncedReply(because: string): Reply {
   const line = because
     .replace(/[\s\p{C}]+/gu, ' ')
@@ -178,7 +178,7 @@ export class Operator {
     return 'done';
   }
 
-  /** What is meant of a seized message, none of it claimed any more. */
+  /** The selected entries of a seized message, none of them claimed any more. */
   #take(
     id: QueueId,
     portion: Portion,
@@ -273,7 +273,7 @@ function removedAt(at: number): RecipientStatus {
   return { status: 'failed', at, reply: reply(550, '7.0', 'removed by the postmaster'), removed: true };
 }
 
-/** What an operation did to one message. */
+/** The effect of an operation on one message. */
 export type Operated = 'done' | 'under-way' | 'unknown' | 'nothing-to-do';
 
 /** How `endPending` ends a recipient, from its last status. */

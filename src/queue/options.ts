@@ -1,4 +1,4 @@
-/** What may be set of the queue: how long mail is tried, and how much of it at once. */
+/** Options of the queue: for how long mail is tried, and how much of it at once. */
 
 /** When a message is tried again and for how long. All times in milliseconds. */
 export interface RetryOptions {

@@ -1,4 +1,4 @@
-/** What the queue asks of others: delivery, routing, notification. They implement it. */
+/** The interfaces that the queue declares and other modules implement: delivery, routing, notification. */
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Envelope, LaneName, QueueId, Recipient, RecipientStatus, Reply } from '../mail/index.ts';
 import type { Change, Spool, StoredOctets } from '../spool/index.ts';
@@ -30,7 +30,7 @@ export type Health =
 /** Recipients that take the place of others, by the index of the one that each replaces. */
 export type Replacements = ReadonlyMap<number, readonly Recipient[]>;
 
-/** What came of an attempt: for each recipient that was asked for exactly one status, or who takes its place. */
+/** The result of an attempt: for each requested recipient exactly one status, or the recipients that replace it. */
 export interface AttemptResult {
   readonly statuses: ReadonlyMap<number, RecipientStatus>;
   /** Recipients that stand for others, to whom the message goes on: never none. */
@@ -55,7 +55,7 @@ export interface NotifyEvent {
   readonly id: QueueId;
   readonly envelope: Envelope;
   readonly octets: StoredOctets;
-  /** What just became of recipients; for `delayed` the last status of each that still waits. */
+  /** The new statuses of recipients; for `delayed` the last status of each that still waits. */
   readonly statuses: ReadonlyMap<number, RecipientStatus>;
   readonly kind: 'ended' | 'delayed';
   /** Until when recipients are tried, for the text of a delay. */
@@ -80,7 +80,7 @@ export interface Routing {
   readonly keeps?: (lane: LaneName) => boolean;
 }
 
-/** What the queue works with. */
+/** The parts that the queue needs. */
 export interface QueueParts {
   readonly spool: Spool;
   readonly deliver: Deliver;

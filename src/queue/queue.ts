@@ -72,7 +72,7 @@ export class Queue {
     return this.#options;
   }
 
-  /** Who may change what: an operator or a sweep seizes a message before it does. */
+  /** The claims: an operator or a sweep seizes a message before it changes it. */
   get claims(): Claims {
     return this.#dispatcher.claims;
   }

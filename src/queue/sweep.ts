@@ -1,4 +1,4 @@
-/** What happens to messages by their age: the notice of a delay, and the end of their time. */
+/** Acts on the age of messages: tells senders of a delay, and expires messages that are too old. */
 import { type Envelope, type QueueId, queueIdBound, type RecipientStatus, reply } from '../mail/index.ts';
 import { type Change, inTurns, walkInTurns } from '../spool/index.ts';
 import { expiredStatus, expiryOf, pendingOf } from './entry.ts';
@@ -68,13 +68,13 @@ export class Sweep {
     this.#from = reached;
   }
 
-  /** What could not be told now is told later. */
+  /** A notification that fails now is sent later. */
   async #visit(id: QueueId): Promise<void> {
     this.#later.add(id);
     if (await warn(this.#queue, this.#parts, id)) this.#later.delete(id);
   }
 
-  /** What one message does to its visit is said and does not keep the others from theirs. */
+  /** An error in the visit of one message is logged, and the visits of the others go on. */
   async #each(ids: AsyncIterable<QueueId>, visit: (id: QueueId) => Promise<void>): Promise<void> {
     for await (const id of ids) {
       if (this.#isStopped) return;

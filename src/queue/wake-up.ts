@@ -8,7 +8,7 @@ const maxSleepers = 10_000;
 /** Lanes that there was no place for are read again, which is a seek for every lane: not more often. */
 const rescanMs = 10_000;
 
-/** What the wake-ups work with. */
+/** The parts that wake-ups need. */
 export interface WakeUpParts {
   readonly clock: Clock;
   readonly spool: Spool;

@@ -2,7 +2,7 @@
 import type { Address, Domain, Envelope, Pattern, QueueId, Reply, ReversePath } from '../mail/index.ts';
 import type { Room } from '../message/index.ts';
 
-/** What is known of the peer, by facts of the connection; only `helo` is its own word. */
+/** The facts of the peer's connection; only `helo` is a claim of the peer. */
 export interface ClientFacts {
   /** Canonical address; after PROXY or XCLIENT from a listed peer, the one that it vouches for. */
   readonly address: string;
@@ -19,18 +19,18 @@ export interface ClientFacts {
   readonly isStandIn?: true;
   /** The client's own TLS, never that of a proxy which speaks for it. */
   readonly tls?: TlsFacts | undefined;
-  /** Who logged in, in this session, under the TLS that is in force. */
+  /** The identity that logged in, in this session, under the TLS in force. */
   readonly identity?: Identity | undefined;
 }
 
-/** What a listener is for. It decides what is offered and what is required. `local` is this machine, without a socket. */
+/** The role of a listener: it decides what is offered and required. `local` is this machine, without a socket. */
 export type ListenerRole = 'mx' | 'submission' | 'submissions' | 'internal' | 'trap' | 'local';
 
-/** What was agreed in the handshake. */
+/** The result of the TLS handshake. */
 export interface TlsFacts {
   readonly version: string;
   readonly cipher: string;
-  /** What the client showed; that it holds the key is proven, who it is only when `isTrusted`. */
+  /** The client's certificate. Its possession of the key is proven; its name only when `isTrusted`. */
   readonly certificate?: CertificateFacts;
   /** Octets that only the two ends of this handshake know (RFC 9266, RFC 5929); absent where there are none. */
   readonly channelBinding?: (type: ChannelBindingType) => Buffer | undefined;
@@ -58,9 +58,9 @@ export interface Identity {
   readonly mechanism: string;
   /** The application password that was used. */
   readonly device?: string;
-  /** What was shown, as something to compare: other than before once it was changed or taken away. No secret. */
+  /** A digest of the credential: it differs once the credential is changed or revoked. Not secret. */
   readonly credential?: string;
-  /** What it may use as reverse-path and From: `user@example.org`, `*@example.org`, `*`. Never empty. */
+  /** The addresses it may use as reverse-path and From: `user@example.org`, `*@example.org`, `*`. Never empty. */
   readonly senders: readonly Pattern[];
 }
 
@@ -92,7 +92,7 @@ export interface SaslExchange {
   cancel(): void;
 }
 
-/** What the server says next. A failure of ours is `454 4.7.0`, never a grant and never 5yz. */
+/** The server's next reply. A failure of ours is `454 4.7.0`, never a grant and never 5yz. */
 export type SaslStep =
   | { readonly kind: 'challenge'; readonly octets: Buffer }
   | { readonly kind: 'success'; readonly identity: Identity }
@@ -107,7 +107,7 @@ export interface RelayRequest {
   readonly isPostmaster?: boolean;
 }
 
-/** What a grant rests on. Exactly one of them; without one there is no relaying. */
+/** The ground of a grant: exactly one. Without a ground there is no relaying. */
 export type Ground =
   | 'recipient'
   | 'network'

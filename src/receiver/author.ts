@@ -83,7 +83,7 @@ export function refuseLines(header: string, senders: SenderBinding['senders']): 
 
 /** Quotes, escapes and comments, which some readers take away and others do not. */
 const marks = /["\\()<>]/g;
-/** What breaks a line, ends a string or turns the direction of what stands around it. */
+/** Characters that break a line, end a string or change the direction of the text around them. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const harmful = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 const unseen = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
@@ -103,7 +103,7 @@ function namesAnother(text: string, isOwn: (address: Address) => boolean): boole
 const separator = /^[|·•–—/&-]$/u;
 const before = /[^\s@,;:[\]]{1,64}\s*$/u;
 const after = /^\s*(?:\[[^\s\]]+\]|[^\s@,;:[\]]+\.[^\s@,;:[\]]+)/u;
-/** What people put around an address: `'anna@example.org'`. */
+/** Quotes that people put around an address: `'anna@example.org'`. */
 const around = /^[^\p{L}\p{N}_+=-]+|[^\p{L}\p{N}\]]+$/gu;
 
 function hasOther(text: string, isOwn: (address: Address) => boolean): boolean {

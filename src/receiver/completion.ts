@@ -1,4 +1,4 @@
-/** What is completed and refused in the header of a message that somebody submits (RFC 6409 §8). */
+/** Completes, or refuses, the header of a submitted message (RFC 6409 §8). */
 import { formatDate, mailboxKey, parseMailbox, type Reply, reply } from '../mail/index.ts';
 import type { FieldEdit, Header } from '../message/index.ts';
 import type { SenderBinding } from './ask.ts';
@@ -9,7 +9,7 @@ import { replies } from './replies.ts';
 const maxAuthorOctets = 8 * 1024;
 const fromTooBig = reply(552, '3.4', 'From or Sender field too long');
 
-/** What is known of a message that somebody submits. */
+/** The facts of a submitted message. */
 export interface Submission {
   readonly identity: SenderBinding | undefined;
   /** The queue id and our own name, for a Message-ID. */

@@ -19,7 +19,7 @@ export interface Admission {
   ): { readonly leave: () => void } | { readonly reply: (typeof replies)[keyof typeof replies] };
 }
 
-/** What a connection begins with. */
+/** The parts that a connection begins with. */
 export interface ConnectionFacts {
   readonly id: string;
   readonly listener: ListenerOptions;
@@ -43,7 +43,7 @@ export interface SessionDescription {
   readonly listener: string;
   readonly address: string;
   readonly port: number;
-  /** Who logged in, or was granted something by name. */
+  /** The identity that logged in, or was granted anything by name. */
   readonly user?: string;
   readonly mechanism?: string;
   readonly helo?: string;

@@ -12,11 +12,11 @@ export interface ContentParts {
   /** Our own trace field. */
   readonly trace: string;
   readonly room: Room | undefined;
-  /** What is to be changed in the header, or why the message may not go on; the checks are asked after it. */
+  /** The edits of the header, or the reply that refuses the message; the checks are asked afterwards. */
   readonly judge?: (header: Header) => HeaderDecision | Reply;
   /** Without it nothing is checked. */
   readonly screening?: Screening | undefined;
-  /** What the checks have decided before it came. */
+  /** The checks' decision before the message arrived. */
   readonly kept?: Kept | undefined;
   /** As far as it is known before the end. */
   readonly envelope: () => Omit<Envelope, 'content'>;
@@ -38,7 +38,7 @@ export class Content {
   readonly #parts: ContentParts;
   /** Why the message is refused for its header, which is said at its end. */
   refused: Refused | undefined;
-  /** What the checks have decided of it so far. */
+  /** The checks' decision about it so far. */
   kept: Kept | undefined;
   #waiting: Promise<void> | undefined;
 
@@ -58,7 +58,7 @@ export class Content {
     return this.#parts.reader.fault;
   }
 
-  /** What is known of the octets that went on, or of those that came while they are withheld. */
+  /** The facts of the octets written on, or of those received while they are withheld. */
   get facts(): ContentFacts {
     return this.incoming.facts(this.#parts.reader.facts);
   }

@@ -63,12 +63,12 @@ function tellAll(members: readonly Member[]): Screening['recipientRefused'] {
   };
 }
 
-/** What the checks of a stage have come to so far. */
+/** The joint verdict of a stage's checks so far. */
 interface Course<Subject, R> {
   /** As the next check is to see it. */
   readonly subject: Subject;
   readonly result: R;
-  /** What a check without an answer counts as. */
+  /** The verdict that stands for a check without an answer. */
   otherwise(check: Check): WhenUnavailable;
   /** True when nobody else is to be asked. */
   take(verdict: MessageVerdict, member: Member): boolean;

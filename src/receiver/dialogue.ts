@@ -1,4 +1,4 @@
-/** What a verb is given of the session in which it is carried out. */
+/** The part of a session that a verb can use. */
 import type { Reply } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { ClientFacts, Intake } from './ask.ts';
@@ -6,13 +6,13 @@ import type { ReceiverParts, ReceiverSettings } from './options.ts';
 import type { Kept, Ruling, Screening } from './screening.ts';
 import type { SessionFacts, State } from './state.ts';
 
-/** What a command comes to: a reply, one that ends or secures the session, or none before more has happened. */
+/** The result of a command: a reply, a reply that ends or secures the session, or none until a later event. */
 export type Outcome = Reply | { readonly reply: Reply; readonly next: 'close' | 'tls' } | undefined;
 
 /** An outcome now or later. */
 export type Step = Outcome | Promise<Outcome>;
 
-/** What a proxy says of its client (XCLIENT). */
+/** A proxy's statement about its client (XCLIENT). */
 export type StatedClient = Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>;
 
 export interface Dialogue {
@@ -25,7 +25,7 @@ export interface Dialogue {
   readonly screening: Screening | undefined;
   readonly state: State;
   readonly client: ClientFacts;
-  /** What EHLO offers now, and what parameters are taken. */
+  /** The extensions that EHLO offers now, and the parameters that are accepted. */
   readonly extensions: Extensions;
   /** Octets that came and were not looked at: the peer did not wait for the reply. */
   readonly hasBufferedInput: boolean;
@@ -36,7 +36,7 @@ export interface Dialogue {
   readonly mayXclient: boolean;
   /** Transactions so far. */
   readonly transactions: number;
-  /** What checks have decided of each message of this session. */
+  /** The checks' decision for every message of this session. */
   readonly kept: Kept | undefined;
   /** A session that is closed stays so. */
   enter(state: State): void;
@@ -49,7 +49,7 @@ export interface Dialogue {
    * own connection counts. Gives the reply that turns the client away where its address has too many sessions already.
    */
   impersonate(client: StatedClient): Reply | undefined;
-  /** What the checks of this stage say of each message to come. */
+  /** The decision of the checks of this stage for the messages to come. */
   keep(stage: 'connect' | 'hello', ruling: Ruling): void;
   countTransaction(): void;
   countAccepted(): void;

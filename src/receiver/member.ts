@@ -11,7 +11,7 @@ import {
   type WhenUnavailable,
 } from './screening.ts';
 
-/** What screening works with. */
+/** The parts that screening needs. */
 export interface ScreeningParts {
   readonly clock: Clock;
   readonly log: Log<ReceiverEvents>;

@@ -1,4 +1,4 @@
-/** What EHLO offers to a client. */
+/** The extensions that EHLO offers to a client. */
 import type { Extensions } from '../smtp/index.ts';
 import type { Dialogue } from './dialogue.ts';
 
@@ -11,7 +11,7 @@ function mechanisms({ client, facts, settings }: Offering): readonly string[] {
   return settings.authenticator.mechanisms(client);
 }
 
-/** What EHLO offers to this client now, and what parameters are taken from it. */
+/** The extensions that EHLO offers to this client now, and the parameters accepted from it. */
 export function offerTo(dialogue: Offering): Extensions {
   const { facts, settings, isSecured, mayXclient } = dialogue;
   const { limits, secureContext } = settings;

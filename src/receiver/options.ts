@@ -1,4 +1,4 @@
-/** What the SMTP server is given: limits, settings of sessions, and listeners. */
+/** Options of the SMTP server: limits, settings of sessions, and listeners. */
 import type { SecureContext } from 'node:tls';
 import type { Background, Clock, IpSet, Log } from '../base/index.ts';
 import type { Domain } from '../mail/index.ts';
@@ -7,7 +7,7 @@ import type { ReceiverEvents } from './events.ts';
 import type { Lenience } from './lenience.ts';
 import type { Screening } from './screening.ts';
 
-/** What one peer, or all of them, may use up. Over each limit there is one reply, named here. */
+/** Limits of one peer and of all together. Beyond each limit there is one reply, named here. */
 export interface ReceiverLimits {
   /** Octets of one message: 552 5.3.4 at MAIL when announced, else after the end of data. */
   readonly messageBytes: number;
@@ -94,7 +94,7 @@ export interface ListenerOptions {
   readonly proxyProtocolFrom: IpSet;
 }
 
-/** What all sessions share for the life of the process. */
+/** State that all sessions share for the life of the process. */
 export interface ReceiverParts {
   readonly intake: Intake;
   /** Where the mail of traps goes; without it they take none. */

@@ -4,7 +4,7 @@ import { formatReply } from '../smtp/index.ts';
 import type { Dialogue } from './dialogue.ts';
 import type { Ruling } from './screening.ts';
 
-/** What was refused, at which step, and why. */
+/** A refusal: its step and reply, the addresses where known, and the reason for the log. */
 export interface RefusalFacts {
   readonly stage: 'connect' | 'hello' | 'auth' | 'mail' | 'rcpt' | 'data' | 'xclient';
   readonly reply: Reply;

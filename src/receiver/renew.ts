@@ -1,4 +1,4 @@
-/** What a session takes over of a new configuration, and whether its client may go on under it. */
+/** Gives a session the permissions of a new configuration, and ends it where its client may not go on. */
 import { type Reply, reply } from '../mail/index.ts';
 import type { ClientFacts } from './ask.ts';
 import type { Dialogue, Outcome } from './dialogue.ts';
@@ -29,7 +29,7 @@ export function renew(dialogue: Dialogue): Outcome {
   return undefined;
 }
 
-/** What permits as it is now; our name, keys and limits stay those that the session began with. */
+/** The permissions as they are now; our name, keys and limits stay those that the session began with. */
 export function adopted(before: ReceiverSettings, now: ReceiverSettings): ReceiverSettings {
   const { authenticator: _, screening: __, ...kept } = before;
   const { policy, authenticator, screening, xclientFrom, postmasterDomain } = now;

@@ -12,7 +12,7 @@ export interface Whole {
   readonly destinationOf: (address: Address) => Later<readonly Address[]>;
 }
 
-/** What is to become of it. `settled` is to be told what became of it in the end. */
+/** The decision of the checks. `settled` must be called with the message's final outcome. */
 export type Screened =
   | {
       readonly kind: 'keep';
@@ -20,7 +20,7 @@ export type Screened =
       readonly held: string | undefined;
       readonly settled?: ((fate: Fate) => void) | undefined;
     }
-  /** It was thrown away, and whoever asked to be told was. */
+  /** It was discarded, and those who asked for the outcome know it. */
   | {
       readonly kind: 'over';
       readonly fate: 'refused' | 'discarded';

@@ -47,7 +47,7 @@ export interface ScreenedMessage {
   readonly held: string | undefined;
 }
 
-/** What a check says. `because` is for our log, a reply for the peer. */
+/** The verdict of a check. `because` is for our log, a reply for the peer. */
 export type Verdict =
   /** `isFinal`: the checks behind it are not asked at this stage (the `OK` of an access list). It grants nothing. */
   | { readonly kind: 'pass'; readonly because?: string; readonly isFinal?: true }
@@ -68,10 +68,10 @@ export type EnvelopeEdit =
   /** As it stands in the envelope, which is after aliases. */
   | { readonly kind: 'delete-recipient'; readonly address: Address };
 
-/** What became of a message in the end. */
+/** The final outcome of a message. */
 export type Fate = 'accepted' | 'held' | 'refused' | 'discarded';
 
-/** What a check says of a whole message. */
+/** The verdict of a check of a whole message. */
 export type MessageVerdict = (Verdict | { readonly kind: 'edit'; readonly because: string }) & {
   /** With `edit` and `hold`: they are made in the copy that is kept. */
   readonly edits?: readonly Edit[];
@@ -80,13 +80,13 @@ export type MessageVerdict = (Verdict | { readonly kind: 'edit'; readonly becaus
   readonly settled?: (fate: Fate) => void;
 };
 
-/** What a check is given besides its subject. */
+/** The facts given to a check besides its subject. */
 export interface Asking {
   /** Aborts when the deadline has passed and the verdict is not wanted any more. */
   readonly signal: AbortSignal;
 }
 
-/** What a check counts as when it throws, rejects, is late, or answers with a reply of another class than it may. */
+/** The verdict in place of a check that throws, rejects, is late, or answers with a reply of a forbidden class. */
 export type WhenUnavailable = 'pass' | 'hold' | 'defer';
 
 /**
@@ -118,24 +118,24 @@ export interface Check {
 /** A check that has not answered by then counts as unavailable. */
 export const defaultDeadlineMs = 30_000;
 
-/** What all checks of a stage together come to. */
+/** The joint verdict of all checks of a stage. */
 export type Ruling =
   | { readonly kind: 'pass' }
   | { readonly kind: 'refuse'; readonly reply: Reply; readonly because: string }
   | Kept;
 
-/** What is decided of a message before it has come. */
+/** The decision about a message before its octets arrive. */
 export type Kept =
   | { readonly kind: 'hold'; readonly because: string }
   | { readonly kind: 'discard'; readonly because: string };
 
-/** What is decided of a message after one more stage. What is discarded stays so; the first reason to hold is kept. */
+/** The decision after one more stage. A discarded message stays discarded; the first reason to hold is kept. */
 export function keptAfter(before: Kept | undefined, ruling: Ruling): Kept | undefined {
   if (ruling.kind === 'discard') return before?.kind === 'discard' ? before : ruling;
   return before ?? (ruling.kind === 'hold' ? ruling : undefined);
 }
 
-/** What all checks of the message stage come to. */
+/** The joint verdict of all checks of the message stage. */
 export type MessageRuling = Ruling & {
   readonly edits?: readonly Edit[];
   readonly envelopeEdits?: readonly EnvelopeEdit[];

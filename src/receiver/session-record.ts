@@ -1,4 +1,4 @@
-/** What a session knows: its client, the settings in force, where the dialogue stands, and its counts. */
+/** The state of a session: its client, the settings in force, the step of the dialogue, and its counts. */
 import type { Reply } from '../mail/index.ts';
 import type { CommandInput, Extensions } from '../smtp/index.ts';
 import type { ClientFacts, Intake, TlsFacts } from './ask.ts';
@@ -96,7 +96,7 @@ export class SessionRecord implements Dialogue {
     return this.#accepted;
   }
 
-  /** Who was last granted something by name, by whatever means. */
+  /** The name of the identity that was last granted anything, on any ground. */
   get grantedTo(): string | undefined {
     return this.#grantedTo;
   }

@@ -36,7 +36,7 @@ export class Session {
   #isInputOver = false;
   #isShuttingDown = false;
   #isFlushDue = false;
-  /** What is left to say once the answer that is under way was given. */
+  /** The reply that follows the answer under way. */
   #last: Reply | undefined;
   #answeredAt = 0;
 
@@ -55,7 +55,7 @@ export class Session {
     return this.#record.state;
   }
 
-  /** What is known of the client. */
+  /** The facts about the client. */
   get client(): ClientFacts {
     return this.#record.client;
   }

@@ -1,7 +1,7 @@
 /** A client's facts after XCLIENT. */
 import type { ClientFacts } from './ask.ts';
 
-/** What is known of a client once a proxy has spoken for it (XCLIENT): nothing of the proxy's own but its address. */
+/** The facts of a client that a proxy speaks for (XCLIENT): of the proxy itself only the address stays. */
 export function spokenFor(
   { isStandIn: _, ...before }: ClientFacts,
   stated: Partial<Pick<ClientFacts, 'address' | 'port' | 'name'>>,

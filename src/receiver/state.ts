@@ -47,12 +47,12 @@ export type State =
   | { readonly at: 'discard'; readonly left: number; readonly reply: Reply; readonly next: State }
   | { readonly at: 'closed' };
 
-/** What identifies a session for its life. */
+/** The facts of a session that stay for its life. */
 export interface SessionFacts {
   readonly id: string;
   readonly listener: ListenerOptions;
   readonly settings: ReceiverSettings;
-  /** Those in force now; absent where they never change. */
+  /** The settings in force now; absent where they never change. */
   readonly current?: () => ReceiverSettings;
   readonly address: string;
   readonly port: number;

@@ -1,9 +1,9 @@
-/** What a TLS handshake agreed on. */
+/** The protocol, cipher and certificates of a TLS handshake. */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { CertificateFacts, TlsFacts } from './ask.ts';
 
-/** What was agreed in a handshake that has just succeeded, and what the client showed in it. */
+/** The facts of a handshake that has just succeeded, with the client's certificate. */
 export function tlsFacts(
   socket: TLSSocket,
   { hasAuthorities }: { readonly hasAuthorities: boolean },

@@ -14,7 +14,7 @@ import type { MailParameters, RcptParameters } from '../smtp/index.ts';
 import type { ClientFacts, Decision, Ground, Policy, SenderBinding } from './ask.ts';
 import { type Kept, keptAfter, type Ruling } from './screening.ts';
 
-/** What the client said in its greeting. */
+/** The client's HELO or EHLO. */
 export interface Hello {
   readonly name: string;
   /** EHLO: the extensions may be used. */
@@ -46,7 +46,7 @@ export class Transaction {
     this.#kept = kept;
   }
 
-  /** What the checks have decided of the message so far. */
+  /** The checks' decision about the message so far. */
   get kept(): Kept | undefined {
     return this.#kept;
   }
@@ -142,7 +142,7 @@ export class Transaction {
   }
 }
 
-/** What a trace needs to know besides the transaction. */
+/** The facts that a trace field needs besides the transaction. */
 export interface TraceFacts {
   readonly client: ClientFacts;
   readonly hello: Hello;

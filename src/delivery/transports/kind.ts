@@ -1,4 +1,4 @@
-/** What a way for mail to leave has to bring along, to be one line in the list of transports. */
+/** The interface of a transport, which makes it one line in the list of transports. */
 import type { Address, Domain, LaneName } from '../../mail/index.ts';
 import type { Attempt, AttemptResult } from '../../queue/index.ts';
 import type { Capture } from '../capture.ts';
@@ -28,13 +28,13 @@ export interface Via {
   readonly mayFallBack?: boolean;
   /** Its lanes are one for each domain of recipients, not one for the route. */
   readonly isByDomain?: boolean;
-  /** What else the options have to say for it, as the key and what is missing. */
+  /** The option of delivery that it requires and that is missing, with the message; else `undefined`. */
   missing?(options: Pick<DeliveryOptions, 'capture'>): readonly [key: string, message: string] | undefined;
   /** The transport of a rule for recipients of a domain; `undefined` where it needs a domain and there is none. */
   transport(rule: TransportRule, domain?: Domain): Transport | undefined;
 }
 
-/** What a rule says besides its `via`. */
+/** The options of a rule besides its `via`. */
 export interface TransportRule {
   readonly policy: ConnectionPolicy;
   /** See `LaneParts`. */
@@ -55,7 +55,7 @@ export interface Transport {
   deliver(attempt: Attempt, context: TransportContext, signal: AbortSignal): Promise<AttemptResult>;
 }
 
-/** What attempts work with, under one configuration. */
+/** The parts that attempts need, under one configuration. */
 export interface TransportContext {
   readonly now: () => number;
   /** Sessions over the network. */

@@ -1,4 +1,4 @@
-/** What smtp, mx and lmtp have in common: attempts over sessions with a server. */
+/** The common part of smtp, mx and lmtp: attempts over sessions with a server. */
 import { formatLane } from '../../mail/index.ts';
 import { attemptRemote } from '../remote-attempt.ts';
 import type { RemoteTransport } from '../transport.ts';
