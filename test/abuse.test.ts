@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Log, type LogFields, manualClock } from '../src/base/index.ts';
+import { type AnyEvent, type Log, type LogFields, manualClock } from '../src/base/index.ts';
 import { hashPassword } from '../src/identity/index.ts';
 import { type Relay, startRelay } from '../src/relay/index.ts';
 import { SocketPeer } from './support/peer.ts';
@@ -18,7 +18,7 @@ const seconds = 600;
 const cert = new URL('../src/delivery/testdata/', import.meta.url);
 
 /** Notes when what was sent went out, by recipient. */
-class Outcomes implements Log {
+class Outcomes implements Log<AnyEvent> {
   readonly isVerbose = false;
   readonly out = new Map<string, number>();
   readonly holds: LogFields[] = [];

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Log, LogFields } from '../src/base/index.ts';
+import type { AnyEvent, Log, LogFields } from '../src/base/index.ts';
 import { loadConfig } from '../src/config/index.ts';
 import { type DropEnvelope, dropMail } from '../src/maildrop/index.ts';
 import { startRelay } from '../src/relay/index.ts';
@@ -31,7 +31,7 @@ async function capturing(t: TestContext) {
     lines.push({ event, ...fields });
     events.emit('line');
   };
-  const log: Log = { isVerbose: false, info: write, warn: write, error: write };
+  const log: Log<AnyEvent> = { isVerbose: false, info: write, warn: write, error: write };
   const { config } = loaded;
   const relay = await startRelay({ config, log, reload: async () => config });
   t.after(() => relay[Symbol.asyncDispose]());

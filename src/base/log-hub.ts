@@ -14,11 +14,11 @@ type Write = (event: string, fields?: LogFields) => void;
 
 /** The log of a relay, with its subscribers. While nobody subscribes, a line costs one look. */
 export class LogHub<E extends AnyEvent> {
-  readonly log: Log;
+  readonly log: Log<AnyEvent>;
   readonly #subscribers = new Map<string, Set<Write>>();
   #mark: ((about: LineSubject) => LogFields | undefined) | undefined;
 
-  constructor(log: Log) {
+  constructor(log: Log<AnyEvent>) {
     const passing =
       (write: Write): Write =>
       (event, given) => {

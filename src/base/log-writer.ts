@@ -1,5 +1,5 @@
 /** Opens the log of the process in one of its formats. */
-import type { LogFields, LogLevel } from './event-table.ts';
+import type { AnyEvent, LogFields, LogLevel } from './event-table.ts';
 import type { Log } from './log.ts';
 import { renderPostfix } from './log-postfix.ts';
 import { renderPretty } from './log-pretty.ts';
@@ -26,7 +26,7 @@ export interface LogOptions {
  * Opens the log of the process. `time` (RFC 3339), `level` and `event` are the names of its own fields and
  * must not be used for others. Disposing of it writes what waits; lines after that may be lost.
  */
-export function openLog(options: LogOptions): Log & AsyncDisposable {
+export function openLog(options: LogOptions): Log<AnyEvent> & AsyncDisposable {
   const isTerminal = options.stream === undefined ? process.stderr.isTTY : options.stream.isTTY === true;
   const format = options.format === 'auto' ? (isTerminal ? 'pretty' : 'json') : options.format;
   const line = lineWriter(format, { isTerminal, sink: (text) => sink.write(text) });

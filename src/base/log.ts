@@ -6,7 +6,7 @@ import type { AnyEvent, AtLevel, Line, LogFields } from './event-table.ts';
  * `events.ts`): a name, a field or a level that is not declared does not compile. A log of more events serves where
  * fewer are needed.
  */
-export interface Log<E extends AnyEvent = AnyEvent> {
+export interface Log<E extends AnyEvent> {
   readonly info: (...line: Line<AtLevel<E, 'info'>>) => void;
   readonly warn: (...line: Line<AtLevel<E, 'warn'>>) => void;
   readonly error: (...line: Line<AtLevel<E, 'error'>>) => void;
@@ -15,10 +15,10 @@ export interface Log<E extends AnyEvent = AnyEvent> {
 }
 
 /** A log that keeps nothing: the default of tests. */
-export const silentLog: Log = { info() {}, warn() {}, error() {}, isVerbose: false };
+export const silentLog: Log<AnyEvent> = { info() {}, warn() {}, error() {}, isVerbose: false };
 
 /** A log that keeps its lines in an array, for tests. */
-export function memoryLog(): Log & {
+export function memoryLog(): Log<AnyEvent> & {
   readonly lines: { level: string; event: string; fields: LogFields }[];
 } {
   const lines: { level: string; event: string; fields: LogFields }[] = [];

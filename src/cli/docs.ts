@@ -1,11 +1,13 @@
 /** Writes `docs/configuration.md` and `docs/explain.md`; `--check` compares only. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationMarkdown } from '../config/index.ts';
+import { operationsMarkdown } from './operations-markdown.ts';
 import { situationsMarkdown } from './situations.ts';
 
 /** The documents that are made of the code, and what makes them. */
 const generated: readonly { readonly file: string; readonly make: () => string | Promise<string> }[] = [
   { file: 'docs/configuration.md', make: configurationMarkdown },
+  { file: 'docs/operations.md', make: operationsMarkdown },
   { file: 'docs/explain.md', make: situationsMarkdown },
 ];
 

@@ -1,5 +1,5 @@
 /** `sendmail -bs`: an SMTP session over standard input and output. */
-import { Background, IpSet, type Log, systemClock } from '../base/index.ts';
+import { type AnyEvent, Background, IpSet, type Log, systemClock } from '../base/index.ts';
 import { type Envelope, QueueIdSource, type Reply, reply } from '../mail/index.ts';
 import type { DropEnvelope } from '../maildrop/index.ts';
 import {
@@ -89,8 +89,8 @@ function factsOf({ hostname, postmasterDomain, limits, maxMessageBytes }: Sendma
 }
 
 /** Standard error is for what broke; refusals are in the dialogue. */
-function faultLog(io: Io): Log {
-  const error: Log['error'] = (event, fields) => io.err(`${event}: ${JSON.stringify(fields)}\n`);
+function faultLog(io: Io): Log<AnyEvent> {
+  const error: Log<AnyEvent>['error'] = (event, fields) => io.err(`${event}: ${JSON.stringify(fields)}\n`);
   return { isVerbose: false, info() {}, warn() {}, error };
 }
 

@@ -1,7 +1,7 @@
 /** `posthouse start`. */
-import { formatHostPort, type Log, type LogFormat, openLog } from '../base/index.ts';
+import { type AnyEvent, formatHostPort, type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
-import { configChecks, startRelay } from '../relay/index.ts';
+import { configChecks, type RelayEvents, startRelay } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -19,10 +19,10 @@ export interface StartedRelay extends AsyncDisposable {
 
 /** What this command starts, so that tests can stand in for it. */
 export interface StartParts {
-  readonly openLog: (options: { readonly format: LogFormat }) => Log & AsyncDisposable;
+  readonly openLog: (options: { readonly format: LogFormat }) => Log<AnyEvent> & AsyncDisposable;
   readonly startRelay: (options: {
     readonly config: Config;
-    readonly log: Log & AsyncDisposable;
+    readonly log: Log<AnyEvent> & AsyncDisposable;
     readonly reload: () => Promise<Config>;
   }) => Promise<StartedRelay>;
   /** Makes the files of the local profile. */
@@ -56,7 +56,8 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   const failure = configFile === undefined ? await localFailure(parts, io) : undefined;
   const load = () => loadConfiguration(io, configFile, configChecks);
   const config = load();
-  await using log = parts.openLog({ format: config.logs.format });
+  await using writer = parts.openLog({ format: config.logs.format });
+  const log: Log<RelayEvents> = writer;
   if (failure !== undefined) log.warn('local-login-unavailable', { because: failure });
   const outdated = runtimeFault(process.versions.node);
   if (outdated !== undefined) log.warn('runtime-outdated', { because: outdated });
@@ -64,7 +65,11 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   const started = Promise.withResolvers<StartedRelay>();
   // One that comes during the start would otherwise end the process; it counts once the relay runs.
   io.onSignal('SIGHUP', () => void started.promise.then((running) => running.reload()));
-  await using relay = await startOrExplain(parts, { config, log, reload: async () => reloaded(load) });
+  await using relay = await startOrExplain(parts, {
+    config,
+    log: writer,
+    reload: async () => reloaded(load),
+  });
   started.resolve(relay);
   const listeners = relay.addresses.map(({ name, role, address }) => ({ name, role, address }));
   await io.out(`${JSON.stringify({ event: 'ready', pid: process.pid, data: config.data, listeners })}\n`);
@@ -91,7 +96,7 @@ interface StopSignals {
   readonly second: AbortSignal;
 }
 
-function stopSignals(io: Io, log: Log): StopSignals {
+function stopSignals(io: Io, log: Log<RelayEvents>): StopSignals {
   const first = Promise.withResolvers<void>();
   const second = new AbortController();
   let firstAt: number | undefined;

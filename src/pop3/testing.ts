@@ -1,7 +1,7 @@
 /** Maildirs, connections and users for tests. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Log, manualClock, memoryLog } from '../base/index.ts';
+import { type AnyEvent, type Log, manualClock, memoryLog } from '../base/index.ts';
 import type { Identity, SaslStep, TlsFacts } from '../identity/index.ts';
 import { reply } from '../mail/index.ts';
 import { Mailboxes } from './mailbox.ts';
@@ -134,7 +134,7 @@ export function serverOptions(root: string, changes: Partial<PopServerOptions> =
       logins.push(`${name} from ${address}`);
     },
     clock,
-    log: log satisfies Log,
+    log: log satisfies Log<AnyEvent>,
     ...changes,
   };
   return { options, log, logins, clock };

@@ -1,7 +1,26 @@
-/** The events of the process as a whole, as they are logged. */
-import type { EventsOf, EventTable } from '../base/index.ts';
+/** The events of the process as a whole; and all events that a relay logs. */
 
-export const processEvents = {
+import { type AdminEvents, adminEvents } from '../admin/index.ts';
+import { type AuditEvents, auditEvents } from '../audit/index.ts';
+import { type BaseEvents, baseEvents, type EventsOf, type EventTable } from '../base/index.ts';
+import { type ClearinghouseEvents, clearinghouseEvents } from '../clearinghouse/index.ts';
+import { type DeliveryEvents, deliveryEvents } from '../delivery/index.ts';
+import { type DnsEvents, dnsEvents } from '../dns/index.ts';
+import { type GuardEvents, guardEvents } from '../guard/index.ts';
+import { type IdentityEvents, identityEvents } from '../identity/index.ts';
+import { type MaildropEvents, maildropEvents } from '../maildrop/index.ts';
+import { type NoticesEvents, noticesEvents } from '../notices/index.ts';
+import { type OperationEvents, operationEvents } from '../operation/index.ts';
+import { type PolicyEvents, policyEvents } from '../policy/index.ts';
+import { type Pop3Events, pop3Events } from '../pop3/index.ts';
+import { type QueueEvents, queueEvents } from '../queue/index.ts';
+import { type ReceiverEvents, receiverEvents } from '../receiver/index.ts';
+import { type SpoolEvents, spoolEvents } from '../spool/index.ts';
+import { type StoreEvents, storeEvents } from '../store/index.ts';
+import { type SubmissionEvents, submissionEvents } from '../submission/index.ts';
+import { type TrapEvents, trapEvents } from '../trap/index.ts';
+
+const processEvents = {
   listening: {
     level: 'info',
     when: 'a listener takes connections',
@@ -51,4 +70,51 @@ export const processEvents = {
   },
 } as const satisfies EventTable;
 
-export type ProcessEvents = EventsOf<typeof processEvents>;
+type ProcessEvents = EventsOf<typeof processEvents>;
+
+/** Every event that a relay logs. */
+export type RelayEvents =
+  | ReceiverEvents
+  | SubmissionEvents
+  | MaildropEvents
+  | QueueEvents
+  | DeliveryEvents
+  | DnsEvents
+  | NoticesEvents
+  | IdentityEvents
+  | Pop3Events
+  | PolicyEvents
+  | GuardEvents
+  | ClearinghouseEvents
+  | TrapEvents
+  | AuditEvents
+  | OperationEvents
+  | AdminEvents
+  | SpoolEvents
+  | StoreEvents
+  | ProcessEvents
+  | BaseEvents;
+
+/** All tables, under the headings that they have in docs/operations.md. */
+export const eventTables: ReadonlyMap<string, EventTable> = new Map<string, EventTable>([
+  ['SMTP sessions', receiverEvents],
+  ['Mail of this machine', submissionEvents],
+  ['The maildrop', maildropEvents],
+  ['The queue', queueEvents],
+  ['Attempts and destinations', deliveryEvents],
+  ['Name resolution', dnsEvents],
+  ['Notices', noticesEvents],
+  ['Logins and POP before SMTP', identityEvents],
+  ['POP3', pop3Events],
+  ['The relay policy', policyEvents],
+  ['Guard and watchdog', guardEvents],
+  ['The clearinghouse', clearinghouseEvents],
+  ['Traps', trapEvents],
+  ['Audits', auditEvents],
+  ['The operator', operationEvents],
+  ['The control socket and reports over HTTP', adminEvents],
+  ['The spool', spoolEvents],
+  ['Stores', storeEvents],
+  ['The process', processEvents],
+  ['The log itself', baseEvents],
+]);

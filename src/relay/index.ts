@@ -10,5 +10,6 @@
  * nothing; a drain ends what is under way and leaves the rest in the spool.
  */
 export { configChecks, configWarnings } from './checks.ts';
+export { eventTables, type RelayEvents } from './events.ts';
 export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';

@@ -5,6 +5,7 @@ import { maxWithheldTogether, Room } from '../message/index.ts';
 import type { Queue } from '../queue/index.ts';
 import type { IncomingMessage, Intake } from '../receiver/index.ts';
 import { type Draft, type Spool, SpoolError } from '../spool/index.ts';
+import type { RelayEvents } from './events.ts';
 
 const noSpace = reply(452, '3.1', 'insufficient system storage, try again later');
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
@@ -14,7 +15,7 @@ const draining = reply(421, '3.2', 'shutting down');
 export interface IntakeParts {
   readonly spool: Spool;
   readonly queue: Pick<Queue, 'accept'>;
-  readonly log: Log;
+  readonly log: Log<RelayEvents>;
   /** True once the relay is going down. */
   readonly isDraining: () => boolean;
 }

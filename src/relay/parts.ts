@@ -1,6 +1,6 @@
 /** Joins the modules of a relay. */
 import { Audits } from '../audit/index.ts';
-import { Background, type Clock, type Log, LogHub } from '../base/index.ts';
+import { type AnyEvent, Background, type Clock, type Log, LogHub } from '../base/index.ts';
 import type { ClearinghouseServer } from '../clearinghouse/index.ts';
 import type { Config } from '../config/index.ts';
 import { createDelivery, type Delivery, personalMailbox } from '../delivery/index.ts';
@@ -29,7 +29,7 @@ import {
   watchNames,
 } from '../policy/index.ts';
 import { PopListeners } from '../pop3/index.ts';
-import { Operator, Queue, type QueueEvents, type QueueParts } from '../queue/index.ts';
+import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { Lenience, Receiver, type ReceiverSettings, type Screening } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
@@ -38,10 +38,10 @@ import {
   createLetterIntake,
   type LocalParts,
   type OwnPolicy,
-  type SubmissionEvents,
   withUndecided,
 } from '../submission/index.ts';
 import { TrapArchive } from '../trap/index.ts';
+import type { RelayEvents } from './events.ts';
 import { createIntake } from './intake.ts';
 import { createChecks } from './screening.ts';
 import {
@@ -72,19 +72,20 @@ export interface PartsOptions {
   readonly guardMemory: GuardMemory;
   readonly current: Current;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<AnyEvent>;
 }
 
 /** What works in a relay, each given the others that it needs. Nothing runs yet. */
-export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory'> {
+export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory' | 'log'> {
+  readonly log: Log<RelayEvents>;
   readonly background: Background;
-  readonly events: LogHub<QueueEvents | SubmissionEvents>;
+  readonly events: LogHub<RelayEvents>;
   readonly audits: Audits;
   readonly delivery: Delivery;
   /** What sessions know besides the configuration. */
   readonly facts: Omit<ReceiverFacts, 'clientName'>;
   readonly queue: Queue;
-  readonly queueParts: QueueParts & { readonly log: Log };
+  readonly queueParts: QueueParts & { readonly log: Log<RelayEvents> };
   readonly operator: Operator;
   readonly guard: Guard;
   /** The checks that mail passes under a configuration. */
@@ -103,7 +104,7 @@ export function createParts(options: PartsOptions): Parts {
   const { spool, state, guardMemory, current, clock } = options;
   const { config, resolver } = current;
   const events: Parts['events'] = new LogHub(options.log);
-  const { log } = events;
+  const log: Log<RelayEvents> = events.log;
   const audits = new Audits();
   const background = new Background(log);
   const delivery = createDelivery(deliveryOptions(config), { resolver, clock, log });

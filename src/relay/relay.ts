@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type ServedCommand, serve } from '../admin/index.ts';
 import {
   type Account,
+  type AnyEvent,
   type Clock,
   dropPrivileges,
   findAccount,
@@ -37,7 +38,7 @@ import { openState } from './state.ts';
 /** What `startRelay` is given. */
 export interface RelayOptions {
   readonly config: Config;
-  readonly log: Log;
+  readonly log: Log<AnyEvent>;
   readonly clock?: Clock;
   /** Reads the configuration anew. Rejects with what is wrong with it, one problem a line. */
   readonly reload: () => Promise<Config>;

@@ -6,6 +6,7 @@ import type { Config } from '../config/index.ts';
 import { createGuardCheck, type Guard, subjectOf } from '../guard/index.ts';
 import type { Origin } from '../mail/index.ts';
 import { type Check, createScreening, type Screening } from '../receiver/index.ts';
+import type { RelayEvents } from './events.ts';
 import { storageReply } from './intake.ts';
 
 /** What the checks work with. */
@@ -14,7 +15,7 @@ export interface CheckParts {
   readonly guard: Guard;
   readonly clearinghouse: () => Clearinghouse | undefined;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<RelayEvents>;
 }
 
 /** Makes the screening of a configuration. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Account, Clock, Log } from '../base/index.ts';
 import { windowTable } from '../identity/index.ts';
 import { Store, StoreError } from '../store/index.ts';
+import type { RelayEvents } from './events.ts';
 
 /** The tables of `state`, each with the number that its frames carry for good. */
 const stateTables = [windowTable];
@@ -20,7 +21,7 @@ export interface StateOptions {
   /** Whom the relay becomes. */
   readonly account: Account | undefined;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Log<RelayEvents>;
 }
 
 /**

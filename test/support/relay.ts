@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Clock, Log, LogFields } from '../../src/base/index.ts';
+import type { AnyEvent, Clock, Log, LogFields } from '../../src/base/index.ts';
 import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Relay, type RelayOptions, startRelay } from '../../src/relay/index.ts';
 import { type Control, connectAll } from '../../src/relay/testing.ts';
@@ -23,7 +23,7 @@ export interface TestRelayOptions {
 }
 
 /** A log that tells of each line as it is written. */
-class WatchedLog implements Log {
+class WatchedLog implements Log<AnyEvent> {
   readonly isVerbose = false;
   readonly lines: LogFields[] = [];
   readonly #events = new EventEmitter();

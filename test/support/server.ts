@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import {
+  type AnyEvent,
   Background,
   type Clock,
   IpSet,
@@ -57,7 +58,7 @@ export interface ServerOptions {
   readonly listener?: Partial<ListenerOptions>;
   readonly settings?: Partial<ReceiverSettings>;
   readonly clock?: Clock;
-  readonly log?: Log;
+  readonly log?: Log<AnyEvent>;
 }
 
 /** What of a session in memory a test wants otherwise. */

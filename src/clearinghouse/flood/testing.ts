@@ -1,5 +1,5 @@
 /** Simulated nodes and cables for tests of the flood. */
-import type { Clock, Log, ManualClock } from '../../base/index.ts';
+import type { AnyEvent, Clock, Log, ManualClock } from '../../base/index.ts';
 import { memoryLog, selfSigned } from '../../base/index.ts';
 import type { Source } from '../ask.ts';
 import { readContent } from '../content/read.ts';
@@ -103,7 +103,7 @@ export class SimulatedNode {
   }
 
   #newFlood(): FloodNode {
-    const log: Log = this.log;
+    const log: Log<AnyEvent> = this.log;
     return new FloodNode({
       identity: this.identity,
       networkKey,
