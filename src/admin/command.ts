@@ -95,7 +95,7 @@ export interface ServedCommand {
   run(given: readonly unknown[]): unknown;
 }
 
-/** What a part of the relay answers: the commands of a table, by its implementation. */
+/** The commands of a table with their implementation, which a part of the relay answers. */
 export function serve<T extends CommandTable>(table: T, control: ControlOf<T>): readonly ServedCommand[] {
   return Object.entries(table).map(([method, shape]) => ({
     shape,

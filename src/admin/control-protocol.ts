@@ -22,7 +22,7 @@ export const uploadShape = z.union([
   z.strictObject({ end: z.literal(true) }),
 ]);
 
-/** What the server answers: any number of items, then exactly one `result` or `error`. */
+/** The server's answer: any number of items, then exactly one `result` or `error`. */
 export const answerShape = z.union([
   z.strictObject({ item: z.unknown() }),
   z.strictObject({ result: z.unknown() }),

@@ -20,7 +20,7 @@ import type { AdminEvents } from './events.ts';
 /** Bounds of one connection. */
 const bounds = { connections: 64, idleMs: 30_000 } as const;
 
-/** What `openControlSocket` needs. */
+/** The parts that `openControlSocket` needs. */
 export interface ControlSocketOptions {
   readonly path: string;
   readonly commands: readonly ServedCommand[];

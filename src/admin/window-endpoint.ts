@@ -9,7 +9,7 @@ import type { AdminEvents } from './events.ts';
 export interface ReportedLogin {
   readonly address: string;
   readonly name: string;
-  /** Who reports it, for logs. */
+  /** The name of the reporter, for logs. */
   readonly source: string;
   readonly forMs?: number;
 }
@@ -17,7 +17,7 @@ export interface ReportedLogin {
 /** The windows of an address, or wherever somebody has one. */
 export type WhichReported = { readonly address: string } | { readonly name: string };
 
-/** What the endpoint works with. */
+/** The parts that the endpoint needs. */
 export interface WindowEndpointOptions {
   readonly host: string;
   /** 0 lets the system choose. */

@@ -11,7 +11,7 @@ type TokenCredentials = Extract<ClientCredentials, { readonly token: string }>;
 /** The longest command line that every server takes, without its CRLF (RFC 5321 §4.5.3.1.4). */
 const maxLineOctets = 510;
 
-/** What an exchange is carried out with, besides the wire. */
+/** The facts that an exchange needs besides the wire. */
 export interface AuthOptions {
   readonly credentials: ClientCredentials;
   readonly wait: Wait;

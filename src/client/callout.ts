@@ -6,7 +6,7 @@ import type { Peer } from './peer.ts';
 import { hasWideAddress, unmetAddress } from './requirements.ts';
 import { rcptReply } from './transaction.ts';
 
-/** What a callout asks. */
+/** The question of a callout. */
 export interface Callout {
   readonly reversePath: ReversePath;
   readonly recipient: Recipient;
@@ -14,7 +14,7 @@ export interface Callout {
   readonly mustReset: boolean;
 }
 
-/** What a server answered. */
+/** The answer of a server. */
 export interface CalloutAnswer {
   /** The command that decided: RCPT, or MAIL where that was refused already. */
   readonly to: 'mail' | 'rcpt';

@@ -36,7 +36,7 @@ export function writeWhole(wire: Wire, message: OutgoingMessage, options: WholeO
   }
 }
 
-/** What `writeWhole` needs besides the message. */
+/** The parts that `writeWhole` needs besides the message. */
 export interface WholeOptions {
   readonly whole: Buffer;
   readonly framing: Framing;

@@ -29,7 +29,7 @@ export interface OutgoingMessage {
   readonly envid?: string;
 }
 
-/** What came of one transaction. */
+/** The result of one transaction. */
 export interface SendResult {
   /** The reply to MAIL, or the one made up when none came. */
   readonly mail: Reply;
@@ -69,7 +69,7 @@ export type SendEnding =
    */
   | { readonly kind: 'in-doubt'; readonly error: ClientError };
 
-/** What a message needs and a server does not offer. `reply` says it as a permanent refusal. */
+/** An extension that a message needs and a server does not offer. `reply` is the permanent refusal for it. */
 export interface Unmet {
   readonly needs: '8bitmime' | 'smtputf8' | 'binarymime' | 'size';
   readonly reply: Reply;

@@ -1,4 +1,4 @@
-/** What a client session is given: addresses, TLS, credentials and timeouts, with the defaults. */
+/** Options of a client session: addresses, TLS, credentials and timeouts, with the defaults. */
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../base/index.ts';
 
@@ -41,7 +41,7 @@ export const defaultTimeouts: ClientTimeouts = {
   quit: 5_000,
 };
 
-/** Who we are to a server: with a password by AUTH PLAIN or LOGIN, with a token by OAUTHBEARER or XOAUTH2. */
+/** Our credentials for a server: a password for AUTH PLAIN or LOGIN, or a token for OAUTHBEARER or XOAUTH2. */
 export type ClientCredentials =
   | { readonly user: string; readonly password: string }
   | {
@@ -52,7 +52,7 @@ export type ClientCredentials =
       readonly mechanism: 'auto' | 'xoauth2' | 'oauthbearer';
     };
 
-/** What `openClient` needs to know. */
+/** The options of `openClient`. */
 export interface ClientOptions {
   /** The IP address to dial (names are looked up by the caller), or the path of a unix socket. */
   readonly host: string | { readonly path: string };
@@ -62,7 +62,7 @@ export interface ClientOptions {
   readonly localAddress?: string;
   /** The name of the next hop: for SNI, the certificate check and messages of errors. */
   readonly serverName: string;
-  /** What we call ourselves in EHLO, HELO or LHLO. */
+  /** Our name in EHLO, HELO or LHLO. */
   readonly helo: string;
   readonly protocol: 'smtp' | 'lmtp';
   /**

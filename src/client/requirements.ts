@@ -1,9 +1,9 @@
-/** What a message requires of a server: 8BITMIME, SMTPUTF8, BDAT. */
+/** The extensions that a message requires of a server: 8BITMIME, SMTPUTF8, BDAT. */
 import { type Body, isAscii, type Reply, reply } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { OutgoingMessage, Unmet } from './message.ts';
 
-/** What the octets need, whatever the sender declared: the facts decide (RFC 6152, RFC 3030 §3). */
+/** The extensions that the octets need, whatever the sender declared: the facts decide (RFC 6152, RFC 3030 §3). */
 export function neededBody(message: OutgoingMessage): Body {
   // A binary message need not end with a line end, and must not be given one.
   if (message.content.isBinary || (message.body === 'binarymime' && !message.content.endsWithCrlf)) {

@@ -9,7 +9,7 @@ import { checkCapabilities } from './requirements.ts';
 import { lostReply, Transaction } from './transaction.ts';
 import { waitFor } from './wire.ts';
 
-/** What is known of the TLS under a session. */
+/** The facts of the TLS under a session. */
 export interface ClientTls {
   /** `TLSv1.3`. */
   readonly version: string;

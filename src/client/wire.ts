@@ -383,7 +383,7 @@ function withoutSecrets(reply: Reply, { redact, quick }: Redactor): Reply {
   return { ...reply, lines: reply.lines.map(reply.code < 400 ? quick : redact) };
 }
 
-/** What an error of the stream means in the phase it came in. */
+/** The error code of a failed stream, by the phase. */
 function codeOf(error: NodeJS.ErrnoException, phase: ClientPhase, stream: Duplex): ClientErrorCode {
   if (phase === 'tls') {
     return stream instanceof TLSSocket && stream.authorizationError ? 'certificate' : 'tls';

@@ -1,7 +1,7 @@
 /** Makes alarms of lasting faults, and ends them. */
 import type { Clock } from '../base/index.ts';
 
-/** What may be wrong for longer than it should. */
+/** The kinds of lasting faults. */
 export type AlarmKind =
   /** A message is due and is neither tried nor moved. */
   | 'stuck'
@@ -16,7 +16,7 @@ export type AlarmKind =
   /** Messages are set aside, and nobody looks after them. */
   | 'held';
 
-/** Something that is wrong now, as it is found by looking. Kind and subject name it. */
+/** A fault that is present now. Kind and subject identify it. */
 export interface Condition {
   readonly kind: AlarmKind;
   readonly subject: string;
@@ -28,26 +28,26 @@ export interface Condition {
   readonly lanes?: readonly string[];
 }
 
-/** A condition that somebody was told of. */
+/** A condition that was told. */
 export interface Alarm extends Condition {
   readonly raisedAt: number;
 }
 
-/** What is to be told. A `notice` is worth a letter; the others are for log and status. */
+/** An alarm that begins, lasts or ends. With `isNotice` it is also mailed; the others are for log and status. */
 export type AlarmEvent =
   | { readonly event: 'alarm'; readonly alarm: Alarm; readonly isNotice: boolean }
   | { readonly event: 'alarm-over'; readonly alarm: Alarm };
 
 /** How often an alarm is told. */
 export interface AlarmIntervals {
-  /** An alarm that lasts is told again after this; a letter about the same thing is written no sooner. */
+  /** An alarm that lasts is told again after this; a notice about the same condition is written no sooner. */
   readonly repeatMs: number;
 }
 
 /** An alarm is over when its condition was away for so long: what comes and goes is one alarm. */
 export const calmMs = 15 * 60_000;
-/** Subjects about which it is known when a letter was last written. */
-const maxLetters = 10_000;
+/** The maximum number of conditions whose last notice is remembered. */
+const maxNotices = 10_000;
 
 interface Entry {
   alarm: Alarm;
@@ -64,7 +64,7 @@ export class Alarms {
   readonly #clock: Clock;
   readonly #options: () => AlarmIntervals;
   readonly #entries = new Map<string, Entry>();
-  readonly #letterAt = new Map<string, number>();
+  readonly #noticeAt = new Map<string, number>();
 
   constructor(clock: Clock, options: () => AlarmIntervals) {
     this.#clock = clock;
@@ -111,10 +111,10 @@ export class Alarms {
   }
 
   #mayWrite(key: string, now: number, repeatMs: number): boolean {
-    const last = this.#letterAt.get(key);
+    const last = this.#noticeAt.get(key);
     if (last !== undefined && now - last < repeatMs) return false;
-    if (this.#letterAt.size >= maxLetters) this.#letterAt.clear();
-    this.#letterAt.set(key, now);
+    if (this.#noticeAt.size >= maxNotices) this.#noticeAt.clear();
+    this.#noticeAt.set(key, now);
     return true;
   }
 }

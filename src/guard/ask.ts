@@ -21,7 +21,7 @@ export interface HeldMail {
     readonly from: number;
     readonly because: string;
   }): Promise<HeldCounts>;
-  /** What is kept with this tag. */
+  /** The counts of mail that is held with this tag. */
   count(tag: string, from: number): Promise<HeldCounts>;
   /** Lets everything with this tag go, now. Resolves with the number of messages. */
   release(tag: string, from: number): Promise<number>;

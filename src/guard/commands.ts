@@ -29,7 +29,7 @@ export const guardItemShape = z.discriminatedUnion('kind', [
 ]);
 export type GuardItem = z.infer<typeof guardItemShape>;
 
-/** What an operator decides. */
+/** The decisions of an operator. */
 export const guardChangeShape = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('release'), id: holdId }),
   z.strictObject({ verb: z.literal('remove'), id: holdId }),
@@ -38,7 +38,7 @@ export const guardChangeShape = z.discriminatedUnion('verb', [
 ]);
 export type GuardChange = z.infer<typeof guardChangeShape>;
 
-/** What came of it: the messages that were released or removed, or the subject as it was understood. */
+/** The result: the number of messages released or removed, or the subject as it was understood. */
 export const guardChangedShape = z.object({
   messages: z.number().exactOptional(),
   subject: z.string().exactOptional(),

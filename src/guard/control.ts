@@ -8,7 +8,7 @@ import type { Guard } from './guard.ts';
 import { forever, parseHoldId } from './hold.ts';
 import { parseSubject, type SubjectKey } from './subject.ts';
 
-/** What the commands about the guard need. */
+/** The parts that the commands about the guard need. */
 export interface GuardControlParts {
   readonly guard: Guard;
   /** Ends the sessions of everybody who is known by this name, and what a login of theirs opened. */

@@ -8,7 +8,7 @@ import { Guard } from './guard.ts';
 import { createHeldMail } from './held-mail.ts';
 import type { GuardOptions } from './options.ts';
 
-/** What the guard of a relay is made of. */
+/** The parts that the guard of a relay needs. */
 export interface QueueGuardParts {
   readonly spool: Spool;
   readonly queue: Queue;

@@ -5,7 +5,7 @@ import type { Check, ClientFacts, Ground, MessageVerdict, Verdict } from '../rec
 import type { GuardEvents } from './events.ts';
 import type { Guard, Judgement } from './guard.ts';
 
-/** What the check works with. */
+/** The parts that the check needs. */
 export interface GuardCheckParts {
   readonly guard: Pick<Guard, 'failed' | 'refusal' | 'judge'>;
   /** The reply for a message whose hold could not be kept. */

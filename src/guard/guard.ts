@@ -12,7 +12,7 @@ import type { GuardOptions, GuardParts, SubjectOptions } from './options.ts';
 import { kindOf, type SubjectKey, type SubjectKind, subjectOf } from './subject.ts';
 import { type Amounts, type Exceeded, Usage, UsagePlan } from './usage.ts';
 
-/** What is to be done with a message. */
+/** The guard's decision about a message. */
 export type Judgement =
   | { readonly kind: 'pass' }
   /**
@@ -31,7 +31,7 @@ const maxSubjects = 20_000;
 /** A message that was begun before its subject was held may be as old as a transaction may take. */
 const slowestMs = 24 * 3_600_000;
 
-/** What one sort of subject is measured by. */
+/** The options and budgets of one kind of subject. */
 interface Measure {
   readonly options: SubjectOptions;
   readonly plan: UsagePlan;

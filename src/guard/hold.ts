@@ -24,7 +24,7 @@ export interface HoldRecord {
   readonly state: HoldState;
   /** From when on what the subject had in the queue belongs to the hold. */
   readonly from: number;
-  /** What was accepted before this is being removed. */
+  /** Mail accepted before this instant is being removed. */
   readonly removeUntil?: number;
 }
 
@@ -60,7 +60,7 @@ export function parseHoldId(text: string): string | undefined {
   return /^H[0-9A-HJKMNP-TV-Z]{7}$/.test(upper) ? upper : undefined;
 }
 
-/** What every entry of the queue that a hold keeps begins with, so that a walk finds it. */
+/** The prefix of the reason of every queue entry that a hold keeps, by which a walk finds it. */
 export function holdTag(id: string): string {
   return `guard ${id}:`;
 }

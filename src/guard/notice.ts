@@ -12,7 +12,7 @@ export interface Notice {
 
 const utc = (at: number) => `${new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')}`;
 
-/** What the postmaster is told: what happened, and the commands that decide about it. */
+/** The notice to the postmaster: the event, and the commands that decide about it. */
 export function noticeToPostmaster({ id, subject, since, because }: HoldRecord, hostname: string): Notice {
   const name = nameOf(subject);
   const who = {
@@ -45,7 +45,7 @@ export function noticeToPostmaster({ id, subject, since, because }: HoldRecord, 
   };
 }
 
-/** What the owner of an identity is told. */
+/** The notice to the owner of an identity. */
 export function noticeToOwner({ id, subject, since, because }: HoldRecord, hostname: string): Notice {
   const name = nameOf(subject);
   return {

@@ -1,4 +1,4 @@
-/** What the configuration says to the guard, and the defaults; and what a guard works with. */
+/** Options of the guard with the defaults, and the parts that it needs. */
 import type { Background, Cidr, Clock, Log } from '../base/index.ts';
 import type { GuardMemory, HeldMail, TellOfHold } from './ask.ts';
 import { addressBudgets, type Budgets, identityBudgets, networkBudgets } from './budget.ts';
@@ -21,7 +21,7 @@ export interface SubjectOptions {
   readonly quietMs: number;
 }
 
-/** What the configuration says. */
+/** The options of the guard. */
 export interface GuardOptions {
   readonly identity: SubjectOptions;
   /** Clients of an open relay. Their budgets count at most up to `addressCeiling`. */
@@ -52,7 +52,7 @@ export const defaultGuard: GuardOptions = {
   held: { messages: 20_000, octets: 500_000_000, totalOctets: 2_000_000_000 },
 };
 
-/** What the guard works with. */
+/** The parts that the guard needs. */
 export interface GuardParts {
   readonly memory: GuardMemory;
   readonly mail: HeldMail;

@@ -1,4 +1,4 @@
-/** What a subject has used of its budgets, in sliding periods. */
+/** Counts the use of a subject's budgets, in sliding periods. */
 import { type Budget, type Budgets, type Counted, countedKinds } from './budget.ts';
 
 /** Twelve whole parts of a window, and the part that is under way. */

@@ -16,7 +16,7 @@ const messagesToBlame = 2;
 /** Delivery by MX as a whole is to blame when so many destinations fail and none takes anything. */
 const destinationsToBlame = 3;
 
-/** What came of one attempt in one lane. */
+/** The result of one attempt in one lane. */
 export interface AttemptFacts {
   readonly id: string;
   readonly lane: LaneName;

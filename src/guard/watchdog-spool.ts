@@ -1,7 +1,7 @@
 /** Finds mail in the spool that is held too long or does not move. */
 import type { Condition } from './alarms.ts';
 
-/** What is left to do for a message in one lane. */
+/** An entry of a message, as the watchdog sees it. */
 export interface WatchedEntry {
   readonly lane: string;
   /** When it is to be tried next. */
@@ -89,7 +89,7 @@ export class SpoolWalk {
     return this.#heldCount === 0 ? { count: 0 } : { count: this.#heldCount, oldestAt: this.#heldSince };
   }
 
-  /** What was found, when the walk is over. */
+  /** The conditions found, when the walk is over. */
   conditions(): readonly Condition[] {
     const found: Condition[] = [];
     if (this.#stuckCount > 0) {

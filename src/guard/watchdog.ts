@@ -10,14 +10,14 @@ import type { AlarmOptions } from './options.ts';
 import type { RouteWatch } from './watchdog-routes.ts';
 import { type Held, SpoolWalk, type WatchedEntry } from './watchdog-spool.ts';
 
-/** How often it is looked. */
+/** The interval between two looks. */
 const tickMs = 10_000;
 /** Messages looked at in one tick. */
 const messagesPerTick = 5_000;
 /** Messages of a lane that are counted at most. */
 const maxCounted = 1_000;
 
-/** What the watchdog looks at. */
+/** The parts that the watchdog needs. */
 export interface WatchdogParts {
   readonly spool: Spool;
   readonly queue: Pick<Queue, 'suspension' | 'options'>;
@@ -45,7 +45,7 @@ export function watched(deliver: Deliver, watch: RouteWatch): Deliver {
 
 /**
  * Looks every few seconds whether mail moves, and tells when it does not: in the log, in the status, and to the
- * postmaster where that letter has another way.
+ * postmaster where that notice has another way.
  */
 export class Watchdog implements AsyncDisposable {
   readonly #parts: WatchdogParts;
@@ -191,7 +191,7 @@ export class Watchdog implements AsyncDisposable {
       log.info('alarm-over', fields);
       return;
     }
-    // The log is told first: the letter has to be made durable, and may not be possible at all.
+    // The log is told first: the notice has to be made durable, and may not be possible at all.
     log.error('alarm', fields);
     if (!told.isNotice || !options().mail) return;
     const notice = await this.#parts.write(told.alarm, this.alarms);

@@ -16,7 +16,7 @@ import { scram } from './scram.ts';
 import type { Throttle } from './throttle.ts';
 import type { Users } from './users.ts';
 
-/** Who may log in, and how that is found out. */
+/** The sources of identities, and the mechanisms that check them. */
 export interface AuthenticatorOptions {
   /** The users of a file, or those of a Dovecot. */
   readonly users?: Users | undefined;
@@ -53,7 +53,7 @@ export interface Identities extends Authenticator {
   readonly verifyPassword: VerifyPassword;
   /** Whether a user still has what was shown at a login: `Identity.credential`. */
   holds(name: string, credential: string): boolean;
-  /** What a user of that name would be after a login. */
+  /** The identity of a user of that name after a login. */
   identityOf(name: string): Identity | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What a Dovecot says of one of our requests (its authentication protocol, version 1). */
+/** Reads Dovecot's answers to our requests (its authentication protocol, version 1). */
 export type DovecotReply =
   | { readonly kind: 'ok'; readonly id: number; readonly fields: ReadonlyMap<string, string> }
   | { readonly kind: 'fail'; readonly id: number; readonly fields: ReadonlyMap<string, string> }

@@ -78,7 +78,7 @@ export class Dovecot implements Disposable {
     };
   }
 
-  /** What it offers, as far as it is known. */
+  /** The mechanisms that it offers, as far as they are known. */
   get mechanisms(): readonly string[] {
     return [...(this.#connection?.mechanisms ?? [])].filter((name) => passable.has(name));
   }

@@ -6,7 +6,7 @@ import { wrong } from './replies.ts';
 
 const nothing = Buffer.alloc(0);
 
-/** Who a certificate stands for; `undefined` when it is nobody's. */
+/** The identity of a certificate; `undefined` when it has none. */
 export type IdentityOfCertificate = (certificate: CertificateFacts) => Identity | undefined;
 
 /** EXTERNAL (RFC 4422 appendix A): who it is was shown in the TLS handshake. */

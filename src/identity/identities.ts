@@ -9,7 +9,7 @@ import type { DovecotOptions, OAuthOptions } from './options.ts';
 import type { Throttle } from './throttle.ts';
 import { Users } from './users.ts';
 
-/** What knows who somebody is, under one configuration. */
+/** The sources of identities under one configuration. */
 export interface IdentitySources {
   readonly identities: Identities;
   /** Ends what was connected for it. */

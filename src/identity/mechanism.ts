@@ -1,8 +1,8 @@
-/** What the SASL mechanisms share. */
+/** The common part of the SASL mechanisms. */
 import type { ClientFacts, SaslStep } from '../receiver/index.ts';
 import type { Throttle } from './throttle.ts';
 
-/** What the exchanges of one session work with. */
+/** The parts that the exchanges of one session need. */
 export interface ExchangeParts {
   readonly client: ClientFacts;
   readonly throttle: Throttle;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { plainFetch } from '../base/index.ts';
 import type { OAuthOptions } from './options.ts';
 
-/** What a token comes to. */
+/** The judgement of a token. */
 export type TokenVerdict =
   | { readonly kind: 'valid'; readonly name: string }
   /** `isSigned`: by the issuer nevertheless, so that nobody can have guessed it. */
@@ -55,7 +55,7 @@ function byKeys(options: OAuthOptions): JudgeToken {
   };
 }
 
-/** What it says is looked at only when the signature is right. */
+/** Its claims are read only when the signature is right. */
 function isClaimFault(error: unknown): error is Error {
   return error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed;
 }

@@ -10,7 +10,7 @@ const nothing = Buffer.alloc(0);
 /** RFC 7628 §3.2.2. */
 const refusal = Buffer.from(JSON.stringify({ status: 'invalid_token' }));
 
-/** What a client shows: a token, and for whom it says that it is. */
+/** The client's credentials: a token, and the user name that it gives. */
 export interface Bearer {
   readonly name: string | undefined;
   readonly token: string;
@@ -43,7 +43,7 @@ function bearerOf(pairs: readonly string[], name: string | undefined): Bearer | 
 export interface OAuthMechanismOptions {
   readonly mechanism: 'OAUTHBEARER' | 'XOAUTH2';
   readonly judge: JudgeToken;
-  /** What is known of a name besides the token; absent: it sends as the address that it is. */
+  /** The identity known for a name besides the token; `undefined`: it sends as the address that the name is. */
   readonly identityOf: (name: string, mechanism: string) => Identity | undefined | 'unavailable';
 }
 

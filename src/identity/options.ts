@@ -1,6 +1,6 @@
-/** What the configuration says about users and relay windows, and the defaults. */
+/** Options of users and relay windows, with the defaults. */
 
-/** What windows are opened for, and for how long. */
+/** Options of windows: how long they last, and at which addresses they open. */
 export interface WindowOptions {
   /** From a login on. */
   readonly windowMs: number;

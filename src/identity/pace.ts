@@ -15,7 +15,7 @@ export interface PaceRule {
   readonly room: number;
 }
 
-/** What an attempt turned out to be. `none`: it was not judged. */
+/** The result of an attempt. `none`: it was not judged. */
 export type AttemptEnd = 'right' | 'wrong' | 'none';
 
 interface Waiting {
@@ -91,7 +91,7 @@ export class Pace {
     });
   }
 
-  /** What came of an attempt that was let through. */
+  /** Takes the result of an attempt that was let through. */
   end(outcome: AttemptEnd): void {
     this.#judging--;
     if (outcome === 'wrong') this.fail();

@@ -63,7 +63,7 @@ export class PasswordCheck {
   }
 }
 
-/** What the user is after showing this: a credential of its own, or an application password. */
+/** The identity of the user after this login: by a credential of its own, or by an application password. */
 export function identityOf(
   { name, senders }: User,
   mechanism: string,

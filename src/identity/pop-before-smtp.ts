@@ -24,7 +24,7 @@ export interface WindowConfig extends ProxyConfig {
   readonly relay: { readonly popBeforeSmtp?: { readonly windows: WindowOptions } };
 }
 
-/** What relay windows are made of. */
+/** The parts that relay windows need. */
 export interface PopBeforeSmtpParts {
   readonly state: Store;
   /** Of the moment. */

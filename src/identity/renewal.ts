@@ -9,7 +9,7 @@ import { identityOf } from './password.ts';
 import type { Users } from './users.ts';
 import type { User } from './users-file.ts';
 
-/** Who lets people in now. */
+/** The sources of identities in force now. */
 export interface RenewalSources {
   readonly users?: Users | undefined;
   readonly dovecot?: Dovecot | undefined;
@@ -19,7 +19,7 @@ export interface RenewalSources {
 
 type Renewed = Identity | undefined | 'unavailable';
 
-/** What somebody who logged in earlier is today (`Authenticator.renew`). */
+/** The identity today of a client that logged in earlier (`Authenticator.renew`). */
 export function createRenewal({ users, dovecot, judgeToken, identityOfCertificate }: RenewalSources) {
   const byCredential = (identity: Identity): Renewed => {
     switch (identity.credential) {
@@ -50,7 +50,7 @@ export function createRenewal({ users, dovecot, judgeToken, identityOfCertificat
   };
 }
 
-/** Whom a token stands for: a user of the file where there is one, else whoever it names. */
+/** The identity of a token: the user of the file where there is one, else the name in the token. */
 export function identityByToken(users: Users | undefined, name: string, mechanism: string): Renewed {
   const user = users?.find(name);
   if (user === 'unavailable') return user;
@@ -66,7 +66,7 @@ function ofFile(users: Users, identity: Identity): Renewed {
   return unchanged(identity, identityOf(user, identity.mechanism, shown));
 }
 
-/** What was shown at the login, where the user has it still. */
+/** The credential shown at the login, where the user still has it. */
 function shownNow({ devices, credentials }: User, { device, credential }: Identity) {
   if (device !== undefined)
     return devices.find((each) => each.device === device && each.credential === credential);

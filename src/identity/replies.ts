@@ -8,7 +8,7 @@ const wrongCredentials = reply(535, '7.8', 'authentication failed');
 const unavailable = reply(454, '7.0', 'authentication is not possible now, try again later');
 const malformed = reply(501, '5.2', 'malformed authentication exchange');
 
-/** Whoever it was and whatever was wrong: one reply, so that nothing is learned from it. */
+/** The one reply for every name and every fault, so that a client learns nothing from it. */
 export function wrong(because: string): Failure {
   return { kind: 'failure', reply: wrongCredentials, because };
 }
@@ -18,7 +18,7 @@ export function notNow(because: string): Failure {
   return { kind: 'failure', reply: unavailable, because };
 }
 
-/** What was sent is no message of the mechanism. */
+/** The reply to a message that is none of the mechanism's. */
 export function garbled(because: string): Failure {
   return { kind: 'failure', reply: malformed, because };
 }

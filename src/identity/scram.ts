@@ -10,7 +10,7 @@ import { hmac, isProof, type ScramVerifier, scramIterations } from './verifier.t
 
 const nothing = Buffer.alloc(0);
 
-/** What the first message of a client says (RFC 5802 §7). */
+/** The first message of a client (RFC 5802 §7), parsed. */
 export interface ClientFirst {
   readonly header: string;
   /** `p=` and its type, `y` or `n`. */
@@ -44,7 +44,7 @@ function decodeName(text: string): string | undefined {
   return text.replaceAll('=2C', ',').replaceAll('=3D', '=');
 }
 
-/** What the last message of a client says. */
+/** The last message of a client, parsed. */
 export interface ClientFinal {
   readonly binding: Buffer;
   readonly nonce: string;

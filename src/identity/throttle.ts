@@ -22,18 +22,18 @@ const ofMany: PaceRule = { free: 300, doubling: 100, halfLifeMs: 6 * 3_600_000, 
  */
 const maxOffered = 50;
 
-/** What an attempt is made with. */
+/** The facts of an attempt. */
 export interface Attempter {
   readonly address: string;
-  /** Who it claims to be; absent where that is not known before the attempt is judged. */
+  /** The name it claims; absent where it is not known before the attempt is judged. */
   readonly name?: string | undefined;
-  /** What it proves itself with, where the same secret always looks the same; kept as a keyed hash. */
+  /** The secret, where the same secret always looks the same; kept as a keyed hash. */
   readonly secret?: string | undefined;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What an attempt is counted under. */
+/** The keys under which an attempt is counted. */
 interface Keys {
   readonly pair: string;
   readonly name: string | undefined;
@@ -93,7 +93,7 @@ export class Throttle {
     return new JudgedOnce((outcome) => this.#judged({ keys, code, passed }, outcome));
   }
 
-  /** What the attempt has to pass; nothing where the answer is known, and does not help to guess. */
+  /** The paces that the attempt has to pass; none where the answer is known and does not help to guess. */
   #before(keys: Keys, code: string | undefined): readonly Pace[] {
     const pair = this.#pairs.of(keys.pair);
     if (code !== undefined) {

@@ -58,7 +58,7 @@ export interface User {
 /** Everybody in a file, by the form of their names that is looked up. */
 export interface UserList {
   readonly users: ReadonlyMap<string, User>;
-  /** What the salts of those who do not exist are made of. */
+  /** The secret from which the salts of users that do not exist are derived. */
   readonly secret?: Buffer | undefined;
 }
 
@@ -161,7 +161,7 @@ export async function editUsers(file: string, edit: (users: UsersEdit) => void):
   await replaceFile(file, made);
 }
 
-/** What a change to a users file may do. */
+/** The operations of a change to a users file. */
 export class UsersEdit {
   readonly #document: Document;
 

@@ -5,7 +5,7 @@ import saslprep from '@mongodb-js/saslprep';
 
 const derive = promisify(pbkdf2);
 
-/** What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 §3, RFC 7677): enough to check, not to log in. */
+/** The verifier of a password for SCRAM-SHA-256 (RFC 5802 §3, RFC 7677): enough to check a login, not to log in. */
 export interface ScramVerifier {
   readonly iterations: number;
   readonly salt: Buffer;

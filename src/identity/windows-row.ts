@@ -2,7 +2,7 @@
 export interface WindowName {
   readonly name: string;
   readonly source: string;
-  /** What a user of ours has shown; the window ends with it. */
+  /** The digest of a local user's credential; the window ends with it. */
   readonly credential?: string;
   readonly openedAt: number;
   readonly lastAt: number;

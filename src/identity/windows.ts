@@ -13,7 +13,7 @@ import {
   withoutName,
 } from './windows-row.ts';
 
-/** What is known of addresses besides what they look like. */
+/** The facts of addresses that their form does not show. */
 export interface AddressFacts {
   /** Whether the address is one of this machine. */
   readonly isOwn: (address: string) => boolean;
@@ -29,15 +29,15 @@ export interface MailboxLogin {
   readonly address: string;
   /** The login, as it was typed and accepted. */
   readonly name: string;
-  /** Who says so: `pop3 0.0.0.0:110`, `dovecot`. */
+  /** The source of the login: `pop3 0.0.0.0:110`, `dovecot`. */
   readonly source: string;
-  /** What was shown (`Identity.credential`), where users of ours logged in: the window ends with it. */
+  /** The credential shown (`Identity.credential`), where a local user logged in: the window ends with it. */
   readonly credential?: string;
   /** Instead of `windowMs`; the longest life holds nevertheless. */
   readonly forMs?: number;
 }
 
-/** What came of a login. */
+/** The outcome of a login. */
 export type WindowOutcome =
   | { readonly outcome: 'opened' | 'renewed'; readonly address: string; readonly expiresAt: number }
   | { readonly outcome: 'refused'; readonly because: string };
@@ -54,7 +54,7 @@ export interface WindowItem {
   readonly needsAuth: boolean;
 }
 
-/** What the windows are made of. */
+/** The parts that the windows need. */
 export interface WindowParts {
   readonly table: ExpiringTable<StoredWindow>;
   readonly facts: AddressFacts;

@@ -30,7 +30,7 @@ export type ReversePath = Address | null;
 /** BODY= (RFC 6152, RFC 3030 §3). `7bit` is what a client means that says nothing. */
 export type Body = '7bit' | '8bitmime' | 'binarymime';
 
-/** What is known of the octets, gathered in the one pass at ingress. */
+/** The facts of the octets, gathered in the one pass at ingress. */
 export interface ContentFacts {
   readonly size: number;
   /** Some octet is above 127. */
@@ -43,14 +43,14 @@ export interface ContentFacts {
   readonly isBinary: boolean;
 }
 
-/** Who handed the message over, for the log, the Received header and the DSN. */
+/** The client that handed the message over, for the log, the Received header and the DSN. */
 export interface Origin {
   readonly client: string;
   readonly helo: string;
   readonly listener: string;
   /** The ground of the grants (`network`, `authenticated`, …); `recipient` when all of them are ours. */
   readonly ground: string;
-  /** Who logged in, or whose certificate or mailbox it was; absent where nobody is known by name. */
+  /** The identity of the login, certificate or mailbox; absent where no name is known. */
   readonly identity?: string;
   readonly session: string;
 }

@@ -8,7 +8,7 @@ declare const laneBrand: unique symbol;
  */
 export type LaneName = string & { readonly [laneBrand]: true };
 
-/** What a name says. */
+/** The parts of a lane's name. */
 export interface LaneParts {
   /** How mail leaves by the lane: the name of a transport, or `policy`, `audit` and the like for what does not leave. */
   readonly scheme: string;

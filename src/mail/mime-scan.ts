@@ -15,7 +15,7 @@ const maxBoundary = 200;
 /** Blanks behind a delimiter; a line that goes on for longer is none. */
 const maxPadding = 998;
 
-/** What a header says of the entity. */
+/** The facts of an entity in its header. */
 export interface MimeHeader {
   /** The index of the empty line, and where the body begins. */
   readonly end: number;

@@ -7,7 +7,7 @@ const plainName = /^[A-Za-z0-9._-]{1,255}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controls = /[\x00-\x1f\x7f]/;
 
-/** What a session knows of itself when it writes its trace line (RFC 5321 §4.4). */
+/** The facts of a session that its trace line gives (RFC 5321 §4.4). */
 export interface ReceivedFacts {
   /** The argument of HELO, EHLO or LHLO, as it came. */
   readonly helo: string;

@@ -1,4 +1,4 @@
-/** What 7-bit lines are, and the two encodings that make anything into them (RFC 2045 §6.7, §6.8). */
+/** Recognises 7-bit lines, and encodes any octets as 7-bit lines (RFC 2045 §6.7, §6.8). */
 import type { Slices } from '../base/index.ts';
 
 const cr = 13;

@@ -14,7 +14,7 @@ export interface Written {
   readonly addsEightBit: boolean;
   /** The message ended within its header, and has an empty line now. */
   readonly addsEnd: boolean;
-  /** What its body was replaced by. */
+  /** The octets that replace its body. */
   readonly body: Buffer | undefined;
 }
 

@@ -20,7 +20,7 @@ export interface IncomingOptions {
   readonly sink: Sink;
   /** Our own trace field, which is written first, in a write of its own. */
   readonly trace: string;
-  /** What all messages may have withheld together; default: no bound but that of one. */
+  /** The limit of the octets withheld of all messages together; default: no limit but that of one. */
   readonly room?: Room | undefined;
   /** All of the message is withheld up to its end, as long as there is room, so that it can be edited then. */
   readonly withholds: boolean;

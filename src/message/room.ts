@@ -1,4 +1,4 @@
-/** What of messages may be withheld: so much of each, and so much of all together. */
+/** Limits the octets withheld of each message, and of all together. */
 
 /** Octets that are left for all. */
 export class Room {

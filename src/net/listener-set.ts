@@ -1,7 +1,7 @@
 /** The listeners of one kind that a configuration asks for, and how they become those of the next one. */
 import type { Clock } from '../base/index.ts';
 
-/** What is bound once, and then served as its options of the moment say. */
+/** A listener that is bound once, and then served as its options of the moment say. */
 export interface Listener<Options> {
   /** Takes connections from now on, by these options; those that are there keep theirs. Cannot fail. */
   serve(options: Options): void;
@@ -9,16 +9,16 @@ export interface Listener<Options> {
   drain(signal: AbortSignal): Promise<void>;
 }
 
-/** What a set is made of. */
+/** The parts of a set. */
 export interface ListenerSetParts<Options, L extends Listener<Options>> {
-  /** What has one key before and after keeps its socket; where several have one, they are told apart by their order. */
+  /** A listener that has the same key before and after keeps its socket; listeners with one key go by their order. */
   readonly keyOf: (options: Options) => string;
   /** Rejects with the system's error. What is bound serves nobody yet. */
   readonly bind: (options: Options) => Promise<L>;
   readonly clock: Clock;
 }
 
-/** What is bound for other options: exactly one of the two is called. */
+/** Listeners bound for new options: exactly one of the two is called. */
 export interface PreparedListeners {
   /** Cannot fail. */
   commit(): void;

@@ -9,7 +9,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** What a PROXY header comes to. `octets` is its length: what follows belongs to the client. */
+/** A PROXY header, parsed. `octets` is its length: the octets after it are the client's. */
 export type ProxyHeader =
   | {
       readonly kind: 'client';

@@ -7,7 +7,7 @@ import { listenWithMode, removeStaleSocket } from './unix-socket.ts';
 /** Where connections come in: a canonical IP address and a port, 0 for any, or the path of a unix socket. */
 export type Place = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** What tells listeners apart: their address, or for port 0, of which there may be several, their name. */
+/** The key of a listener: its address, or its name for port 0, of which there may be several. */
 export function placeKey(listener: {
   readonly name?: string;
   readonly host: string;
@@ -17,7 +17,7 @@ export function placeKey(listener: {
   return formatHostPort(host, port) + (port === 0 ? ` ${name}` : '');
 }
 
-/** What becomes of an accepted socket. */
+/** The dialogue over an accepted socket. */
 export interface Conversation {
   /** Cuts it off. */
   destroy(): unknown;

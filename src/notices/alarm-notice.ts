@@ -21,7 +21,7 @@ export interface NoticeParts {
 const lineLength = 78;
 
 /**
- * Writes to the postmaster about an alarm, unless the letter would go by a way that fails: it would wait there
+ * Writes to the postmaster about an alarm, unless the notice would go by a way that fails: it would wait there
  * with the rest. Says for the log what became of it. Never rejects.
  */
 export async function sendAlarmNotice(

@@ -30,7 +30,7 @@ export type Selector = z.infer<typeof selectorShape>;
 /** A destination that is left alone because it took nothing. What waits for it is tried at `until`. */
 const suspensionShape = z.object({ until: instant, reply: z.string() });
 
-/** What became of one recipient so far. `pending` was never tried. */
+/** The status of one recipient so far. `pending` was never tried. */
 const recipientItemShape = z.object({
   to: z.string(),
   status: fateShape,
@@ -86,7 +86,7 @@ export type Reach = z.infer<typeof reachShape>;
 export const changedShape = z.union([z.string(), suspensionShape.extend({ lane: z.string() })]);
 export type Changed = z.infer<typeof changedShape>;
 
-/** What a change would do to one message: the waiting recipients that it touches, and those that it leaves. */
+/** The effect of a change on one message: the waiting recipients that it touches, and those that it leaves. */
 export const plannedShape = z.object({
   id: z.string(),
   recipients: z.array(z.string()),
@@ -111,7 +111,7 @@ export const sessionShape = z.object({
   /** Where the client is, as far as it is known. */
   address: z.string(),
   port: z.number(),
-  /** Who logged in, or was granted something by name. */
+  /** The identity that logged in, or was granted anything by name. */
   user: z.string().exactOptional(),
   mechanism: z.string().exactOptional(),
   helo: z.string().exactOptional(),
@@ -153,7 +153,7 @@ export const queueCommands = {
    * `no-user` for a redirect to an address that the policy refuses.
    */
   change: yielding('change', { args: changeArgsShape, out: changedShape, isLogged: true }),
-  /** What `change` would do now, message by message; nothing is changed. */
+  /** The effect that `change` would have now, message by message; nothing is changed. */
   plan: yielding('plan', { args: changeArgsShape, out: plannedShape }),
   /** Waiting recipients by destination and age. */
   shape: yielding('shape', { args: selectedShape, out: shapeRowShape }),

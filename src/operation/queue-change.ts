@@ -8,7 +8,7 @@ import { destinedOne, type LocalParts } from '../submission/index.ts';
 import type { Changed, Planned, QueueChange, Reach, Selector } from './commands.ts';
 import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 
-/** What changing the queue works with. */
+/** The parts that changes of the queue need. */
 export interface QueueChangeParts {
   readonly spool: Spool;
   readonly operator: Operator;

@@ -52,7 +52,7 @@ export interface Selected {
   readonly portion: Portion;
 }
 
-/** What a selector means, oldest first. */
+/** The messages that a selector selects, oldest first. */
 export async function* select(spool: Spool, selector: Selector): AsyncIterable<Selected> {
   const ids = 'ids' in selector ? inTurns(named(spool, selector.ids)) : walkInTurns(spool);
   for await (const id of ids) {

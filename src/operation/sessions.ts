@@ -6,7 +6,7 @@ import type { Receiver } from '../receiver/index.ts';
 import type { SessionControl, SessionItem } from './commands.ts';
 import type { OperationEvents } from './events.ts';
 
-/** What has sessions. */
+/** The parts of the relay that have sessions. */
 export interface SessionSources {
   readonly receiver: Pick<Receiver, 'sessions' | 'closeSessions'>;
   readonly pop3: Pick<PopListeners, 'sessions' | 'closeSessions'>;

@@ -1,4 +1,4 @@
-/** What is wrong with the names that a configuration leads mail to, before any mail comes. */
+/** Finds faults in the names that a configuration leads mail to, before any mail arrives. */
 import type { Domain } from '../mail/index.ts';
 import { type LocalDomain, nameOf, type RecipientOptions, targetOf } from './domains.ts';
 import { resolve } from './resolve.ts';

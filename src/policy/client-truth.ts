@@ -45,7 +45,7 @@ export function createOwnAddresses(clock: Clock, read = networkInterfaces): (add
   return (address) => known().has(address);
 }
 
-/** What was read last, read again when it is old. */
+/** The last reading, read again when it is old. */
 function kept<T>(clock: Clock, read: () => T): () => T {
   let value = read();
   let readAt = clock.now();

@@ -1,4 +1,4 @@
-/** What the relay policy rests on. */
+/** Options of the relay policy. */
 import type { IpSet } from '../base/index.ts';
 import type { Address, Pattern } from '../mail/index.ts';
 import type { Later } from '../receiver/index.ts';
@@ -20,7 +20,7 @@ export interface RelayWindow {
   readonly needsAuth: boolean;
 }
 
-/** What a client certificate is allowed. */
+/** The permissions of a client certificate. */
 export interface CertificateGrant {
   readonly name: string;
   /** The reverse-paths it is for; absent: any. */
@@ -33,7 +33,7 @@ export interface Untruth {
   readonly remedy: string;
 }
 
-/** What the policy rests on. It is replaced as a whole on reload. What answers later is `Later`, and `verify`. */
+/** The facts that the policy decides by. A reload replaces them as a whole. `Later` values and `verify` answer later. */
 export interface PolicyOptions extends RecipientOptions {
   readonly verify: VerifyRecipient;
   readonly networks: IpSet;

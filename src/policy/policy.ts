@@ -39,7 +39,7 @@ const rules: readonly Rule[] = [
   open,
 ];
 
-/** What one rule found, as `explain` tells it. */
+/** The finding of one rule, as `explain` shows it. */
 export interface Finding {
   readonly rule: string;
   readonly looksAt: string;

@@ -12,7 +12,7 @@ import {
 /** Names in a row, each of which stands for the next: Postfix's `virtual_alias_recursion_limit`. */
 export const maxDepth = 1000;
 
-/** What a recipient comes to before anybody is asked. */
+/** The resolution of a recipient before any server is asked. */
 export type Resolution =
   | {
       readonly kind: 'known';
@@ -72,7 +72,7 @@ export function resolveCatchAll(domain: LocalDomain, options: RecipientOptions, 
   return loop ?? expansion.resolution('catch-all');
 }
 
-/** Whoever reads the mail of this server. */
+/** The person who reads the mail of this server. */
 export function resolvePostmaster(options: RecipientOptions): Answered {
   const expansion = new Expansion(options);
   const loop = expansion.add([options.postmaster], '<postmaster>', []);
@@ -93,7 +93,7 @@ export function isMailbox(address: Address, options: RecipientOptions): boolean 
   return found.kind === 'ask' && domain !== undefined && keyOf(mailboxOf(address, domain), true) === key;
 }
 
-/** What members come to, each of them once. */
+/** The resolution of members, each of them once. */
 class Expansion {
   readonly #options: RecipientOptions;
   readonly #to = new Map<string, Address>();

@@ -2,7 +2,7 @@
 import type { Decision, Later, RelayRequest } from '../receiver/index.ts';
 import type { PolicyOptions } from './options.ts';
 
-/** What a rule makes of a request: the decision, or nothing. */
+/** A rule's answer to a request: the decision, or nothing. */
 export type Outcome = Decision | Pass;
 
 /** The rule leaves the request to the next one. */
@@ -16,7 +16,7 @@ export interface Pass {
 /** One rule. It changes nothing; it answers later where it has to ask a destination, or whoever has the windows. */
 export interface Rule {
   readonly name: string;
-  /** What it looks at in this request, for `explain`. */
+  /** The facts of the request that it uses, for `explain`. */
   readonly looksAt: (request: RelayRequest, options: PolicyOptions) => string;
   readonly judge: (request: RelayRequest, options: PolicyOptions) => Later<Outcome>;
 }

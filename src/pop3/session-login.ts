@@ -51,7 +51,7 @@ export async function authenticate(
   return await conclude(session, step);
 }
 
-/** What the client says next, or the reply to what is no response. */
+/** The client's next response, or the reply where it is none. */
 async function nextResponse(session: PopDialogue, exchange: SaslExchange): Promise<Buffer | string> {
   const line = await session.nextLine();
   const response = line?.kind === 'line' && line.text !== '*' ? decode(line.text) : undefined;

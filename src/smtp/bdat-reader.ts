@@ -59,7 +59,7 @@ export class BdatReader {
     return this.#left;
   }
 
-  /** What is known of the octets emitted; of use when the last chunk was read without a fault. */
+  /** The facts of the octets emitted; of use when the last chunk was read without a fault. */
   get facts(): ContentFacts {
     return {
       size: this.#size,

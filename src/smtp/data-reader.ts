@@ -82,7 +82,7 @@ export class DataReader {
     return this.#fault;
   }
 
-  /** What is known of the octets emitted; of use when the end was reached without a fault. */
+  /** The facts of the octets emitted; of use when the end was reached without a fault. */
   get facts(): ContentFacts {
     return {
       size: this.#size,

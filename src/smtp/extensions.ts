@@ -30,7 +30,7 @@ export interface Extensions {
   readonly xclient?: readonly string[];
 }
 
-/** What a server offers that answered HELO, or to a client that said HELO. */
+/** No extensions: those of a server that answered HELO, or for a client that sent HELO. */
 export const noExtensions: Extensions = {
   pipelining: false,
   eightBitMime: false,

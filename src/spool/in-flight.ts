@@ -2,7 +2,7 @@
 import type { QueueId } from '../mail/index.ts';
 import type { LaneEntry } from './spool.ts';
 
-/** What is being written about one message and cannot be read yet. */
+/** The records of one message that are being written and cannot be read yet. */
 export interface MessageInFlight {
   writers: number;
   isRemoved: boolean;

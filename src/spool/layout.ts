@@ -122,7 +122,7 @@ export class ScheduleKeys {
   }
 }
 
-/** What a key of the schedule says of its entry. */
+/** The fields that a key of the schedule holds. */
 export function parseScheduleKey(key: Buffer): { dueAt: number; id: QueueId; number: number } {
   return {
     dueAt: key.readUIntBE(laneHashOctets, 6),

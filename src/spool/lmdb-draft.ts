@@ -31,12 +31,12 @@ export class DraftMemory {
   }
 }
 
-/** What a draft hands to its spool at the commit. */
+/** The parts that a draft hands to its spool at the commit. */
 export interface DraftedMessage {
   readonly id: QueueId;
   readonly envelope: Envelope;
   readonly entries: readonly NewLaneEntry[];
-  /** What becomes durable with it. */
+  /** The changes that become durable with it. */
   readonly changes: readonly Change[];
   readonly place: OctetsPlace;
   /** The octets as a frame, unless they are in a file. */

@@ -30,7 +30,7 @@ export interface RecoverOptions {
   readonly checkOctets: boolean;
 }
 
-/** What the start has to know of the spool. */
+/** The facts of the spool that the start of the relay needs. */
 export interface Recovered {
   readonly count: number;
   readonly newest: QueueId | undefined;

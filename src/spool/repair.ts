@@ -12,7 +12,7 @@ export interface FoundMessage {
   readonly statuses: readonly { readonly recipient: number; readonly status: RecipientStatus | undefined }[];
 }
 
-/** What is to be done with a message. `found` has one line for each thing that was wrong. */
+/** The repair of a message. `found` has one line for each fault. */
 export type Repair =
   /** It stays, with these entries (an unchanged one is the same object); what is named is dropped. */
   | {

@@ -19,7 +19,7 @@ export interface SalvageReport {
   readonly salvaged: number;
   /** Those of them that are held, for a person to look at. */
   readonly held: number;
-  /** What was wrong and what was lost. */
+  /** The damage found and the records lost. */
   readonly problems: readonly SpoolProblem[];
 }
 

@@ -7,7 +7,7 @@ import {
   type RecipientStatus,
 } from '../mail/index.ts';
 
-/** What is left to do for one message in one lane. */
+/** An entry of the schedule: the recipients of one message that still wait in one lane. */
 export interface LaneEntry {
   readonly id: QueueId;
   /** Numbers the lanes of one message from 0; `id` and `number` name the entry for good. */

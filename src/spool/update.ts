@@ -18,7 +18,7 @@ import {
 import { type Change, type LaneEntry, SpoolError } from './spool.ts';
 import type { SpoolTables } from './tables.ts';
 
-/** What the changes of one `update` come to. */
+/** The operations and records that result from one `update`. */
 export interface Translation {
   readonly operations: Operation[];
   /** The messages whose in-flight state this update has entered. */

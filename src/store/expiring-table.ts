@@ -6,7 +6,7 @@ import { maxKeyBytes } from './frame.ts';
 import type { Store } from './store.ts';
 import type { Operation, TableName } from './table.ts';
 
-/** What an expiring table is made over. */
+/** The parts of an expiring table. */
 export interface ExpiringTableOptions<T> {
   readonly store: Pick<Store, 'table' | 'put' | 'remove' | 'write'>;
   /** One of the tables that the store was opened with. */

@@ -29,7 +29,7 @@ export interface TreeRoot {
   readonly root: number | undefined;
 }
 
-/** What the newest meta page says of the file. */
+/** The facts of the file in its newest meta page. */
 export interface Meta {
   readonly pageBytes: number;
   readonly lastPage: number;

@@ -18,7 +18,7 @@ const zeros = Buffer.alloc(256 * 1024);
 export class FileReserve {
   readonly #fd: number;
   #fileBytes: number;
-  /** What commits may still use of the file before its meta page has to be read again. */
+  /** The octets of the file that commits may still use before its meta page has to be read again. */
   #unused = 0;
   #pageBytes = 4096;
 

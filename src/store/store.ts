@@ -189,7 +189,7 @@ function closedFile(path: string): string {
   return join(path, 'closed');
 }
 
-/** What a clean close leaves: a file that was touched since is looked at before it is mapped. */
+/** The mark of a clean close: a file that was changed since is checked before it is mapped. */
 function fingerprint(path: string): string {
   const { size, mtimeMs } = statSync(storeFile(path));
   return `${size} ${mtimeMs}\n`;
@@ -207,7 +207,7 @@ function recordClose(path: string): void {
   }
 }
 
-/** What the file system says at the start becomes a `StoreError`; a bug stays what it is. */
+/** Errors of the file system at the start become a `StoreError`; a bug stays as it is. */
 function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error;
   const { code, because } = failureOf(error);

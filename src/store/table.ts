@@ -149,7 +149,7 @@ function rangeOptions(range: Range) {
   };
 }
 
-/** What LMDB throws at a read is a broken environment. */
+/** An error that LMDB throws at a read means a broken environment. */
 function guardRead<T>(read: () => T): T {
   try {
     return read();

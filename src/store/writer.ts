@@ -22,7 +22,7 @@ export interface WriterOptions {
   readonly probe: () => Operation;
 }
 
-/** What waits for one durable commit: the writes of one event turn, and of the sync before it. */
+/** The writes that wait for one durable commit: those of one event turn, and of the sync before it. */
 interface Batch {
   readonly operations: Operation[];
   bytes: number;

@@ -4,7 +4,7 @@ import { type ControlOf, yielding } from '../admin/index.ts';
 
 const text = z.string().max(2048);
 
-/** What became of one recipient. `pending` was never tried. */
+/** The status of one recipient. `pending` was never tried. */
 export const fateShape = z.enum([
   'pending',
   'deferred',
@@ -25,7 +25,7 @@ export const submissionShape = z.strictObject({
 });
 export type Submission = z.infer<typeof submissionShape>;
 
-/** What happens to a submitted message, in order. `refused` is about the whole message; `to` is on whose account. */
+/** The events of a submitted message, in order. `refused` concerns all of it; `to` is the recipient that caused it. */
 export const submitEventShape = z.discriminatedUnion('event', [
   z.object({ event: z.literal('refused'), to: z.string().exactOptional(), reply: z.string() }),
   z.object({ event: z.literal('accepted'), queueId: z.string(), recipients: z.number() }),

@@ -40,7 +40,7 @@ const fault = reply(451, '3.0', 'the recipient could not be looked up, try again
 /** Recipients that are asked about at once: a server that is down costs one time-out for all of them. */
 const askedAtOnce = 100;
 
-/** What recipients come to, in their order. One about whom the policy cannot decide now is `known`, and waits for its answer. */
+/** The resolution of each recipient, in order. One that the policy cannot judge now is `known`, and waits. */
 export async function destined(
   asking: Asking,
   recipients: readonly Recipient[],
@@ -51,7 +51,7 @@ export async function destined(
   }));
 }
 
-/** What one recipient comes to. */
+/** The resolution of one recipient. */
 export async function destinedOne({ destinationOf }: Asking, recipient: Recipient): Promise<Destined> {
   const { undecided: _, ...named } = recipient;
   const found = await destinationOf(named.address);

@@ -13,7 +13,7 @@ import type { QueueParts } from '../queue/index.ts';
 import { parseEnvid, parseOriginalRecipient } from '../smtp/index.ts';
 import { acceptLocal, envelopeOf, type LocalMessage, type LocalParts } from './local-message.ts';
 
-/** What taking in letters works with. */
+/** The parts that the intake of letters needs. */
 export interface LetterParts {
   readonly local: LocalParts;
   readonly queue: Pick<QueueParts, 'spool' | 'notify' | 'clock' | 'log'>;
@@ -99,7 +99,7 @@ async function tellSender(
 ): Promise<void> {
   if (failures.length === 0) return;
   const now = queue.clock.now();
-  // The letter that was refused never got a queue id: one is taken for the report alone.
+  // The letter that was refused never got a queue id: one is taken for the DSN alone.
   await using draft = queue.spool.begin();
   const recipients = failures.map(({ recipient }) => recipient);
   const content = { size: letter.size, hasEightBit: false, hasLeadingDot: false, endsWithCrlf: true };

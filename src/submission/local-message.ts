@@ -31,7 +31,7 @@ import type { SubmissionEvents } from './events.ts';
 export interface LocalMessage {
   readonly reversePath: ReversePath;
   readonly recipients: readonly Recipient[];
-  /** Whom the trace names as the sender: the proven local user. */
+  /** The sender that the trace names: the proven local user. */
   readonly user: string;
   readonly octets: AsyncIterable<Uint8Array>;
   /** Bare line ends and long lines are meant (RFC 3030). */
@@ -52,7 +52,7 @@ export interface UnknownRecipient {
   readonly reply: Reply;
 }
 
-/** What became of it. */
+/** The outcome of a local message. */
 export type LocalOutcome =
   | {
       readonly kind: 'accepted';
@@ -62,7 +62,7 @@ export type LocalOutcome =
     }
   | { readonly kind: 'refused'; readonly reply: Reply; readonly to?: Address };
 
-/** What taking in local messages works with. */
+/** The parts that the intake of local messages needs. */
 export interface LocalParts extends OwnPolicy {
   readonly intake: Intake;
   /** The checks of the configuration in force. */
@@ -217,7 +217,7 @@ function isWide(
   return smtputf8 === true || (reversePath !== null && needsSmtputf8(reversePath)) || areWide(recipients);
 }
 
-/** What the octets need, whatever was said of them. */
+/** The extensions that the octets need, whatever was declared. */
 function bodyOf({ isBinary, hasEightBit }: ContentFacts): Body {
   if (isBinary) return 'binarymime';
   return hasEightBit ? '8bitmime' : '7bit';

@@ -6,11 +6,11 @@ import type { Submission, SubmissionControl, SubmitEvent } from './commands.ts';
 import type { SubmissionEvents } from './events.ts';
 import { acceptLocal, type LocalParts } from './local-message.ts';
 
-/** What submitting works with. */
+/** The parts that submission needs. */
 export interface SubmitParts {
   readonly local: LocalParts;
   readonly events: Subscribable<Told>;
-  /** Whom the trace names: the user the relay runs as, who alone may use the socket. */
+  /** The user that the trace names: the one that the relay runs as, which alone may use the socket. */
   readonly user: string;
 }
 

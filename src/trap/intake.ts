@@ -17,7 +17,7 @@ export interface TrapStore {
   keep(record: TrapRecord, octets: IncomingFile): Promise<void>;
 }
 
-/** What the intake works with besides the archive. */
+/** The parts that the intake needs besides the archive. */
 export interface TrapIntakeParts extends Pick<TrapParts, 'log' | 'background' | 'refusal'> {
   readonly maxMessageBytes: number;
 }

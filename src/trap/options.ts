@@ -1,10 +1,10 @@
-/** What the configuration says about the archive of traps, and the defaults. */
+/** Options of the archive of traps, with the defaults. */
 
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 import type { TrapEvents } from './events.ts';
 
-/** What the archive keeps; beyond any of these the oldest go. */
+/** The folder and limits of the archive; beyond a limit of the whole archive the oldest messages are removed. */
 export interface ArchiveOptions {
   /** A folder of its own; made when it is missing. */
   readonly folder: string;
@@ -23,7 +23,7 @@ export const defaultTrap = {
   maxMessageBytes: 10_000_000,
 } as const;
 
-/** What the trap works with: nothing that could send. */
+/** The parts that the trap needs: none of them can send. */
 export interface TrapParts {
   readonly clock: Clock;
   readonly log: Log<TrapEvents>;

@@ -20,7 +20,7 @@ export interface TrapConfig {
   readonly spool: { readonly floorBytes: number };
 }
 
-/** What the trap of a relay works with. It is given neither queue nor spool. */
+/** The parts that the trap of a relay needs: neither queue nor spool. */
 export interface TrapArchiveParts {
   readonly clock: Clock;
   readonly log: Log<TrapEvents>;
