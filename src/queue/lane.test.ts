@@ -30,7 +30,7 @@ test('a destination is begun with five attempts at once and opened by one with e
   assert.equal(bench.maxActive, 20);
 });
 
-test('the window is never above the cap, and a cap below five is kept from the start', async () => {
+test('the concurrency is never above the cap, and a cap below five is kept from the start', async () => {
   for (const concurrency of [1, 3, 7]) {
     const bench = await openBench({ lanes: { concurrency } });
     bench.deliver = async (attempt) => {
@@ -58,24 +58,24 @@ test('all lanes together have a limit too', async () => {
   assert.equal(bench.spool.count(), 0);
 });
 
-test('the window halves when the destination asks for less, down to one and no lower', async () => {
+test('the concurrency halves when the destination asks for less, down to one and no lower', async () => {
   const { deliver, waiting } = gate();
   const bench = await openBench({ deliver });
   await sendMany(bench, 20);
   await bench.settle();
-  const windows: number[] = [];
+  const values: number[] = [];
   for (let i = 0; i < 4; i++) {
     const [next] = waiting.splice(0, 1);
     assert.ok(next !== undefined);
     next.end(throttled(next.attempt));
     await bench.settle();
-    windows.push(lane(bench).window);
+    values.push(lane(bench).concurrency);
   }
-  assert.deepEqual(windows, [2, 1, 1, 1]);
+  assert.deepEqual(values, [2, 1, 1, 1]);
   assert.equal(lane(bench).health.kind, 'alive');
 });
 
-test('sessions lost to messages narrow a lane to its first window, and never suspend it', async () => {
+test('sessions lost to messages narrow a lane to its first concurrency, and never suspend it', async () => {
   const { deliver, waiting, end } = gate();
   const bench = await openBench({ deliver });
   await sendMany(bench, 80);
@@ -84,16 +84,16 @@ test('sessions lost to messages narrow a lane to its first window, and never sus
     end();
     await bench.settle();
   }
-  assert.equal(lane(bench).window, 20);
-  const windows: number[] = [];
+  assert.equal(lane(bench).concurrency, 20);
+  const values: number[] = [];
   for (let i = 0; i < 8; i++) {
     const [next] = waiting.splice(0, 1);
     assert.ok(next !== undefined);
     next.end(brokenOff(next.attempt));
     await bench.settle();
-    windows.push(lane(bench).window);
+    values.push(lane(bench).concurrency);
   }
-  assert.deepEqual(windows, [10, 5, 5, 5, 5, 5, 5, 5]);
+  assert.deepEqual(values, [10, 5, 5, 5, 5, 5, 5, 5]);
   assert.equal(lane(bench).health.kind, 'alive');
 });
 

@@ -103,7 +103,7 @@ export interface Suspension {
 /** So many connection failures in a row, none of them contradicted by a success, suspend a lane. */
 const failuresToSuspend = 3;
 /** Attempts at once to a destination that nothing is known of yet. */
-const firstWindow = 5;
+const initialConcurrency = 5;
 
 /** An operator asked to try everything that was not attempted since then; seen so far up to `after`. */
 interface Flush {
@@ -112,16 +112,16 @@ interface Flush {
 }
 
 /**
- * One destination: the tasks that wait for it and how many attempts it bears at once. The window opens by
- * one for each success while it is full, and halves when the destination asks for less or fails.
+ * One destination: the tasks that wait for it and the number of attempts that it bears at once. That concurrency grows by
+ * one for each success while it is used up, and halves when the destination asks for less or fails.
  */
 export class Lane {
   readonly name: LaneName;
-  readonly #maxWindow: number;
+  readonly #maxConcurrency: number;
   /** Mail to few, and to many: the second never delays the first to another destination. */
   readonly #ordinary = new Fifo<Task>();
   readonly #mailings = new Fifo<Task>();
-  #window: number;
+  #concurrency: number;
   #failures = 0;
   #suspensions = 0;
   #health: LaneHealth = { kind: 'alive' };
@@ -134,18 +134,19 @@ export class Lane {
   #flush: Flush | undefined;
   #isAnswering = false;
 
-  constructor(name: LaneName, maxWindow: number) {
+  constructor(name: LaneName, maxConcurrency: number) {
     this.name = name;
-    this.#maxWindow = maxWindow;
-    this.#window = Math.min(firstWindow, maxWindow);
+    this.#maxConcurrency = maxConcurrency;
+    this.#concurrency = Math.min(initialConcurrency, maxConcurrency);
   }
 
   get health(): LaneHealth {
     return this.#health;
   }
 
-  get window(): number {
-    return this.#window;
+  /** Attempts at once that the destination bears now. */
+  get concurrency(): number {
+    return this.#concurrency;
   }
 
   get waiting(): number {
@@ -247,7 +248,7 @@ export class Lane {
 
   /** Whether another attempt may begin now with a task of this kind. */
   hasRunnable(kind: 'ordinary' | 'mailing'): boolean {
-    if (this.#health.kind === 'suspended' || this.#active >= this.#window) return false;
+    if (this.#health.kind === 'suspended' || this.#active >= this.#concurrency) return false;
     return kind === 'ordinary' ? this.#ordinary.length > 0 : this.#mailings.length > 0;
   }
 
@@ -267,16 +268,19 @@ export class Lane {
     this.#isAnswering = true;
     this.#failures = 0;
     this.#suspensions = 0;
-    if (this.#active >= this.#window && this.#window < this.#maxWindow) this.#window++;
+    if (this.#active >= this.#concurrency && this.#concurrency < this.#maxConcurrency) this.#concurrency++;
   }
 
   throttled(): void {
-    this.#window = Math.max(1, Math.floor(this.#window / 2));
+    this.#concurrency = Math.max(1, Math.floor(this.#concurrency / 2));
   }
 
   /** Narrows no further than a new lane: messages that each cost a session must not hold up the others. */
   brokenOff(): void {
-    this.#window = Math.min(this.#window, Math.max(firstWindow, Math.floor(this.#window / 2)));
+    this.#concurrency = Math.min(
+      this.#concurrency,
+      Math.max(initialConcurrency, Math.floor(this.#concurrency / 2)),
+    );
   }
 
   /** Returns how many times in a row the lane has now been given up, 0 when it goes on. */
@@ -298,7 +302,7 @@ export class Lane {
     this.#isAnswering = false;
     if (this.#health.kind === 'alive') return;
     this.#health = { kind: 'alive' };
-    this.#window = 1;
+    this.#concurrency = 1;
     this.#failures = failuresToSuspend - 1;
   }
 
@@ -312,13 +316,13 @@ export class Lane {
 /** The lanes that are in memory: those that have something to do, and some that had. */
 export class LaneTable {
   readonly #clock: Clock;
-  readonly #maxWindow: number;
+  readonly #maxConcurrency: number;
   readonly #lanes = new Map<LaneName, Lane>();
   #forgetAt = maxIdle;
 
-  constructor(clock: Clock, maxWindow: number) {
+  constructor(clock: Clock, maxConcurrency: number) {
     this.#clock = clock;
-    this.#maxWindow = maxWindow;
+    this.#maxConcurrency = maxConcurrency;
   }
 
   all(): Iterable<Lane> {
@@ -334,7 +338,7 @@ export class LaneTable {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;
     if (this.#lanes.size >= this.#forgetAt) this.#forgetIdle();
-    const lane = new Lane(name, this.#maxWindow);
+    const lane = new Lane(name, this.#maxConcurrency);
     this.#lanes.set(name, lane);
     return lane;
   }

@@ -5,17 +5,17 @@ const maxAddresses = 20_000;
 /** Where one has to give way, the one that came least often of so many. */
 const compared = 8;
 
-/** What is counted by address, window by window, in bounded memory. */
+/** Counts by address in periods, in bounded memory. */
 export class Rates {
   readonly #clock: Clock;
-  readonly #windowMs: number;
+  readonly #periodMs: number;
   readonly #maxAddresses: number;
   readonly #counts = new Map<string, number>();
   #begunAt: number;
 
-  constructor(clock: Clock, windowMs = 60_000, max = maxAddresses) {
+  constructor(clock: Clock, periodMs = 60_000, max = maxAddresses) {
     this.#clock = clock;
-    this.#windowMs = windowMs;
+    this.#periodMs = periodMs;
     this.#maxAddresses = max;
     this.#begunAt = clock.now();
   }
@@ -24,10 +24,10 @@ export class Rates {
     return this.#counts.size;
   }
 
-  /** Counts one more of an address; false when it is more than so many in the window. */
+  /** Counts one more of an address; false when the period has more than its limit. */
   admits(address: string, limit: number): boolean {
     const now = this.#clock.now();
-    if (now - this.#begunAt >= this.#windowMs || now < this.#begunAt) {
+    if (now - this.#begunAt >= this.#periodMs || now < this.#begunAt) {
       this.#counts.clear();
       this.#begunAt = now;
     }
