@@ -5,7 +5,6 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Config, formatProblem, loadConfig } from '../src/config/index.ts';
 import { compileRules } from '../src/delivery/index.ts';
-import { eventTables } from '../src/relay/index.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const documents = [
@@ -91,35 +90,4 @@ test('every file of the sources that a document names is there', () => {
       .map((path) => `${document}: ${path}`),
   );
   assert.deepEqual(missing, []);
-});
-
-test('every event that is declared is logged somewhere', () => {
-  const sources = globSync('src/**/*.ts', {
-    cwd: root,
-    exclude: ['**/*.test.ts', '**/testing.ts', '**/events.ts', 'src/base/log-postfix.ts'],
-  }).map(text);
-  const events = [...eventTables.values()].flatMap((table) => Object.keys(table));
-  assert.ok(events.length > 100);
-  // Checks log it with their own name in it.
-  const written = (event: string) => (event.endsWith('-check-skipped') ? '-check-skipped`' : `'${event}'`);
-  assert.deepEqual(
-    events.filter((event) => !sources.some((source) => source.includes(written(event)))),
-    [],
-  );
-});
-
-test('a field has one kind in all declarations of an event', () => {
-  const kinds = new Map<string, Set<string>>();
-  for (const table of eventTables.values()) {
-    for (const [event, { fields }] of Object.entries(table)) {
-      for (const [field, kind] of Object.entries(fields)) {
-        const key = `${event} ${field}`;
-        kinds.set(key, (kinds.get(key) ?? new Set()).add(kind.replace('?', '')));
-      }
-    }
-  }
-  assert.deepEqual(
-    [...kinds].filter(([, found]) => found.size > 1),
-    [],
-  );
 });
