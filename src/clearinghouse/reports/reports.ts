@@ -11,7 +11,7 @@ interface Place {
 }
 
 /** What one reporter says of a cluster, and what it weighed when it was said. */
-interface Word {
+interface Report {
   readonly side: Side;
   readonly weight: number;
   readonly at: number;
@@ -28,8 +28,8 @@ interface Said {
   looseReported: number;
   looseRevoked: number;
   at: number;
-  /** By reporter; each has one word. */
-  readonly words: Map<string, Word>;
+  /** By reporter, each of whom has one report; `words` is its name on disk. */
+  readonly words: Map<string, Report>;
 }
 
 export interface Standing {
@@ -37,7 +37,7 @@ export interface Standing {
   readonly revoked: number;
 }
 
-const wordShape = z.object({
+const reportShape = z.object({
   side: z.enum(['reported', 'revoked']),
   weight: z.number(),
   at: z.number(),
@@ -53,17 +53,17 @@ const savedShape = z.object({
       looseReported: z.number(),
       looseRevoked: z.number(),
       at: z.number(),
-      words: z.array(z.tuple([z.string(), wordShape])),
+      words: z.array(z.tuple([z.string(), reportShape])),
     }),
   ),
   trust: z.array(z.tuple([z.string(), z.number()])),
 });
 
 const halfLifeMs = 30 * 86_400_000;
-const limits = { clusters: 50_000, words: 200_000 } as const;
-/** Words about one cluster. Where strangers have filled their places, there are still some for those who are known. */
-const maxWordsOfStrangers = 64;
-const maxWordsOfCluster = 128;
+const limits = { clusters: 50_000, reports: 200_000 } as const;
+/** Reports about one cluster. Where strangers have filled their places, there are still some for those who are known. */
+const maxReportsOfStrangers = 64;
+const maxReportsOfCluster = 128;
 const none: Standing = { reported: 0, revoked: 0 };
 /** Whom nobody knows and nobody has confirmed much; anybody can be many of those. */
 const minProvenWeight = 0.3;
@@ -74,7 +74,7 @@ const maxUnprovenWeight = 0.5;
 export class Reports {
   readonly #trust: Trust;
   readonly #said = new Map<number, Said>();
-  #words = 0;
+  #reportCount = 0;
   /** Words that did not count: too many of one reporter, or too many about one cluster. */
   passedOver = 0;
 
@@ -118,33 +118,33 @@ export class Reports {
     const before = said.words.get(reporter);
     if (before?.side === side) return;
     const isFull =
-      before === undefined && said.words.size >= (isKnown ? maxWordsOfCluster : maxWordsOfStrangers);
+      before === undefined && said.words.size >= (isKnown ? maxReportsOfCluster : maxReportsOfStrangers);
     if (weight === 0 || isFull) {
       this.passedOver++;
       return;
     }
-    const word: Word = { side, weight, at: now, isKnown };
+    const report: Report = { side, weight, at: now, isKnown };
     if (before === undefined) {
-      this.#learn(reporter, word, said);
-      this.#words++;
+      this.#learn(reporter, report, said);
+      this.#reportCount++;
     } else weigh(said, before, -leftOf(before.at, now));
-    said.words.set(reporter, word);
-    weigh(said, word, 1);
+    said.words.set(reporter, report);
+    weigh(said, report, 1);
   }
 
-  /** What was said of one cluster is said of another; each reporter has one word of it, the one that is there already. */
+  /** Moves the reports of one cluster to another. A reporter who already has a report there keeps that one. */
   move(from: Place, to: Place, now: number): void {
     const before = this.#said.get(from.cluster);
     if (before === undefined || before.generation !== from.generation) return;
     this.#said.delete(from.cluster);
-    this.#words -= before.words.size;
+    this.#reportCount -= before.words.size;
     const said = this.#take(to.cluster, to.generation, now);
-    for (const [reporter, word] of before.words) {
-      const max = word.isKnown ? maxWordsOfCluster : maxWordsOfStrangers;
+    for (const [reporter, report] of before.words) {
+      const max = report.isKnown ? maxReportsOfCluster : maxReportsOfStrangers;
       if (said.words.has(reporter) || said.words.size >= max) continue;
-      said.words.set(reporter, word);
-      weigh(said, word, leftOf(word.at, now));
-      this.#words++;
+      said.words.set(reporter, report);
+      weigh(said, report, leftOf(report.at, now));
+      this.#reportCount++;
     }
   }
 
@@ -163,29 +163,29 @@ export class Reports {
     this.#trust.restore(parsed.trust);
     for (const { cluster, words, ...rest } of parsed.said) {
       this.#said.set(cluster, { ...rest, words: new Map(words) });
-      this.#words += words.length;
+      this.#reportCount += words.length;
     }
   }
 
   /**
-   * The first word of a reporter about a cluster moves trust, by what those say whom the operator knows: strangers who
+   * The first report of a reporter about a cluster moves trust, by what those say whom the operator knows: strangers who
    * agree with each other prove nothing, however many they are.
    */
-  #learn(reporter: string, word: Word, { words }: Said): void {
+  #learn(reporter: string, report: Report, { words }: Said): void {
     for (const [other, { side, weight, isKnown }] of words) {
-      const isSame = side === word.side;
+      const isSame = side === report.side;
       if (isKnown && isSame) this.#trust.confirmed(reporter, weight);
-      if (isKnown && !isSame && !word.isKnown) this.#trust.contradicted(reporter, weight);
-      if (!word.isKnown) continue;
-      if (isSame) this.#trust.confirmed(other, word.weight);
-      else this.#trust.contradicted(other, word.weight);
+      if (isKnown && !isSame && !report.isKnown) this.#trust.contradicted(reporter, weight);
+      if (!report.isKnown) continue;
+      if (isSame) this.#trust.confirmed(other, report.weight);
+      else this.#trust.contradicted(other, report.weight);
     }
   }
 
   #take(cluster: number, generation: number, now: number): Said {
     const before = this.#said.get(cluster);
     const isSame = before?.generation === generation;
-    if (!isSame) this.#words -= before?.words.size ?? 0;
+    if (!isSame) this.#reportCount -= before?.words.size ?? 0;
     const left = isSame ? leftOf(before.at, now) : 0;
     const said: Said = {
       generation,
@@ -194,7 +194,7 @@ export class Reports {
       looseReported: (before?.looseReported ?? 0) * left,
       looseRevoked: (before?.looseRevoked ?? 0) * left,
       at: now,
-      words: isSame ? before.words : new Map<string, Word>(),
+      words: isSame ? before.words : new Map<string, Report>(),
     };
     this.#said.delete(cluster);
     this.#said.set(cluster, said);
@@ -204,15 +204,16 @@ export class Reports {
 
   #bound(latest: number): void {
     for (const [oldest, { words }] of this.#said) {
-      if ((this.#said.size <= limits.clusters && this.#words <= limits.words) || oldest === latest) return;
+      if ((this.#said.size <= limits.clusters && this.#reportCount <= limits.reports) || oldest === latest)
+        return;
       this.#said.delete(oldest);
-      this.#words -= words.size;
+      this.#reportCount -= words.size;
     }
   }
 }
 
-/** Adds a word to what is said, or takes so much of it away. */
-function weigh(said: Said, { side, weight, isKnown }: Word, share: number): void {
+/** Adds a report to the sums of a cluster, or takes this share of it away. */
+function weigh(said: Said, { side, weight, isKnown }: Report, share: number): void {
   const isProven = isKnown || weight >= minProvenWeight;
   const loose = side === 'reported' ? 'looseReported' : 'looseRevoked';
   const sum = isProven ? side : loose;
