@@ -1,5 +1,5 @@
 /** The watchdog of a relay: looks whether mail moves, and tells when it does not. */
-import type { Background, Clock, Log, LogFields } from '../base/index.ts';
+import type { Background, Clock, Log } from '../base/index.ts';
 import type { Delivery, Trouble } from '../delivery/index.ts';
 import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
 import type { Deliver, Queue } from '../queue/index.ts';
@@ -17,6 +17,12 @@ const messagesPerTick = 5_000;
 /** Messages of a lane that are counted at most. */
 const maxCounted = 1_000;
 
+/** The id of the notice of an alarm, or why there is none. */
+interface NoticeFate {
+  readonly queueId?: string;
+  readonly because?: string;
+}
+
 /** The parts that the watchdog needs. */
 export interface WatchdogParts {
   readonly spool: Spool;
@@ -29,7 +35,7 @@ export interface WatchdogParts {
   /** Of the moment. */
   readonly options: () => AlarmOptions;
   /** Writes to the postmaster about an alarm while these last; says for the log what became of it. Never rejects. */
-  readonly write: (alarm: Alarm, alarms: readonly Alarm[]) => Promise<LogFields>;
+  readonly write: (alarm: Alarm, alarms: readonly Alarm[]) => Promise<NoticeFate>;
 }
 
 /** Has the ends of attempts noted. What was cut off by our own end says nothing about a route. */
