@@ -25,7 +25,7 @@ import type { AuditEvents } from './events.ts';
 import { type AuditedConfig, literal, type PlannedAttack, planAttacks, strangerTest } from './plan.ts';
 import { AuditRun, type Audits } from './run.ts';
 
-/** What an audit works with. */
+/** The parts that an audit needs. */
 export interface AuditParts {
   readonly audits: Audits;
   readonly receiver: Receiver;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type ControlOf, yielding } from '../admin/index.ts';
 
-/** What came of an attack on one listener, in one of the ways it can be talked to. */
+/** The result of an attack on one listener, in one of the forms of a session. */
 const listenerVerdict = z.enum(['closed', 'open', 'inconclusive', 'trap']);
 
 /**

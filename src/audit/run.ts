@@ -7,7 +7,7 @@ import { findTokens, formatToken } from '../probe/index.ts';
 import type { Attempt } from '../queue/index.ts';
 import type { Disguise } from '../receiver/index.ts';
 
-/** What came out of the queue with one token. */
+/** The mail that came out of the queue with one token. */
 export interface Arrival {
   readonly recipients: readonly Address[];
   readonly lanes: readonly string[];

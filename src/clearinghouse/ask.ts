@@ -31,7 +31,7 @@ export interface Source {
   readonly sender?: string;
 }
 
-/** What is known of a message and its copies. Bulk is not spam: the three flags are told apart. */
+/** The facts of a message and its copies. Bulk is not spam: the three flags are told apart. */
 export interface Verdict {
   /** Distinct recipients of the copies, this one included where it was counted; decays over time. */
   readonly count: number;
@@ -50,7 +50,7 @@ export interface Verdict {
   readonly isAllowed: boolean;
   /** 0 to 100, that it is unwanted bulk: below 50 it is bulk, above it was reported too. */
   readonly confidence: number;
-  /** What it is a copy of; absent when nothing like it was seen. */
+  /** The cluster that it is a copy of; absent when nothing like it was seen. */
   readonly cluster?: string;
   /** Milliseconds since 1970. */
   readonly firstSeen?: number;

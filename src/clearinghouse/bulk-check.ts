@@ -11,7 +11,7 @@ const bulkOctets = 256 * 1024;
 /** Mail does not wait longer than this for what is only counted. */
 const deadlineMs = 2000;
 
-/** What the check works with. */
+/** The parts that the check needs. */
 export interface BulkCheckParts {
   /** At least one: without a rule there is no check. */
   readonly rules: readonly BulkRule[];

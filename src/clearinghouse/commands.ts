@@ -5,7 +5,7 @@ import { answering, type ControlOf } from '../admin/index.ts';
 /** Milliseconds since 1970. */
 const instant = z.number();
 
-/** What the clearinghouse knows of a message or a cluster. */
+/** The clearinghouse's facts about a message or a cluster. */
 export const bulkVerdictShape = z.object({
   /** Distinct recipients. */
   count: z.number(),

@@ -39,7 +39,7 @@ export class Engine {
     this.#begun = new DailyShare({ each: begunShare.each * most, all: begunShare.all * most });
   }
 
-  /** What is known of a message; by default this copy counts. */
+  /** The verdict on a message; by default this copy counts. */
   check(
     read: Read,
     source: Source,
@@ -58,7 +58,7 @@ export class Engine {
       : verdict;
   }
 
-  /** What is known of keys alone. They count nothing: nobody says to whom a copy goes. */
+  /** The verdict on keys alone. They count nothing, for they have no recipient. */
   checkKeys(keys: readonly LegacyKey[], now: number): Verdict {
     for (const key of keys) {
       const cluster = this.#counts.keyed(key);

@@ -1,4 +1,4 @@
-/** What the configuration says about the clearinghouse, and the defaults. */
+/** Options of the clearinghouse, with the defaults. */
 import type { Cidr } from '../base/index.ts';
 
 /** From where on it is how much; see docs. */
@@ -15,7 +15,7 @@ export interface Thresholds {
 
 export const defaultThresholds: Thresholds = { bulk: 10, shortBulk: 100, reported: 0.7, contested: 0.3 };
 
-/** What visitors may use. */
+/** The limits of visitors. */
 export interface DoorLimits {
   readonly connections: number;
   readonly connectionsPerClient: number;
@@ -54,7 +54,7 @@ export interface BulkRule {
   /** Absent: `bulk` for mail of nobody who is known by name, else `reported`. */
   readonly when?: 'bulk' | 'reported';
   readonly action: 'tag' | 'hold' | 'refuse' | 'defer';
-  /** What becomes of a message when the clearinghouse does not answer. */
+  /** The action for a message when the clearinghouse does not answer. */
   readonly unavailable: 'pass' | 'hold' | 'defer';
 }
 

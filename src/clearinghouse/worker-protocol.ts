@@ -4,7 +4,7 @@ import type { Claim, Take } from './flood/claim.ts';
 import type { Thresholds } from './options.ts';
 import type { Restored } from './state.ts';
 
-/** What the thread is given at its start. */
+/** The data that the thread is given at its start. */
 export interface WorkerData {
   readonly folder: string;
   readonly key: Uint8Array;

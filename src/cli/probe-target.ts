@@ -20,7 +20,7 @@ export interface ProbeTarget {
   readonly address: string;
   readonly port: number;
   readonly isOwn: boolean;
-  /** Who allowed it. */
+  /** The person who allowed the test. */
   readonly authority: string;
 }
 

@@ -1,4 +1,4 @@
-/** What a reload from one configuration to another would change, and what has to wait for a restart. */
+/** Lists the changes that a reload makes, and those that need a restart. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Effect, Section } from './section.ts';
 import { type Config, type SectionKey, sectionKeys, sectionTable } from './sections.ts';
@@ -11,7 +11,7 @@ export interface ConfigChange {
   readonly effect: Effect;
 }
 
-/** What a reload from `before` to `after` would change, in the order of the sections. */
+/** The changes of a reload from `before` to `after`, in the order of the sections. */
 export function diffConfig(before: Config, after: Config): readonly ConfigChange[] {
   return sectionKeys.flatMap((key) => diffSection(key, before[key], after[key]));
 }

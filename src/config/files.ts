@@ -8,7 +8,7 @@ interface LineFault {
   readonly message: string;
 }
 
-/** What became of reading a list file. */
+/** The result of reading a list file. */
 export interface ListFile<T> {
   readonly value: T;
   readonly faults: readonly LineFault[];

@@ -8,7 +8,7 @@ export interface OptionNode {
   /** `queue.retry.min`; members of lists are `listeners[].role`. */
   readonly path: string;
   readonly prose: string;
-  /** What the value is called; absent for a mapping. */
+  /** The name of the value's type; absent for a mapping. */
   readonly type?: string;
   readonly isList: boolean;
   readonly isRequired: boolean;

@@ -1,4 +1,4 @@
-/** What is wrong in a configuration, and where: findings of checks, and problems with their lines. */
+/** Faults of a configuration and their places: findings of checks, and problems with their lines. */
 
 /** One thing that is wrong in a configuration, and where. */
 export interface Problem {
@@ -10,7 +10,7 @@ export interface Problem {
   /** `listeners[0].address`; empty for the whole file. */
   readonly path: string;
   readonly message: string;
-  /** What to do instead, when that is clear. */
+  /** The remedy, when it is clear. */
   readonly hint?: string;
 }
 

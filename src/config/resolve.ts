@@ -4,7 +4,7 @@ import type { Finding, KeyPath } from './problem.ts';
 import { because, type Site } from './section.ts';
 import { type Config, type Parsed, type SectionKey, sectionKeys, sectionTable } from './sections.ts';
 
-/** What a configuration takes from the machine. */
+/** The facts that a configuration takes from the machine. */
 export interface Env {
   /** The machine's name. */
   readonly hostname: string;

@@ -1,8 +1,8 @@
-/** What a section of the configuration is: its schema, what it becomes, and what can be said against it. */
+/** A section of the configuration: its schema, the options made from it, and its checks. */
 import type { z } from 'zod';
 import type { Finding, KeyPath } from './problem.ts';
 
-/** What it takes for a change to hold. */
+/** The way in which a change comes into force. */
 export type Effect =
   /** New sessions and attempts have it. */
   | 'reload'

@@ -1,4 +1,4 @@
-/** What works in a configuration and is perhaps not meant, as far as it can be told from the configuration alone. */
+/** Warns of settings that work and are perhaps not meant, as far as the configuration alone shows them. */
 import { crossWarnings } from './cross-checks.ts';
 import type { Warning } from './section.ts';
 import { type Config, sectionWarnings } from './sections.ts';

@@ -11,7 +11,7 @@ export interface ServerAddress {
   readonly port: number;
 }
 
-/** What one server said, or why nothing usable came. */
+/** The answer of one server, or the reason why there is no usable one. */
 export type Exchange = Response | { readonly rcode: 'no-answer'; readonly because: string };
 
 interface ExchangeOptions {

@@ -1,4 +1,4 @@
-/** What a resolver is given, and the defaults. */
+/** Options of a resolver, with the defaults. */
 import type { Clock, Log } from '../base/index.ts';
 import type { DnsEvents } from './events.ts';
 

@@ -17,7 +17,7 @@ export interface RecordTypes {
 
 export type LookupType = keyof RecordTypes;
 
-/** What became of a question. `unavailable` is always transient: nothing is known about the name. */
+/** The answer to a question. `unavailable` is always transient: nothing is known about the name. */
 export type LookupResult<T extends LookupType = LookupType> =
   | { readonly kind: 'found'; readonly records: readonly RecordTypes[T][]; readonly authenticated: boolean }
   | { readonly kind: 'none'; readonly reason: 'nxdomain' | 'nodata' }

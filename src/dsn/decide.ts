@@ -12,7 +12,7 @@ import {
 /** The Action field of a DSN (RFC 3464 §2.3.3). */
 export type DsnAction = 'failed' | 'delayed' | 'delivered' | 'relayed' | 'expanded';
 
-/** What a DSN says about one recipient. */
+/** The statement of a DSN about one recipient. */
 export interface ReportedRecipient {
   readonly recipient: Recipient;
   readonly action: DsnAction;
@@ -35,7 +35,7 @@ export interface DsnEvent {
   readonly recipients: readonly number[];
 }
 
-/** What to do about an event. The caller carries it out, and logs it. */
+/** The decision about an event. The caller carries it out, and logs it. */
 export type DsnDecision =
   /** Send a DSN to the reverse-path. */
   | { readonly kind: 'notify'; readonly to: Address; readonly recipients: readonly ReportedRecipient[] }

@@ -11,7 +11,7 @@ export interface Explained {
   readonly willRetryUntil?: number;
   /** It is for the postmaster: the message had nobody to be returned to. */
   readonly isDoubleBounce: boolean;
-  /** What is attached: the whole message or its header. */
+  /** The attachment: the whole message or its header. */
   readonly returned: 'message' | 'header';
 }
 

@@ -66,7 +66,7 @@ export interface ReturnedPart {
   readonly octets: Buffer;
 }
 
-/** What the third part of a report is to be. */
+/** The form of the third part of a DSN. */
 export interface Returning {
   /** The whole message rather than its header. */
   readonly wantFull: boolean;

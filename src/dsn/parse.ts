@@ -1,7 +1,7 @@
 /** Reads a DSN of another server, tolerantly. */
 import type { DsnAction } from './decide.ts';
 
-/** What a DSN that we received says about one recipient. */
+/** The report of a received DSN about one recipient. */
 export interface ParsedRecipient {
   /** Without its type; empty when the field is missing or empty. */
   readonly finalRecipient: string;
@@ -15,7 +15,7 @@ export interface ParsedRecipient {
   readonly remoteMta?: string;
 }
 
-/** What could be read of a DSN. */
+/** The readable parts of a DSN. */
 export interface ParsedDsn {
   readonly envid?: string;
   readonly reportingMta?: string;

@@ -11,7 +11,7 @@ export function visible(text: string, options: { readonly unicode: boolean }): s
     : text.replace(/[\ud800-\udbff][\udc00-\udfff]|[^\x20-\x7e]/g, '?');
 }
 
-/** What a peer said, made fit to be repeated: visible, one line, bounded. */
+/** Makes a peer's text fit to be repeated: visible, one line, bounded. */
 export function peerText(text: string, options: { readonly unicode: boolean }): string {
   // Cutting first keeps the work bounded whatever the peer sent.
   const line = visible(

@@ -9,7 +9,7 @@ import { dropSuffix, partPrefix } from './file.ts';
 import { keepAside, prepareMaildrop } from './folder.ts';
 import { type Letter, openLetter, type Refused } from './letter.ts';
 
-/** What the relay did with a letter. */
+/** The relay's decision about a letter. */
 export type DropOutcome =
   /** It is durable in the spool: the file goes. */
   | { readonly kind: 'taken'; readonly queueId: string }
@@ -67,7 +67,7 @@ async function warnWhenHidden({ folder, log }: MaildropOptions): Promise<void> {
 class WatchedMaildrop implements Maildrop {
   readonly #options: MaildropOptions;
   readonly #watcher: FSWatcher | undefined;
-  /** What cannot even be moved aside, so that it is reported once. */
+  /** Files that cannot even be moved aside, so that each is reported once. */
   readonly #stuck = new Set<string>();
   #scanning: Promise<void> | undefined;
   #isScanWanted = false;

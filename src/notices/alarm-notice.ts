@@ -11,7 +11,7 @@ import {
 } from '../submission/index.ts';
 import { type NoticeSettings, noticeMessage, type TextNotice } from './send.ts';
 
-/** What writing to the postmaster works with. */
+/** The parts that notices to the postmaster need. */
 export interface NoticeParts {
   readonly local: LocalParts;
   readonly delivery: Pick<Delivery, 'assignLanes'>;
@@ -91,7 +91,7 @@ const titles: Readonly<Record<Alarm['kind'], string>> = {
   held: 'Messages have been held for long.',
 };
 
-/** What peers said is shown as ASCII, so that the notice needs nothing of the next hop. */
+/** Text of peers is shown as ASCII, so that the notice needs no extension of the next hop. */
 function plain(text: string): string {
   return text.replace(/[^ -~]/g, '?');
 }

@@ -6,7 +6,7 @@ import type { LocalParts } from '../submission/index.ts';
 import type { NoticesEvents } from './events.ts';
 import { type NoticeSettings, sendNotice } from './send.ts';
 
-/** What telling of holds works with. */
+/** The parts that notices of holds need. */
 export interface HoldNoticeParts {
   /** How notices are sent: past the guard, for what is local has no budget. */
   readonly local: () => LocalParts;

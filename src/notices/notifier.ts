@@ -17,7 +17,7 @@ import type { Change, Spool } from '../spool/index.ts';
 import { areWide, destinedOne, type OwnPolicy } from '../submission/index.ts';
 import type { NoticesEvents } from './events.ts';
 
-/** What notifying works with; `settings` is asked each time, so that a reload counts. */
+/** The parts that notification needs; `settings` is asked each time, so that a reload counts. */
 export interface NotifierParts {
   readonly spool: Spool;
   readonly queue: () => Pick<Queue, 'accept'>;

@@ -1,4 +1,4 @@
-/** What a client asks for. `error` is a line that is no command, or one with arguments that make no sense. */
+/** A client's command. `error` is a line that is no command, or one with arguments that make no sense. */
 export type Command =
   /** Octets as they came: UTF-8 (RFC 6856), or what a client takes for text. */
   | { readonly verb: 'user'; readonly name: Buffer }

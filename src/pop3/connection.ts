@@ -7,7 +7,7 @@ import type { TlsFacts } from '../identity/index.ts';
 /** How long a peer may take to close after we have. */
 const lingerMs = 5000;
 
-/** What a connection is made of. */
+/** The parts of a connection. */
 export interface PopConnectionFacts {
   /** In logs. */
   readonly id: string;
@@ -34,7 +34,7 @@ export class PopConnection {
   readonly gone: AbortSignal;
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** Who logged in. */
+  /** The user that logged in. */
   user: string | undefined;
   readonly #raw: Socket;
   readonly #clock: Clock;
@@ -69,7 +69,7 @@ export class PopConnection {
     return this.#socket instanceof TLSSocket;
   }
 
-  /** What was agreed in the handshake; `undefined` without TLS. */
+  /** The result of the handshake; `undefined` without TLS. */
   get tls(): TlsFacts | undefined {
     const socket = this.#socket;
     if (!(socket instanceof TLSSocket)) return undefined;

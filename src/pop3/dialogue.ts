@@ -1,4 +1,4 @@
-/** What a command of POP3 sees of the session that it is carried out in. */
+/** The part of a session that a command of POP3 can use. */
 import type { ClientFacts, Identity } from '../identity/index.ts';
 import type { LineResult } from '../smtp/index.ts';
 import type { Mailbox } from './mailbox.ts';

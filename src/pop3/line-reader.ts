@@ -1,4 +1,4 @@
-/** What came next of a stream of lines. */
+/** The next item of a stream of lines. */
 export type Line =
   /** Without its end. */
   | { readonly kind: 'line'; readonly text: string }
@@ -24,7 +24,7 @@ export class LineReader {
     this.#maxOctets = maxOctets;
   }
 
-  /** What was read and belongs to no line yet. */
+  /** The octets read that belong to no line yet. */
   get pending(): number {
     return this.#rest.length;
   }

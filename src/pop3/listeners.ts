@@ -27,7 +27,7 @@ export interface PopConfig {
   }[];
 }
 
-/** What the POP3 side of a relay works with. */
+/** The parts that the POP3 side of a relay needs. */
 export interface PopListenersParts {
   /** Of the moment. */
   readonly config: () => PopConfig;

@@ -1,7 +1,7 @@
-/** What the configuration says about POP3, and the defaults. */
+/** Options of POP3, with the defaults. */
 import type { Cidr } from '../base/index.ts';
 
-/** What clients may use. */
+/** The limits of clients. */
 export interface PopLimits {
   readonly connections: number;
   /** From one address, or one /64 of IPv6. */

@@ -58,7 +58,7 @@ function claimedName(mechanism: string, responses: readonly string[]): string | 
   }
 }
 
-/** Who tries to log in, for those who slow down guessing. */
+/** The name and secret of a login attempt, for the throttle. */
 export interface Claim {
   readonly name?: string | undefined;
   /** Where the same secret looks the same each time. */

@@ -22,7 +22,7 @@ export interface ProxyLogin {
   readonly source: string;
 }
 
-/** What a proxy asks of others. */
+/** The parts that a proxy needs. */
 export interface PopProxyOptions {
   readonly upstream: PopUpstream;
   /** Whether passwords may come without TLS, from this machine only. */
@@ -65,7 +65,7 @@ export async function serveProxy(connection: PopConnection, options: PopProxyOpt
   }
 }
 
-/** What comes of a command before the login. */
+/** The result of a command before the login. */
 type Step = 'next' | 'logged-in' | 'over';
 
 /**

@@ -111,7 +111,7 @@ async function tell({ options, wire }: PopDialogue, { name, credential }: Identi
   }
 }
 
-/** What is not base64, padding included, is refused and not read around. */
+/** Text that is not base64, padding included, is refused and not read around. */
 function decode(text: string): Buffer | undefined {
   const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text);
   return isBase64 ? Buffer.from(text, 'base64') : undefined;

@@ -4,7 +4,7 @@ import type { Identities, TlsFacts } from '../identity/index.ts';
 import type { Pop3Events } from './events.ts';
 import type { Mailboxes } from './mailbox.ts';
 
-/** What one session may use up; the last command is answered with `-ERR`, and the connection ends. */
+/** The limits of one session; the last command is answered with `-ERR`, and the connection ends. */
 export interface PopSessionLimits {
   /** Commands before a login, and in all. */
   readonly loginCommands: number;
@@ -34,7 +34,7 @@ export interface MailboxLogin {
   readonly credential?: string;
 }
 
-/** What the embedded server works with. */
+/** The parts that the embedded server needs. */
 export interface PopServerOptions {
   /** Those in force: looked at each time. */
   readonly identities: Pick<Identities, 'mechanisms' | 'begin' | 'verifyPassword' | 'renew'>;

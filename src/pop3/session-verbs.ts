@@ -31,7 +31,7 @@ const batchLines = 500;
 const noSuchMessage = '-ERR no such message';
 const unreadable = '-ERR [SYS/TEMP] the message cannot be read now';
 
-/** What a command comes to. Rejects only for a bug. */
+/** Carries out a command and resolves with its result. Rejects only for a bug. */
 export async function carryOut(session: PopDialogue, command: Command): Promise<Answer> {
   const { state } = session;
   const user = state.at === 'authorization' ? state.user : undefined;
@@ -77,7 +77,7 @@ async function beforeLogin(
   }
 }
 
-/** What came behind STLS could have been put there by somebody else (CVE-2011-0411). */
+/** Octets behind STLS could have been injected by an attacker (CVE-2011-0411). */
 function stls(session: PopDialogue): Answer {
   if (!session.wire.canSecure) return '-ERR no TLS to begin here';
   if (session.hasBufferedInput)

@@ -119,7 +119,7 @@ function judge(name: string, password: string, mechanism: string): SaslStep {
   return { kind: 'failure', reply: reply(535, '7.8', 'no'), because: 'wrong' };
 }
 
-/** What a session works with; `root` has the Maildirs by name, `nobody` has none. */
+/** The parts that a session needs; `root` has the Maildirs by name, `nobody` has none. */
 export function serverOptions(root: string, changes: Partial<PopServerOptions> = {}) {
   const log = memoryLog();
   const logins: string[] = [];

@@ -80,7 +80,7 @@ export class UpstreamSession {
     return lines;
   }
 
-  /** What came behind the last answer. */
+  /** The octets behind the last answer. */
   takePending(): Buffer {
     return this.#lines.take();
   }
@@ -121,7 +121,7 @@ export class UpstreamSession {
   }
 }
 
-/** What an upstream session is made of. */
+/** The parts of an upstream session. */
 export interface UpstreamParts {
   readonly upstream: PopUpstream;
   readonly clock: Clock;

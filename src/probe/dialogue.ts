@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { harmlessText } from '../base/index.ts';
 
-/** What the server said to something. */
+/** The result of a command: a reply, nonsense, or the end of the connection. */
 export type Heard =
   /** `text` is what came, escaped, lines joined by ` / `. */
   | { readonly kind: 'reply'; readonly code: number; readonly text: string }
@@ -31,7 +31,7 @@ export interface DialogueOptions {
 /** What one reply may come to; what is longer is nonsense. */
 const maxReplyOctets = 64 * 1024;
 const maxUnasked = 100;
-/** What is kept of a reply as evidence. */
+/** The part of a reply that is kept as evidence. */
 const maxEvidence = 2000;
 
 /**

@@ -2,7 +2,7 @@
 import { formatDate } from '../mail/index.ts';
 import { tokenField } from './token.ts';
 
-/** What a marked message says about itself. */
+/** The facts that a marked message gives about itself. */
 export interface MarkedMessage {
   readonly token: string;
   /** Header addresses. */
@@ -10,9 +10,9 @@ export interface MarkedMessage {
   readonly to: string;
   /** The host that runs the test. */
   readonly tester: string;
-  /** Who answers for it, for the reader: an address or a page. */
+  /** The contact for the reader: an address or a page. */
   readonly contact: string;
-  /** Who allowed it. */
+  /** The person who allowed the test. */
   readonly authority: string;
   readonly now: number;
 }

@@ -1,7 +1,7 @@
 /** The verdicts about cases and servers. */
 import type { Heard } from './dialogue.ts';
 
-/** What came of one case. */
+/** The outcome of one case. */
 export type Verdict =
   /** 5yz, at whatever command, or a 4yz that says in words that nothing is relayed. */
   | 'refused'
@@ -28,7 +28,7 @@ export interface Overall {
   readonly because: string;
 }
 
-/** What one case came to, with what shows it. */
+/** The outcome of one case, with its evidence. */
 export interface Outcome {
   readonly verdict: Verdict;
   /** The path is one of the target's own. */

@@ -11,7 +11,7 @@ const noSpace = reply(452, '3.1', 'insufficient system storage, try again later'
 const failing = reply(451, '3.0', 'messages cannot be kept now, try again later');
 const draining = reply(421, '3.2', 'shutting down');
 
-/** What the intake works with. */
+/** The parts that the intake needs. */
 export interface IntakeParts {
   readonly spool: Spool;
   readonly queue: Pick<Queue, 'accept'>;

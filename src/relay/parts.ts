@@ -276,7 +276,7 @@ function createEntrance({
   return { operator, guard, screening, intake, trap };
 }
 
-/** What sessions that begin now work with. Throws when the certificate and its key cannot be used. */
+/** The parts for sessions that begin now. Throws when the certificate and its key cannot be used. */
 export function sessionSettings(
   { config, resolver, identities }: Pick<Current, 'config' | 'resolver' | 'identities'>,
   { facts, screening }: Pick<Parts, 'facts' | 'screening'>,

@@ -9,7 +9,7 @@ import { type Check, createScreening, type Screening } from '../receiver/index.t
 import type { RelayEvents } from './events.ts';
 import { storageReply } from './intake.ts';
 
-/** What the checks work with. */
+/** The parts that the checks need. */
 export interface CheckParts {
   readonly audits: Audits;
   readonly guard: Guard;

@@ -124,7 +124,7 @@ function localDomains({ domains }: Config): PolicyOptions['domains'] {
   return new Map(domains.filter(({ isBackup }) => !isBackup).map((domain) => [domain.name, domain]));
 }
 
-/** What sessions that begin now work with. */
+/** The parts for sessions that begin now. */
 export function receiverSettings(config: Config, facts: ReceiverFacts): ReceiverSettings {
   const context = secureContext(config);
   const { certificates, clientAuthorities } = config.relay;

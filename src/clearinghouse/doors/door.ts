@@ -1,4 +1,4 @@
-/** What every door has: options, access list, limits, and the visitor of a request. */
+/** The common part of the doors: options, access list, limits, and the visitor of a request. */
 import type { Clock, IpSet, Log } from '../../base/index.ts';
 import type { Clearinghouse } from '../ask.ts';
 import type { ClearinghouseEvents } from '../events.ts';
@@ -23,7 +23,7 @@ export interface Access {
   readonly known: IpSet;
 }
 
-/** What happened at a door, for metrics. */
+/** The events at a door, for metrics. */
 export interface DoorCounts {
   requests: number;
   /** By the access list or a limit. */

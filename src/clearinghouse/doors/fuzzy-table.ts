@@ -11,7 +11,7 @@ const minShared = shingleCount / 2 + 1;
 const magic = 'PHFZ';
 const layout = 1;
 
-/** What is known of a digest. */
+/** The facts of a digest. */
 export interface Found {
   readonly flag: number;
   readonly value: number;

@@ -9,7 +9,7 @@ const oldReplyOctets = 16;
 
 const verbs = ['check', 'write', 'delete', 'stat', 'ping'] as const;
 
-/** What a client asks. */
+/** A client's request. */
 export interface FuzzyCommand {
   readonly version: 3 | 4;
   readonly verb: (typeof verbs)[number];
@@ -24,7 +24,7 @@ export interface FuzzyCommand {
   readonly shingles?: Buffer;
 }
 
-/** What it is told. */
+/** The answer to a client. */
 export interface FuzzyReply {
   readonly value: number;
   readonly flag: number;

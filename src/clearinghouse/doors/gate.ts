@@ -1,4 +1,4 @@
-/** Who may come to a door, and how often. */
+/** Admits visitors to a door, and limits their rate. */
 import { blockOf, canonicalIp, isLoopback } from '../../base/index.ts';
 import { Admission } from '../../net/index.ts';
 import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './door.ts';

@@ -9,7 +9,7 @@ import { ipAddress } from '../values/place.ts';
 import { count, duration, durationText, size, sizeText } from '../values/quantity.ts';
 import { listOf } from '../values/value.ts';
 
-/** What delivery is given, besides domains and routes. */
+/** Options of delivery, besides domains and routes. */
 export interface DeliveryConfig {
   readonly timeouts: ClientTimeouts;
   readonly limits: DeliveryLimits;
