@@ -241,9 +241,16 @@ test('a relay delivers what an older build left: when it is due, whole, and once
   assert.equal(sink.messages.length, dueNow.length + 1, 'nothing else was due');
   const flushing = all(control.change({ change: { verb: 'flush' }, selector: { match: { held: false } } }));
   await removed(relay, clock, free);
-  // A flush stays for a while to hear of destinations that take nothing.
-  clock.advance(10_000);
-  await flushing;
+  // A flush stays for a while to hear of destinations that take nothing, and may not have begun to wait yet.
+  let isFlushed = false;
+  const flushed = flushing.finally(() => {
+    isFlushed = true;
+  });
+  await until(() => {
+    clock.advance(1000);
+    return isFlushed;
+  });
+  await flushed;
   assert.deepEqual(
     (await all(control.list({ selector: { match: {} } }))).map(({ id }) => id),
     held.map(({ id }) => id),
