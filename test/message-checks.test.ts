@@ -10,7 +10,7 @@ import type { Guard, Judgement } from '../src/guard/index.ts';
 import { envelope } from '../src/guard/testing.ts';
 import { parseQueueId, type Reply, reply } from '../src/mail/index.ts';
 import { formatField, Room } from '../src/message/index.ts';
-import { Content, screenMessage } from '../src/receiver/index.ts';
+import { Content, type Decision, screenMessage } from '../src/receiver/index.ts';
 import { createChecks } from '../src/relay/screening.ts';
 import { BdatReader } from '../src/smtp/index.ts';
 import { SpoolError } from '../src/spool/index.ts';
@@ -36,6 +36,11 @@ interface Case {
   readonly judged?: Judgement;
   readonly answer?: () => Promise<Verdict>;
   readonly clock?: Clock;
+}
+
+/** No check here adds recipients. */
+function refuseAll(): Decision {
+  return { kind: 'refusal', reply: reply(550, '7.1', 'no'), because: 'test' };
 }
 
 /** Messages whose judges only note what they get: the checks of a relay, in its order. */
@@ -77,7 +82,7 @@ function checksBench({ rules = [rule], octets = 1000, judged = { kind: 'pass' },
     };
     const end = async () => {
       await content.incoming.end();
-      const screened = await screenMessage({ content, envelope: letter, destinationOf: () => [] });
+      const screened = await screenMessage({ content, envelope: letter, decide: refuseAll });
       content.incoming.close();
       return screened;
     };

@@ -4,14 +4,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { manualClock, memoryLog } from '../src/base/index.ts';
 import { type Address, type Envelope, parseMailbox, reply } from '../src/mail/index.ts';
+import { editEnvelope } from '../src/receiver/edit-envelope.ts';
 import type {
+  Decision,
   EnvelopeEdit,
   MessageRuling,
   Ruling,
   ScreenedMessage,
   Screening,
 } from '../src/receiver/index.ts';
-import { editEnvelope } from '../src/receiver/screened.ts';
 import { acceptLocal } from '../src/submission/index.ts';
 import { MemoryIntake } from './support/intake.ts';
 import { MemoryPeer } from './support/peer.ts';
@@ -226,6 +227,48 @@ test('mail of this machine passes the checks of header and message like any othe
   assert.deepEqual([intake.messages.length, intake.open, fates], [0, 0, ['refused', 'refused']]);
 });
 
+/** Grants recipients of `ours.test`, relays for a login to `away.test`, and cannot say of `slow.test`. */
+function decideOurs(to: Address): Decision {
+  const because = 'test';
+  if (to.domain === 'ours.test') return { kind: 'grant', ground: 'recipient', because, to: [to] };
+  if (to.domain === 'login.test')
+    return { kind: 'grant', ground: 'authenticated', identity: 'anna', because, to: [to] };
+  const code = to.domain === 'slow.test' ? 451 : 550;
+  return { kind: 'refusal', reply: reply(code, '7.1', to.domain), because };
+}
+
+test('a recipient that a check adds counts on the ground of its grant, is left out, or defers the message', async () => {
+  const origin = { client: '192.0.2.1', ground: 'recipient' };
+  const envelope = {
+    reversePath: null,
+    smtputf8: false,
+    recipients: [{ address: address('a@ours.test') }],
+    origin,
+  } as unknown as Envelope;
+  const add = (...to: string[]) =>
+    editEnvelope(
+      envelope,
+      to.map((each) => ({ kind: 'add-recipient', address: address(each) })),
+      decideOurs,
+    );
+  const ours = await add('b@ours.test', 'A@ours.test');
+  assert.ok(ours.kind === 'edited');
+  assert.deepEqual(ours.envelope.origin, origin);
+  assert.equal(ours.envelope.recipients.length, 2, 'who is there already is not added');
+  const relayed = await add('x@login.test');
+  assert.ok(relayed.kind === 'edited');
+  assert.deepEqual(relayed.envelope.origin, { ...origin, ground: 'authenticated', identity: 'anna' });
+  const refused = await add('x@away.test', 'b@ours.test');
+  assert.ok(refused.kind === 'edited');
+  assert.deepEqual(
+    refused.leftOut.map(({ to, reply: said }) => [to.text, said.code]),
+    [['x@away.test', 550]],
+  );
+  assert.equal(refused.envelope.recipients.length, 2);
+  const undecided = await add('x@slow.test');
+  assert.ok(undecided.kind === 'undecided' && undecided.reply.code === 451);
+});
+
 test('whatever checks want, every recipient was there before or is granted by the policy', async () => {
   const some = [
     'a@ours.test',
@@ -248,8 +291,9 @@ test('whatever checks want, every recipient was there before or is granted by th
       async (first, edits) => {
         const recipients = first.map((each) => ({ address: each }));
         const envelope = { reversePath: null, smtputf8: false, recipients } as unknown as Envelope;
-        const granted = (to: Address) => (to.domain === 'ours.test' ? [to] : []);
-        const after = await editEnvelope(envelope, edits, granted);
+        const edited = await editEnvelope(envelope, edits, decideOurs);
+        assert.ok(edited.kind === 'edited');
+        const after = edited.envelope;
         for (const { address: each } of after.recipients)
           assert.ok(first.includes(each) || each.domain === 'ours.test', each.text);
         const isWide = [after.reversePath, ...after.recipients.map((each) => each.address)].some(

@@ -1,5 +1,5 @@
 /** DATA and BDAT: the octets of a message, and what it comes to at their end. */
-import { type Address, type Reply, type ReversePath, reply, replyClass } from '../mail/index.ts';
+import { type Reply, reply, replyClass } from '../mail/index.ts';
 import type { Header, HeaderDecision } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
@@ -162,7 +162,7 @@ async function commit(
   const asked = screenMessage({
     content,
     envelope: transaction.envelope(trace, content.facts),
-    destinationOf: (address) => destinationOf(dialogue, reversePath, address),
+    decide: (recipient) => dialogue.settings.policy.decide({ client, reversePath, recipient }),
   });
   const screened = asked instanceof Promise ? await asked : asked;
   if (dialogue.state.at === 'closed' && screened.kind === 'keep') {
@@ -174,7 +174,9 @@ async function commit(
     tellOver(dialogue, { queueId: content.message.id, reversePath }, screened);
     return screened.reply;
   }
-  const { envelope, held } = screened;
+  const { envelope, held, leftOut = [] } = screened;
+  for (const { to, reply, because } of leftOut)
+    logRefusal(dialogue, { stage: 'data', reversePath, to: to.text, reply, because });
   const answer = await content.message.commit(envelope, held);
   content.incoming.close();
   const isKept = replyClass(answer) === 2;
@@ -214,14 +216,4 @@ function tellOver(
       because,
     });
   }
-}
-
-/** Where the policy leads mail of this client to an address that a check adds. */
-async function destinationOf(
-  { client, settings }: Dialogue,
-  reversePath: ReversePath,
-  recipient: Address,
-): Promise<readonly Address[]> {
-  const decision = await settings.policy.decide({ client, reversePath, recipient });
-  return decision.kind === 'grant' ? decision.to : [];
 }

@@ -1,15 +1,16 @@
 /** Asks the checks about a message that has come whole, and makes the edits that they want. */
-import { type Address, type Envelope, mailboxKey, needsSmtputf8, type Reply, reply } from '../mail/index.ts';
+import { type Envelope, type Reply, reply } from '../mail/index.ts';
 import type { Later } from './ask.ts';
 import type { Content } from './content.ts';
-import type { EnvelopeEdit, Fate, MessageRuling } from './screening.ts';
+import { type Decide, editEnvelope, type LeftOut } from './edit-envelope.ts';
+import type { Fate, MessageRuling } from './screening.ts';
 
 /** A message that has come whole. */
 export interface Whole {
   readonly content: Content;
   readonly envelope: Envelope;
-  /** Where mail of this client to this address goes, by the policy alone; nowhere when it is not granted. */
-  readonly destinationOf: (address: Address) => Later<readonly Address[]>;
+  /** The policy's decision about a recipient that a check adds. */
+  readonly decide: Decide;
 }
 
 /** The decision of the checks. `settled` must be called with the message's final outcome. */
@@ -18,6 +19,8 @@ export type Screened =
       readonly kind: 'keep';
       readonly envelope: Envelope;
       readonly held: string | undefined;
+      /** Recipients that a check added and the policy refuses: to be logged. */
+      readonly leftOut?: readonly LeftOut[];
       readonly settled?: ((fate: Fate) => void) | undefined;
     }
   /** It was discarded, and those who asked for the outcome know it. */
@@ -86,8 +89,14 @@ interface Change {
 async function change(whole: Whole, { ruling, written, held }: Change): Promise<Screened> {
   const { envelopeEdits = [], settled } = ruling;
   await written;
-  const envelope = await editEnvelope(asWritten(whole), envelopeEdits, whole.destinationOf);
-  if (envelope.recipients.length > 0) return { kind: 'keep', envelope, held, settled };
+  const edited = await editEnvelope(asWritten(whole), envelopeEdits, whole.decide);
+  if (edited.kind === 'undecided') {
+    whole.content.discard();
+    settled?.('refused');
+    return { kind: 'over', fate: 'refused', reply: edited.reply, because: edited.because };
+  }
+  const { envelope, leftOut } = edited;
+  if (envelope.recipients.length > 0) return { kind: 'keep', envelope, held, leftOut, settled };
   settled?.('discarded');
   return discarded(whole.content, 'the checks left no recipient');
 }
@@ -102,34 +111,4 @@ function discarded(content: Content, because: string): Screened {
   content.discard();
   const answer = reply(250, '0.0', `queued as ${content.message.id}`);
   return { kind: 'over', fate: 'discarded', reply: answer, because };
-}
-
-/**
- * Changes to the envelope in order. No check grants relaying: a recipient is added only where the policy lets this
- * client send to it, and the ground of the message stays what it was.
- */
-export async function editEnvelope(
-  envelope: Envelope,
-  edits: readonly EnvelopeEdit[],
-  destinationOf: Whole['destinationOf'],
-): Promise<Envelope> {
-  let { reversePath, smtputf8 } = envelope;
-  let recipients = [...envelope.recipients];
-  const has = (address: Address) => recipients.some((each) => isSame(each.address, address));
-  for (const edit of edits) {
-    if (edit.kind === 'sender') reversePath = edit.reversePath;
-    else if (edit.kind === 'delete-recipient')
-      recipients = recipients.filter(({ address }) => !isSame(address, edit.address));
-    else
-      for (const address of await destinationOf(edit.address))
-        if (!has(address)) recipients.push({ address });
-  }
-  smtputf8 ||= [reversePath, ...recipients.map(({ address }) => address)].some(
-    (address) => address !== null && needsSmtputf8(address),
-  );
-  return { ...envelope, reversePath, smtputf8, recipients };
-}
-
-function isSame(one: Address, other: Address): boolean {
-  return mailboxKey(one) === mailboxKey(other);
 }

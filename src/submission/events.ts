@@ -19,6 +19,11 @@ export const submissionEvents = {
     when: 'a check had local mail accepted and thrown away',
     fields: { queueId: 'text', from: 'text', because: 'text?' },
   },
+  'recipient-left-out': {
+    level: 'info',
+    when: 'a check added a recipient to local mail, and the policy refuses it: the others get the message',
+    fields: { queueId: 'text', to: 'text', reply: 'text', because: 'text' },
+  },
   'letter-refusal-untold': {
     level: 'error',
     when: 'a refused letter of the maildrop could not be returned to its sender',

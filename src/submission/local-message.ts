@@ -7,6 +7,7 @@ import {
   type ContentFacts,
   type Envelope,
   formatReceived,
+  formatReplyText,
   mailboxKey,
   needsSmtputf8,
   type QueueId,
@@ -17,6 +18,7 @@ import {
 import { recipientsPerTurn } from '../maildrop/index.ts';
 import {
   Content,
+  type Decision,
   faultReplies,
   type IncomingMessage,
   type Intake,
@@ -164,18 +166,24 @@ async function keep(
   message: LocalMessage,
   { content, envelope }: { readonly content: Content; readonly envelope: Envelope },
 ): Promise<Reply> {
-  const destinationOf = async (address: Address) => {
-    const { known } = await localRecipients(parts, { recipients: [{ address }] });
-    return known.map((recipient) => recipient.address);
+  const decide = async (address: Address): Promise<Decision> => {
+    const found = await parts.destinationOf(address);
+    return found.kind === 'known'
+      ? { kind: 'grant', ground: 'local', because: 'mail of this machine', to: found.to }
+      : found;
   };
-  const screened = await screenMessage({ content, envelope, destinationOf });
+  const screened = await screenMessage({ content, envelope, decide });
   if (screened.kind === 'over') {
     const { fate, because } = screened;
     const from = message.reversePath?.text ?? '';
     if (fate === 'discarded') parts.log.info('discarded', { queueId: content.message.id, from, because });
     return screened.reply;
   }
-  const { held, settled } = screened;
+  const { held, settled, leftOut = [] } = screened;
+  for (const { to, reply, because } of leftOut) {
+    const queueId = content.message.id;
+    parts.log.info('recipient-left-out', { queueId, to: to.text, reply: formatReplyText(reply), because });
+  }
   const reply = await content.message.commit(screened.envelope, held);
   settled?.(reply.code >= 400 ? 'refused' : held === undefined ? 'accepted' : 'held');
   if (reply.code < 400) {
