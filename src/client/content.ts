@@ -44,7 +44,9 @@ export interface WholeOptions {
 
 /**
  * Writes a message that comes in pieces, no faster than the network takes it: at most a piece or two are in
- * memory. False when it stopped before the end, because the wire ended or the server answered early.
+ * memory. False when it stopped before the end, because the wire ended or the server answered early. The last piece
+ * waits until the end of the message was seen: a server that has all that BDAT announced may answer at once, and
+ * a message of a wrong length must not look complete.
  */
 export async function writePieces(
   wire: Wire,
@@ -53,20 +55,22 @@ export async function writePieces(
 ): Promise<boolean> {
   const framer = framerOf(message, options.framing);
   let size = 0;
+  let waiting = message.prefix ?? nothing;
   try {
-    if (message.prefix !== undefined) wire.write(message.prefix);
     for await (const piece of message.octets.chunks()) {
       size += piece.length;
       if (size > message.octets.size) break;
       if (!wire.isWaiting) return false;
       wire.enter('content', options.blockMs);
-      wire.write(framer.write(piece));
+      wire.write(waiting);
+      waiting = framer.write(piece);
       await wire.drained();
     }
-    // A wrong length would put BDAT out of step, and a message cut short must not look complete.
     if (size !== message.octets.size) throw new RangeError(`${size} of ${message.octets.size} octets came`);
+    const end = framer.end();
     if (!wire.isWaiting) return false;
-    wire.write(framer.end());
+    wire.write(waiting);
+    wire.write(end);
     return true;
   } catch (cause) {
     wire.fail('content', 'the message could not be read to its end', { cause });

@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { manualClock } from '../base/index.ts';
 import { Deadline } from './deadline.ts';
 import { openClient } from './index.ts';
 import { openOver } from './open.ts';
-import { clientOptions, fakeServer, testMessage } from './testing.ts';
+import { clientOptions, fakeServer, inShort, offering, testMessage } from './testing.ts';
 
 const never = new AbortController().signal;
 
@@ -151,6 +152,30 @@ test('a large message arrives whole, by DATA and by BDAT', async () => {
     else assert.equal(content, `${piece.toString().replaceAll('.', '..').repeat(count)}.\r\n`);
     session.close();
   }
+});
+
+test('a server that answers BDAT before the end of the message was read has the whole message', async () => {
+  const pieces = [Buffer.from('Subject: x\r\n\r\n'), Buffer.from('text\r\n')];
+  const size = 20;
+  await using server = await fakeServer(`${offering('PIPELINING', 'CHUNKING')}
+    C: MAIL FROM:<a@example.org>
+    C: RCPT TO:<b@example.net>
+    S: 250 ok
+    S: 250 ok
+    C: BDAT ${size} LAST
+    C# ${size}
+    S: 250 queued`);
+  async function* chunks() {
+    yield* pieces;
+    // Long enough for an answer, if the server has anything to answer to.
+    for (let turn = 0; turn < 200; turn++) await nextTurn();
+  }
+  const session = await openClient(clientOptions(server.port));
+  const octets = { size, whole: undefined, chunks };
+  const result = await session.send({ ...testMessage('x\r\n'), octets }, never);
+  session.close();
+  assert.equal(inShort(result), 'complete / 250 queued');
+  assert.deepEqual(server.contents, ['Subject: x\r\n\r\ntext\r\n']);
 });
 
 test('a deadline that moves later costs no timer, and one that is cleared never fires', () => {
