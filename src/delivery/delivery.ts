@@ -127,7 +127,7 @@ class Deliveries implements Delivery {
     const told = { clock: this.#clock, log: this.#log, background: this.#background };
     this.#tokens = new Tokens(fetch === undefined ? told : { ...told, fetch });
     this.#callouts = new Callouts({ clock: this.#clock, log: this.#log, options: calloutsOf(options) });
-    this.#generation = this.#build(options, parts.resolver, 0);
+    this.#generation = this.#build(this.#route(options), options, { resolver: parts.resolver, number: 0 });
   }
 
   get capture(): Capture | undefined {
@@ -181,11 +181,11 @@ class Deliveries implements Delivery {
   }
 
   prepare(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): () => void {
-    const resolver = parts.resolver ?? this.#generation.context.remote.targets.resolver;
-    const next = this.#build(options, resolver, this.#generation.number + 1);
+    const router = this.#route(options);
     return () => {
       const old = this.#generation;
-      this.#generation = next;
+      const { resolver = old.context.remote.targets.resolver } = parts;
+      this.#generation = this.#build(router, options, { resolver, number: old.number + 1 });
       this.#callouts.reload(calloutsOf(options));
       old.context.remote.pool.close();
     };
@@ -220,10 +220,18 @@ class Deliveries implements Delivery {
     return { statuses, health: result.health };
   }
 
-  #build(options: DeliveryOptions, resolver: Resolver, number: number): Generation {
+  /** The part of a configuration that can be wrong: throws a RangeError, and changes nothing. */
+  #route(options: DeliveryOptions): Router {
+    return new Router(options, (lane, sender) => this.#tellPassedOver(lane, sender));
+  }
+
+  /** Puts a configuration in force, with the tokens, the capture inbox and the limits that outlive it. Cannot fail. */
+  #build(
+    router: Router,
+    options: DeliveryOptions,
+    { resolver, number }: { readonly resolver: Resolver; readonly number: number },
+  ): Generation {
     const limits = { ...defaultLimits, ...options.limits };
-    const router = new Router(options, (lane, sender) => this.#tellPassedOver(lane, sender));
-    // Nothing fails from here on.
     this.#memory.reload(limits);
     this.#tokens.use(router.accounts());
     this.#openCapture(options);

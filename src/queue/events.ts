@@ -1,58 +1,37 @@
 /** The events of the queue, as they are logged. */
 import type { EventsOf, EventTable } from '../base/index.ts';
 
+/** The fields of a line about one recipient. */
+const recipientFields = {
+  queueId: 'text',
+  from: 'text',
+  to: 'text?',
+  relay: 'text?',
+  status: 'text',
+  reply: 'text',
+  delayMs: 'number',
+} as const;
+
 export const queueEvents = {
   delivered: {
     level: 'info',
     when: 'a recipient has the message; one line per recipient. `delayMs` counts from its acceptance',
-    fields: {
-      queueId: 'text',
-      from: 'text',
-      to: 'text?',
-      relay: 'text?',
-      status: 'text',
-      reply: 'text',
-      delayMs: 'number',
-    },
+    fields: recipientFields,
   },
   deferred: {
     level: 'info',
     when: 'a recipient waits for another attempt; one line per recipient and attempt',
-    fields: {
-      queueId: 'text',
-      from: 'text',
-      to: 'text?',
-      relay: 'text?',
-      status: 'text',
-      reply: 'text',
-      delayMs: 'number',
-    },
+    fields: recipientFields,
   },
   bounced: {
     level: 'info',
     when: 'a recipient was refused for good',
-    fields: {
-      queueId: 'text',
-      from: 'text',
-      to: 'text?',
-      relay: 'text?',
-      status: 'text',
-      reply: 'text',
-      delayMs: 'number',
-    },
+    fields: recipientFields,
   },
   expired: {
     level: 'info',
     when: 'the time for a recipient ran out; `reply` is what was said last',
-    fields: {
-      queueId: 'text',
-      from: 'text',
-      to: 'text?',
-      relay: 'text?',
-      status: 'text',
-      reply: 'text',
-      delayMs: 'number',
-    },
+    fields: recipientFields,
   },
   held: {
     level: ['info', 'error'],
@@ -82,7 +61,7 @@ export const queueEvents = {
   },
   'lane-suspended': {
     level: 'warn',
-    when: 'a destination (the lane `relay`) does not answer; it is tried again at `untilMs`',
+    when: 'a destination (the lane `relay`) does not answer; it is tried again after `untilMs` milliseconds',
     fields: { relay: 'text', untilMs: 'number', waiting: 'number', reply: 'text' },
   },
   'attempts-interrupted': {
