@@ -1,4 +1,4 @@
-/** A key by which programs of others know a message; what they hash is theirs. */
+/** The key by which another program knows a message; that program defines how it is computed. */
 export interface LegacyKey {
   /** `razor4` and `razor8` are Razor's engines 4 and 8, of one part each; `exact` is SHA-256 of the decoded body. */
   readonly scheme: 'razor4' | 'razor8' | 'pyzor' | 'fuzzy' | 'exact';
@@ -8,22 +8,22 @@ export interface LegacyKey {
   readonly host?: string;
 }
 
-/** What is asked about: a message as it came; keys alone, where that is all that a client sends; a cluster. */
+/** The subject of a question: a whole message, keys alone where the client sends nothing else, or a cluster. */
 export type Subject =
   | { readonly kind: 'message'; readonly octets: Uint8Array }
   | { readonly kind: 'keys'; readonly keys: readonly LegacyKey[] }
   /** By the name that a verdict gave it. */
   | { readonly kind: 'cluster'; readonly cluster: string };
 
-/** Where a copy comes from. What is counted is counted once for each recipient and each reporter. */
+/** The origin of a copy. A copy counts once for each recipient and each reporter. */
 export interface Source {
-  /** Who speaks to us: `relay`, `razor:anna`, `pyzor:anonymous`, `dccifd:10.0.0.5`. */
+  /** The name of the client: `relay`, `razor:anna`, `pyzor:anonymous`, `dccifd:10.0.0.5`. */
   readonly reporter: string;
-  /** Whether the reporter proved who it is, by an account or by an access list that names it. */
+  /** Whether the reporter has proved its name by an account, or is named in an access list. */
   readonly isKnown: boolean;
   /** Of the envelope, as far as they are known. */
   readonly recipients: readonly string[];
-  /** How many there are, where a client tells the number and not who. Default: `recipients.length`, at least 1. */
+  /** The number of recipients, where a client gives no addresses. Default: `recipients.length`, at least 1. */
   readonly targets?: number;
   /** The SMTP client's address, canonical. */
   readonly client?: string;
@@ -31,7 +31,7 @@ export interface Source {
   readonly sender?: string;
 }
 
-/** The facts of a message and its copies. Bulk is not spam: the three flags are told apart. */
+/** The facts of a message and its copies. Bulk is not spam, so the three flags are separate. */
 export interface Verdict {
   /** Distinct recipients of the copies, this one included where it was counted; decays over time. */
   readonly count: number;
@@ -46,7 +46,7 @@ export interface Verdict {
   readonly isContested: boolean;
   /** A few words, which people write alike: it takes more of them to be bulk. */
   readonly isShort: boolean;
-  /** An allowlist has it: whatever the counts are, nothing follows from them. */
+  /** On an allowlist: no count has any consequence. */
   readonly isAllowed: boolean;
   /** 0 to 100, that it is unwanted bulk: below 50 it is bulk, above it was reported too. */
   readonly confidence: number;
@@ -55,9 +55,9 @@ export interface Verdict {
   /** Milliseconds since 1970. */
   readonly firstSeen?: number;
   readonly lastSeen?: number;
-  /** What made it a copy. `test`: GTUBE or our own test string. */
+  /** The kind of feature by which the message was recognised as a copy. `test`: GTUBE or our own test string. */
   readonly via: 'none' | 'text' | 'actions' | 'structure' | 'attachment' | 'image' | 'exact' | 'key' | 'test';
-  /** What matched, in words, where an explanation was asked for. */
+  /** The matching features in readable form, if an explanation was requested. */
   readonly matched?: readonly string[];
 }
 
@@ -66,25 +66,26 @@ export interface CheckOptions {
   /** Whether this copy is counted. A second look at the same message is not. Default: true. */
   readonly counts?: boolean;
   readonly explains?: boolean;
-  /** From how many recipients on it is bulk to who asks. Default: as configured. */
+  /** The number of recipients at which this client calls a message bulk. Default: as configured. */
   readonly bulk?: number;
 }
 
 /**
- * What every front door asks. It never rejects for what is in a message; it rejects with `ClearinghouseBusy` when more
- * is asked than can be answered.
+ * The interface behind every door. It never rejects because of a message; it rejects with `ClearinghouseBusy` when it
+ * is overloaded.
  */
 export interface Clearinghouse {
   check(subject: Subject, source: Source, options?: CheckOptions): Promise<Verdict>;
-  /** It is spam, says the source. */
+  /** The source reports the subject as spam. */
   report(subject: Subject, source: Source): Promise<Verdict>;
-  /** It is not spam, says the source. */
+  /** The source reports that the subject is not spam. */
   revoke(subject: Subject, source: Source): Promise<Verdict>;
 }
 
 /**
- * What is done with a subject. `allow` and `disallow` are an operator's word: nothing follows from its counts. `learn`
- * is of good mail, what many senders of which have in common tells nothing any more.
+ * The operation on a subject. `allow` and `disallow` are for operators: the counts of an allowed cluster have no
+ * consequence. `learn` takes a good message: features that many senders share in good mail no longer identify a
+ * campaign.
  */
 export type Verb = 'check' | 'report' | 'revoke' | 'allow' | 'disallow' | 'learn';
 

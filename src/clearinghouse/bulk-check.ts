@@ -6,9 +6,12 @@ import type { Clearinghouse, Verdict } from './ask.ts';
 import type { ClearinghouseEvents } from './events.ts';
 import type { BulkRule } from './options.ts';
 
-/** What of a message is looked at: the beginning is enough to know a copy by. Longer ones get no header. */
+/**
+ * The octets of a message that are examined: the beginning is enough to recognise a copy. A longer message gets no
+ * header.
+ */
 const bulkOctets = 256 * 1024;
-/** Mail does not wait longer than this for what is only counted. */
+/** Mail does not wait longer than this for an answer that is only counted. */
 const deadlineMs = 2000;
 
 /** The parts that the check needs. */
@@ -19,7 +22,7 @@ export interface BulkCheckParts {
   readonly hostname: string;
   /** Undefined until it is open. */
   readonly clearinghouse: () => Clearinghouse | undefined;
-  /** Told of mail that is bulk and has consequences. */
+  /** Called with each bulk message that has consequences. */
   readonly report: (origin: Origin) => void;
   readonly log: Log<ClearinghouseEvents>;
 }
@@ -31,8 +34,8 @@ const refusals = {
 } as const;
 
 /**
- * The first rule that is about a message decides, also about what the clearinghouse does not answer. The guard hears of
- * what has consequences: a subject whose mail is bulk again and again is held as a whole.
+ * The first rule that matches the message decides, also when the clearinghouse does not answer. The guard is told of
+ * each message with consequences, and holds a subject whose mail is bulk again and again.
  */
 export function createBulkCheck(parts: BulkCheckParts): Check {
   const ruleOf = (envelope: Envelope) => parts.rules.find((one) => isAbout(one, envelope));
@@ -42,7 +45,7 @@ export function createBulkCheck(parts: BulkCheckParts): Check {
     beginningOctets: bulkOctets,
     unavailableFor: ({ envelope }) => ruleOf(envelope)?.unavailable,
     message(subject, asking) {
-      // What is held is for an operator to decide, and from outside it is like any other message.
+      // A held message is decided by an operator, and clients cannot tell it from any other message.
       const isLookedAt = subject.held === undefined && subject.beginning.length > 0;
       const rule = isLookedAt ? ruleOf(subject.envelope) : undefined;
       return rule === undefined ? pass : judge(parts, { rule, ...subject }, asking);
@@ -59,7 +62,7 @@ async function judge(parts: BulkCheckParts, subject: Subject, asking: Asking): P
   const threshold = rule.bulk === undefined ? {} : { bulk: rule.bulk };
   const found = await asked.check({ kind: 'message', octets: beginning }, sourceOf(envelope), threshold);
   const verdict = verdictOf(parts, subject, found);
-  // What comes too late has no consequences, so nobody is reported for it.
+  // A verdict after the deadline has no consequences, so the subject is not reported to the guard.
   if (verdict.kind === 'edit' || asking.signal.aborted) return verdict;
   parts.report(envelope.origin);
   return verdict;
@@ -91,7 +94,7 @@ function verdictOf(
 ): MessageVerdict {
   const { isAllowed, isBulk, isReported, count, cluster } = found;
   const edits = [{ kind: 'insert', at: 0, ...formatVerdict(found, hostname) }] as const;
-  // Somebody who is known by name may send a newsletter; what was reported is none.
+  // An identified sender may send a newsletter, but none that was reported.
   const when = rule.when ?? (envelope.origin.identity === undefined ? 'bulk' : 'reported');
   if (isAllowed || !isBulk || (when === 'reported' && !isReported) || rule.action === 'tag')
     return { kind: 'edit', because: 'bulk: the verdict is in the header', edits };
@@ -106,7 +109,10 @@ function verdictOf(
   return { kind: rule.action, reply: refusal, because };
 }
 
-/** `X-Posthouse-Bulk`, with the name of who says so first, for a header that came with the message may say anything. */
+/**
+ * The value of `X-Posthouse-Bulk`. It begins with the name of its writer, since a message may arrive with a header of
+ * that name.
+ */
 export function formatVerdict(
   { isAllowed, isBulk, isReported, isContested, count, reported, confidence, cluster, via }: Verdict,
   hostname: string,

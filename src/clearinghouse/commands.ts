@@ -1,4 +1,4 @@
-/** The commands of the clearinghouse: what it knows, of a message or a cluster, and what an operator says of them. */
+/** Commands of the clearinghouse: questions about it, a message or a cluster, and an operator's decisions on them. */
 import { z } from 'zod';
 import { answering, type ControlOf } from '../admin/index.ts';
 
@@ -61,7 +61,7 @@ export type BulkQuestion = z.infer<typeof bulkQuestionShape>;
 /** Each fails with `unavailable` where there is no clearinghouse. */
 export const clearinghouseCommands = {
   clearinghouseStatus: answering('clearinghouse-status', { out: clearinghouseStatusShape }),
-  /** Looks without counting; or does what the verb says. `not-found` for a cluster that there is not. */
+  /** Looks up without counting, or carries out the verb. `not-found` for an unknown cluster. */
   clearinghouseAsk: answering('clearinghouse-ask', {
     args: bulkQuestionShape,
     out: bulkVerdictShape,

@@ -5,7 +5,7 @@ import { ClearinghouseBusy, type Subject, UnknownCluster } from './ask.ts';
 import type { ClearinghouseControl } from './commands.ts';
 import type { ClearinghouseServer } from './server.ts';
 
-/** Of a message that somebody shows us. */
+/** The largest message that a client may submit, in octets. */
 const maxOctets = 64 * 2 ** 20;
 const operator = { reporter: 'operator', isKnown: true, recipients: [] } as const;
 

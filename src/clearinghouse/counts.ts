@@ -19,11 +19,11 @@ export interface CountsOptions {
   /** In octets. */
   readonly memory: number;
   readonly trustOf: TrustOf;
-  /** Told of each change, so that it can be written down. */
+  /** Called with each change, so that it can be written down. */
   readonly note: (entry: Entry) => void;
 }
 
-/** A link that so much mail has, or more of it, is of nobody: who sends a signature of it hears nothing. */
+/** A link found in more places than this belongs to no campaign, so a cluster is not found by it. */
 const maxPlacesOfHost = 3;
 
 type Of<K extends Entry['kind']> = Entry & { readonly kind: K };
@@ -57,7 +57,7 @@ export class Counts {
     const { clusters, reports, most: capacity } = this;
     this.flood = new FloodPart({ clusters, reports, capacity, trustOf });
     this.#note = note;
-    // All memory is taken now: what is not there is found out at the start, and no message waits for it.
+    // All memory is touched now: a lack of it is found at the start, and no message waits for it.
     for (const octets of this.arrays()) octets.fill(0);
   }
 
@@ -68,7 +68,7 @@ export class Counts {
     return cluster;
   }
 
-  /** Makes a change: one that was just decided, or one that was written down. The cluster that it is about, if any. */
+  /** Makes a change, new or read from a journal. Returns the cluster that it is about, if any. */
   apply(entry: Entry): number | undefined {
     switch (entry.kind) {
       case 'copy':
@@ -92,7 +92,7 @@ export class Counts {
     return `${cluster.toString(36)}-${this.clusters.generationOf(cluster).toString(36)}`;
   }
 
-  /** The cluster of that name, or the one that it has become a part of. */
+  /** The cluster of that name, or the cluster that it was joined to. */
   named(name: string): number | undefined {
     if (!/^[0-9a-z]{1,7}-[0-9a-z]{1,7}$/.test(name)) return undefined;
     const cluster = Number.parseInt(name, 36);
@@ -161,7 +161,7 @@ export class Counts {
     const generation = this.clusters.generationOf(cluster);
     for (const [at, key] of keys.entries()) {
       const feature = keyFeatures[at] ?? 0;
-      // Of several campaigns that have it the largest is the one that is asked about most.
+      // Of several campaigns with the key, the largest is the likeliest subject.
       const isStronger = (other: number, otherGeneration: number) => {
         const current = this.clusters.current(other);
         const isThere = this.clusters.generationOf(other) === otherGeneration && current !== cluster;

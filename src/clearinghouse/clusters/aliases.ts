@@ -4,13 +4,13 @@ const ways = 4;
 /** Where a key leads. */
 export interface Alias {
   readonly cluster: number;
-  /** A feature that has to be rare for the key to tell anything, such as the host of a link; 0 for none. */
+  /** A feature that must be rare for the key to identify anything, such as the host of a link; 0 for none. */
   readonly feature: number;
 }
 
 /**
- * From the keys of others (Razor, Pyzor, whole bodies) to clusters, in fixed memory: the oldest of a bucket goes. A
- * cluster whose number was given to another one is not found by the keys of before.
+ * The map from keys of other programs (Razor, Pyzor, digests of bodies) to clusters, in fixed memory: the oldest key
+ * of a full bucket is dropped. Keys of a cluster whose number was given to another cluster are no longer found.
  */
 export class Aliases {
   readonly #buckets: number;
@@ -31,7 +31,7 @@ export class Aliases {
 
   static readonly octetsEach = 24;
 
-  /** `isStronger` says of a cluster that had the key before whether it keeps it. */
+  /** `isStronger` tells whether the cluster that holds the key now keeps it. */
   set(
     key: number,
     { cluster, feature, generation }: Alias & { readonly generation: number },
@@ -53,7 +53,7 @@ export class Aliases {
     this.#features[place] = feature;
   }
 
-  /** Where a key leads, if that is still what it was. */
+  /** The cluster of a key, unless its number was given to another cluster since. */
   find(key: number, generationOf: (cluster: number) => number): Alias | undefined {
     const from = this.#bucket(key);
     for (let at = from; at < from + ways; at++) {

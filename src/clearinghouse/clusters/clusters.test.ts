@@ -28,7 +28,7 @@ function lists(words: readonly string[]): Lists {
 
 const words = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`);
 
-/** A stream of messages; feeds one and says its cluster. */
+/** A stream of messages; adds one and returns its cluster. */
 function stream(clusters = new Clusters(size)) {
   let now = Date.UTC(2026, 0, 1);
   let number = 0;

@@ -17,7 +17,7 @@ import { everything, Singles } from './singles.ts';
 import type { ClustersSize } from './size.ts';
 import { type Kind, kindCount, kinds, Spectra } from './spectrum.ts';
 
-/** Clusters and single messages that a feature may be in and still tell them apart. */
+/** A feature in more clusters and single messages than this no longer tells them apart. */
 const maxPlaces = 5;
 /** Features of text that are counted of each copy of a cluster, about. */
 const textSample = 240;
@@ -27,7 +27,7 @@ const maxWidening = 2.5;
 const minCoreShare = 0.4;
 /** Clusters are of one campaign when the cores of both have so many features in common, and so much of the larger one. */
 const ofOneCampaign = { features: 12, share: 0.6 } as const;
-/** Candidates whose features are compared. */
+/** The number of candidates whose features are compared. */
 const candidates = 8;
 /** A candidate with less in common is not looked at. */
 const minVotes = 1.5;
@@ -60,9 +60,9 @@ export class Clusters {
   }
 
   /**
-   * What a message is a copy of, if of anything; and those of its features that tell. What is in many places is a
-   * phrase of everybody, or noise out of a small pool. `twin`: another cluster that it is a copy of, which is of the
-   * same campaign.
+   * The cluster or single message that a message is a copy of, if any, and its distinctive features. A feature that
+   * occurs in many places is a common phrase, or noise from a small pool, and is left out. `twin`: a second matching
+   * cluster, of the same campaign.
    */
   match(
     all: Lists,
@@ -80,7 +80,10 @@ export class Clusters {
     return { lists, match, twin };
   }
 
-  /** Each feature votes for what has it, the more the fewer those are. Leaves out those that are everywhere. */
+  /**
+   * Each feature votes for the clusters and single messages that have it, with more weight the fewer they are. Returns
+   * the features that are not everywhere.
+   */
   #vote(list: readonly number[], kind: number, votes: Map<Ref, number>): readonly number[] {
     const max = kind === kinds.exact ? ways : maxPlaces;
     const telling: number[] = [];
@@ -98,7 +101,7 @@ export class Clusters {
     return telling;
   }
 
-  /** What it is a copy of, the candidates with most votes first. */
+  /** The matches among the candidates with the most votes, best first. */
   #matches(votes: ReadonlyMap<Ref, number>, lists: Lists, sequence: readonly number[]): Match[] {
     const best = [...votes].filter(([, sum]) => sum >= minVotes).sort(([, a], [, b]) => b - a);
     return best.slice(0, candidates).flatMap(([ref]) => this.#compare(ref, lists, sequence) ?? []);
@@ -107,7 +110,7 @@ export class Clusters {
   /** Whether two clusters are of one campaign: neither core is a part of the other only, as a footer would be. */
   #areOne(one: number, other: number): boolean {
     if (one === other) return false;
-    // Of text each has a sample; what is above the smaller one cannot be in both.
+    // Both have only a sample of their text features; those above the smaller cut cannot be in both.
     const cut = Math.min(this.cutOf(one), this.cutOf(other));
     const both = this.#spectra.inBoth(
       { cluster: one, minCount: this.#rows.minCount(one) },
@@ -145,8 +148,7 @@ export class Clusters {
   }
 
   /**
-   * Counts a copy of what `ref` leads to. What it belongs to is a cluster from the second copy on, or when it begins
-   * one; else undefined.
+   * Counts a copy of `ref`. Returns the cluster from the second copy on, or when `begins` is set; otherwise undefined.
    */
   add(ref: Ref | undefined, sighting: Sighting, begins = false): number | undefined {
     if (ref === undefined && !begins && sighting.recipients.length < bulkAtOnce) {
@@ -162,19 +164,19 @@ export class Clusters {
     return this.#recipients.count(cluster, now, this.#rows.halfLifeOf(cluster));
   }
 
-  /** What repeats in it; see `Spectra.core`. */
+  /** The core of a cluster; see `Spectra.core`. */
   coreOf(cluster: number, room: number): ReturnType<Spectra['core']> {
     return this.#spectra.core(cluster, this.#rows.minCount(cluster), room);
   }
 
-  /** Whom it went to, as a sketch. */
+  /** The recipients of a cluster, as a sketch. */
   sketchOf(cluster: number, now: number): Uint8Array {
     return this.#recipients.sketch(cluster, now, this.#rows.halfLifeOf(cluster));
   }
 
   /**
-   * The cluster whose core is that of somebody else. Of a core that is too large its smallest features are given, so
-   * ours is looked at as far as those go.
+   * The cluster whose core is the one that another clearinghouse found. Of a core that is too large only the smallest
+   * features are given, so ours is compared up to the same bound.
    */
   matchCore(
     telling: Lists,
@@ -205,7 +207,7 @@ export class Clusters {
     return best;
   }
 
-  /** A cluster that begins with the core that somebody else has found; no feature of its text up to `cut` is missing. */
+  /** Begins a cluster from the core that another clearinghouse found; no feature of its text up to `cut` is missing. */
   beginCore(
     ref: Ref | undefined,
     { core, cut }: { readonly core: Lists; readonly cut: number },
@@ -216,7 +218,7 @@ export class Clusters {
     this.#rows.compared[cluster] = Math.max(1, cut);
     const sighting = { lists: core, recipients: [], now };
     while ((this.#rows.counted[cluster] ?? 0) < 2) this.#join(cluster, sighting);
-    // How much of a copy it is nobody has said.
+    // The share of a copy that the core makes up is unknown.
     this.#rows.shares[cluster] = 0;
     return cluster;
   }
@@ -231,7 +233,7 @@ export class Clusters {
     return this.#postings.find(feature, this.#refs);
   }
 
-  /** Those of the features that tell. */
+  /** The features that are distinctive. */
   telling(lists: Lists): Lists {
     return lists.map((list) => list.filter((one) => this.#postings.find(one, this.#refs) <= maxPlaces));
   }
@@ -282,7 +284,7 @@ export class Clusters {
   #compare(ref: Ref, lists: Lists, sequence: readonly number[]): Match | undefined {
     const common =
       ref < 0 ? this.#withSingle(-ref - 1, lists, sequence) : this.#withCluster(ref - 1, lists, sequence);
-    // One that began with a single message, as by a report, has no core yet.
+    // A cluster that began with a single message, as by a report, has no core yet.
     const isPair = ref < 0 || this.#rows.counted[ref - 1] === 1;
     const of = (kind: Kind): Common => common[kinds[kind]] ?? nothing;
     const via = reasonFor(of, isPair);
@@ -347,7 +349,7 @@ export class Clusters {
   }
 
   #join(cluster: number, { lists, recipients, now }: Sighting): void {
-    // By what it was before this copy, as whoever has looked since then has seen it.
+    // The sketch is turned by the half-life from before this copy, as any reader since then has turned it.
     this.#recipients.turn(cluster, now, this.#rows.halfLifeOf(cluster));
     const counted = (this.#rows.counted[cluster] ?? 0) + 1;
     this.#rows.counted[cluster] = counted;
@@ -360,7 +362,7 @@ export class Clusters {
       this.#spectra.thin(cluster, 2, true);
       this.#rows.counted[cluster] = counted >>> 1;
     }
-    // What the cluster has is counted first, so that noise takes no places from it.
+    // Known features of the cluster are counted first, so that noise takes no places from them.
     const fresh: (readonly [feature: number, kind: number])[] = [];
     for (const [kind, list] of lists.entries()) {
       for (const feature of kind === kinds.text ? list.slice(0, texts) : list) {

@@ -4,9 +4,9 @@ const bits = 8;
 const alpha = 0.7213 / (1 + 1.079 / registers);
 
 /**
- * How many different hashes were added, for many subjects, each in 512 octets: HyperLogLog (Flajolet et al. 2007) with
- * linear counting below 2.5 × 256. Two generations of a sketch make it forget: what was seen in the one before fades
- * in the course of the one that is under way.
+ * Counts distinct hashes for many subjects, each in 512 octets: HyperLogLog (Flajolet et al. 2007) with linear
+ * counting below 2.5 × 256. Each subject has two generations of a sketch; hashes of the older one fade in the course
+ * of the newer one.
  */
 export class DistinctCounts {
   readonly #now: Uint8Array;
@@ -32,12 +32,12 @@ export class DistinctCounts {
   add(subject: number, hash: number): void {
     const low = hash >>> 0;
     const index = subject * registers + (low & (registers - 1));
-    // Leading zeros of what is left of the lower half; its first bits would be enough for 2^24 × 256.
+    // The leading zeros in the rest of the lower half; its first bits would be enough for 2^24 × 256.
     const rank = Math.clz32((low >>> bits) << bits) + 1;
     if (rank > (this.#now[index] ?? 0)) this.#now[index] = rank;
   }
 
-  /** How many there are, `halfLifeMs` being the time in which those of before are forgotten. */
+  /** The estimated number of distinct hashes. `halfLifeMs` is the length of a generation. */
   count(subject: number, at: number, halfLifeMs: number): number {
     this.turn(subject, at, halfLifeMs);
     const from = subject * registers;
@@ -64,7 +64,7 @@ export class DistinctCounts {
     this.clear(from.subject, at);
   }
 
-  /** What is counted of it, for others; what was seen in the generation before is left out once it has faded. */
+  /** The sketch of a subject for other clearinghouses, without the older generation once it has faded. */
   sketch(subject: number, at: number, halfLifeMs: number): Uint8Array {
     this.turn(subject, at, halfLifeMs);
     const from = subject * registers;
@@ -78,8 +78,9 @@ export class DistinctCounts {
   }
 
   /**
-   * A new generation begins when the time of the one under way is over. Before recipients are added it has to be called
-   * at their time. It may be called at any time between: that changes nothing, so what is played again comes to the same.
+   * Begins a new generation when the time of the current one is over. It has to be called with the time of each
+   * addition before the recipients are added, and may be called at any time between: that changes nothing, so a replay
+   * comes to the same state.
    */
   turn(subject: number, at: number, halfLifeMs: number): void {
     const begun = this.#begunAt[subject] ?? 0;

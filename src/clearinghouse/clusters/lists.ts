@@ -1,4 +1,4 @@
-/** What is asked of the features of a message: lists of hashes, in the order of their numbers or as they stand in it. */
+/** The features of a message as lists of hashes, sorted or in the order of the text, and questions about such lists. */
 
 /** The features of a message by kind, in the order of `kinds`; each list in the order of its numbers. */
 export type Lists = readonly (readonly number[])[];
@@ -6,7 +6,7 @@ export type Lists = readonly (readonly number[])[];
 /** A copy that was counted. */
 export interface Sighting {
   readonly lists: Lists;
-  /** Hashes of those to whom it goes. */
+  /** Hashes of the recipients. */
   readonly recipients: readonly number[];
   readonly now: number;
 }

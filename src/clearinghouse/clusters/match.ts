@@ -2,7 +2,7 @@
 import type { Ref } from './postings.ts';
 import { type Kind, kinds } from './spectrum.ts';
 
-/** What a message is a copy of. */
+/** The result of a comparison: the cluster or single message of which a message is a copy. */
 export interface Match {
   readonly ref: Ref;
   readonly via: Kind;
@@ -14,16 +14,16 @@ export function clusterOf(match: Match | undefined): number | undefined {
   return match !== undefined && match.ref > 0 ? match.ref - 1 : undefined;
 }
 
-/** How much a message and what was seen before have in common, in one kind of features. */
+/** The overlap of a message with a known cluster or single message, in one kind of features. */
 export interface Common {
-  /** Features of what was seen: those that repeat, or the sample of a single message. */
+  /** The number of known features: those that repeat in the cluster, or the sample of the single message. */
   readonly known: number;
   readonly shared: number;
-  /** Features of the message; of text only those that would be known, where what is known is a sample. */
+  /** The number of features of the message; for text, only those below the cut if the known ones are a sample. */
   readonly given: number;
-  /** What share of a copy the core is, on average. */
+  /** The share of a copy that the core makes up, on average, from 0 to 1. */
   readonly usual?: number;
-  /** In how many sixteenths of the message there is something shared; of text only. */
+  /** The number of sixteenths of the message that share a feature; for text only. */
   readonly spread?: () => number;
 }
 
@@ -34,7 +34,7 @@ const minSpread = 7;
 
 /** Below these it is chance. */
 const minShared = { text: 6, chunks: 3, structure: 8 } as const;
-/** Of what repeats in a cluster. */
+/** The least share of the core of a cluster, by kind, that makes a message a copy. */
 const ofCore = { text: 0.16, chunks: 0.4, structure: 0.7 } as const;
 /** Of a core; with less the place counts, in sixteenths of the message. */
 const minShareOfCore = 0.4;
@@ -43,13 +43,16 @@ const minCoreSpread = 6;
 const minShareOfOne = 0.5;
 const ofBoth = { text: 0.14, chunks: 0.3, structure: 0.8 } as const;
 const ofBothSpread = 0.09;
-/** Of a copy the core is no less, and no less than this share of what it is of the other copies on average. */
+/**
+ * The least share of a message that the core makes up, and the least ratio of that share to its average in the other
+ * copies.
+ */
 const minShareOfCopy = 0.04;
 const ofUsual = 0.35;
 
 /**
- * Why a message is a copy, if it is one: the text says so; or a file; or the layout together with what the reader is to
- * act on, where the words are new each time. `isPair`: what it is compared with was seen once.
+ * The kind of feature that makes a message a copy, if it is one: its text; or a file; or the layout together with
+ * links and addresses, where the words are new in each copy. `isPair`: the other side was seen once.
  */
 export function reasonFor(of: (kind: Kind) => Common, isPair: boolean): Kind | undefined {
   if (of('exact').shared > 0) return 'exact';
@@ -79,7 +82,7 @@ function isOfCore({ known, shared, given, usual = 0, spread }: Common, share: nu
   return spread === undefined || shared >= minShareOfCore * known || spread() >= minCoreSpread;
 }
 
-/** Whether two messages have so much in common: a short one that quotes what a long one quotes has not. */
+/** Whether two messages share enough. A short message and a long one that quote the same text do not. */
 function isPairAlike({ known, shared, given }: Common, share: number): boolean {
   const [ofOne, ofOther] = [shared / known, shared / given];
   return Math.max(ofOne, ofOther) >= minShareOfOne || Math.min(ofOne, ofOther) >= share;
@@ -92,7 +95,7 @@ function isWholeFile(chunks: Common, text: Common): boolean {
   );
 }
 
-/** A picture says it all where there are so few features of text. */
+/** A picture alone is enough if there are fewer features of text than this. */
 const wordless = 30;
 
 /** How well two candidates do beside each other. */
@@ -111,7 +114,7 @@ const weights: Readonly<Record<Kind, number>> = {
   exact: 50,
 };
 
-/** A cluster before a single message, then by what is in common. */
+/** A cluster wins over a single message; otherwise the larger overlap wins. */
 export function isBetter(match: Match, other: Match | undefined): boolean {
   if (other === undefined) return true;
   if (match.ref > 0 !== other.ref > 0) return match.ref > 0;

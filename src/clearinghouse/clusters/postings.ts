@@ -1,13 +1,13 @@
-/** What has a feature: a cluster by its number, or a single message as a negative one. */
+/** A place that has a feature: a cluster by its number, or a single message as a negative number. */
 export type Ref = number;
 
 /** Places that one feature may be in. */
 export const ways = 8;
 
 /**
- * Which clusters and single messages have a feature, in fixed memory. A bucket has eight places; where they are
- * full, single messages give way first. What has lost a feature is not always removed: whoever reads a reference looks
- * whether the feature is still there.
+ * The index from features to clusters and single messages, in fixed memory. A bucket has eight places; single messages
+ * give way first when it is full. References are not always removed when a cluster loses a feature, so readers check
+ * each one.
  */
 export class Postings {
   readonly #buckets: number;
@@ -30,7 +30,7 @@ export class Postings {
     return places * 8;
   }
 
-  /** Puts the references of a feature into `refs`, which has eight places, and says how many there are. */
+  /** Writes the references of a feature into `refs`, which has eight places, and returns their number. */
   find(feature: number, refs: Int32Array): number {
     const from = this.#bucket(feature);
     const mark = markOf(feature);
@@ -91,7 +91,7 @@ export class Postings {
     return [this.#places];
   }
 
-  /** A place whose single message may go, in turn; a cluster goes for a cluster only. */
+  /** The place of the single message whose turn it is to go; a cluster replaces only a cluster. */
   #victim(from: number, ref: Ref): number {
     this.#turn = (this.#turn + 1) & (ways - 1);
     for (let step = 0; step < ways; step++) {
@@ -106,7 +106,7 @@ export class Postings {
   }
 }
 
-/** From the upper bits and the lower ones: the bucket has used some of those. */
+/** From the upper and the lower bits, since the bucket has used some of the latter. */
 function markOf(feature: number): number {
   // As the array has it: signed.
   return (Math.floor(feature / 0x1_0000_0000) * 0x800 + (feature >>> 21)) | 1;

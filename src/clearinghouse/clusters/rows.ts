@@ -1,18 +1,18 @@
 /** Copies from which on a cluster is remembered for long. */
 const halfLife = { few: 86_400_000, many: 30 * 86_400_000, manyFrom: 10 } as const;
-/** Clusters among which the one that gives its place is chosen. */
+/** The number of clusters among which the one to give up its place is chosen. */
 const looked = 32;
 
-/** What is known of each cluster apart from its features and recipients, in flat arrays of a fixed size. */
+/** The counts and times of each cluster, without its features and recipients, in flat arrays of a fixed size. */
 export class Rows {
   readonly copies: Uint32Array;
-  /** Copies that the counts of the features are of; smaller than `copies` once those were halved. */
+  /** The number of copies in the counts of features; smaller than `copies` once those counts were halved. */
   readonly counted: Uint32Array;
-  /** Only features of text up to this hash are counted: the same sample of each copy, whatever is added to it. */
+  /** Only features of text up to this hash are counted: the same sample of each copy, despite added text. */
   readonly cuts: Float64Array;
   /** The same for comparing; a smaller sample as long as only its features can have repeated. */
   readonly compared: Float64Array;
-  /** What share of a copy the core is, on average. */
+  /** The share of a copy that the core makes up, on average, from 0 to 1. */
   readonly shares: Float32Array;
   readonly firstSeen: Float64Array;
   readonly lastSeen: Float64Array;
@@ -43,7 +43,7 @@ export class Rows {
     return this.#used;
   }
 
-  /** A number for a cluster that begins: one that is free, or that of one that was not seen for long and is small. */
+  /** A number for a new cluster: a free one, or that of a small cluster that was not seen for long. */
   begin(now: number): number {
     const cluster = this.#used < this.copies.length ? this.#used++ : this.#victim(now);
     this.generations[cluster] = (this.generations[cluster] ?? 0) + 1;
@@ -76,7 +76,7 @@ export class Rows {
   /** The cluster that it has become a part of; itself where it has not. */
   current(cluster: number): number {
     let at = cluster;
-    // None leads to one that began later than it was joined, so this ends.
+    // No cluster leads to a younger one, so this ends.
     for (let to = this.#joinedTo[at] ?? 0; to > 0; to = this.#joinedTo[at] ?? 0) {
       if (this.generations[to - 1] !== this.#joinedGeneration[at]) break;
       at = to - 1;
@@ -111,7 +111,7 @@ export class Rows {
     for (let step = 0; step < looked; step++) {
       const cluster = (this.#hand + step) % this.copies.length;
       const age = 1 + Math.abs(now - (this.lastSeen[cluster] ?? 0));
-      // One that was joined to another is worth nothing.
+      // A cluster that was joined to another is worth nothing.
       const worth = Math.log2(1 + (this.copies[cluster] ?? 0));
       const score = age / worth;
       if (score > worst) [victim, worst] = [cluster, score];

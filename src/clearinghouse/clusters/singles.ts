@@ -3,7 +3,10 @@ import { kinds } from './spectrum.ts';
 
 /** Features that stand for a message that was seen once: the smallest hashes, the same ones in every copy. */
 export const sampleSize = 128;
-/** What there is little of comes first: none of it is left out. */
+/**
+ * Kinds in the order in which they take places in the sample: kinds with few features first, so that none of those is
+ * lost.
+ */
 const order = [kinds.exact, kinds.images, kinds.actions, kinds.text, kinds.chunks, kinds.structure];
 /** The cut of a list that is complete. */
 export const everything = 2 ** 48 - 1;

@@ -4,7 +4,7 @@ import { Rows } from './rows.ts';
 import { Singles } from './singles.ts';
 import { Spectra } from './spectrum.ts';
 
-/** What is kept at most. Everything is allocated at the start and never grows. */
+/** The capacities of the tables. All memory is allocated at the start and never grows. */
 export interface ClustersSize {
   readonly clusters: number;
   readonly singles: number;

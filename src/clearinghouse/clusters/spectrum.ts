@@ -8,11 +8,11 @@ const slots = 512;
 const maxFeatures = slots * 0.75;
 const step = 1;
 
-/** What a message and a cluster have in common, by kind. */
+/** The overlap of a message and a cluster, by kind. */
 export interface Overlap {
   /** Features that repeat across copies. */
   readonly core: Uint16Array;
-  /** Those of them that the message has. */
+  /** The features of the core that the message has. */
   readonly shared: Uint16Array;
 }
 
@@ -76,7 +76,10 @@ export class Spectra {
     return (this.#counts[this.#find(cluster, feature)] ?? 0) > 0;
   }
 
-  /** What repeats in the cluster, `least` times or more, and how much of it is in the lists, by kind. */
+  /**
+   * The core of a cluster (the features with `minCount` copies or more) by kind, and the part of it that is in
+   * `lists`.
+   */
   overlap(cluster: number, minCount: number, lists: readonly (readonly number[])[]): Overlap {
     const [core, shared] = [new Uint16Array(kindCount), new Uint16Array(kindCount)];
     const from = cluster * slots;
@@ -94,8 +97,8 @@ export class Spectra {
   }
 
   /**
-   * What repeats in the cluster, `least` times or more, and how much of it there is of each kind: the smallest features
-   * of each, `room` in all, those kinds first that have little.
+   * The core of a cluster (the features with `minCount` copies or more) and its size in each kind. `room` features in
+   * all are returned: the smallest hashes of each kind, and kinds with few features first.
    */
   core(
     cluster: number,
@@ -115,7 +118,7 @@ export class Spectra {
     return { core: all, sizes };
   }
 
-  /** Of what repeats, how much is below a bound in each kind. */
+  /** The number of core features below a bound, for each kind. */
   coreBelow(cluster: number, minCount: number, bounds: readonly number[]): Uint16Array {
     const known = new Uint16Array(kindCount);
     this.visit(cluster, minCount, (feature, kind) => {
@@ -124,7 +127,7 @@ export class Spectra {
     return known;
   }
 
-  /** How much of what repeats in two clusters does so in both, and how much there is in the larger one. */
+  /** The number of features in the cores of both clusters, and the size of the larger core. */
   inBoth(
     one: { readonly cluster: number; readonly minCount: number },
     other: { readonly cluster: number; readonly minCount: number },

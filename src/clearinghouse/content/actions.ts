@@ -1,8 +1,8 @@
-/** What a reader is to act on: links, addresses, telephone numbers and accounts of a message. */
+/** Extracts the contacts that a message offers its reader: links, addresses, telephone numbers and accounts. */
 import { getDomain } from 'tldts';
 import { detached } from './spans.ts';
 
-/** The most that one message has to say of where to go, and links that are looked at. */
+/** The largest number of contacts kept for one message, and of links examined. */
 const maxActions = 300;
 const maxLinks = 1000;
 /** RFC 1035 §2.3.4, without the length of the last label. */
@@ -22,7 +22,7 @@ export function registrable(host: string): string | undefined {
   return found;
 }
 
-/** Collects what a reader is to act on, each once. */
+/** Collects the contacts in a message, each once. */
 export class Actions {
   readonly #found = new Set<string>();
   #links = 0;
@@ -61,7 +61,7 @@ export class Actions {
     if (digits.length >= 7 && digits.length <= 15) this.add(`tel:${digits.slice(-9)}`);
   }
 
-  /** What is in the text itself: numbers to call, accounts to pay to. */
+  /** Adds telephone numbers and accounts that are written in the text itself. */
   text(text: string): void {
     for (const [number] of text.matchAll(/(?<![\w#=/.-])\+?\(?\d[\d ().-]{7,18}\d(?![\w/-])/g))
       this.phone(number);
@@ -74,7 +74,7 @@ export class Actions {
   }
 }
 
-/** A path without what is new in each copy: numbers, hexadecimal digits, long words. */
+/** A path with the parts that differ in each copy replaced: numbers, hexadecimal digits, long words. */
 export function pathSkeleton(path: string): string {
   return path
     .slice(0, 300)

@@ -9,10 +9,10 @@ export type Color = Readonly<RgbaColor>;
 export const white: Color = { r: 255, g: 255, b: 255, a: 1 };
 export const black: Color = { r: 0, g: 0, b: 0, a: 1 };
 export const transparent: Color = { r: 0, g: 0, b: 0, a: 0 };
-/** What a link has that nobody coloured. */
+/** The default colour of a link. */
 export const linkBlue: Color = { r: 0, g: 0, b: 238, a: 1 };
 
-/** What Outlook writes, and what it looks like. */
+/** System colours that Outlook writes, and the colours they stand for. */
 const ofSystem: ReadonlyMap<string, string> = new Map([
   ['window', 'white'],
   ['canvas', 'white'],
@@ -69,7 +69,7 @@ function ofNumber(rgb: number): Color {
   return { r: rgb >> 16, g: (rgb >> 8) & 255, b: rgb & 255, a: 1 };
 }
 
-/** What is seen where the one lies over the other. */
+/** The visible colour where `front` lies over `back`. */
 export function blended(front: Color, back: Color): Color {
   if (front.a === 1) return front;
   const mix = (one: number, other: number) => one * front.a + other * (1 - front.a);

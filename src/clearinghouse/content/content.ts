@@ -1,6 +1,6 @@
 /** A leaf of a message, its transfer encoding taken off. */
 export interface Leaf {
-  /** Lower case, `text/html`; `application/octet-stream` where it cannot be told. */
+  /** The media type in lower case, such as `text/html`; `application/octet-stream` if it is unknown. */
   readonly type: string;
   /** Of Content-Disposition or Content-Type, decoded. */
   readonly name?: string;
@@ -8,13 +8,13 @@ export interface Leaf {
   /** Not copied where the encoding allows. */
   readonly octets: Uint8Array;
   readonly charset?: string;
-  /** One of several forms of the same: what a reader does not see where it is no HTML. */
+  /** The group of alternative forms of the same content; a reader of HTML does not see the others. */
   readonly alternative?: number;
 }
 
 /**
- * What a reader of a message sees, in one form for all copies that look alike: no tags, nothing hidden, one spelling.
- * Everything is bounded; what exceeds a bound is left out and `isTruncated` says so.
+ * The content of a message as its reader sees it, in one form for all copies that look alike: no tags, nothing hidden,
+ * one spelling. Every list is bounded; content beyond a bound is left out, and `isTruncated` is set.
  */
 export interface Content {
   /**
@@ -23,11 +23,14 @@ export interface Content {
    * own names and a line of greeting are left out.
    */
   readonly words: readonly string[];
-  /** For each word its form with figures read as letters (`v1agra` → `viagra`); the same string where that changes nothing. */
+  /** Each word with its figures read as letters (`v1agra` → `viagra`); the same string if that changes nothing. */
   readonly folded: readonly string[];
-  /** The text: for each of its places, the number of the word there. */
+  /** The text as numbers of words, one for each place. */
   readonly order: readonly number[];
-  /** What a reader is to act on: `domain:example.org`, `path:example.org/a/#`, `tel:…`, `mail:…`, `wallet:…`, `iban:…`, `form:example.org`, `reply:…`. */
+  /**
+   * Contacts that the message offers: `domain:example.org`, `path:example.org/a/#`, `tel:…`, `mail:…`, `wallet:…`,
+   * `iban:…`, `form:example.org`, `reply:…`.
+   */
   readonly actions: readonly string[];
   /** Tags with the shape of their classes, in order: `td.a9`. */
   readonly structure: readonly string[];
@@ -38,7 +41,7 @@ export interface Content {
   readonly senderDomain?: string;
   /** `List-Id` (RFC 2919), in lower case. */
   readonly listId?: string;
-  /** Message-ID and To as they are written: what tells a letter from its copies. Absent where there is no Message-ID. */
+  /** Message-ID and To as written, which tell this message from its copies. Absent without a Message-ID. */
   readonly letter?: string;
   /** Whether it has GTUBE or our own test string. */
   readonly isTest: boolean;
@@ -50,8 +53,8 @@ export function wordsInOrder({ words, order }: Pick<Content, 'words' | 'order'>)
   return order.map((number) => words[number] ?? '');
 }
 
-/** What is known beside the octets. */
+/** Facts about a message from outside its octets. */
 export interface ReadOptions {
-  /** Of the envelope: their names are not part of what copies share. */
+  /** The recipients of the envelope; their names are not part of the text that copies share. */
   readonly recipients?: readonly string[];
 }

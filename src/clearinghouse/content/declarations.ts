@@ -4,7 +4,7 @@ import { withoutSpans } from './spans.ts';
 /** In an escape every character stands for itself: `\64isplay` is a name, and `\3b` ends nothing. */
 const escaped = /\\(?:([0-9a-f]{1,6})\s?|(.))/gi;
 
-/** CSS in one spelling: lower case where that does not matter to who reads it, without comments and escapes. */
+/** CSS in one spelling: lower case where case does not matter, without comments and escapes. */
 export function plainCss(text: string): string {
   const own = text.includes('/*') ? withoutSpans(text, '/*', '*/') : text;
   if (!own.includes('\\')) return own;
@@ -15,7 +15,7 @@ export function plainCss(text: string): string {
   });
 }
 
-/** Divides at what stands outside of brackets and quotes. */
+/** Splits at each mark that is outside of brackets and quotes. */
 export function divided(text: string, mark: string): string[] {
   if (!/["'(]/.test(text)) return text.split(mark);
   const parts: string[] = [];
@@ -31,7 +31,10 @@ export function divided(text: string, mark: string): string[] {
   return parts;
 }
 
-/** Where what begins here ends: a string, or what is in brackets; else here. What has no end goes to the end of all. */
+/**
+ * The last index of the string or bracket that begins at `at`; `at` itself if none begins there. An unclosed one
+ * extends to the end of the text.
+ */
 function afterSpan(text: string, at: number): number {
   const character = text[at];
   if (character === '"' || character === "'") {
@@ -50,7 +53,7 @@ function afterSpan(text: string, at: number): number {
 }
 
 export interface Block {
-  /** What stands before the braces: selectors, or `@media …`. */
+  /** The text before the braces: selectors, or `@media …`. */
   readonly head: string;
   readonly body: string;
 }

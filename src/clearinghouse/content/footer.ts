@@ -1,7 +1,7 @@
 /** Removes the signature at the end of a text. */
 import { Actions, registrable } from './actions.ts';
 
-/** A line before a signature (RFC 3676 §4.3), or what stands for it under the mail of a list. */
+/** The line before a signature (RFC 3676 §4.3), or a rule of dashes, which mailing lists use. */
 const rule = /^(?:-- ?|[_=*~-]{10,})\r?$/;
 /** Lines at the end of a text in which such a line is looked for, and words that may be behind it. */
 const maxLines = 20;
@@ -9,13 +9,13 @@ const maxWords = 30;
 /** Without so many words before it, it is the text. */
 const minWordsBefore = 20;
 const address = /@([\w.-]+)/g;
-/** What a reader could write into his browser. */
+/** A domain that a reader could type into a browser. */
 const bareDomain = /(?<![@\w.-])(?:[\w-]+\.)+[a-z]{2,24}(?![\w@])/i;
 
 /**
- * A text without the signature that it ends in: whoever writes often has the same one under letters that are no copies.
- * It is left out only where it is short, the smaller part, and leads nowhere: no link, no number, no account, no address
- * but those of the sender's own domain (registrable). Else a spammer would put what he wants to be read behind such a line.
+ * A text without the signature at its end, which is the same under all messages of a sender, although they are no
+ * copies. A signature is left out only if it is short, the smaller part, and has no link, number or account, and no
+ * address outside the sender's own registrable domain. Otherwise a spammer could put the text behind such a line.
  */
 export function withoutFooter(text: string, own: string | undefined): string {
   for (let at = beginOfLastLines(text.trimEnd()); at < text.length; ) {

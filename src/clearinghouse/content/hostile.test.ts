@@ -7,13 +7,15 @@ import { bodyDigest, legacyKeys } from '../keys/keys.ts';
 import { readContent } from './read.ts';
 
 const octets = 400_000;
-/** Far more than any of these takes, and far less than what grows with the square of the length: that is minutes. */
+/**
+ * Far more than any of these takes, and far less than time that grows with the square of the length: that is minutes.
+ */
 const maxMs = 3000;
 
 const page = 'Content-Type: text/html\r\n\r\n';
 const again = (text: string) => text.repeat(Math.ceil(octets / text.length));
 
-/** What somebody writes who wants the reader to search for an end that never comes. */
+/** Texts that make a naive reader search again and again for an end that never comes. */
 const hostile: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [

@@ -6,7 +6,7 @@ import { readPage } from './html.ts';
 const seen = (html: string) => readPage(html).text.replace(/\s+/g, ' ').trim();
 const targets = (html: string) => readPage(html).links.map(({ target }) => target);
 
-/** Pages of which the word is seen. */
+/** Pages that show the word. */
 const shown: Readonly<Record<string, readonly string[]>> = {
   'a size of letters that is like what is around': [
     '<p style="font-size:1em">word',
@@ -78,7 +78,7 @@ const shown: Readonly<Record<string, readonly string[]>> = {
   'colours that are written for Outlook': ['<p style="color:windowtext;background:window">word'],
 };
 
-/** Pages of which the word is not seen. */
+/** Pages that hide the word. */
 const hidden: Readonly<Record<string, readonly string[]>> = {
   'no size of letters': [
     '<p style="font-size:0">word',
@@ -240,7 +240,7 @@ const rows = (count: number, row: (n: number) => string) =>
     .join('')
     .slice(0, most);
 
-/** Pages of at most 1 MB by which somebody wants to keep the reader busy. */
+/** Pages of at most 1 MB that try to keep the reader busy. */
 const busy: Readonly<Record<string, string>> = {
   'open elements and paragraphs': `${'<div>'.repeat(990)}${'<p>'.repeat(100_000)}`,
   'open elements and paragraphs of text': `${'<div>'.repeat(990)}${'<p>x'.repeat(100_000)}`,
@@ -307,7 +307,7 @@ const busy: Readonly<Record<string, string>> = {
   ),
 };
 
-/** By itself none of these takes 200 ms; what grows with the square of the length takes seconds. */
+/** None of these takes 200 ms by itself; time that grows with the square of the length takes seconds. */
 const maxMs = 1000;
 
 for (const [name, page] of Object.entries(busy))

@@ -4,7 +4,7 @@ import type { Element } from './selector.ts';
 import { displayOf, goneSight, pageSight, type Sight, sightOf } from './sight.ts';
 import { maxClasses, StyleSheet } from './style.ts';
 
-/** What a reader sees of a page, and where it leads. */
+/** The visible text of an HTML page, and its links. */
 export interface Page {
   /** Blocks end in a line feed. */
   readonly text: string;
@@ -20,19 +20,19 @@ export const pageBounds = {
   links: 500,
   structure: 2000,
   pictures: 4,
-  /** Longer pages are not read again for a sheet that comes after what it means. */
+  /** Longer pages are not read a second time for a style sheet that follows the elements it applies to. */
   again: 300_000,
 } as const;
 const pictureInPage = /^\s*data:image\/[a-z0-9.+-]{1,40};base64,/i;
 
-/** Elements whose content is no text of the page. */
+/** Elements whose content is not text of the page. */
 const unread = new Set(
   'script style title template svg math select textarea iframe noembed noframes'.split(' '),
 );
-/** Layout only: everybody has them. */
+/** Elements of layout that every page has. */
 const plain = new Set(['html', 'body', 'br', 'head', 'meta', 'title', 'style', 'script']);
 
-/** What a page has before its content. */
+/** Elements that may stand before the content of a page. */
 const beforeBody = new Set('html head meta link base title style script'.split(' '));
 
 type Attributes = Readonly<Record<string, string>>;
@@ -42,12 +42,12 @@ interface Open extends Element {
   isBlock: boolean;
 }
 
-/** Reads a page as tolerantly as a mail program, and leaves out what it would not show. */
+/** Reads a page as tolerantly as a mail program, and leaves out the text that a mail program would not show. */
 export function readPage(html: string): Page {
   const reader = new PageReader(new StyleSheet());
   parsePage(html, reader);
   if (!reader.hasLateSheet || html.length > pageBounds.again) return reader.page();
-  // What a sheet says holds for the whole page, also for what stands before it.
+  // A style sheet applies to the whole page, including the elements before it.
   const again = new PageReader(reader.sheet.again(), 'all sheets are known');
   parsePage(html, again);
   return again.page();

@@ -18,7 +18,7 @@ const units: ReadonlyMap<string, number> = new Map([
   ['vmin', 6],
   ['vmax', 6],
 ]);
-/** Units that count in the letters of what is around, in letters. */
+/** Units relative to the font size, in ems. */
 const ofLetters: ReadonlyMap<string, number> = new Map([
   ['em', 1],
   ['%', 0.01],
@@ -39,7 +39,7 @@ export function pixels(text: string): number | undefined {
   return unit === undefined ? undefined : Number(found?.[1]) * unit;
 }
 
-/** Sums only: what is not one cannot be read. */
+/** The value of `calc()` with sums only; undefined for any other expression. */
 function calculated(text: string): number | undefined {
   const terms = text.slice('calc('.length, -1).trim().split(/\s+/);
   let sum = 0;
@@ -52,7 +52,7 @@ function calculated(text: string): number | undefined {
   return sum;
 }
 
-/** A size of letters: in pixels, or so many times what is around. */
+/** A font size: in pixels, or as a multiple of the inherited size. */
 export type FontSize = { readonly px: number } | { readonly times: number };
 
 const keywords: Readonly<Record<string, FontSize>> = {
@@ -93,7 +93,7 @@ export function fontSizeOf(font: string): FontSize | undefined {
   return undefined;
 }
 
-/** Where nobody scrolls to: left of the page, or far to the right of it. */
+/** Whether a place is out of sight: left of the page, or far to its right. */
 export function isAway(px: number): boolean {
   return px <= -400 || px >= 5000;
 }

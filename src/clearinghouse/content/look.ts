@@ -3,7 +3,7 @@ import { divided, plainCss } from './declarations.ts';
 import { type Look, properties } from './properties.ts';
 import { detached } from './spans.ts';
 
-/** What a style says, and what it says with `!important`. */
+/** The declarations of a style, those with `!important` apart. */
 export interface Style {
   readonly normal: Look;
   readonly important: Look | undefined;
@@ -15,7 +15,7 @@ const limits = { declarations: 500, value: 1000 } as const;
 const maxCachedLength = 500;
 const cache = new Map<string, Style | undefined>();
 
-/** How many more characters of styles are read that were not read before; what then comes says nothing. */
+/** The number of characters of styles that may still be read; styles beyond it are ignored. */
 export interface StyleBudget {
   left: number;
 }

@@ -22,14 +22,14 @@ interface Walking {
   isTruncated: boolean;
 }
 
-/** Takes a message apart (RFC 2045, 2046), whatever it looks like: every octet is read once for each level at most. */
+/** Takes a message apart (RFC 2045, 2046), valid or not: each octet is read at most once at each level. */
 export function walkMessage(octets: Uint8Array): Walk {
   const walking: Walking = { leaves: [], parts: 0, octets: 0, alternatives: 0, isTruncated: false };
   const fields = walkPart(octets, walking, { depth: 0 });
   return { fields, leaves: walking.leaves, isTruncated: walking.isTruncated };
 }
 
-/** Fields that somebody asks for. */
+/** The header fields that are read by name. */
 const read: ReadonlySet<string> = new Set([
   'from',
   'to',
@@ -56,7 +56,7 @@ function fieldsOf(header: Uint8Array): Fields {
 interface Place {
   readonly depth: number;
   readonly alternative?: number;
-  /** Of parts that do not say: `message/rfc822` in a digest. */
+  /** The default type of the parts: `message/rfc822` in a digest. */
   readonly type?: string;
   /** In a notification or a complaint (RFC 6522), which is no copy of the message that it is about. */
   readonly isReport?: boolean;
@@ -118,7 +118,7 @@ function walkMultipart(
   }
 }
 
-/** What stands between the delimiters (RFC 2046 §5.1.1). A last delimiter that is missing is no matter. */
+/** The parts between the delimiters (RFC 2046 §5.1.1). The last delimiter may be missing. */
 function* partsOf(body: Uint8Array, boundary: string): Generator<Uint8Array> {
   const view = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const delimiter = `--${boundary}`;

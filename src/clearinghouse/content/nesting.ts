@@ -4,10 +4,10 @@ import { Parser } from 'htmlparser2';
 /** Elements that are open at once; browsers stop at 512. */
 export const maxOpen = 256;
 
-/** What cannot hold elements is opened always, for what is in it must not count as text. */
+/** Elements without child elements are always opened, so that their content does not count as text. */
 const flat = new Set(['script', 'style', 'title', 'textarea', 'iframe', 'noembed', 'noframes', 'xmp']);
 
-/** Who is told of the elements of a page: each one that is opened is closed, the last one first. */
+/** Receives the elements of a page: each one that is opened is closed, the last one first. */
 export interface Listener {
   open(tag: string, attributes: Readonly<Record<string, string>>): void;
   text(text: string): void;
@@ -34,18 +34,19 @@ export function parsePage(html: string, listener: Listener): void {
 }
 
 /**
- * An element costs the parser as much as there are open ones. Where too many are, one more holds nothing: it is told as
- * opened and closed at once, what follows belongs to what is around it, and its end tag is left out.
+ * Bounds the number of open elements, since each element costs the parser time in proportion to it. Beyond the bound
+ * an element is reported as opened and closed at once; its content belongs to the element around it, and its end tag
+ * is left out.
  */
 class BoundedParser extends Parser {
   open = 0;
   #asked: 'new' | 'holds' | 'holds nothing' | 'end' = 'new';
-  /** Elements that were told as closed, and whose end tags are still to come. */
+  /** Elements that were reported as closed early, and whose end tags are still to come. */
   readonly #early = new Map<string, number>();
 
   closed(): void {
     this.open--;
-    // What was in the closed one is closed with it.
+    // The content of the closed element is closed with it.
     if (this.open < maxOpen && this.#early.size > 0) this.#early.clear();
   }
 
@@ -59,7 +60,7 @@ class BoundedParser extends Parser {
     super.onclosetag(start, end);
   }
 
-  /** Asked twice of what is opened, at its name and at its end, and once of what is closed. */
+  /** The parser asks twice for an opened element, at its name and at its end, and once for a closed one. */
   override isVoidElement(name: string): boolean {
     if (super.isVoidElement(name)) return true;
     switch (this.#asked) {

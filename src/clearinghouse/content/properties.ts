@@ -6,7 +6,7 @@ import { type FontSize, fontSizeOf, isAway, pixels, readFontSize } from './lengt
 /** How an element takes its place: in a line, as a box of its own, as part of a table, or not at all. */
 export type Display = 'none' | 'inline' | 'inline-block' | 'block' | 'table';
 
-/** What declarations say of whether something is seen. Lengths are in pixels; without a bound they are infinite. */
+/** Declarations that decide whether an element is visible. Lengths are in pixels; an unbounded length is infinite. */
 export interface Look {
   readonly display?: Display;
   readonly visibility?: 'visible' | 'hidden' | 'inherit';
@@ -25,7 +25,7 @@ export interface Look {
   readonly width?: number;
   readonly maxWidth?: number;
   readonly minWidth?: number;
-  /** What is clipped is still seen in these. */
+  /** The padding, in which clipped content is still visible. */
   readonly paddingRight?: number;
   readonly paddingBottom?: number;
   readonly left?: number;
@@ -39,12 +39,12 @@ export interface Look {
   readonly isTransformedAway?: boolean;
   readonly isClippedAway?: boolean;
   readonly isClipPathAway?: boolean;
-  /** By what only Outlook knows. */
+  /** Hidden by a property that only Outlook knows. */
   readonly isHiddenByOutlook?: boolean;
   readonly isContentHidden?: boolean;
 }
 
-/** What a declaration says; nothing when it is none that a program would follow. */
+/** Reads the value of a property; undefined for a value that no mail program follows. */
 type Reader = (value: string) => Look | undefined;
 
 const displays: ReadonlyMap<string, Display> = new Map([
@@ -99,7 +99,7 @@ function font(value: string): Look | undefined {
   return found === undefined ? undefined : { fontSize: found };
 }
 
-/** Of functions that are not known here one can only say that they are some colour; what else is none says nothing. */
+/** An unknown colour function is some colour, `unknown`; any other unreadable value is no declaration. */
 function anyColor(value: string): Color | 'unknown' | undefined {
   return readColor(value) ?? (/^[a-z-]+\(/.test(value) ? 'unknown' : undefined);
 }
@@ -229,7 +229,7 @@ function isEmptyShape(shape: string | undefined, parts: readonly string[]): bool
   }
 }
 
-/** What each property says. The others hide nothing. */
+/** Readers of the properties that can hide content. All other properties are ignored. */
 export const properties: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['display', display],
   ['visibility', visibility],

@@ -11,7 +11,7 @@ import { readWords } from './words.ts';
 
 /** Of a field of the header so many characters are looked at. */
 const maxField = 4000;
-/** Text that is looked at, in octets of its leaves, and in characters of what is seen of it. */
+/** Bounds of the text that is examined: octets of the parts, and characters of the visible text. */
 const maxTextOctets = 2 ** 20;
 const maxText = 400_000;
 /** Common test strings: the one of SpamAssassin, and ours. */
@@ -20,7 +20,7 @@ export const testStrings = [
   'XJS*POSTHOUSE*BULK*TEST*STRING*C.34X',
 ];
 
-/** What a reader of a message sees. Never throws; time and memory are bounded whatever the octets are. */
+/** Reads the content of a message as its reader sees it. Never throws; time and memory are bounded for any octets. */
 export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions = {}): Content {
   const { fields, leaves, isTruncated } = walkMessage(octets);
   const field = (name: string) => decodeWords(unfold(fields.get(name) ?? '').slice(0, maxField));
@@ -30,7 +30,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
   const own = ownNames(recipients, field('to'));
   const sender = senderDomain(field('from'));
   const listId = /<([^<>]+)>/.exec(field('list-id'))?.[1]?.toLowerCase();
-  // What a page links to may be anywhere in it.
+  // A page may have its links anywhere.
   const text = actions.list.length > 0 ? whole : withoutFooter(whole, sender);
   const reply = lastAddress(field('reply-to'));
   if (reply !== undefined) actions.add(`reply:${reply.toLowerCase()}`);
@@ -80,13 +80,13 @@ function readLeaves(leaves: readonly Leaf[], actions: Actions) {
   return { text, structure, pictures, isTruncated: left <= 0 };
 }
 
-/** Also where a reader does not see it: in the other form of what he sees, or in a file. */
+/** Whether the text is in a part that the reader may not see: another alternative, or a file. */
 function hasText({ type, octets }: Leaf, text: string): boolean {
   if (!type.startsWith('text/')) return false;
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).includes(text);
 }
 
-/** What stands around the last `@`. */
+/** The address around the last `@` of a text. */
 function lastAddress(text: string): string | undefined {
   const at = text.lastIndexOf('@');
   const isInside = (place: number) => place >= 0 && place < text.length && !/[\s<>]/.test(text.charAt(place));
@@ -101,12 +101,12 @@ function notePage({ links, structure: tags }: Page, structure: string[], actions
   structure.push(...tags);
 }
 
-/** Some senders forget to say that it is HTML. */
+/** Some senders forget to declare HTML. */
 function looksLikeHtml(text: string): boolean {
   return /^\s*(?:<!doctype html|<html[\s>])/i.test(text.slice(0, 500));
 }
 
-/** The names of those to whom it goes: local parts and what they are made of, domains, display names. */
+/** The names of the recipients: local parts and the words in them, domains, display names. */
 function ownNames(recipients: readonly string[], to: string): ReadonlySet<string> {
   const own = new Set<string>();
   const addresses = [

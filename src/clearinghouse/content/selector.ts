@@ -10,7 +10,7 @@ interface AttributeTest {
   readonly value: string;
 }
 
-/** What is asked of one element: `p.x[y]`. */
+/** The conditions that a selector puts on one element: `p.x[y]`. */
 export interface Compound {
   readonly tag: string | undefined;
   readonly id: string | undefined;
@@ -36,7 +36,7 @@ const simple = new RegExp(
   'y',
 );
 
-/** Reads one selector; what has parts that are not known here matches nothing. */
+/** Reads one selector; undefined if it has parts that are not supported, and then it matches nothing. */
 export function readSelector(text: string): Selector | undefined {
   if (text.length > limits.length) return undefined;
   const compounds: Compound[] = [];
@@ -97,7 +97,7 @@ export interface Budget {
 /** Whether a selector means the last one of these elements, which are within each other. */
 export function matches(selector: Selector, path: readonly Element[], budget: Budget): boolean {
   if (!matchesFrom(selector.compounds, 0, path, path.length - 1, budget)) return false;
-  // To put together what rules say costs more than to compare.
+  // A match costs more than a comparison, since its rules have to be combined.
   budget.left -= 3;
   return true;
 }
@@ -133,7 +133,7 @@ function isMeant({ tag, attributes }: Element, compound: Compound): boolean {
   );
 }
 
-/** Attributes have names that somebody else chose. */
+/** Attribute names come from the message. */
 function attributeOf(attributes: Element['attributes'], name: string): string | undefined {
   return Object.hasOwn(attributes, name) ? attributes[name]?.slice(0, 1000) : undefined;
 }
@@ -160,7 +160,7 @@ function isTrue({ operator, value }: AttributeTest, own: string | undefined): bo
   }
 }
 
-/** Whether a word is in a list of words, without making the list. */
+/** Whether a word is in a list of words; the list is not split. */
 function hasWord(list: string | undefined, word: string): boolean {
   if (list === undefined || word === '') return false;
   const words = list.length > maxWords ? list.slice(0, maxWords) : list;

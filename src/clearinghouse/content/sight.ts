@@ -3,7 +3,7 @@ import { black, blended, type Color, isSameColor, legacyColor, linkBlue, white }
 import { isAway } from './length.ts';
 import type { Display, Look } from './properties.ts';
 
-/** How text is seen at a place of a page: what an element has from those around it. */
+/** The visible properties of text at a place of a page: those that an element inherits. */
 export interface Sight {
   /** Whether a reader sees letters here. */
   readonly isSeen: boolean;
@@ -14,7 +14,7 @@ export interface Sight {
   readonly isVisible: boolean;
   readonly opacity: number;
   readonly fontPx: number;
-  /** Nobody knows what colour a function or a picture has. */
+  /** Undefined if the colour is unknown, as of a function or a picture. */
   readonly color: Color | undefined;
   readonly background: Color | undefined;
   readonly linkColor: Color;
@@ -39,10 +39,10 @@ export const pageSight: Sight = {
   indent: 0,
 };
 
-/** Inside of what is not there at all. */
+/** The content of an element that is not rendered at all. */
 export const goneSight: Sight = { ...pageSight, isSeen: false, isShown: false, isGone: true };
 
-/** Below this size nobody sees that there are letters. */
+/** Letters below this size are invisible. */
 const minFontPx = 2;
 const minOpacity = 0.1;
 /** Offsets below this are how pages are laid out. */
@@ -51,14 +51,14 @@ const minOffset = 100;
 type Attributes = Readonly<Record<string, string>>;
 
 const tables: ReadonlySet<string> = new Set('table tr td th tbody thead tfoot'.split(' '));
-/** What is not in a line by itself. */
+/** Elements that are not inline by default. */
 const displays: ReadonlyMap<string, Display> = new Map([
   ...'p div br hr ul ol dl dt dd li h1 h2 h3 h4 h5 h6 blockquote pre center form section article header footer address body html'
     .split(' ')
     .map((tag) => [tag, 'block'] as const),
   ...[...tables].map((tag) => [tag, 'table'] as const),
 ]);
-/** Sizes of the elements that have one of their own, in sizes of what is around. */
+/** Font sizes of the elements that have one by default, as multiples of the inherited size. */
 const sizes: ReadonlyMap<string, number> = new Map([
   ['small', 5 / 6],
   ['sub', 5 / 6],
@@ -80,7 +80,7 @@ export function displayOf(tag: string, attributes: Attributes, look: Look | unde
   return displays.get(tag) ?? 'inline';
 }
 
-/** What is seen of an element within what is around it. What changes nothing is the same. */
+/** The visibility of an element within its parent. Returns `around` itself if nothing changes. */
 export function sightOf(
   around: Sight,
   tag: string,
@@ -136,13 +136,13 @@ function isFaint(color: Color | undefined, background: Color | undefined): boole
   return background !== undefined && isSameColor(blended(color, background), background);
 }
 
-/** Boxes that show nothing of what they hold. */
+/** Whether a box shows nothing of its content. */
 function isGone(look: Look, display: Display): boolean {
   if (look.isTransformedAway || look.isClipPathAway || look.isHiddenByOutlook || look.isContentHidden)
     return true;
   if (look.isClippedAway && look.position === 'absolute') return true;
   if (!look.isClipping) return false;
-  // Lines have no size of their own, and tables grow to what they hold.
+  // Inline elements have no size of their own, and tables grow with their content.
   if (display === 'table') return false;
   if (display === 'inline' && look.position !== 'absolute' && !look.isFloating) return false;
   return (
@@ -155,7 +155,7 @@ function isFlat(size = Infinity, max = Infinity, min = 0, padding = 0): boolean 
   return Math.max(Math.min(size, max), min) <= 1 && padding <= 2;
 }
 
-/** Only what has left its place in the text is moved by `left` and the like. */
+/** The horizontal offset. Only an element that is positioned is moved by `left` and `right`. */
 function offsetX({ marginLeft, position = 'static', left, right }: Look): number {
   return offset(marginLeft) + (position === 'static' ? 0 : offset(left ?? -(right ?? 0)));
 }
@@ -202,7 +202,7 @@ function colorOf(
   }
   if (tag === 'font') return readAttribute(attributes.color) ?? around.color;
   if (tag === 'body') return readAttribute(attributes.text) ?? around.color;
-  // A link has its own colour, whatever is around it.
+  // A link has its own colour, independent of the text around it.
   return tag === 'a' && attributes.href !== undefined ? around.linkColor : around.color;
 }
 

@@ -1,10 +1,10 @@
 /** Cuts marked spans out of a text, and trims its end. */
 /*
- * What expressions would do in time that grows with the square of what they read, where somebody writes a beginning
- * again and again and never an end.
+ * Regular expressions would do the same, but in time that grows with the square of the length for a text of many
+ * beginnings without an end.
  */
 
-/** Leaves out what stands between two marks, and the marks; a beginning without an end stays. */
+/** Leaves out each span between two marks, and the marks; a beginning without an end stays. */
 export function withoutSpans(text: string, open: string, close: string): string {
   let kept = '';
   let from = 0;
@@ -17,7 +17,7 @@ export function withoutSpans(text: string, open: string, close: string): string 
   return kept + text.slice(from);
 }
 
-/** What stands outside of `<` and the next `>`, in order. */
+/** The texts outside of tags (`<` to the next `>`), in order. */
 export function outsideTags(text: string): string[] {
   const found: string[] = [];
   let from = 0;

@@ -8,7 +8,7 @@ const isSeen = (sheet: string, body: string) =>
 
 const none = '{display:none}';
 
-/** Selectors that mean the element with the word. */
+/** Selectors that match the element with the word. */
 const meant: readonly (readonly [selector: string, body: string])[] = [
   ['p', '<p>word'],
   ['P', '<p>word'],

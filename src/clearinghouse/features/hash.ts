@@ -1,9 +1,12 @@
-/** Of 48 in all, which clearinghouses tell each other. */
+/** Hashes texts, octets and other hashes under a secret key. */
+
+/** The upper bits of a hash. All 48 bits are exchanged between clearinghouses. */
 const highBits = 16;
 
 /**
- * A keyed hash of text to 48 bits, as an exact number. Who does not know the key cannot make texts that collide, nor
- * test whether a guess of a text is in what we keep. Two lanes of 32 bits, each with its own seed.
+ * A keyed hash of text to 48 bits, as an exact number. Without the key nobody can make texts that
+ * collide, nor test whether a guessed text is among those that we have counted. Two lanes of 32 bits, each with its
+ * own seed.
  */
 export class Hash {
   readonly #seedLow: number;
