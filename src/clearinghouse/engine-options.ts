@@ -1,4 +1,4 @@
-/** What the engine is made with, and a message in the form in which it takes it. */
+/** The options of the engine, and a message in the form in which it is examined. */
 import type { LegacyKey, Source } from './ask.ts';
 import type { Content } from './content/content.ts';
 import type { ImageHash } from './features/image.ts';
@@ -6,16 +6,16 @@ import type { Entry } from './journal.ts';
 import type { Thresholds } from './options.ts';
 
 export interface EngineOptions {
-  /** Secret; 16 octets. What was counted under another key is lost. */
+  /** Secret; 16 octets. Counts made under another key are lost. */
   readonly key: Uint8Array;
-  /** What everything that is counted may take up, in octets. */
+  /** The memory for all counts, in octets. */
   readonly memory: number;
   readonly thresholds: Thresholds;
-  /** Whose mail is bulk and wanted. */
+  /** Whether a message is bulk that its recipients want. */
   readonly isAllowed: (content: Content, source: Source) => boolean;
-  /** What another clearinghouse counts for, by its account: 0 to 1. Default: nothing. */
+  /** The weight of another clearinghouse, by its account: 0 to 1. Default: 0. */
   readonly trustOf?: (account: string) => number;
-  /** Told of each change, so that it can be written down. */
+  /** Called with each change, so that it can be written down. */
   readonly note?: (entry: Entry) => void;
 }
 
@@ -25,6 +25,6 @@ export interface Read {
   readonly images: readonly ImageHash[];
   /** SHA-256 of the decoded body; absent for an empty one. */
   readonly exact: string | undefined;
-  /** Computed only for what belongs to a cluster. */
+  /** Computed only for messages that belong to a cluster. */
   readonly keys: () => readonly LegacyKey[];
 }

@@ -148,7 +148,7 @@ test('a few words that people write alike are no bulk, with a link they are', ()
       );
     for (let n = 0; n < 40; n++) all.check(note(n), source(n), { now });
     const { isBulk, isShort } = all.check(note(1), source(1), { now, counts: false });
-    // Who asks with a threshold of his own hears the same of what is short.
+    // A caller with a threshold of its own gets the same answer for short texts.
     assert.equal(all.check(note(1), source(1), { now, counts: false, bulk: 5 }).isBulk, isBulk);
     return [isBulk, isShort];
   };

@@ -1,4 +1,4 @@
-/** The engine: answers what is known of a message, and decides what is counted. */
+/** The engine: answers questions about messages, and decides which copies are counted. */
 import type { CheckOptions, LegacyKey, Source, Stats, Verdict } from './ask.ts';
 import { bulkAtOnce } from './clusters/clusters.ts';
 import type { Lists } from './clusters/lists.ts';
@@ -20,8 +20,8 @@ const begunShare = { each: 0.005, all: 0.1 } as const;
 const shortText = 25;
 
 /**
- * Says what is known of messages, and decides what is counted of them. Everything is synchronous and in fixed memory;
- * time is given with each call, so that what was written down can be played again.
+ * Answers questions about messages, and decides which copies are counted. Everything is synchronous and in fixed
+ * memory; each call is given the time, so that a journal can be played again.
  */
 export class Engine {
   readonly #options: EngineOptions;
@@ -67,7 +67,7 @@ export class Engine {
     return unknown;
   }
 
-  /** Somebody says that it is spam, or that it is not. */
+  /** A source reports a message, or revokes it. */
   say(
     side: 'reported' | 'revoked',
     read: Read,
@@ -92,13 +92,13 @@ export class Engine {
     });
   }
 
-  /** What is known of a cluster by its name; undefined where it has become another one, or never was. */
+  /** The verdict on a cluster by its name; undefined if its number was given to another cluster, or never existed. */
   checkCluster(name: string, now: number): Verdict | undefined {
     const cluster = this.#counts.named(name);
     return cluster === undefined ? undefined : this.#verdict(cluster, { now });
   }
 
-  /** Somebody says it of a cluster by its name. */
+  /** A source reports or revokes a cluster by its name. */
   sayCluster(
     side: 'reported' | 'revoked',
     name: string,
@@ -149,7 +149,7 @@ export class Engine {
     return { ...this.#verdict(cluster, { now }), via: 'key' };
   }
 
-  /** Mail that is good: what it has in common with other good mail says nothing any more. */
+  /** Learns a good message: features that it shares with other good mail no longer identify a campaign. */
   learn(read: Read, source: Source): void {
     const sender = senderOf(read.content, source);
     const features = featuresOf(read.content, this.#counts.learnt.parts);
@@ -157,12 +157,12 @@ export class Engine {
     this.#maybe(this.#counts.learnt.fromWords(features, sender));
   }
 
-  /** What there is to tell other clearinghouses. */
+  /** The counts to be sent to other clearinghouses. */
   claims(now: number): readonly Claim[] {
     return this.#counts.flood.claims(now);
   }
 
-  /** Takes what another one claims. */
+  /** Takes a claim of another clearinghouse. */
   take(take: Take, now: number): void {
     const entry = this.#counts.flood.entryOf(take, now);
     if (entry !== undefined) this.#counts.do(entry);
@@ -176,7 +176,7 @@ export class Engine {
     return this.#joined(this.#joined(cluster, keyed, now), twin, now);
   }
 
-  /** What somebody has said of the keys of a message before anybody sent it whole. */
+  /** The cluster that reports of a message's keys began before the whole message was seen. */
   #bareOf(keys: readonly LegacyKey[]): number | undefined {
     const clusters = keys.flatMap((key) => (isOfOneMessage(key) ? (this.#counts.keyed(key) ?? []) : []));
     return clusters.find((cluster) => this.#counts.clusters.isBare(cluster));
@@ -187,7 +187,7 @@ export class Engine {
     const { clusters } = this.#counts;
     if (other === undefined || other === cluster) return cluster;
     const isAllowed = this.#counts.isAllowed(other);
-    // What an operator has allowed by a key is the message that has it.
+    // An operator's allowance of a key is an allowance of the message that has it.
     if (clusters.isBare(other) && isAllowed) this.#counts.do({ kind: 'allow', cluster, isAllowed, now });
     if (this.#counts.isAllowed(cluster) !== isAllowed) return cluster;
     const isPart = clusters.isBare(other) || clusters.copiesOf(other) <= clusters.copiesOf(cluster);
@@ -214,7 +214,7 @@ export class Engine {
     this.#counts.apply(entry);
   }
 
-  /** The features of a message, those of them that tell, and what it is a copy of. */
+  /** The features of a message, the distinctive ones among them, and the match. */
   #matched({ content, images, exact }: Read) {
     const features = featuresOf(content, this.#counts.learnt.parts);
     const pictures = images.map((image) => {
@@ -239,7 +239,10 @@ export class Engine {
     this.#maybe(this.#counts.learnt.fromWords(features, senderOf(content, source)));
   }
 
-  /** Begins a cluster with a word about it. Strangers, whose clusters `#begun` counts, have a share of them, so that they push nobody's out. */
+  /**
+   * Begins a cluster for a report. Unknown reporters get only a share of the clusters, so that they push nobody else's
+   * out.
+   */
   #beginFor({ reporter, isKnown }: Source, now: number, copy: () => Copy): number | undefined {
     if (isKnown || this.#begun.take(reporter, now)) return this.#count(copy(), undefined, now);
     this.#counts.reports.passedOver++;
@@ -249,9 +252,9 @@ export class Engine {
   #copy(match: Match | undefined, lists: Lists, { read, source, now, begins = false }: Counting): Copy {
     const letter = read.exact && read.content.letter && `${read.exact} ${read.content.letter}`;
     const all = this.#recipients.of(source, letter);
-    // A message to many is a cluster at once, but not on the word of somebody whom nobody knows.
+    // A message to many recipients is a cluster at once, unless its source is unknown.
     const recipients = match === undefined && !source.isKnown ? all.slice(0, bulkAtOnce - 1) : all;
-    // What nothing is like has no cluster that keys could lead to; those of the same body lead there already.
+    // Keys cannot lead to a message without a match; for the same body they are already there.
     const isKnown =
       match === undefined ? recipients.length < bulkAtOnce : match.via === 'exact' && match.ref > 0;
     const keys = begins || !isKnown ? this.#keysOf(read) : [];
@@ -312,7 +315,7 @@ export class Engine {
     return body === undefined ? 0 : this.#counts.clusters.copiesWith(cluster, body);
   }
 
-  /** What of a message is in the core of its cluster, in words. */
+  /** The part of a message that is in the core of its cluster, in readable form. */
   #matchedIn(cluster: number, content: Content, lists: Lists): string[] {
     const isCore = (feature: number) => this.#counts.clusters.hasInCore(cluster, feature);
     const counted = (kind: Kind, what: string) => {
@@ -330,7 +333,7 @@ export class Engine {
   }
 }
 
-/** What a verdict is made of, beside the cluster. */
+/** The parts of a verdict beside the cluster. */
 interface Known {
   readonly match?: Match | undefined;
   readonly lists?: Lists;
@@ -367,7 +370,7 @@ function isNote({ order, actions }: Content, lists: Lists): boolean {
   return order.length < shortText && !has('chunks') && !has('images') && !leads;
 }
 
-/** Whose words they are: who writes under many names of one domain is one. */
+/** The sender to whom words are attributed: many names in one domain are one sender. */
 function senderOf({ senderDomain }: Content, { sender, client }: Source): string {
   return senderDomain ?? sender?.split('@').at(-1) ?? client ?? '';
 }

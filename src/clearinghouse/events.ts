@@ -90,5 +90,5 @@ export const clearinghouseEvents = {
   },
 } as const satisfies EventTable;
 
-/** With those of the background work that it gives itself. */
+/** Includes the events of the background work in its thread. */
 export type ClearinghouseEvents = EventsOf<typeof clearinghouseEvents> | BaseEvents;

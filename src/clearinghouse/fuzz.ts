@@ -1,4 +1,7 @@
-/** Fuzz targets of this folder: every reader of what others send. Each takes any octets and throws out of its bounds. */
+/**
+ * Fuzz targets of this folder: every parser of input from outside. Each takes any octets and throws if a bound is
+ * broken.
+ */
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { readContent } from './content/read.ts';
@@ -73,7 +76,7 @@ function checkDoors(input: Uint8Array): void {
   wholeMessage(octets);
   bodyWith(octets, 'X-DCC-x-Metrics: x');
   for (const { end } of decodeEntries(octets)) assert.ok(end <= octets.length);
-  // With a checksum that is right: what another version wrote, or somebody who can write the file.
+  // With a valid checksum: a file of another version, or of somebody who can write it.
   for (const letter of 'CLTW') {
     const body = Buffer.concat([Buffer.from(letter), octets]);
     const head = Buffer.alloc(8);

@@ -4,7 +4,7 @@ import { registers, type Take } from './flood/claim.ts';
 
 /** One change of the counts, complete: played again in order on the same state, it comes to the same. */
 export type Entry =
-  /** A copy that was counted; `ref` is what it was found to be like, 0 for nothing. */
+  /** A copy that was counted; `ref` is the cluster or message that it matched, 0 for none. */
   | {
       readonly kind: 'copy';
       readonly now: number;
@@ -33,7 +33,7 @@ export type Entry =
       readonly cluster: number;
       readonly isAllowed: boolean;
     }
-  /** Words or features of everybody that a sender was seen to use, and that it was not known to. */
+  /** Common words or features that a sender was seen to use for the first time. */
   | {
       readonly kind: 'learn';
       readonly what: 'words' | 'boilerplate';
@@ -42,11 +42,11 @@ export type Entry =
     }
   /** A picture that is like none before. */
   | { readonly kind: 'picture'; readonly high: number; readonly low: number }
-  /** What another clearinghouse claims; `ref` is what it was found to be like, 0 for nothing. */
+  /** A claim of another clearinghouse; `ref` is the cluster that it matched, 0 for none. */
   | { readonly kind: 'take'; readonly now: number; readonly ref: number; readonly take: Take };
 
 const headOctets = 8;
-/** Nothing that is written is longer; what claims to be is damage. */
+/** No entry is longer; a longer length is damage. */
 const maxOctets = 1 << 20;
 
 /** Length, CRC-32, and the entry. */

@@ -24,32 +24,35 @@ import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 export interface ClearinghouseOptions {
   /** Where its state and its key are kept. */
   readonly folder: string;
-  /** What everything that is counted may take up, in octets. */
+  /** The memory for all counts, in octets. */
   readonly memory: number;
   readonly thresholds: Thresholds;
   /** Sender domains and list ids whose bulk is wanted. */
   readonly allowed: readonly string[];
-  /** The same of those who sign (DKIM); asked only about bulk. */
+  /** Signing domains (DKIM) whose bulk is wanted; verified only for bulk. */
   readonly signers?: {
     readonly domains: readonly string[];
     readonly isSignedBy: (octets: Uint8Array, domains: ReadonlySet<string>) => Promise<boolean>;
   };
   /** The secret of a network of clearinghouses, 16 octets; without one it makes a key of its own. */
   readonly networkKey?: Uint8Array;
-  /** What other clearinghouses count for, 0 to 1, by the fingerprints of their certificates. Default: nothing. */
+  /** The weight of other clearinghouses, 0 to 1, by the fingerprints of their certificates. Default: 0. */
   readonly trusts?: ReadonlyMap<string, number>;
   readonly clock: Clock;
   readonly log: Log<ClearinghouseEvents>;
 }
 
-/** Questions that wait at most, and their messages together, in octets; what of one is looked at; claims that wait. */
+/**
+ * Bounds of the queue to the thread: questions, their messages together in octets, the octets examined of one message,
+ * and claims.
+ */
 const limits = { waiting: 1000, waitingOctets: 64 * 2 ** 20, octets: 8 * 2 ** 20, takes: 1000 } as const;
 const syncMs = 1000;
 /** A thread that dies again and again is begun again this much later. */
 const restartMs = 5000;
 /** A thread that has answered nothing for so long is at something that it will not come to the end of. */
 const stuckMs = 15_000;
-/** What is counted is written down at the end within this. */
+/** The time that the last write may take at the end. */
 const endMs = 30_000;
 const keyOctets = 16;
 
@@ -74,7 +77,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A clearinghouse that runs; what it counts it counts in another thread. */
+/** A running clearinghouse; it counts in a thread of its own. */
 export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDisposable {
   readonly #options: ClearinghouseOptions;
   readonly #key: Uint8Array;
@@ -89,9 +92,9 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   >();
   #serial = 0;
   #waitingOctets = 0;
-  /** Claims of others that came while there was no thread. */
+  /** Claims of others that arrived while there was no thread. */
   #takes: Take[] = [];
-  /** Answers so far, by which it is told whether the thread comes forward. */
+  /** The number of answers so far, by which a stuck thread is recognised. */
   #answers = 0;
   #unwatch: (() => void) | undefined;
   #isEnding = false;
@@ -104,7 +107,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     this.#signers = new Set(options.signers?.domains.map((name) => name.toLowerCase()));
   }
 
-  /** Resolves when what was counted before is read. */
+  /** Starts the thread. Resolves when the stored counts are read. */
   start(): Promise<void> {
     const { folder, memory, thresholds, allowed, log, trusts = new Map() } = this.#options;
     const data: WorkerData = { folder, key: this.#key, memory, thresholds, allowed, trusts, syncMs };
@@ -154,7 +157,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return this.#ask(isAllowed ? 'allow' : 'disallow', { subject, source, check: {} });
   }
 
-  /** It is good mail, says the operator. What is known of it. */
+  /** Learns a good message for the operator. Resolves with its verdict. */
   learn(subject: Subject & { readonly kind: 'message' }): Promise<Verdict> {
     const source = { reporter: 'operator', isKnown: true, recipients: [] };
     return this.#ask('learn', { subject, source, check: {} });
@@ -171,7 +174,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return promise;
   }
 
-  /** What there is to tell other clearinghouses. */
+  /** The claims for other clearinghouses that are due now. */
   claims(): Promise<readonly Claim[]> {
     const worker = this.#worker;
     if (worker === undefined || this.#isEnding) return Promise.resolve([]);
@@ -182,7 +185,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return promise;
   }
 
-  /** Takes what other ones claim. */
+  /** Takes claims of other clearinghouses. */
   take(takes: readonly Take[]): void {
     const now = this.#options.clock.now();
     if (this.#worker === undefined) this.#takes = [...this.#takes, ...takes].slice(-limits.takes);
@@ -190,7 +193,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
       this.#worker.postMessage({ kind: 'flood-take', takes, now } satisfies Question);
   }
 
-  /** Writes down what was counted, and ends. */
+  /** Writes the counts down, and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
     const worker = this.#worker;
@@ -226,7 +229,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
       this.#waiting.size >= limits.waiting || this.#waitingOctets + octets > limits.waitingOctets;
     if (isFull) return Promise.reject(new ClearinghouseBusy('too many questions wait'));
     const id = ++this.#serial;
-    // A copy: what is sent to the thread goes with all of the buffer that it is a part of.
+    // Copied, since transferring it to the thread would detach the whole buffer that it is part of.
     const given =
       subject.kind === 'message'
         ? { ...subject, octets: Uint8Array.from(subject.octets.subarray(0, octets)) }
@@ -240,7 +243,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return promise;
   }
 
-  /** As long as somebody waits it is looked whether there are answers; where there are none the thread is ended. */
+  /** Checks for answers as long as a caller waits, and ends the thread if there are none. */
   #watch(worker: Worker): void {
     if (this.#unwatch !== undefined) return;
     const before = this.#answers;
@@ -282,7 +285,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     }
   }
 
-  /** The thread has died: who waits is told, and another one is begun. */
+  /** The thread has died: callers are told, and another one is started. */
   #gone(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
@@ -301,7 +304,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   }
 }
 
-/** The key that features are hashed with: made once, for what was counted under another one is lost. */
+/** The key with which features are hashed. It is made once: counts made under another key are lost. */
 async function keyIn(folder: string): Promise<Uint8Array> {
   const path = join(folder, 'key');
   try {

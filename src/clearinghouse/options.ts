@@ -7,7 +7,7 @@ export interface Thresholds {
   readonly bulk: number;
   /** The same for messages of a few words, which people write alike. */
   readonly shortBulk: number;
-  /** Weighed reports; one of somebody known weighs 1 at first and half of it after thirty days. */
+  /** The weight of reports; that of a known reporter weighs 1 at first and half of it after thirty days. */
   readonly reported: number;
   /** Revocations as a share of the reports, from which on people disagree. */
   readonly contested: number;
@@ -39,10 +39,10 @@ export const defaultDoorLimits: DoorLimits = {
   totalMs: 120_000,
 };
 
-/** What everything that is counted may take up, in octets. */
+/** The memory for all counts, in octets. */
 export const defaultMemory = 256_000_000;
 
-/** What is looked at, and what follows. An empty list is about all. */
+/** The messages that a rule is about, and its consequence. An empty list matches all. */
 export interface BulkRule {
   readonly grounds: readonly string[];
   /** Names. */
@@ -51,7 +51,7 @@ export interface BulkRule {
   readonly identities: readonly string[];
   /** Distinct recipients; absent for that of the clearinghouse. */
   readonly bulk?: number;
-  /** Absent: `bulk` for mail of nobody who is known by name, else `reported`. */
+  /** Absent: `bulk` for mail without an identified sender, else `reported`. */
   readonly when?: 'bulk' | 'reported';
   readonly action: 'tag' | 'hold' | 'refuse' | 'defer';
   /** The action for a message when the clearinghouse does not answer. */
@@ -67,7 +67,7 @@ export interface DoorConfig {
   readonly limits: {
     readonly connections: number;
     readonly perClient: number;
-    /** For everybody; absent for the defaults, by who comes. */
+    /** One limit for all clients; absent for the defaults, which depend on the client. */
     readonly requestsPerMinute?: number;
   };
   readonly accounts: ReadonlyMap<string, string>;
@@ -88,7 +88,7 @@ export interface ClearinghouseConfig {
   readonly shortBulk: number;
   readonly allow: readonly string[];
   readonly doors: readonly DoorConfig[];
-  /** Which mail of this relay is looked at, and what becomes of bulk: the first that is about a message decides. */
+  /** The rules for the mail of this relay: the first one that matches a message decides. */
   readonly relay: readonly BulkRule[];
   readonly flood?: FloodConfig;
 }

@@ -1,17 +1,17 @@
-/** The recipients of a copy as hashes, with a bound for those that a stranger names. */
+/** The recipients of a copy as hashes, with a bound for those of unknown reporters. */
 import { randomUUID } from 'node:crypto';
 import type { Source } from './ask.ts';
 import type { Hash } from './features/hash.ts';
 
 /** Targets of one report that are counted. */
 const maxTargets = 1000;
-/** Whom nobody knows can make up recipients: of each cluster so many count of one of them. */
+/** The number of recipients of one unknown reporter that count for a cluster, since it could invent them. */
 const maxOfStranger = 500;
 
-/** Whom a copy goes to, as hashes. */
+/** Hashes the recipients of copies. */
 export class Recipients {
   readonly #hash: Hash;
-  /** Nobody else's, and no other start's. */
+  /** A salt of this start, so that invented recipients match no others. */
   readonly #salt = randomUUID();
   #serial = 0;
 
@@ -19,11 +19,14 @@ export class Recipients {
     this.#hash = hash;
   }
 
-  /** `letter`: what tells this message from its copies; a second look at it counts nobody anew. */
+  /**
+   * The hashes of the recipients. `letter` identifies this message among its copies, so that asking about it again
+   * counts no recipient anew.
+   */
   of({ recipients, targets, reporter, isKnown }: Source, letter?: string): number[] {
     const named = recipients.map((recipient) => this.#hash.text(recipient.toLowerCase()));
     const missing = Math.min(maxTargets, (targets ?? 1) - named.length);
-    // Where nobody says who they are, each target of a letter is one of its own.
+    // Without addresses, each target of a message counts as a different one.
     for (let n = 0; n < missing; n++)
       named.push(
         this.#hash.text(letter === undefined ? `${this.#salt} ${this.#serial++}` : `${n} ${letter}`),

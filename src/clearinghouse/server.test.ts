@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { memoryLog, selfSigned, systemClock } from '../base/index.ts';
 import { ClearinghouseServer } from './server.ts';
 
-/** Nobody is asked: there is no name to look up. */
+/** Never asked: there is no name to look up. */
 const nobody = {
   lookup: async () => {
     throw new Error('nobody is to be asked');

@@ -24,7 +24,7 @@ import {
 } from './options.ts';
 import { createSignedBy } from './signers.ts';
 
-/** Before a domain in `allow`: whoever signs for it. */
+/** The prefix in `allow` of a domain that has to sign the message. */
 const dkimPrefix = 'dkim:';
 
 /** The clearinghouse of a relay, with its doors. */
@@ -121,12 +121,12 @@ export class ClearinghouseServer implements AsyncDisposable {
     }));
   }
 
-  /** Opens the doors that are new; `commit` closes those that are gone and changes the others. Rejects as `open` does. */
+  /** Opens the new doors; `commit` closes the removed ones and changes the others. Rejects as `open` does. */
   prepare(doors: readonly DoorConfig[]): Promise<PreparedListeners> {
     return this.#doors.prepare(doors);
   }
 
-  /** How much there is, and what happened at each door. Rejects with `ClearinghouseBusy`. */
+  /** The size of the tables, and the counts of each door. Rejects with `ClearinghouseBusy`. */
   async status(): Promise<ClearinghouseStatus> {
     const linked = new Set(this.#flood?.linked ?? []);
     return {
@@ -138,7 +138,7 @@ export class ClearinghouseServer implements AsyncDisposable {
     };
   }
 
-  /** Closes the doors first, so that what was answered is counted. */
+  /** Closes the doors first, so that all answered questions are counted. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#doors.drain(AbortSignal.abort());
     await this.#accounts[Symbol.asyncDispose]();
@@ -152,7 +152,7 @@ interface OpenDoor extends Listener<DoorConfig> {
   readonly door: Door;
 }
 
-/** What all doors are opened with. */
+/** The parts that all doors share. */
 interface DoorParts {
   readonly folder: string;
   readonly accounts: RazorAccounts;

@@ -4,10 +4,10 @@ import { Slices } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
 import { headerEnd, headerFields } from '../mail/index.ts';
 
-/** Verifications under way at once; beyond them nobody is taken for a signer. */
+/** The number of verifications at once; beyond it no message counts as signed. */
 const maxConcurrent = 20;
 
-/** Signatures of one message whose keys are asked for: an honest one has one or two of a domain. */
+/** The number of signatures of one message whose keys are looked up: an honest one has one or two of a domain. */
 const maxKeys = 5;
 const lf = 10;
 const pieceOctets = 64 * 1024;
@@ -15,17 +15,17 @@ const pieceOctets = 64 * 1024;
 /** How far a header is looked through for signatures. */
 const lookedThroughOctets = 256 * 1024;
 /**
- * The verification goes through a header again and again, in this thread: one that is longer, or of more lines, without
- * the signatures of others is nobody's whose mail is wanted.
+ * The verification scans the header again and again in this thread. A header that is larger, without the signatures of
+ * other domains, does not count as signed.
  */
 const maxHeader = { octets: 64 * 1024, lines: 1000 } as const;
 
-/** Says whether a message is signed by one of these domains, or one below them (DKIM, RFC 6376). Never rejects. */
+/** Whether a message is signed by one of these domains, or one below them (DKIM, RFC 6376). Never rejects. */
 export type SignedBy = (octets: Uint8Array, domains: ReadonlySet<string>) => Promise<boolean>;
 
 /**
- * Verifies signatures of those that are asked for, and no others: what claims nobody's name costs nothing. A signature
- * that covers a part of the body only (`l=`) does not count, for more can be put behind it.
+ * Verifies signatures of the given domains only, so that other messages cost nothing. A signature over a part of the
+ * body (`l=`) does not count, for more can be put behind it.
  */
 export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): SignedBy {
   let underWay = 0;
@@ -52,8 +52,8 @@ export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): Signed
 }
 
 /**
- * The message with those signatures that claim to be of the domains, a few of them, and without others. `undefined` when
- * there is none, or when the header is too much to be verified.
+ * The message with a few of the signatures that claim these domains, and without all others. Undefined if there is
+ * none, or if the header is too large.
  */
 function claimOf(message: Uint8Array, domains: ReadonlySet<string>): readonly Uint8Array[] | undefined {
   const start = message.subarray(0, lookedThroughOctets);
@@ -101,7 +101,7 @@ function isAmong(domain: string | undefined, domains: ReadonlySet<string>): bool
   return false;
 }
 
-/** As mailauth asks: what is not there is an error with the code of node:dns. */
+/** For mailauth: a missing record is an error with the code of node:dns. */
 function lookupWith(resolver: Pick<Resolver, 'lookup'>, domains: ReadonlySet<string>) {
   let asked = 0;
   return async (name: string, type: string): Promise<string[][]> => {

@@ -16,7 +16,7 @@ async function folderOf(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** Counts entries, and has an array that says how many. */
+/** Counts entries, and has an array with their number. */
 class Counter implements Storable {
   readonly array: Uint8Array;
   readonly seen: Entry[] = [];
@@ -142,7 +142,7 @@ test('a journal of another key or size is not played', async (t) => {
   assert.ok((await readdir(folder)).includes('journal-1.unusable'));
 });
 
-/** Runs in a process whose files may have `blocks` × 512 octets, as on a disk that is full then. */
+/** Runs in a process whose files may have `blocks` × 512 octets, as on a full disk. */
 function withFullDisk(blocks: number, script: string): string {
   const source = JSON.stringify(new URL('./state.ts', import.meta.url).href);
   const program = `const { StateFiles } = await import(${source});

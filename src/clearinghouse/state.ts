@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import { piecesOf, syncFolder, writeSynced } from './files.ts';
 import { decodeEntries, type Entry, encodeEntry } from './journal.ts';
 
-/** What can be written down and read back. */
+/** A state that can be written down and read back. */
 export interface Storable {
   /** The same arrays each time, zeros at first. */
   arrays(): readonly Uint8Array[];
@@ -14,7 +14,7 @@ export interface Storable {
   apply(entry: Entry): unknown;
 }
 
-/** What is kept of a state that was read. */
+/** The result of reading a state. */
 export interface Restored {
   readonly entries: number;
   /** Octets at the end of journals that were broken off or damaged, and left out. */
@@ -33,24 +33,24 @@ interface Head {
 }
 
 const magic = { snapshot: 'PHC3', journal: 'PHJ3' } as const;
-/** Magic, length and CRC-32 of what follows, which is JSON. */
+/** Magic, length and CRC-32 of the JSON that follows. */
 const headOctets = 12;
 /** Then a snapshot is written, so that a start has not much to play. */
 const maxJournal = 64 * 2 ** 20;
-/** What waits for a disk that takes nothing. */
+/** The octets that may wait while the disk fails. */
 const maxWaiting = 16 * 2 ** 20;
 /** Syncs until a snapshot is tried again that could not be written. */
 const pause = 60;
 
 /**
- * The counts on disk: a snapshot of all that is in memory, and journals of what changed since. A journal is synced
- * once a second, so a crash loses the last second. What is broken off is left out, and what was written before it
- * counts; what cannot be used at all is put aside as `*.unusable`.
+ * The counts on disk: a snapshot of the memory, and journals of the changes since. A journal is synced once a second,
+ * so a crash loses the last second. A broken end is left out, and the entries before it count; an unusable file is put
+ * aside as `*.unusable`.
  */
 export class StateFiles implements AsyncDisposable {
   readonly #folder: string;
   readonly #storable: Storable;
-  /** What the counts are of: another key or size makes nonsense of them. */
+  /** The key and the size of the counts: with others they are nonsense. */
   readonly #of: string;
   #journal: FileHandle | undefined;
   #serial = 0;
@@ -70,14 +70,14 @@ export class StateFiles implements AsyncDisposable {
     this.#of = of;
   }
 
-  /** Reads what is there and begins a journal. Rejects with the system's errors. */
+  /** Reads the files and begins a journal. Rejects with the system's errors. */
   async open(): Promise<Restored> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const because: string[] = [];
     const from = await this.#readSnapshot().catch(async (error: unknown) => {
       if (!(error instanceof Unusable)) throw error;
       because.push(`snapshot: ${error.message}`);
-      // Journals say what changed; without what it was they say nothing.
+      // A journal has changes only, which are useless without their snapshot.
       await this.#putAside('snapshot', ...(await this.#journals()).map(nameOf));
       return 0;
     });
@@ -94,7 +94,7 @@ export class StateFiles implements AsyncDisposable {
       torn += played.torn;
       const behind = serials.slice(at + 1).map(nameOf);
       if (played.torn === 0 || behind.length === 0) continue;
-      // They go on with what is missing here.
+      // They continue the missing one.
       because.push(`${behind.join(', ')}: what is before it is damaged`);
       await this.#putAside(...behind);
       break;
@@ -120,7 +120,7 @@ export class StateFiles implements AsyncDisposable {
     }
     this.#written += read;
     const torn = octets.length - read;
-    // So that what is written from now on is not taken for what comes behind damage.
+    // So that later entries are not taken for those behind the damage.
     if (torn > 0) await truncate(this.#path(serial), read);
     return { entries, torn };
   }
@@ -136,7 +136,7 @@ export class StateFiles implements AsyncDisposable {
     this.#takeWaiting();
   }
 
-  /** Writes and syncs what was noted; a snapshot when there is much. One after the other. */
+  /** Writes and syncs the noted changes; makes a snapshot when there are many. One call after the other. */
   sync(): Promise<void> {
     const next = this.#work.then(() => this.#sync());
     this.#work = next.catch(() => {});
@@ -159,7 +159,7 @@ export class StateFiles implements AsyncDisposable {
     else if (this.#hasHole || this.#written > maxJournal) await this.#snapshot();
   }
 
-  /** Writes what waits. Where that fails the journal ends where it was whole, and it waits on. */
+  /** Writes the waiting changes. If that fails, the journal is cut where it was whole, and they wait on. */
   async #append(): Promise<void> {
     const octets = this.#takeWaiting();
     if (octets.length === 0) return;
@@ -180,8 +180,8 @@ export class StateFiles implements AsyncDisposable {
   }
 
   /**
-   * The memory is copied at once, while nothing changes it; what is noted from then on goes to the next journal, which
-   * is there before the snapshot counts. Where it cannot be written the journal goes on.
+   * Copies the memory at once, while nothing changes it. Later changes go to the next journal, which exists before the
+   * snapshot counts. If the snapshot cannot be written, the journal goes on.
    */
   async #snapshot(): Promise<void> {
     this.#pause = pause;
@@ -230,7 +230,7 @@ export class StateFiles implements AsyncDisposable {
   async #openJournal(serial: number): Promise<FileHandle> {
     const file = await open(this.#path(serial), 'a', 0o600);
     try {
-      // One that is there already was begun for a snapshot that did not come about.
+      // An existing one was begun for a snapshot that was not completed.
       await file.truncate(0);
       await file.writeFile(this.#journalHead());
       return file;
@@ -291,7 +291,7 @@ export class StateFiles implements AsyncDisposable {
   }
 }
 
-/** What was written down is of no use. */
+/** The files cannot be used. */
 class Unusable extends Error {
   override readonly name = 'Unusable';
 }
@@ -322,7 +322,7 @@ async function readHead(file: FileHandle): Promise<Head> {
   return JSON.parse(json.toString());
 }
 
-/** Fills the octets with what comes next in the file. */
+/** Fills the octets with the next ones of the file. */
 async function readAll(file: FileHandle, octets: Uint8Array): Promise<void> {
   for (let at = 0; at < octets.length; ) {
     const { bytesRead } = await file.read(octets, at, octets.length - at);

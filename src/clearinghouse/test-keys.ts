@@ -3,16 +3,16 @@ import type { LegacyKey } from './ask.ts';
 import { testStrings } from './content/read.ts';
 import { legacyKeys } from './keys/keys.ts';
 
-/** Those of the sample that comes with SpamAssassin (`sample-spam.txt`). */
+/** The keys of the sample that comes with SpamAssassin (`sample-spam.txt`). */
 const sample: readonly LegacyKey[] = [
   { scheme: 'pyzor', value: 'd152948f7f029b35691afa499c145797558b2fff' },
   { scheme: 'razor4', value: 'maD-J2LHO2hbHzZrbOXcsZ6ndsoA' },
 ];
 
 /**
- * The keys by which clients that send no more than keys ask about GTUBE and our own test string: those of messages that
- * are nothing else, and of a sample that people have. None is learnt from what was seen: a test string can be put into
- * somebody's newsletter where its keys do not look.
+ * The keys with which key-only clients ask about GTUBE and our own test string: those of messages that consist of it,
+ * and of a common sample. No keys are learnt from mail: a test string can be put into an innocent newsletter where its
+ * keys do not cover it.
  */
 export class TestKeys {
   readonly #names: ReadonlySet<string>;

@@ -2,7 +2,7 @@
 import type { Verdict } from './ask.ts';
 import type { Kind } from './clusters/spectrum.ts';
 
-/** What a verdict calls the kinds of features. */
+/** The names of kinds of features in verdicts. */
 export const viaOf: Readonly<Record<Kind, Verdict['via']>> = {
   text: 'text',
   actions: 'actions',
@@ -39,7 +39,7 @@ export const testVerdict: Verdict = {
   via: 'test',
 };
 
-/** Below 50 for bulk, by its orders of magnitude; above it what is reported too. */
+/** The confidence in percent: below 50 for bulk, by its orders of magnitude; above it for reported mail. */
 export function confidenceOf({
   count,
   bulk,

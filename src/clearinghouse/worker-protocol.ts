@@ -12,7 +12,7 @@ export interface WorkerData {
   readonly thresholds: Thresholds;
   /** Sender domains and list ids whose bulk is wanted. */
   readonly allowed: readonly string[];
-  /** What other clearinghouses count for, 0 to 1, by the account that answers for them. */
+  /** The weight of other clearinghouses, 0 to 1, by their accounts. */
   readonly trusts: ReadonlyMap<string, number>;
   readonly syncMs: number;
 }

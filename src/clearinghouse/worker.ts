@@ -44,7 +44,7 @@ const syncing = setInterval(() => {
     .catch((error: unknown) => port.postMessage({ kind: 'fault', because: String(error) } satisfies Answer));
 }, data.syncMs);
 
-/** Messages with pictures are looked at one after the other: what reads them takes threads that disks wait for, too. */
+/** Messages with pictures are read one after the other: the decoder uses threads that disk operations need, too. */
 let pictures: Promise<unknown> = Promise.resolve();
 
 function inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -60,9 +60,8 @@ export class Clusters {
   }
 
   /**
-   * The cluster or single message that a message is a copy of, if any, and its distinctive features. A feature that
-   * occurs in many places is a common phrase, or noise from a small pool, and is left out. `twin`: a second matching
-   * cluster, of the same campaign.
+   * The cluster or single message that a message is a copy of, if any, and its distinctive features: common phrases and
+   * noise from a small pool occur in many places. `twin`: a second matching cluster of the same campaign.
    */
   match(
     all: Lists,
@@ -80,10 +79,7 @@ export class Clusters {
     return { lists, match, twin };
   }
 
-  /**
-   * Each feature votes for the clusters and single messages that have it, with more weight the fewer they are. Returns
-   * the features that are not everywhere.
-   */
+  /** Each feature votes for its places, with more weight the fewer they are. Returns the features with few places. */
   #vote(list: readonly number[], kind: number, votes: Map<Ref, number>): readonly number[] {
     const max = kind === kinds.exact ? ways : maxPlaces;
     const telling: number[] = [];

@@ -4,8 +4,8 @@ import type { DoorOptions } from './door.ts';
 const silenceMs = 60_000;
 
 /**
- * Says that requests cannot be answered, once a minute: where the disk or the engine fails, all of them fail. `failed` is
- * how many did since it was said last.
+ * Logs that requests cannot be answered, at most once a minute, since a failing disk or engine fails all of them.
+ * `failed` is the number of failures since the last such event.
  */
 export function complaintsOf({
   name,

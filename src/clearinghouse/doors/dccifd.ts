@@ -6,7 +6,7 @@ import type { Door, DoorOptions, Visitor } from './door.ts';
 import { maxCount } from './rspamd.ts';
 import { openMessageDoor } from './tcp.ts';
 
-/** What a client asked before its message. */
+/** The lines of a request before its message. */
 export interface DccRequest {
   readonly options: ReadonlySet<string>;
   readonly client?: string;
@@ -26,8 +26,9 @@ const maxRecipients = 1000;
 const maxHeadOctets = 256 * 1024;
 
 /**
- * The protocol of dccifd as SpamAssassin's and rspamd's modules speak it: options, client, HELO, sender, recipients up
- * to an empty line, the message up to the end. Undefined for what is no request: there is no answer to that.
+ * Parses a request of the dccifd protocol as SpamAssassin and the rspamd modules send it: options, client, HELO,
+ * sender, recipients up to an empty line, the message up to the end. Undefined for anything else, which gets no
+ * answer.
  */
 export function parseDccRequest(octets: Buffer): DccRequest | undefined {
   const lines: string[] = [];
@@ -84,7 +85,7 @@ function verdictOf(
   { name, clearinghouse }: DoorOptions,
   { address, isKnown }: Visitor,
 ): Promise<Verdict> {
-  // SpamAssassin says "unknown" for whoever it is.
+  // SpamAssassin writes "unknown" if it knows no recipient.
   const named = recipients.filter((recipient) => recipient.includes('@'));
   const source: Source = {
     reporter: `${name}:${address}`,
@@ -105,7 +106,7 @@ function answerOf(
   brand: string,
 ): string | Buffer | undefined {
   const isRejected = verdict.isBulk && verdict.isReported && !verdict.isAllowed && !options.has('no-reject');
-  // Rejecting is for the client to decide, by the counts: dccifd does it where it was told to, and nobody told us.
+  // Rejecting is for the client to decide by the counts: dccifd does it only where it is configured to.
   const action = isRejected && options.has('body') ? 'R' : 'A';
   const head = `${action}\n${action.repeat(answers)}\n`;
   const header = metricsHeader(verdict, brand);
@@ -117,7 +118,7 @@ function answerOf(
   return options.has('header') ? `${head}${header}\n\n` : head;
 }
 
-/** `X-DCC-…-Metrics`, folded by a line feed and one tab; what is read begins behind the semicolon. */
+/** `X-DCC-…-Metrics`, folded by a line feed and one tab; clients read the part behind the semicolon. */
 function metricsHeader(verdict: Verdict, brand: string): string {
   const { isAllowed, isBulk, exact } = verdict;
   if (isAllowed) return `X-DCC-${brand}-Metrics: ${brand} 1; whitelist`;
@@ -131,7 +132,7 @@ function metricsHeader(verdict: Verdict, brand: string): string {
   return `X-DCC-${brand}-Metrics: ${brand} 1; ${words.join('')}`;
 }
 
-/** `many` is what clients act on by default: bulk that was reported as well, or is very large. */
+/** Clients act on `many` by default: bulk that was reported as well, or is very large. */
 function countWord({ count, isBulk, isReported }: Verdict): string {
   return isBulk && (isReported || count >= 1000) ? 'many' : String(Math.min(maxCount, count));
 }
@@ -144,7 +145,7 @@ function checksumTable(verdict: Verdict): string {
   return `${'reported: 1'.padStart(39)}               checksum  server\n${row('Body', sum, count)}${row('Fuz1', sum, count)}${row('Fuz2', sum, count)}`;
 }
 
-/** More header than this is no letter's. */
+/** No message has a longer header. */
 const maxHeaderOctets = 256 * 1024;
 
 /**

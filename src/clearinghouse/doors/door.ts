@@ -4,9 +4,9 @@ import type { Clearinghouse } from '../ask.ts';
 import type { ClearinghouseEvents } from '../events.ts';
 import type { DoorLimits } from '../options.ts';
 
-/** What a front door is opened with. */
+/** The options of every door. */
 export interface DoorOptions {
-  /** In logs, and as the first word of reporters. */
+  /** The name in the log, and the first part of reporters' names. */
   readonly name: string;
   /** An address, or the path of a unix socket. */
   readonly at: { readonly host: string; readonly port: number } | { readonly path: string };
@@ -17,7 +17,7 @@ export interface DoorOptions {
   readonly log: Log<ClearinghouseEvents>;
 }
 
-/** Who may come, and whose word counts as that of somebody known. */
+/** The clients that may connect, and those whose reports count as known. */
 export interface Access {
   readonly allowed: IpSet;
   readonly known: IpSet;
@@ -39,17 +39,17 @@ export interface Door<Options extends DoorOptions = DoorOptions> extends AsyncDi
   readonly address: string;
   readonly port: number;
   readonly counts: DoorCounts;
-  /** Counts for whoever comes from now on. The place stays. */
+  /** Applies to new connections. The address stays. */
   change(options: Options): void;
 }
 
-/** Who is there: an address, or somebody on this machine at a unix socket. */
+/** A client at a door: an IP address, or a local user at a unix socket. */
 export interface Visitor {
   readonly address: string;
   readonly isKnown: boolean;
 }
 
-/** Who the visitor is, or undefined for one that may not come. */
+/** The visitor at an address; undefined if the access list does not allow it. */
 export function visitorOf(address: string | undefined, { allowed, known }: Access): Visitor | undefined {
   if (address === undefined || !allowed.has(address)) return undefined;
   return { address, isKnown: known.has(address) };

@@ -15,7 +15,7 @@ const magic = 'rsfe';
 const [idOctets, keyOctets, nonceOctets, macOctets] = [8, 32, 24, 16] as const;
 const headOctets = magic.length + idOctets + keyOctets + nonceOctets + macOctets;
 
-/** What DER puts before the 32 octets of an X25519 key (RFC 8410). */
+/** The DER prefix of the 32 octets of an X25519 key (RFC 8410). */
 const privatePrefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const publicPrefix = Buffer.from('302a300506032b656e032100', 'hex');
 
@@ -26,8 +26,8 @@ export interface OpenedRequest {
 }
 
 /**
- * The encryption of rspamd's fuzzy storage: X25519 with the key of the storage and one that the client makes,
- * HChaCha20 of what they agree on, XChaCha20 whose first block is the key of Poly1305.
+ * The encryption of rspamd's fuzzy storage: X25519 between the key of the storage and one that the client makes,
+ * HChaCha20 of the shared secret, XChaCha20 whose first block is the key of Poly1305.
  */
 export class FuzzyCipher {
   readonly #privateKey: KeyObject;
@@ -45,7 +45,7 @@ export class FuzzyCipher {
       .subarray(-keyOctets);
   }
 
-  /** What clients are to be configured with. */
+  /** The public key with which clients are configured. */
   get publicKey(): Buffer {
     return Buffer.from(this.#publicKey);
   }
@@ -54,7 +54,7 @@ export class FuzzyCipher {
     return datagram.toString('latin1', 0, magic.length) === magic;
   }
 
-  /** Undefined for what was not encrypted for us, or changed on its way. */
+  /** Opens a datagram. Undefined if it was not encrypted for this key, or was changed on its way. */
   open(datagram: Buffer): OpenedRequest | undefined {
     if (datagram.length <= headOctets || !FuzzyCipher.isEncrypted(datagram)) return undefined;
     let at = magic.length;
@@ -107,7 +107,7 @@ function wordsOf(octets: Buffer): Uint32Array {
   return Uint32Array.from({ length: octets.length / 4 }, (_, at) => octets.readUInt32LE(4 * at));
 }
 
-/** Poly1305 of what is sealed, with the first half block of the stream as its key. */
+/** The Poly1305 tag of the sealed octets; its key is the first half block of the stream. */
 function macOf(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array): Uint8Array {
   return poly1305(sealed, xchacha20(key, nonce, new Uint8Array(32), undefined, 0));
 }

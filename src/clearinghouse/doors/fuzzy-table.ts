@@ -22,8 +22,8 @@ export interface Found {
 }
 
 /**
- * Digests with their weights on numbered lists, and the shingles that lead to them, in fixed memory: where a bucket is
- * full, what was written longest ago gives way.
+ * Digests with their weights on numbered lists, and the shingles that lead to them, in fixed memory: the oldest entry
+ * of a full bucket gives way.
  */
 export class FuzzyTable {
   readonly #digests: Buffer;
@@ -50,12 +50,12 @@ export class FuzzyTable {
     this.#marks = new Uint32Array(capacity * shingleCount);
   }
 
-  /** Digests that are known, those among them that have expired and were not come across. */
+  /** The number of digests, including expired ones that were not looked up since. */
   get size(): number {
     return this.#count;
   }
 
-  /** What is known of a text: by its digest, else by most of its shingles. `now` in seconds. */
+  /** Looks a text up by its digest, otherwise by the majority of its shingles. `now` in seconds. */
   find({ digest, shingles }: Pick<FuzzyCommand, 'digest' | 'shingles'>, now: number): Found | undefined {
     const exact = this.#placeOf(digest, now);
     if (exact !== undefined) return this.#found(exact, 1);
@@ -99,7 +99,7 @@ export class FuzzyTable {
     return true;
   }
 
-  /** All of it, with what tells damage. */
+  /** The whole table as octets, with a checksum. */
   save(): Buffer {
     const body = Buffer.concat(this.#arrays());
     const head = Buffer.alloc(16);
@@ -187,7 +187,7 @@ export class FuzzyTable {
     return undefined;
   }
 
-  /** One that is free, else that of the least weight. */
+  /** A free place for a list, otherwise that of the list with the least weight. */
   #freeFlag(place: number): number {
     let least = place * flagsEach;
     for (let at = least; at < (place + 1) * flagsEach; at++) {
@@ -220,7 +220,7 @@ export class FuzzyTable {
     this.#places[free] = place + 1;
   }
 
-  /** The bucket of a shingle at its place in the row, and what tells it from others there. */
+  /** The bucket of a shingle at its place in the row, and the mark by which it is told from others there. */
   #shingle(shingles: Buffer, n: number): readonly [bucket: number, mark: number] {
     const [low, high] = [shingles.readUInt32LE(8 * n), shingles.readUInt32LE(8 * n + 4)];
     const mixed = Math.imul(low ^ Math.imul(n + 1, 0x9e3779b1), 0x85ebca6b) >>> 0;

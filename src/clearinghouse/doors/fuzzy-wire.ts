@@ -30,13 +30,13 @@ export interface FuzzyReply {
   readonly flag: number;
   /** 0 to 1: above one half it is known. */
   readonly probability: number;
-  /** What was found. */
+  /** The digest that was found. */
   readonly digest?: Buffer;
   /** When it was written, in seconds since 1970. */
   readonly time?: number;
 }
 
-/** Undefined for what is no command. What follows it (extensions of encrypted requests) is passed over. */
+/** Parses a command; undefined if it is malformed. Further octets (extensions of encrypted requests) are ignored. */
 export function parseFuzzyCommand(octets: Buffer): FuzzyCommand | undefined {
   if (octets.length < commandOctets) return undefined;
   // The upper half has capabilities of newer clients; we have none of them.

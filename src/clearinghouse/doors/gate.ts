@@ -5,8 +5,8 @@ import { type DoorCounts, type DoorOptions, type Visitor, visitorOf } from './do
 import { Rates } from './rates.ts';
 
 /**
- * Lets visitors in by the access list and the limits of a door, and counts what happened. Of IPv6 a /64 is one visitor:
- * whoever has one has all of its addresses.
+ * Admits visitors by the access list and the limits of a door, and counts them. A /64 of IPv6 is one visitor, since
+ * its owner has all of its addresses.
  */
 export class Gate {
   readonly counts: DoorCounts = { requests: 0, refused: 0, faults: 0 };
@@ -20,7 +20,10 @@ export class Gate {
     this.#rates = new Rates(options.clock);
   }
 
-  /** A connection comes; undefined for one that may not, or is one too many. It is inside until it leaves. */
+  /**
+   * Admits a connection; undefined if its address is not allowed or the limit is reached. It counts until `leave` is
+   * called.
+   */
   enter(address: string | undefined): { readonly visitor: Visitor; readonly leave: () => void } | undefined {
     const visitor = this.visitorOf(address);
     if (visitor === undefined) return undefined;
@@ -33,7 +36,7 @@ export class Gate {
     return { visitor, leave };
   }
 
-  /** Who it is: by address, or somebody on this machine; undefined, and counted, for one that may not come. */
+  /** The visitor at an address, or the local user at a unix socket; undefined, and counted, if it is not allowed. */
   visitorOf(address: string | undefined): Visitor | undefined {
     if ('path' in this.options.at) return { address: 'local', isKnown: true };
     const visitor = visitorOf(canonicalIp(address ?? ''), this.options.access);
@@ -55,7 +58,7 @@ export class Gate {
 /** Messages of the largest size that a door holds at once. */
 const messagesHeld = 16;
 
-/** Octets that all visitors of a door hold together, of what is not complete yet or not answered. */
+/** The octets of incomplete and unanswered requests that all visitors of a door hold together. */
 export class Room {
   readonly #most: number;
   #held = 0;
@@ -64,7 +67,10 @@ export class Room {
     this.#most = messagesHeld * octets;
   }
 
-  /** One visitor's part: it says how much that is by now; false where all together is too much. */
+  /**
+   * One visitor's part. The returned function takes its present number of octets, and returns false if all parts
+   * together are too large.
+   */
   part(): (octets: number) => boolean {
     let own = 0;
     return (octets) => {

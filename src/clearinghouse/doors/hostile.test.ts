@@ -7,11 +7,11 @@ import { parseRequest } from './pyzor.ts';
 import { wholeMessage } from './razor-message.ts';
 import { parseBatch, parseSis } from './razor-wire.ts';
 
-/** Far more than any of these takes, and far less than what grows with the square of the length. */
+/** Far more than any of these takes, and far less than time that grows with the square of the length. */
 const maxMs = 200;
 const octets = 400_000;
 
-/** What a parser might look for the end of again and again. */
+/** Beginnings whose end a parser might search for again and again. */
 const repeated = [
   '\r',
   '\n',
@@ -58,7 +58,7 @@ const requests: readonly ((text: string) => string)[] = [
   (text) => `header${text}x\n192.0.2.1${text}x\n\n\n\nx`,
 ];
 
-/** Each reader, with the frames that what is repeated is put into. */
+/** Each reader, with the frames around the repeated text. */
 const readers: Readonly<
   Record<string, readonly [(text: string) => unknown, readonly ((text: string) => string)[]]>
 > = {

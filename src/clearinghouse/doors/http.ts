@@ -9,7 +9,7 @@ import type { Door, DoorCounts, DoorOptions, Visitor } from './door.ts';
 import { Gate, Room } from './gate.ts';
 
 export interface HttpDoorOptions extends DoorOptions {
-  /** What callers have to know (RFC 6750). */
+  /** The bearer token of the callers (RFC 6750). */
   readonly token: string;
 }
 
@@ -19,9 +19,8 @@ type Verb = (typeof verbs)[number];
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * Opens the HTTP door: `POST /check`, `/report`, `/revoke`, `/explain`, each with a whole message as its body, or with
- * `?cluster=NAME` about what a verdict named. Rejects
- * with the system's error.
+ * Opens the HTTP door: `POST /check`, `/report`, `/revoke`, `/explain`, with a whole message as the body, or with
+ * `?cluster=NAME` for a cluster of an earlier verdict. Rejects with the system's error.
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<Door<HttpDoorOptions>> {
   const { name, at, limits } = options;
@@ -66,7 +65,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<Door<HttpD
   };
 }
 
-/** Asks who comes before anything is read, and for the token once a request is one that may come. */
+/** Checks the client's address before anything is read, and the token of each admitted request. */
 function letIn(
   server: FastifyInstance,
   gate: Gate,
@@ -84,7 +83,7 @@ function letIn(
   });
   server.addHook('onRequest', async (request, reply) => {
     const visitor = visitors.get(request.socket);
-    // Whoever tries tokens uses up the requests of its address.
+    // Guessing tokens uses up the requests of the client's address.
     if (visitor === undefined || !gate.admits(visitor)) {
       const late = reply.code(429).header('retry-after', '60');
       return late.send({ error: 'too many requests from this address' });
@@ -97,7 +96,7 @@ function letIn(
   return visitors;
 }
 
-/** Reads what is sent while there is room for it; it takes its room until it is answered. */
+/** Reads bodies while there is room for them; a body takes its room until it is answered. */
 function readBodies(server: FastifyInstance, { limits }: HttpDoorOptions): void {
   const room = new Room(limits);
   const holders = new WeakMap<FastifyRequest, (octets: number) => boolean>();
@@ -140,7 +139,7 @@ function answerErrors(server: FastifyInstance, counts: DoorCounts, options: Http
       reply,
     ) => {
       const { statusCode = 500, message } = error;
-      // Who hangs up in the middle of a message is no fault of ours.
+      // A client that hangs up in the middle of a message is not our fault.
       const hasLeft = error.code === 'ECONNRESET';
       const isOurs = statusCode >= 500 && !(error instanceof Unread) && !hasLeft;
       if (isOurs) complain(request.ip, message);
@@ -150,7 +149,7 @@ function answerErrors(server: FastifyInstance, counts: DoorCounts, options: Http
       return reply.code(statusCode).send({ error: isOurs ? 'it cannot be done now' : message });
     },
   );
-  // What is no HTTP does not come as far as a request.
+  // Malformed HTTP never becomes a request.
   server.server.on('clientError', ({ code = '' }: NodeJS.ErrnoException) => {
     if (code.startsWith('HPE_')) counts.faults++;
   });

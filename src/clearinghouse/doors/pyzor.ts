@@ -6,7 +6,7 @@ import type { Door, DoorOptions, Visitor } from './door.ts';
 import { pyzorCounts } from './rspamd.ts';
 import { openUdpDoor } from './udp.ts';
 
-/** Who has an account, with the key that signs (as `pyzord.passwd`): name → key in hexadecimal digits. */
+/** The accounts and the keys that sign their requests (as in `pyzord.passwd`): name → key in hexadecimal digits. */
 export interface PyzorOptions extends DoorOptions {
   readonly accounts: ReadonlyMap<string, string>;
 }
@@ -15,7 +15,7 @@ const maxOctets = 8192;
 const maxDigests = 20;
 const clockSkewSeconds = 300;
 const anonymous = 'anonymous';
-/** What somebody without an account may ask for. */
+/** Operations that need no account. */
 const open = new Set(['ping', 'pong', 'check', 'info', 'report']);
 const known = new Set([...open, 'whitelist']);
 
@@ -32,7 +32,7 @@ export function openPyzor(options: PyzorOptions): Promise<Door<PyzorOptions>> {
 interface PyzorRequest {
   readonly fields: ReadonlyMap<string, string>;
   readonly digests: readonly string[];
-  /** What is signed: the text without its signature. */
+  /** The signed octets: the text without its signature. */
   readonly signed: string;
 }
 
@@ -42,7 +42,7 @@ interface PyzorReply {
   readonly more?: readonly (readonly [name: string, value: string | number])[];
 }
 
-/** Reads a request; undefined for what is none: that is not answered, for its thread is not known. */
+/** Parses a request. Undefined if it is malformed: it gets no answer, since its thread is unknown. */
 export function parseRequest(datagram: Buffer): PyzorRequest | undefined {
   if (datagram.length > maxOctets) return undefined;
   const text = datagram.toString('utf8').replaceAll('\r', '').replace(/\n\n+/g, '\n');
@@ -106,7 +106,7 @@ async function carryOut(
   digests: readonly string[],
   { clearinghouse, source }: { readonly clearinghouse: Clearinghouse; readonly source: Source },
 ): Promise<PyzorReply> {
-  // Everybody's empty message is nobody's.
+  // The digest of an empty message belongs to no message.
   const keys = digests
     .filter((digest) => digest !== emptyPyzor)
     .map((value): LegacyKey => ({ scheme: 'pyzor', value }));

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/index.ts';
 
 const maxAddresses = 20_000;
-/** Where one has to give way, the one that came least often of so many. */
+/** The number of oldest addresses among which the one with the fewest requests gives way. */
 const compared = 8;
 
 /** Counts by address in periods, in bounded memory. */
@@ -39,8 +39,8 @@ export class Rates {
   }
 
   /**
-   * The oldest few are looked at, the least of them is forgotten and the others wait for their next turn: forged
-   * addresses, of which each comes once, push each other out and nobody who comes often.
+   * Forgets the address with the fewest requests among the oldest few; the others wait for their next turn. So forged
+   * addresses, each of which comes once, push each other out instead of regular clients.
    */
   #makeRoom(): void {
     const oldest: [string, number][] = [];

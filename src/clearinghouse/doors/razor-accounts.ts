@@ -22,7 +22,7 @@ const maxAccounts = 100_000;
 /** New accounts of one address. */
 const limits = { inMinute: 5, inDay: 50 } as const;
 const dayMs = 86_400_000;
-/** After so many days an account whose password nobody has proved may give its place. */
+/** After this many days an account that was never used with its password may be replaced. */
 const unprovedDays = 90;
 /** Accounts are written together, this long after the first of them; where that fails, again after the other. */
 const [writeMs, againMs] = [1000, 60_000] as const;
@@ -30,16 +30,16 @@ const form = /^[\w.@+-]{1,64}$/;
 
 interface Account {
   readonly password: string;
-  /** The day it was made, since 1970; absent once somebody has proved the password. */
+  /** The day of registration, counted from 1970; absent once the password was proved. */
   readonly unprovedSince?: number;
 }
 
 /**
- * Who registered with Razor. The protocol's proof needs the password itself, so it is kept as it is: the file is for
- * nobody else, and these passwords are good for reporting only.
+ * The accounts that registered with Razor. The protocol proves a password with the password itself, so the file
+ * contains passwords: only its owner may read it, and the passwords are good for reporting only.
  *
- * An account is good before it is written down, a second later and together with others: a crash in between loses it,
- * and clients then register again by themselves. Disposal writes what is left.
+ * An account is valid before it is written down, a second later and together with others. A crash in between loses it,
+ * and its client then registers again by itself. Disposal writes the rest.
  */
 export class RazorAccounts implements AsyncDisposable {
   readonly #options: RazorAccountsOptions;
@@ -67,8 +67,8 @@ export class RazorAccounts implements AsyncDisposable {
   }
 
   /**
-   * A new account, with what was not given made up; undefined where the name is taken, odd, or there are too many, of
-   * that address or at all.
+   * Makes an account; a missing name or password is made up. Undefined if the name is taken or malformed, or there are
+   * too many accounts, of that address or in all.
    */
   register(
     address: string,
@@ -110,7 +110,7 @@ export class RazorAccounts implements AsyncDisposable {
     return isProved;
   }
 
-  /** Writes what is not written yet. */
+  /** Writes the accounts that are not written yet. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancel?.();
     await this.#writing;
@@ -118,7 +118,7 @@ export class RazorAccounts implements AsyncDisposable {
     this.#cancel?.();
   }
 
-  /** Where it is full, the oldest account that nobody came back to gives its place. */
+  /** Replaces the oldest account that was never used again if all places are taken. */
   #hasRoom(today: number): boolean {
     if (this.#accounts.size < (this.#options.maxAccounts ?? maxAccounts)) return true;
     for (const [user, { unprovedSince = today }] of this.#accounts)
@@ -138,7 +138,7 @@ export class RazorAccounts implements AsyncDisposable {
     });
   }
 
-  /** In the place of what was there, or not at all. */
+  /** Replaces the file as a whole, or leaves it as it is. */
   async #write(): Promise<void> {
     const { path, log } = this.#options;
     if (path === undefined || !this.#isChanged) return;

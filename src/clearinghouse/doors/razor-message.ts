@@ -8,7 +8,7 @@ export function wholeMessage(octets: Buffer): Buffer {
   const text = octets.toString('latin1');
   const at = text.indexOf('\r\nX-Razor2-Agent:');
   if (at < 0) return octets;
-  // More parts than a letter has are left out: each costs time of everybody's.
+  // Parts beyond the usual number are left out: each one costs time of all clients.
   const parts = text.slice(at + 2).split(/\r\n(?=X-Razor2-Agent:)/, maxParts);
   const header = trimmedEnd(text.slice(0, at), '\n');
   const isMultipart = /^content-type:\s*multipart/im.test(header);

@@ -3,11 +3,11 @@ import { trimmedEnd } from '../content/spans.ts';
 
 export type Sis = ReadonlyMap<string, string>;
 
-/** What of one line is looked at; clients send eight pairs, and no more than a few hundred characters. */
+/** Bounds of one line. Clients send eight pairs, and no more than a few hundred characters. */
 const [maxFields, maxCharacters] = [32, 4096] as const;
 const batchEnd = '\r\n.\r\n';
 
-/** One line. What is no pair, or one of too many, is passed over. */
+/** Parses one line. A malformed pair, or one beyond the bound, is ignored. */
 export function parseSis(line: string): Sis {
   const fields = new Map<string, string>();
   for (const pair of trimmedEnd(line.slice(0, maxCharacters), '\r\n').split('&', maxFields)) {

@@ -10,21 +10,21 @@ import { type DoorConnection, openTcpDoor } from './tcp.ts';
 
 export interface RazorOptions extends DoorOptions {
   readonly accounts: RazorAccounts;
-  /** What clients are told to come back to, `host:port`: they need a dot in the name. */
+  /** The `host:port` to which clients are told to return. The host name needs a dot. */
   readonly publicName: string;
 }
 
 /** The same for ever: a client that knows another one asks for everything again. */
 const serial = 5;
 const ep4 = '7542-10';
-/** From where on a client says spam: bulk alone stays below it. */
+/** The confidence from which a client says spam: bulk alone stays below it. */
 const averageConfidence = 50;
 const maxLine = 64 * 1024;
 /** A client reads each reply with one `read` of so many octets. */
 const maxReply = 1024;
 const maxQueries = 50;
 const maxMessage = 2 * 2 ** 20;
-/** A client waits for an answer to whatever it says. */
+/** A client waits for an answer to every line. */
 const noQuery: readonly string[] = ['err=202'];
 
 /** Opens the door that clients of Razor come to; one server has all roles (protocol version 3). */
@@ -65,7 +65,7 @@ class RazorSession {
     const line = await this.#connection.until('\n', maxLine);
     if (line === undefined) return 'end';
     const text = trimmedEnd(line.toString('latin1'), '\r\n');
-    // Who the client is, unasked: nobody answers that.
+    // The client introduces itself unasked, and expects no answer.
     if (text === '' || /^cn=/.test(text)) return [];
     const query = parseSis(text);
     if (query.get('a') === 'q') return 'end';
@@ -119,7 +119,7 @@ class RazorSession {
         case 'c':
           return await this.#check(query);
         case 'r':
-          // The whole message tells more than its signature.
+          // The whole message identifies more than its signature.
           return this.#user === undefined ? 'err=213' : 'err=230';
         case 'revoke':
           return await this.#revoke(query);
@@ -203,7 +203,7 @@ class RazorSession {
     const user = this.#user;
     return {
       reporter: user === undefined ? `${name}:${address}` : `${name}:${user}`,
-      // Everybody may register.
+      // Registration is open to everybody.
       isKnown,
       recipients: [],
       client: address,

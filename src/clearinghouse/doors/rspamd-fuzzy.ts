@@ -14,17 +14,17 @@ export interface FuzzyDoorOptions extends DoorOptions {
   readonly secret?: Uint8Array;
   /** Where it is kept over a restart. */
   readonly file: string;
-  /** What the numbers of rspamd's lists mean. Default: all of them are of spam. */
+  /** The meaning of the numbers of rspamd's lists. Default: all of them are of spam. */
   readonly flags?: FuzzyFlags;
   /** Digests at most; a power of two. Some 480 octets each. */
   readonly capacity?: number;
 }
 
-/** What numbered lists are. */
+/** The numbers of lists and their meaning. */
 export interface FuzzyFlags {
   /** The list that is answered where the clearinghouse knows a digest and the storage does not. */
   readonly spam: number;
-  /** Lists of what is good; every other one is of spam. */
+  /** The lists of good messages; every other one is of spam. */
   readonly ham: ReadonlySet<number>;
 }
 
@@ -33,13 +33,13 @@ const defaultCapacity = 65_536;
 const expirySeconds = 90 * 86_400;
 /** It is written as a whole, so not at each change. */
 const saveMs = 10_000;
-/** What rspamd takes for a refusal, and for trouble. */
+/** Values that rspamd takes for a refusal, and for overload. */
 const [forbidden, overloaded] = [403, 503] as const;
 const miss: FuzzyReply = { value: 0, flag: 0, probability: 0 };
 
 /**
- * Opens a fuzzy storage for rspamd's fuzzy_check. What the clients find alike in a text is theirs; digests are told to
- * the clearinghouse as keys as well, so that a report of one counts like any other. Only those who are known may write.
+ * Opens a fuzzy storage for rspamd's fuzzy_check. Similarity of texts is computed by the clients. Digests are passed
+ * to the clearinghouse as keys as well, so that a report of one counts like any other. Only known clients may write.
  * Rejects with the system's error.
  */
 export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door<FuzzyDoorOptions>> {
@@ -74,7 +74,7 @@ export async function openRspamdFuzzy(options: FuzzyDoorOptions): Promise<Door<F
 }
 
 class FuzzyStorage implements AsyncDisposable {
-  /** The file and the capacity are those of the beginning. */
+  /** The file and the capacity stay those of the start. */
   options: FuzzyDoorOptions;
   readonly #table: FuzzyTable;
   readonly #complain: (client: string, because: unknown) => void;
@@ -88,7 +88,7 @@ class FuzzyStorage implements AsyncDisposable {
     this.#table = new FuzzyTable(options.capacity ?? defaultCapacity, expirySeconds);
   }
 
-  /** Reads what was kept. What is damaged is said and left out. */
+  /** Reads the file. A damaged one is logged and ignored. */
   async open(): Promise<void> {
     const { file, log, name } = this.options;
     try {
@@ -125,7 +125,7 @@ class FuzzyStorage implements AsyncDisposable {
     await this.#save();
   }
 
-  /** What the storage has, else what the clearinghouse knows of the digest. */
+  /** The answer of the storage, otherwise that of the clearinghouse for the digest. */
   async #check(command: FuzzyCommand, visitor: Visitor, now: number): Promise<FuzzyReply> {
     const found = this.#table.find(command, now);
     if (found !== undefined) return found;
@@ -147,7 +147,7 @@ class FuzzyStorage implements AsyncDisposable {
     return verdict === undefined ? { ...miss, value: overloaded } : done;
   }
 
-  /** Who puts something on a list of what is good revokes it; who takes it from there has not called it spam. */
+  /** Adding to a list of good messages revokes; removing from one is not a report. */
   #wordOf({ verb, value, flag }: FuzzyCommand): 'report' | 'revoke' | undefined {
     const isAdded = verb === 'write' && value > 0;
     const { ham } = this.options.flags ?? allSpam;
@@ -177,7 +177,7 @@ class FuzzyStorage implements AsyncDisposable {
     });
   }
 
-  /** In the place of what was there, or not at all. */
+  /** Replaces the file as a whole, or leaves it as it is. */
   async #save(): Promise<void> {
     if (!this.#isChanged) return;
     this.#isChanged = false;

@@ -3,10 +3,10 @@ import type { Clearinghouse, Source, Verdict } from '../ask.ts';
 import type { Door, DoorOptions, Visitor } from './door.ts';
 import { openMessageDoor } from './tcp.ts';
 
-/** What SpamAssassin takes for a count that somebody made up. */
+/** The largest count. SpamAssassin takes a larger one for invented. */
 export const maxCount = 999_999;
 
-/** A message whose recipients the client does not say: each look counts one. */
+/** The source of a message whose recipients the client does not give: each check counts one. */
 function sourceOf(name: string, { address, isKnown }: Visitor): Source {
   return { reporter: `${name}:${address}`, isKnown, recipients: [], client: address };
 }
@@ -35,7 +35,7 @@ export function openRspamdPyzor(options: DoorOptions): Promise<Door> {
   });
 }
 
-/** What Pyzor counts: those who had it where it is unwanted, and those who say that it is good. */
+/** The counts of Pyzor: recipients of an unwanted message, and reporters who revoked it. */
 export function pyzorCounts({ count, revoked, isAllowed, isBulk }: Verdict): {
   readonly count: number;
   readonly good: number;

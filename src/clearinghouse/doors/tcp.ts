@@ -23,7 +23,7 @@ export async function openTcpDoor<Options extends DoorOptions>(
   return new TcpDoor(await TcpListener.bind({ at, failed }), options, converse);
 }
 
-/** A door where a whole message is sent, up to the end of what the client says, and one answer comes. */
+/** Opens a door where the client sends a whole message up to the end of the stream and gets one answer. */
 export function openMessageDoor(
   options: DoorOptions,
   answer: (octets: Buffer, visitor: Visitor, options: DoorOptions) => Promise<string | Buffer | undefined>,
@@ -106,7 +106,7 @@ class TcpDoor<Options extends DoorOptions> implements Door<Options> {
     try {
       await this.#converse(connection, visitor, options);
       if (!socket.destroyed) socket.end();
-      // Who never closes is cut off a moment later.
+      // A client that never closes is cut off a moment later.
       socket.resume();
       clock.after(5000, () => socket.destroy());
     } catch (error) {
@@ -119,7 +119,7 @@ class TcpDoor<Options extends DoorOptions> implements Door<Options> {
   }
 }
 
-/** What a connection has of its door. */
+/** The functions of its door that a connection uses. */
 interface DoorSide {
   /** Notes how many octets it holds; false where all connections together hold too much. */
   readonly holds: (octets: number) => boolean;
@@ -154,7 +154,7 @@ export class DoorConnection {
     this.#door.counts.faults++;
   }
 
-  /** Everything up to the end of what the visitor says; undefined for more than the bound, or when it was cut off. */
+  /** The octets up to the end of the stream; undefined if they exceed the bound or the connection broke. */
   async rest(maxOctets: number): Promise<Buffer | undefined> {
     const gathered = new Gathered();
     gathered.push(this.#rest);
@@ -177,7 +177,7 @@ export class DoorConnection {
   async peekUntil(end: string, maxOctets: number): Promise<Buffer | undefined> {
     let gathered: Gathered | undefined;
     let length = this.#rest.length;
-    // Where the end may be: in what came last, or begun in what came before it.
+    // The end may be in the latest octets, or have begun in those before them.
     let recent = this.#rest;
     for (let at = recent.indexOf(end, 0, 'latin1'); at < 0; at = recent.indexOf(end, 0, 'latin1')) {
       const piece = length > maxOctets ? undefined : await this.#read();
@@ -233,7 +233,7 @@ export class DoorConnection {
         this.#isOver ||= socket.readableEnded || socket.destroyed;
         if (!Buffer.isBuffer(octets) && !this.#isOver) return;
         for (const event of events) socket.off(event, look);
-        // What comes now is our time, not the visitor's.
+        // From here on the time is ours, not the visitor's.
         socket.setTimeout(0);
         resolve(Buffer.isBuffer(octets) ? octets : undefined);
       };

@@ -1,4 +1,4 @@
-/** A door with a clearinghouse behind it that says what a test wants, and clients for it. */
+/** A door in front of a clearinghouse with prepared answers, and clients for it. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -77,7 +77,7 @@ export async function dial(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Says something, ends, and gives the whole answer. */
+/** Sends a text, ends, and returns the whole answer. */
 export async function whole(port: number, text: string): Promise<string> {
   const socket = await dial(port);
   socket.end(text);

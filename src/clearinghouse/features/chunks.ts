@@ -8,7 +8,9 @@ const maxOctets = 2048;
 const mask = 0xff;
 const maxChunks = 512;
 
-/** One number for each octet, the same everywhere: where the cuts are is no secret, what the pieces are is. */
+/**
+ * One number for each octet, the same everywhere: the places of the cuts are not secret, the hashes of the pieces are.
+ */
 const table = Uint32Array.from({ length: 256 }, (_, octet) => {
   let mix = octet + 0x9e3779b9;
   for (let round = 0; round < 3; round++) {
@@ -19,8 +21,8 @@ const table = Uint32Array.from({ length: 256 }, (_, octet) => {
 });
 
 /**
- * The hashes of the pieces of a file, which is cut where its own octets say so (buzhash over 32 octets): what is put in
- * or changed concerns the pieces around it, and no others. Files below 128 octets are one piece.
+ * The hashes of the pieces of a file, which is cut by its content (buzhash over 32 octets): an insertion or a change
+ * affects only the pieces around it. A file below 128 octets is one piece.
  */
 export function chunkHashes(octets: Uint8Array, hash: Hash): number[] {
   const found: number[] = [];

@@ -5,13 +5,13 @@ import type { Hash } from './hash.ts';
 import { smallest } from './smallest.ts';
 import type { Spread } from './spread.ts';
 
-/** What a message is made of, as hashes. Each list has no hash twice and is in the order of its numbers. */
+/** The features of a message as hashes, without duplicates, each list in ascending order. */
 export interface Features {
   /** Three words in a row. */
   readonly text: readonly number[];
-  /** Each word as it is written, in the order in which they come first. */
+  /** Each word as written, in the order of its first occurrence. */
   readonly words: readonly number[];
-  /** Those of text as they stand in the message, phrases of everybody among them. */
+  /** The features of the text in the order of the message, common phrases included. */
   readonly sequence: readonly number[];
   readonly actions: readonly number[];
   readonly structure: readonly number[];
@@ -19,10 +19,10 @@ export interface Features {
   readonly chunks: readonly number[];
 }
 
-/** What features are made with. */
+/** The parts with which features are made. */
 export interface FeatureParts {
   readonly hash: Hash;
-  /** By how many senders a word is used. */
+  /** The number of senders that use a word. */
   readonly lexicon: Spread;
   /** In the mail of how many good senders a feature was seen. */
   readonly boilerplate: Spread;
@@ -64,27 +64,29 @@ export function featuresOf(content: Content, parts: FeatureParts): Features {
   };
 }
 
-/** The feature of what a reader is to act on. */
+/** The feature of a contact that the message offers. */
 export function actionFeature(action: string, hash: Hash): number {
   return hash.joined(kinds.action, hash.text(action));
 }
 
-/** Text is read, and pictures are looked at: their octets say nothing, for each copy is compressed anew. */
+/**
+ * Text is compared by its words, and pictures by their look: their octets differ, since each copy is compressed anew.
+ */
 function isFile({ type, isAttachment }: Leaf): boolean {
   return !type.startsWith('image/') && (isAttachment || !type.startsWith('text/'));
 }
 
-/** What of a good message may be what everybody has. */
+/** The features of a good message that may turn out to be common. */
 export function learnable({ text, actions, structure }: Features): readonly number[] {
   return [...text, ...actions, ...structure];
 }
 
-/** What a word is. */
+/** The classes of words, as bits. */
 const [latin, used, mark] = [1, 2, 4] as const;
 
 /**
- * The words that are in use, in their order; what is not leaves no gap, so that gibberish between words changes
- * nothing. A word in disguise counts as what it stands for. Languages that we know nothing of keep all of their words.
+ * The words that are in use, in their order. Other words leave no gap, so that gibberish between words changes
+ * nothing. A word in disguise counts as the word behind it. Of a language without known words all words are kept.
  */
 function wordsInUse(
   { words, folded, order }: Content,
@@ -123,7 +125,7 @@ function wordsInUse(
 const maxPhrases = 8;
 const maxPhraseWords = 30;
 
-/** What of a message is in a core, as people read it: the longest phrases, then what the reader is to act on. */
+/** The parts of a message that are in a core, as people read them: the longest phrases, then the contacts. */
 export function phrasesIn(
   content: Content,
   parts: FeatureParts,
@@ -148,7 +150,7 @@ export function phrasesIn(
   return [...longest.map((words) => `"${words.join(' ')}"`), ...actions.slice(0, maxPhrases)];
 }
 
-/** A URL by its domain: it is what the message is for. */
+/** A URL is represented by its domain, which is what the message is for. */
 function isMark(word: string): boolean {
   return word.startsWith('url:');
 }

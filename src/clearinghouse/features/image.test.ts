@@ -8,7 +8,7 @@ import { distance, type ImageHash, imageHashes, Pictures } from './image.ts';
 const [width, height] = [240, 160];
 const near = 8;
 
-/** Rectangles in greys that `seed` says. */
+/** Rectangles in greys chosen by `seed`. */
 function drawing(seed: number): Buffer {
   let state = seed;
   const next = (below: number) => {

@@ -17,9 +17,9 @@ const borderShare = 0.9;
 const borderTolerance = 12;
 /** The lowest frequencies in each direction, without the first, which is brightness. */
 const kept = 8;
-/** Pictures below this are icons, emblems of firms and dots that count who reads. */
+/** Smaller pictures are icons, logos and tracking pixels. */
 const minSide = 100;
-/** Of one picture, and of all those of one message. */
+/** The largest number of pixels of one picture, and of all pictures of a message. */
 const maxPixels = 16_000_000;
 const maxSeconds = 1;
 const maxOctets = 8_000_000;
@@ -37,8 +37,8 @@ export function hasPictures({ leaves, pictures }: Pick<Content, 'leaves' | 'pict
 }
 
 /**
- * The hashes of the pictures of a message that show something, each as a whole and without its border, where it has
- * one. Those that cannot be read are left out.
+ * The hashes of the pictures of a message, each as a whole and without its border, if it has one. Unreadable and plain
+ * pictures are left out.
  */
 export async function imageHashes({
   leaves,
@@ -75,7 +75,7 @@ function areaOf({ left, top, right, bottom }: Box): number {
   return (right - left) * (bottom - top);
 }
 
-/** What is left when each edge has lost the lines that are all of the grey of its outermost one. */
+/** The box that is left after cutting off lines at each edge that have only the grey of the outermost line. */
 function withoutBorder(grey: Uint8Array): Box {
   const row = (y: number) => grey.subarray(y * canvas, (y + 1) * canvas);
   const column = (x: number) => Uint8Array.from({ length: canvas }, (_, y) => grey[y * canvas + x] ?? 0);
@@ -98,7 +98,7 @@ function borderOf(line: (at: number) => Uint8Array): number {
   return width;
 }
 
-/** A part of the canvas in 32 × 32: the mean of what each dot covers. */
+/** A part of the canvas in 32 × 32 dots, each the mean of the area that it covers. */
 function shrunk(grey: Uint8Array, { left, top, right, bottom }: Box): Uint8Array {
   const small = new Uint8Array(side * side);
   const edge = (from: number, to: number, at: number) => from + Math.floor(((to - from) * at) / side);
@@ -116,7 +116,7 @@ function shrunk(grey: Uint8Array, { left, top, right, bottom }: Box): Uint8Array
 }
 
 /**
- * The discrete cosine transform of a picture of 32 × 32 in grey; each bit says whether one of its 64 lowest
+ * The discrete cosine transform of a picture of 32 × 32 in grey; each bit tells whether one of its 64 lowest
  * frequencies is above their median ("pHash", Zauner 2010). Random dots, another size and another compression change a
  * few bits.
  */
@@ -194,8 +194,8 @@ const ways = 16;
 const near = 8;
 
 /**
- * Pictures that were seen, in fixed memory, found by a quarter of their bits: what differs in eight bits of 64 has
- * one quarter that differs in two at most, so neighbours of each quarter are looked at too.
+ * The known pictures, in fixed memory, found by a quarter of their bits: two hashes that differ in eight of 64 bits
+ * have a quarter that differs in at most two, so the neighbours of each quarter are searched too.
  */
 export class Pictures {
   readonly #buckets: number;
@@ -213,7 +213,7 @@ export class Pictures {
 
   static readonly octetsEach = 8;
 
-  /** The picture that was seen of those that look like this one. */
+  /** The known picture that looks like this one. */
   find(image: ImageHash): ImageHash | undefined {
     let best: ImageHash | undefined;
     let least = near + 1;
@@ -229,7 +229,7 @@ export class Pictures {
     return best;
   }
 
-  /** Notes one that is like none. */
+  /** Adds a picture that looks like no other. */
   add(image: ImageHash): void {
     for (let band = 0; band < bands; band++) this.#put(image, band);
   }
@@ -238,7 +238,7 @@ export class Pictures {
     return [this.#high, this.#low, this.#turns];
   }
 
-  /** The bucket of a band, and those of the values that differ in one bit of it. */
+  /** The bucket of a band, and the buckets of values that differ in one bit. */
   #bucketsOf(image: ImageHash, band: number): number[] {
     const value = bandOf(image, band);
     const values = [value, ...Array.from({ length: 16 }, (_, bit) => value ^ (1 << bit))];

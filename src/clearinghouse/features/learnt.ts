@@ -1,4 +1,4 @@
-/** What good mail has taught: common words, footers and disclaimers. */
+/** The knowledge gained from all mail: common words, footers, disclaimers and pictures. */
 import { powerOfTwo } from '../clusters/size.ts';
 import type { Entry } from '../journal.ts';
 import { type FeatureParts, type Features, learnable } from './features.ts';
@@ -8,7 +8,7 @@ import { Spread } from './spread.ts';
 
 type Learn = Entry & { readonly kind: 'learn' };
 
-/** What all mail has taught, apart from the clusters: words in use, phrases of everybody, pictures. Fixed memory. */
+/** The knowledge gained from all mail, apart from clusters: words in use, common phrases, pictures. Fixed memory. */
 export class Learnt {
   readonly parts: FeatureParts;
   readonly #pictures: Pictures;
@@ -21,24 +21,27 @@ export class Learnt {
     this.#pictures = new Pictures(powerOfTwo(memory / 3 / Pictures.octetsEach));
   }
 
-  /** The picture that was seen first of those that look like this one; itself where there is none. */
+  /** The first known picture that looks like this one; itself if there is none. */
   pictureOf(image: ImageHash): ImageHash {
     return this.#pictures.find(image) ?? image;
   }
 
-  /** Those that were not seen before, as changes that can be written down. */
+  /** The pictures that were not known before, as changes that can be written down. */
   newPictures(images: readonly ImageHash[]): Entry[] {
     return images
       .filter((image) => this.#pictures.find(image) === undefined)
       .map(({ high, low }) => ({ kind: 'picture', high, low }));
   }
 
-  /** What the words of a message by this sender teach, as a change; undefined for nothing. */
+  /** The change that follows from the words of a message of this sender; undefined for none. */
   fromWords(features: Features, sender: string): Learn | undefined {
     return this.#learn('words', features.words, sender);
   }
 
-  /** The same of the features of a good message: where many senders have them, they tell nothing any more. */
+  /**
+   * The change that follows from the features of a good message: features of many senders no longer identify a
+   * campaign.
+   */
   fromGood(features: Features, sender: string): Learn | undefined {
     return this.#learn('boilerplate', learnable(features), sender);
   }

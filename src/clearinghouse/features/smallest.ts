@@ -19,9 +19,9 @@ let ends = new Uint32Array(1024);
 let sorted = new Float64Array(1024);
 
 /**
- * Hashes are spread evenly, so each is put about where it belongs (a bucket for each place), and few have to move: a
- * third of what it takes to compare them. Nobody without the key can make hashes that are not. What comes back is good
- * until the next call.
+ * Hashes are spread evenly, so each is put near its place (a bucket for each place) and few have to move: a third of
+ * the time of comparing them. Without the key nobody can make hashes that are not. The result is valid until the next
+ * call.
  */
 function inOrder(hashes: readonly number[]): Float64Array {
   const { length } = hashes;

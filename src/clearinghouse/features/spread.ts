@@ -9,15 +9,15 @@ export interface SpreadSize {
 
 const probes = 3;
 const block64 = 64;
-/** Nobody asks for more. */
+/** No caller asks for more. */
 const maxCount = 15;
-/** Of the bits, when those who are forgotten first go. */
+/** The share of bits set at which the oldest pairs are forgotten. */
 const fullShare = 0.5;
 
 /**
- * Counts by how many different senders something is used, approximately and in fixed memory: a count-min sketch, which
- * counts each pair of thing and sender once as long as a Bloom filter remembers it. It may say too much, never too
- * little, other than for pairs that were forgotten. Counts stop at 15.
+ * Counts the different senders of each thing, approximately and in fixed memory: a count-min sketch, which counts each
+ * pair of thing and sender once as long as a Bloom filter remembers it. A count may be too high, never too low, except
+ * after pairs were forgotten. Counts stop at 15.
  */
 export class Spread {
   readonly #hash: Hash;

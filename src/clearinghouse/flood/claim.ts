@@ -1,14 +1,17 @@
 /** The features of a core by kind, in the order of `kinds`; each list in the order of its numbers, of 48 bits. */
 export type Core = readonly (readonly number[])[];
 
-/** What one clearinghouse has counted itself of one cluster. Nothing that it has heard of others is in it. */
+/** The counts that a clearinghouse has made itself of one cluster, without any that it has heard from others. */
 export interface Claim {
   /** The number of the cluster there, and how often that number was given away. */
   readonly cluster: number;
   readonly generation: number;
   /** The smallest numbers of the core, at most `maxFeatures` in all. */
   readonly core: Core;
-  /** How many there are of each kind; where it is more than what `core` has, the rest are greater numbers. */
+  /**
+   * The size of the core in each kind; if it is larger than the list in `core`, the missing features are greater
+   * numbers.
+   */
   readonly sizes: readonly number[];
   /** No feature of text of the core up to this one is missing. */
   readonly cut: number;
@@ -22,17 +25,20 @@ export interface Claim {
   readonly lastSeen: number;
 }
 
-/** A claim of somebody else, and who answers for it. */
+/** A claim of another clearinghouse, and the account that is answerable for it. */
 export interface Take {
   readonly claim: Claim;
-  /** Who answers for it: a peer by its origin id. What several origins claim through one peer is one account. */
+  /**
+   * The peer that is answerable for it, by its origin id. The claims of several origins through one peer are one
+   * account.
+   */
   readonly account: string;
   readonly origin: string;
 }
 
-/** The clearinghouse that floods: what it has to say, and where what others say goes. */
+/** The clearinghouse that floods: the source of its claims, and the taker of others' claims. */
 export interface FloodSource {
-  /** What has changed enough since it was last said. */
+  /** The clusters that have changed enough since their last claim. */
   claims(): Promise<readonly Claim[]>;
   take(takes: readonly Take[]): void;
 }

@@ -6,9 +6,9 @@ import { syncFolder, writeSynced } from '../files.ts';
 import type { Note } from './log.ts';
 
 const headOctets = 8;
-/** Nothing that is noted is longer; what claims to be is damage. */
+/** No note is longer; a longer length is damage. */
 const maxOctets = 1 << 16;
-/** A file is written anew when it is twice as long as what counts of it, and not before. */
+/** A file is written anew when it is twice as long as its valid notes, and at least this long. */
 const minCompactedOctets = 8 * 2 ** 20;
 
 /** Length u32, CRC-32, kind (`C` certificate, `R` record), length of the peer u8, peer, octets. Little-endian. */
@@ -22,7 +22,7 @@ export function encodeNote({ kind, by = '', octets }: Note): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** What was noted, up to the end or to where it was broken off or damaged. */
+/** The notes up to the end, or up to the first one that is broken off or damaged. */
 export function* decodeNotes(file: Buffer): Generator<Note & { readonly end: number }> {
   let at = 0;
   while (at + headOctets <= file.length) {
@@ -52,7 +52,7 @@ export class FloodFile implements AsyncDisposable {
     this.#path = path;
   }
 
-  /** Reads what is there; what is broken at its end is cut off. Rejects with the system's errors. */
+  /** Reads the file and cuts off a broken end. Rejects with the system's errors. */
   async open(): Promise<readonly Note[]> {
     const octets = await this.#read();
     const notes = [...decodeNotes(octets)];
@@ -66,7 +66,7 @@ export class FloodFile implements AsyncDisposable {
     this.#waiting.push(encodeNote(note));
   }
 
-  /** Writes and syncs what was noted; all of it anew, out of `all`, when too much of the file is of the past. */
+  /** Writes and syncs new notes; writes all of `all` anew when most of the file is obsolete. */
   sync(all: () => Iterable<Note>): Promise<void> {
     const next = this.#work.then(() => this.#sync(all));
     this.#work = next.catch(() => {});
@@ -86,7 +86,7 @@ export class FloodFile implements AsyncDisposable {
       await this.#file?.writeFile(octets);
       await this.#file?.datasync();
     } catch (error) {
-      // A part of it would hide what comes after; what is lost the peers have.
+      // A partial note would hide those after it. The peers still have a lost one.
       await this.#file?.truncate(this.#length);
       throw error;
     }
@@ -96,7 +96,7 @@ export class FloodFile implements AsyncDisposable {
 
   async #compact(all: () => Iterable<Note>): Promise<void> {
     const octets = Buffer.concat([...all()].map(encodeNote));
-    // What is noted from here on is in it already, or comes after it.
+    // Notes from here on are in it already, or come after it.
     const temporary = `${this.#path}.new`;
     await writeSynced(temporary, [octets]);
     const file = await open(temporary, 'a', 0o600);

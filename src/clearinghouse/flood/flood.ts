@@ -38,7 +38,7 @@ export interface FloodOptions {
   readonly peers: readonly FloodPeerOptions[];
   readonly source: FloodSource;
   readonly clock: Clock;
-  /** Numbers in [0, 1); those of the machine unless given. */
+  /** Random numbers in [0, 1). Default: `Math.random`. */
   readonly random?: () => number;
   readonly log: Log<ClearinghouseEvents>;
 }
@@ -49,7 +49,7 @@ const pauses: BackOff = { minMs: 1000, maxMs: 15_000 };
 const jitter = 0.2;
 /** A link that was open for so long was a good one. */
 const goodMs = 30_000;
-/** Who misbehaved is not spoken to for so long. */
+/** The time for which a misbehaving peer is not spoken to. */
 const bannedMs = 300_000;
 
 /** Opens the flood: reads its log, listens, and calls its peers. Rejects with the system's errors. */
@@ -69,10 +69,10 @@ interface Calling {
   readonly peer: FloodPeer;
   /** Calls in a row that led to no good link. */
   failures: number;
-  /** Ends what is under way: a call, or the pause before the next one. */
+  /** Ends the present call, or the pause before the next one. */
   cancel: () => void;
   bannedUntil: number;
-  /** Who called, of the link that there is. */
+  /** The caller of the present link. */
   caller: string | undefined;
 }
 
@@ -86,7 +86,7 @@ export class Flood implements AsyncDisposable {
   #listener: PeerListener | undefined;
   #cancelSync = () => {};
   #isEnding = false;
-  /** Connections of nobody we know. */
+  /** The number of connections from unknown nodes. */
   refused = 0;
 
   constructor(options: FloodOptions) {
@@ -139,7 +139,7 @@ export class Flood implements AsyncDisposable {
     log.info('flood-ready', { port: this.port, peers: this.#peers.size, records: this.#node.log.size });
   }
 
-  /** Closes the links and writes down what was taken. */
+  /** Closes the links and writes the notes down. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
     this.#cancelSync();
@@ -162,7 +162,7 @@ export class Flood implements AsyncDisposable {
     });
   }
 
-  /** Somebody has called us. */
+  /** A node has called us. */
   #arrived({ socket, origin }: Arrival): void {
     const calling = origin === undefined ? undefined : this.#peers.get(origin);
     if (calling === undefined || this.#isEnding || calling.bannedUntil > this.#options.clock.now()) {

@@ -20,7 +20,7 @@ function take(account: string, sketch: Uint8Array, more: Partial<Take & Take['cl
   };
 }
 
-/** Of a few values, with one register that is otherwise: what somebody would make up. */
+/** Of a few values, with one register that differs: an invented sketch. */
 const made = fc
   .tuple(fc.nat(33), fc.nat(255), fc.nat(33), fc.nat(255), fc.nat(33))
   .map(([all, from, some, one, value]) =>

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { estimateOf } from '../clusters/distinct.ts';
 import { registers, type Take } from './claim.ts';
 
-/** What one account claims of one cluster here. */
+/** The claims of one account about one of our clusters. */
 interface Contribution {
-  /** The union of what its origins claim. */
+  /** The union of the sketches of its origins. */
   sketch: Uint8Array;
   /** When a copy was last seen there. */
   at: number;
@@ -13,7 +13,7 @@ interface Contribution {
   readonly said: Map<string, { readonly reported: number; readonly revoked: number }>;
 }
 
-/** A cluster, and which of those that had its number. */
+/** A cluster number and its generation. */
 interface Place {
   readonly cluster: number;
   readonly generation: number;
@@ -40,20 +40,20 @@ const savedShape = z.array(
 );
 
 const day = 86_400_000;
-/** As what we have counted ourselves is forgotten. */
+/** The same half-lives as those of our own counts. */
 const halfLife = { few: day, many: 30 * day, manyFrom: 10, reports: 30 * day } as const;
 const maxClaimsOfAccount = 16;
 const maxAccounts = 64;
 
-/** What an account counts for now, 0 to 1; nothing once it is no peer any more. */
+/** The present weight of an account, 0 to 1; 0 once it is no longer a peer. */
 export type TrustOf = (account: string) => number;
 
 /** How many recipients one account can add to a cluster, at most, before trust. */
 export const defaultCap = 2000;
 
 /**
- * What others claim of our clusters, apart from what we have counted, so that nothing goes back to where it came from.
- * Bounded by the number of claims: the cluster that nobody spoke of for longest goes.
+ * The claims of other clearinghouses about our clusters, kept apart from our own counts, so that nothing returns to
+ * its origin. Bounded by the number of claims: the cluster with the oldest claims is dropped.
  */
 export class Foreign {
   readonly #maxClaims: number;
@@ -76,7 +76,7 @@ export class Foreign {
     if (before === undefined && of.by.size >= maxAccounts) return;
     const said = before?.said ?? new Map();
     said.delete(key);
-    // A record says all that its origin has counted of its cluster: alone, it takes the place of the one before.
+    // A record has all counts of its origin for its cluster, so if it is the only one it replaces the one before.
     const isAlone = before === undefined || said.size === 0 || fadeOf(before, now) < 1;
     const sketch = isAlone ? claim.sketch : unionOf(before.sketch, claim.sketch);
     said.set(key, { reported: claim.reported, revoked: claim.revoked });
@@ -85,7 +85,7 @@ export class Foreign {
     of.by.set(account, { sketch, at: Math.min(now, claim.lastSeen), said });
   }
 
-  /** What was claimed of one cluster is claimed of another. */
+  /** Moves the claims about one cluster to another. */
   move(from: Place, to: Place): void {
     const before = this.#of(from.cluster, from.generation);
     if (before === undefined) return;
@@ -100,9 +100,9 @@ export class Foreign {
   }
 
   /**
-   * What others add to our count: each no more than what is new beside those who are trusted more, and at most its
-   * trust times what it claims, of the cap. So all together add no more than the sum of that, whatever one of them
-   * makes up.
+   * The recipients that claims add to our count. Each claim adds at most the recipients that are new beside claims of
+   * higher trust, and at most its trust times its own estimate, up to the cap. So invented claims add no more than the
+   * sum of those bounds.
    */
   countOf(
     cluster: number,
@@ -121,9 +121,11 @@ export class Foreign {
       const { sketch } = contribution;
       before.push(all);
       const together = before.map((known) => estimateOf(unionOf(known.sketch, sketch)) - known.count);
-      // Beside a sketch that was made up, one register more can be worth thousands: what is new is new to everybody.
+      // One register more can be worth thousands beside an invented sketch, so an addition has to be new beside each
+      // of the sketches.
       const added = trust === 1 ? (together.at(-1) ?? 0) : Math.min(...together);
-      // Who is trusted like ourselves adds what is new; to bound that by another estimate would add the error of both.
+      // A fully trusted account adds its new recipients; bounding them by another estimate would add the error of
+      // both.
       const claimed = trust === 1 ? this.#cap : Math.min(this.#cap, estimateOf(sketch));
       // An estimate of both together can be smaller than that of one.
       sum += Math.max(0, Math.min(added, trust * claimed)) * fadeOf(contribution, own.now);
@@ -133,7 +135,7 @@ export class Foreign {
     return sum;
   }
 
-  /** What others report: each at most as much as it is trusted. */
+  /** The reports of other clearinghouses, each bounded by its trust. */
   saidOf(
     cluster: number,
     generation: number,
@@ -202,13 +204,13 @@ export class Foreign {
   }
 }
 
-/** What is left of it: all of it for the time in which half of our own is forgotten, nothing after twice that. */
+/** The remaining share of a contribution: 1 for the half-life of our own counts, 0 after twice that time. */
 function fadeOf({ sketch, at }: Contribution, now: number): number {
   const time = estimateOf(sketch) >= halfLife.manyFrom ? halfLife.many : halfLife.few;
   return Math.min(1, Math.max(0, 2 - (now - at) / time));
 }
 
-/** What one account claims of two clusters that are one. */
+/** The claims of one account about two clusters that turned out to be one. */
 function bothOf(one: Contribution, other: Contribution): Contribution {
   const said = [...one.said, ...other.said].slice(0, maxClaimsOfAccount);
   const at = Math.max(one.at, other.at);

@@ -4,7 +4,7 @@ import { Gathered } from '../../base/index.ts';
 import type { FloodVector } from './log.ts';
 
 /**
- * What goes over a link: frames of length u32 (of type and body together, big-endian), type u8, body.
+ * The octets on a link: frames of length u32 (of type and body together, big-endian), type u8, body.
  *
  *     1 hello        'PHFL' · version u8 = 1 · proof of the network key 32 · count u16 · (origin 32 · sequence u48) each
  *     2 certificate  DER: an origin whose records follow
@@ -19,7 +19,7 @@ export interface Frame {
   readonly body: Buffer;
 }
 
-/** What a frame may have at most, in octets. */
+/** The largest frame, in octets. */
 export const maxFrame = 1 << 20;
 const magic = 'PHFL';
 const version = 1;
@@ -36,13 +36,13 @@ export function encodeFrame(type: FrameType, body: Buffer = Buffer.alloc(0)): Bu
 
 const frameHead = 5;
 
-/** Cuts octets into frames. What is kept of one that is not complete is bounded by `maxFrame`. */
+/** Cuts octets into frames. An incomplete frame is kept, up to `maxFrame`. */
 export class FrameReader {
   readonly #gathered = new Gathered();
   /** Octets from which on there is something to read. */
   #wanted = frameHead;
 
-  /** The frames that are complete now; `undefined` at the end where what comes is none. */
+  /** The frames that are complete now; ends with `undefined` if the octets are not a frame. */
   *read(chunk: Buffer): Generator<Frame | undefined> {
     this.#gathered.push(chunk);
     if (this.#gathered.length < this.#wanted) return;

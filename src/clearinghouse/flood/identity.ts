@@ -1,7 +1,7 @@
 /** The identity of a node: its certificate, key and fingerprint. */
 import { createPrivateKey, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
 
-/** Who a node is: its certificate, by which others know it, and the key of it. */
+/** The identity of a node: its certificate, by which others know it, and its private key. */
 export interface Identity {
   /** SHA-256 of the certificate, hexadecimal. */
   readonly origin: string;
@@ -10,7 +10,7 @@ export interface Identity {
   sign(body: Buffer): Buffer;
 }
 
-/** Somebody whose certificate is known. */
+/** Another node, known by its certificate. */
 export interface Origin {
   readonly origin: string;
   readonly certificate: Buffer;
@@ -19,7 +19,7 @@ export interface Origin {
 
 const maxCertificate = 16 * 1024;
 
-/** From PEM. Throws for what is none. */
+/** Reads certificate and key in PEM. Throws if they are malformed. */
 export function identityOf(certificate: string | Buffer, key: string | Buffer): Identity {
   const x509 = new X509Certificate(certificate);
   const privateKey = createPrivateKey(key);
@@ -32,7 +32,7 @@ export function identityOf(certificate: string | Buffer, key: string | Buffer): 
   };
 }
 
-/** From DER, as somebody sends it: whose it is follows from the octets. Undefined for what is no certificate. */
+/** Reads a certificate in DER as received; the origin id follows from its octets. Undefined if it is malformed. */
 export function readOrigin(certificate: Buffer): Origin | undefined {
   if (certificate.length > maxCertificate) return undefined;
   try {

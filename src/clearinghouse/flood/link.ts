@@ -13,16 +13,16 @@ import { type Origin, readOrigin } from './identity.ts';
 import type { FloodLog } from './log.ts';
 import { decodeSigned, type SignedRecord } from './record.ts';
 
-/** Somebody to flood with. */
+/** Another node with which this one exchanges records. */
 export interface FloodPeer {
   readonly name: string;
   /** SHA-256 of its certificate, hexadecimal. */
   readonly origin: string;
 }
 
-/** What carries the octets of a link. */
+/** The connection under a link. */
 export interface Transport {
-  /** False where it is full: what more is written waits for `drained`. */
+  /** False when it is full: further octets should wait for `drained`. */
   write(octets: Buffer): boolean;
   /** Reads nothing more, until `resume`. */
   pause(): void;
@@ -35,7 +35,7 @@ export interface LinkHost {
   readonly self: string;
   readonly networkKey: Uint8Array;
   readonly log: FloodLog;
-  /** Who an origin is, says the peer. */
+  /** The peer introduces an origin. */
   introduce(origin: Origin, link: Link): void;
   /** Why a record is a fault of the peer, if it is one. */
   take(signed: SignedRecord, link: Link): string | undefined;
@@ -76,9 +76,9 @@ export interface LinkOptions {
 }
 
 /**
- * One link to one peer, without I/O. Both sides say what they have of each origin, and then each sends what the other
- * lacks, the records of an origin in their order: so one number for each origin tells what somebody has. A link that
- * breaks goes on from there when it is made again.
+ * One link to one peer, without I/O. Both sides send the highest sequence number that they have of each origin, and
+ * then the records that the other lacks, those of an origin in their order. So one number for each origin is enough,
+ * and a link that breaks continues from there when it is made again.
  */
 export class Link {
   readonly peer: FloodPeer;
@@ -102,7 +102,7 @@ export class Link {
     return this.#state;
   }
 
-  /** Says hello. */
+  /** Sends the hello. */
   start(): void {
     const { host, peer } = this.#options;
     const hello = encodeHello(proofOf(host.networkKey, host.self, peer.origin), host.log.vector(peer.origin));
@@ -111,7 +111,7 @@ export class Link {
     this.#wait();
   }
 
-  /** What the transport has read. */
+  /** Takes octets that the transport has read. */
   receive(chunk: Buffer): void {
     if (this.#state.kind === 'closed') return;
     this.#wait();
@@ -130,7 +130,7 @@ export class Link {
     this.pump();
   }
 
-  /** Sends what the peer lacks, as much as the transport takes. */
+  /** Sends records that the peer lacks, as much as the transport takes. */
   pump(): void {
     if (this.#state.kind !== 'open') return;
     const { host, peer } = this.#options;
@@ -156,7 +156,10 @@ export class Link {
     sent.set(origin, Math.max(sequence, sent.get(origin) ?? 0));
   }
 
-  /** We have said less than the peer may think: what a clock that was ahead has said does not count. */
+  /**
+   * Lowers our own sequence number below the one the peer may have: records made with a clock that was ahead do not
+   * count.
+   */
   rewind(): void {
     if (this.#state.kind !== 'open') return;
     const { self, log } = this.#options.host;
@@ -204,7 +207,7 @@ export class Link {
     return this.#options.host.take(signed, this);
   }
 
-  /** Who sends more than is agreed waits; nothing of it is lost. */
+  /** A peer that exceeds its rate waits; none of its records is lost. */
   #spend(octets: number, frames: number): void {
     const { clock, transport } = this.#options;
     const { framesPerSecond, framesAtOnce, octetsPerSecond } = this.#limits;

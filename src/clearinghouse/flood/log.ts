@@ -2,7 +2,7 @@
 import type { Origin } from './identity.ts';
 import { encodeSigned, type SignedRecord } from './record.ts';
 
-/** What is known of each origin, and up to where: its sequence numbers. */
+/** The known origins, each with its highest known sequence number. */
 export type FloodVector = ReadonlyMap<string, number>;
 
 /** A record as it is kept, ready to be sent on. */
@@ -12,7 +12,7 @@ export interface Logged {
   readonly octets: Buffer;
 }
 
-/** What is written down: a certificate in DER or a signed record, and the peer that it came from. */
+/** An entry of the file: a certificate in DER or a signed record, and the peer it came from. */
 export interface Note {
   readonly kind: 'certificate' | 'record';
   readonly by?: string;
@@ -21,10 +21,12 @@ export interface Note {
 
 interface OfOrigin {
   readonly origin: Origin;
-  /** The peer who told of it first; whose share of the places it takes. Undefined for this node and its peers. */
+  /**
+   * The peer that introduced the origin and whose share of the places it takes. Undefined for this node and its peers.
+   */
   readonly by: string | undefined;
   highest: number;
-  /** The same of what came from the origin itself: a peer in between may have kept something back. */
+  /** The highest sequence number that came from the origin itself; a peer in between may have held records back. */
   direct: number;
   /** The latest of each cluster, in the order of their sequence, as a `Map` keeps it. */
   readonly latest: Map<string, Logged>;
@@ -35,16 +37,16 @@ interface OfOrigin {
 export interface FloodLogSize {
   /** Records of all origins together. */
   readonly records: number;
-  /** Origins that one peer may tell of. */
+  /** The number of origins that one peer may introduce. */
   readonly originsPerPeer: number;
 }
 
 export const defaultLogSize: FloodLogSize = { records: 20_000, originsPerPeer: 64 };
 
 /**
- * What this node has said and heard: the latest record of each cluster of each origin. It is all that a peer needs
- * that was away, however long: what it has of each origin is told by one number. Bounded: the oldest record of the
- * origin that has the most goes.
+ * The records of this node and of others: the latest one of each cluster of each origin. They are all that a peer
+ * needs after any absence, and one sequence number for each origin tells which of them it has. Bounded: the oldest
+ * record of the origin with the most records is dropped.
  */
 export class FloodLog {
   readonly #size: FloodLogSize;
@@ -59,7 +61,7 @@ export class FloodLog {
     return this.#records;
   }
 
-  /** Notes who an origin is. False where the peer that tells of it has told of too many. */
+  /** Adds an origin. False if its peer has introduced too many. */
   introduce(origin: Origin, by?: string): boolean {
     if (this.#origins.has(origin.origin)) return true;
     if (by !== undefined) {
@@ -82,7 +84,7 @@ export class FloodLog {
     return this.#origins.get(origin)?.highest ?? 0;
   }
 
-  /** What `peer` is told that we have: of its own records those that it has sent itself. */
+  /** The sequence numbers to be sent to `peer`: of its own records only those that it has sent itself. */
   vector(peer: string): FloodVector {
     return new Map(
       [...this.#origins].map(([origin, { highest, direct }]) => [origin, origin === peer ? direct : highest]),
@@ -103,7 +105,7 @@ export class FloodLog {
     if (of !== undefined) of.direct = Math.max(of.direct, sequence);
   }
 
-  /** Keeps a record; false for one that is no news, or of an origin that is not known. */
+  /** Adds a record; false if it is not newer, or its origin is unknown. */
   add(signed: SignedRecord): boolean {
     if (!this.isNews(signed)) return false;
     const { origin, sequence, time, claim } = signed.record;
@@ -119,14 +121,14 @@ export class FloodLog {
     return true;
   }
 
-  /** Records of an origin after a sequence number, in their order. What is added meanwhile comes too. */
+  /** The records of an origin after a sequence number, in order, including any that are added meanwhile. */
   *after(origin: string, sequence: number): Generator<Logged> {
     const of = this.#origins.get(origin);
     if (of === undefined || of.highest <= sequence) return;
     for (const logged of of.latest.values()) if (logged.sequence > sequence) yield logged;
   }
 
-  /** What was made before is forgotten, and who has said nothing since and is no peer. */
+  /** Forgets records made before a time, and origins without later ones that are not peers. */
   forget(before: number): void {
     for (const [origin, of] of this.#origins) {
       for (const [cluster, { time }] of of.latest) if (time < before) this.#remove(of, cluster);
@@ -134,10 +136,7 @@ export class FloodLog {
     }
   }
 
-  /**
-   * What an origin has said after a time that cannot have come yet was said by a clock that was wrong, and is
-   * forgotten. False where there is nothing of that kind.
-   */
+  /** Forgets the records of an origin with a time in the future: its clock was wrong. False if there are none. */
   rewind(origin: string, after: number): boolean {
     const of = this.#origins.get(origin);
     if (of === undefined || of.highest <= after) return false;
@@ -155,7 +154,7 @@ export class FloodLog {
     }
   }
 
-  /** The oldest record of the largest origin, of those that came by the peer that has told of most. */
+  /** Drops the oldest record of the largest origin, among those of the peer that has introduced the most. */
   #drop(): void {
     const sizes = new Map<string, number>();
     const accountOf = ({ origin, by }: OfOrigin) => by ?? origin.origin;
@@ -178,7 +177,7 @@ export class FloodLog {
   }
 }
 
-/** What a peer had kept back comes later than what was made after it. */
+/** Sorts the records by sequence number: a record that a peer held back arrives after later ones. */
 function sortLatest({ latest }: OfOrigin): void {
   const sorted = [...latest].sort(([, a], [, b]) => a.sequence - b.sequence);
   latest.clear();

@@ -7,7 +7,7 @@ import { Cable, identity, SimulatedNode } from './testing.ts';
 
 const hour = 3_600_000;
 
-/** A campaign: what repeats, and noise that is new in each copy. */
+/** A copy of a campaign: a fixed text, and new noise in each copy. */
 function copy(campaign: string, n: number): string {
   const core = Array.from({ length: 70 }, (_, at) => `${campaign}${at} word${campaign}${at * 7}`);
   const noise = Array.from({ length: 40 }, (_, at) => `noise${campaign}${n}x${at}`);
@@ -97,7 +97,7 @@ test('three nodes agree 30 s after they heal: one was killed, one was away for a
   }
   const apart = views(nodes, 'alpha').map(({ count }) => count);
   assert.ok(spread(apart) > 0.1, `they know nothing of each other: ${apart}`);
-  // B is killed in the middle of a second and comes back with what it had synced.
+  // B is killed in the middle of a second and comes back with its last synced state.
   b.check(copy('alpha', serial++), 'lost@x.example');
   b.kill();
   await run(20);
@@ -133,7 +133,7 @@ test('a node that lies adds no more than its trust allows', async (t) => {
   }
   await run(20);
   const before = views([a, b], 'news').map(({ count }) => count);
-  // It has seen the mail, claims that millions have, and that it is spam.
+  // It has seen the mail, claims millions of recipients, and claims that it is spam.
   for (let n = 0; n < 5000; n++) liar.check(copy('news', n % 20), `fake${n}@x.example`);
   for (let n = 0; n < 30; n++) liar.say('reported', copy('news', n), `sock${n}`);
   join(0, 2);
@@ -217,7 +217,7 @@ test('a mail that was seen once never leaves, to however many it goes', async ()
 });
 
 test('what comes through a node is bounded by the trust in it', async (t) => {
-  // B is not known to A: what it says comes through C.
+  // A does not know B, whose records come through C.
   const { nodes, join, run } = network(['a', 'b', 'c'], () => 1);
   const [a, b, c] = [at(nodes, 0), at(nodes, 1), at(nodes, 2)];
   a.start([c.peer(0.5)]);
@@ -276,7 +276,7 @@ test('what a peer has signed weighs what it is trusted, whoever brings it', asyn
   assert.equal(here, there);
 });
 
-/** Certificates of nobody, as somebody makes them up. */
+/** Invented certificates. */
 const madeUp = (count: number) => Array.from({ length: count }, (_, n) => identity(`nobody${n}`));
 
 test('who tells of too many others, or of times to come, sets nobody against those in between', async () => {

@@ -12,9 +12,9 @@ export interface FloodCounts {
   /** Records of our own, and of others that were taken. */
   said: number;
   taken: number;
-  /** Known before, of ourselves, of somebody unknown, too far away, or of a clock that is ahead. */
+  /** Records already known, of ourselves, of unknown origins, with too many hops, or of a clock that is ahead. */
   passedOver: number;
-  /** Links that were dropped for what came over them. */
+  /** The number of links that were dropped for the peer's fault. */
   faults: number;
 }
 
@@ -25,7 +25,7 @@ export interface FloodNodeOptions {
   readonly source: FloodSource;
   readonly clock: Clock;
   readonly log: Log<ClearinghouseEvents>;
-  /** Told of each certificate and record that is new, so that it can be written down. */
+  /** Called with each new certificate and record, so that it can be written down. */
   readonly note?: (note: Note) => void;
   readonly logSize?: FloodLogSize;
   readonly linkLimits?: LinkLimits;
@@ -39,13 +39,13 @@ const expiryMs = 31 * 86_400_000;
 const tickMs = 1000;
 /** Records of clocks that are ahead, which wait for their time. */
 const maxEarlyRecords = 1000;
-/** Records that are given again after a start: those of the last seconds. */
+/** The number of records that are given again after a start: those of the last seconds. */
 const takenAgain = 1000;
 
 /**
- * A node of the flood: what the clearinghouse claims is signed and sent, what others claim is checked, handed to the
- * clearinghouse and sent on. Every record is signed by its origin, so a peer can hold records back but not forge them;
- * what an origin that is no peer of ours claims, the peer answers for that sent it.
+ * A node of the flood. Claims of the clearinghouse are signed and sent; claims of others are verified, handed to the
+ * clearinghouse and sent on. Each record is signed by its origin, so a peer can hold records back but not forge them.
+ * For an origin that is not our peer, the peer that sent the record is answerable.
  */
 export class FloodNode implements LinkHost {
   readonly counts: FloodCounts = { said: 0, taken: 0, passedOver: 0, faults: 0 };
@@ -79,8 +79,8 @@ export class FloodNode implements LinkHost {
   }
 
   /**
-   * What was noted before. The clearinghouse may have lost the last second of it, so it is given the last records
-   * again: to know them already changes nothing.
+   * Restores the notes of an earlier run. The clearinghouse may have lost its last second, so it is given the latest
+   * records again; known ones change nothing.
    */
   restore(notes: readonly Note[]): void {
     const takes: Take[] = [];
@@ -131,7 +131,7 @@ export class FloodNode implements LinkHost {
     return link;
   }
 
-  /** Who a peer tells too many of is not known: what they say is passed over, and the peer may not be to blame. */
+  /** Origins beyond a peer's number stay unknown and their records are ignored; that is not a fault of the peer. */
   introduce(origin: Origin, link: Link): void {
     if (this.log.originOf(origin.origin) !== undefined) return;
     const by = this.#peers.has(origin.origin) ? undefined : link.peer.origin;
@@ -140,7 +140,7 @@ export class FloodNode implements LinkHost {
     this.#options.note?.({ kind: 'certificate', octets, ...(by !== undefined && { by }) });
   }
 
-  /** Only what the peer itself must have seen to be wrong is its fault; clocks and limits differ from node to node. */
+  /** A peer is at fault only for errors that it must have seen itself; clocks and limits differ from node to node. */
   take(signed: SignedRecord, link: Link): string | undefined {
     const { record, body, signature } = signed;
     const { origin, sequence } = record;
@@ -167,7 +167,9 @@ export class FloodNode implements LinkHost {
     return undefined;
   }
 
-  /** Who answers for a record that came from a peer: its origin, which has signed it, where that is a peer as well. */
+  /**
+   * The account answerable for a received record: its origin, if that is also a peer, otherwise the peer that sent it.
+   */
   takeOf({ record: { origin, claim } }: SignedRecord, from: FloodPeer): Take {
     return { claim, origin, account: this.#peers.has(origin) ? origin : from.origin };
   }
@@ -194,7 +196,7 @@ export class FloodNode implements LinkHost {
     return !isOfTheFuture && hops < maxHops && time >= now - expiryMs;
   }
 
-  /** What we have said by a clock that was far ahead nobody has taken; what we say now would never be news. */
+  /** Records made with a clock that was far ahead were accepted by nobody, and would make all later ones look old. */
   #rewind(): void {
     if (!this.log.rewind(this.self, this.#options.clock.now() + aheadMs)) return;
     for (const link of this.links) link.rewind();
@@ -235,7 +237,7 @@ export class FloodNode implements LinkHost {
     for (const claim of claims) {
       const time = clock.now();
       const sequence = Math.max(time, this.log.highest(this.self) + 1);
-      // Clocks step back, and what was seen then was seen before it began.
+      // Clocks step back, so the last copy can be older than the first.
       const lastSeen = Math.min(claim.lastSeen, time);
       const firstSeen = Math.min(claim.firstSeen, lastSeen);
       const record = { origin: this.self, sequence, time, claim: { ...claim, firstSeen, lastSeen } };

@@ -1,4 +1,4 @@
-/** The engine's side of the flood: which clusters are told, and what claims come to. */
+/** The engine's side of the flood: it chooses the clusters to claim, and takes the claims of others. */
 import type { Clusters } from '../clusters/clusters.ts';
 import { kinds } from '../clusters/spectrum.ts';
 import type { Entry } from '../journal.ts';
@@ -15,18 +15,18 @@ export interface FloodPartOptions {
   readonly trustOf: TrustOf;
 }
 
-/** From how many distinct recipients of our own on a cluster is told of. */
+/** The number of distinct recipients of our own from which a cluster is claimed. */
 const minRecipients = 3;
-/** It is told of again when it has grown by so much; by less only once it has settled. */
+/** The factor of growth after which a cluster is claimed again at once; for less it has to settle first. */
 const grownAtOnce = 1.2;
 const grownSettled = 1.02;
 const settleMs = 15_000;
-/** Reports that have changed by less are told with the next change. */
+/** A smaller change of the reports waits for the next claim. */
 const saidStep = 0.05;
 const maxClaims = 500;
-/** Claims of others that are kept, for each cluster that there can be. */
+/** The number of kept claims of others, for each place of a cluster. */
 const claimsEach = 2;
-/** Clusters that one account and all of them may begin in a day, as a share of all: nobody else's are pushed out. */
+/** The share of clusters that one account, and all of them, may begin in a day, so that they push nobody else's out. */
 const begunShare = { each: 0.25, all: 0.5 } as const;
 
 interface Told {
@@ -37,7 +37,7 @@ interface Told {
   readonly at: number;
 }
 
-/** The side of the engine that floods: what it has to say of its clusters, and what others say of them. */
+/** The engine's side of the flood: claims about its clusters, and claims of others. */
 export class FloodPart {
   readonly #options: FloodPartOptions;
   readonly #foreign: Foreign;
@@ -59,7 +59,7 @@ export class FloodPart {
     if (this.#isAsked || this.#changed.size < maxClaims) this.#changed.add(cluster);
   }
 
-  /** What there is to say now. Where nobody asks, hardly anything is kept. */
+  /** The claims that are due now. Until the first call hardly anything is remembered. */
   claims(now: number): Claim[] {
     this.#isAsked = true;
     const later = new Set<number>();
@@ -73,7 +73,7 @@ export class FloodPart {
     return claims;
   }
 
-  /** A claim of somebody else as a change that can be written down; undefined for what is left out. */
+  /** A claim of another node as a change that can be written down; undefined if it is left out. */
   entryOf(take: Take, now: number): Entry | undefined {
     const { clusters, trustOf } = this.#options;
     if (trustOf(take.account) <= 0) return undefined;
@@ -125,7 +125,7 @@ export class FloodPart {
     const { clusters, reports } = this.#options;
     const generation = clusters.generationOf(cluster);
     const count = clusters.recipientsOf(cluster, now);
-    // What was seen once is nobody's business but ours, to however many it went.
+    // A message that was seen once is private, to however many recipients it went.
     if (Math.round(count) < minRecipients || clusters.copiesOf(cluster) < 2) return 'never';
     const { reported, revoked } = reports.provenOf(cluster, generation, now);
     const told = this.#told.get(cluster);

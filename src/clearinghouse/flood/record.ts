@@ -35,10 +35,10 @@ const headOctets = 79;
 const sketchOctets = (registers * 6) / 8;
 const maxSignature = 1024;
 const maxHash = 2 ** 48 - 1;
-/** Weighed reports that a record can claim; more is not a report but a fault. */
+/** The largest weight of reports in a record; more is a fault. */
 const maxReports = 1e6;
 
-/** What is signed. */
+/** Encodes the signed part of a record. */
 export function encodeBody({ origin, sequence, time, claim }: FloodRecord): Buffer {
   const features = claim.core.reduce((sum, list) => sum + list.length, 0);
   const body = Buffer.alloc(headOctets + 3 * kindCount + 6 * features + sketchOctets);
@@ -74,7 +74,7 @@ export function encodeSigned({
   return Buffer.concat([head, signature, body]);
 }
 
-/** Undefined for what is no record: of another length, version or order, or with numbers out of their bounds. */
+/** Decodes a record; undefined if its length, version, order or numbers are invalid. */
 export function decodeSigned(octets: Buffer): SignedRecord | undefined {
   if (octets.length < 3) return undefined;
   const length = octets.readUInt16BE(1);

@@ -27,7 +27,7 @@ export interface SimulatedOptions {
 
 type TrustedPeer = FloodPeer & { readonly trust: number };
 
-/** A clearinghouse with what it would have on disk, in memory. */
+/** A clearinghouse with its disk in memory. */
 export class SimulatedNode {
   readonly name: string;
   readonly identity: Identity;
@@ -59,7 +59,7 @@ export class SimulatedNode {
     this.flood.start();
   }
 
-  /** What was noted is synced. */
+  /** Syncs everything noted so far. */
   sync(): void {
     this.#disk = {
       journal: Buffer.concat([this.#disk.journal, ...this.#unsynced.journal]),
@@ -68,7 +68,7 @@ export class SimulatedNode {
     this.#unsynced = { journal: [], flood: [] };
   }
 
-  /** As by `kill -9`: what was not synced is gone. */
+  /** As by `kill -9`: unsynced notes are lost. */
   kill(): void {
     this.flood.stop();
     this.#unsynced = { journal: [], flood: [] };
@@ -132,7 +132,7 @@ function source(recipient: string): Source {
   return { reporter: 'relay', isKnown: true, recipients: [recipient] };
 }
 
-/** A cable between two ends: what one writes the other reads a moment later, in pieces. */
+/** A cable between two ends: the octets that one writes the other reads a moment later, in pieces. */
 export class Cable {
   readonly #clock: ManualClock;
   readonly #ends: { link: Link | undefined; isPaused: boolean; waiting: Buffer[] }[] = [];
@@ -148,7 +148,7 @@ export class Cable {
     second.link = b.flood.connect(a.peer(0), this.end(1), a.identity.certificate);
   }
 
-  /** The transport of one end; what is written to it comes out of the other. */
+  /** The transport of one end. */
   end(n: 0 | 1): Transport {
     const mine = this.#ends[n];
     const other = this.#ends[1 - n];

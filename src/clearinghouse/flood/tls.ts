@@ -10,13 +10,13 @@ export interface FloodAddress {
   readonly port: number;
 }
 
-/** What a node shows to the others, PEM. */
+/** The certificate and the key of a node, PEM. */
 export interface Credentials {
   readonly certificate: string | Buffer;
   readonly key: string | Buffer;
 }
 
-/** A connection whose other end has proved whose certificate it has; whether we want it is not said yet. */
+/** A connection whose other end has proved its certificate; whether it is a peer is not decided yet. */
 export interface Arrival {
   readonly socket: TLSSocket;
   /** SHA-256 of the certificate of the other end, hexadecimal; undefined where it showed none. */
@@ -25,12 +25,12 @@ export interface Arrival {
 
 const handshakeMs = 10_000;
 const closingMs = 5000;
-/** A stranger who says nothing must leave room for the peers. */
+/** Silent strangers must leave room for the peers. */
 const connections: AdmissionLimits = { all: 256, perClient: 16 };
 
 /**
- * Both ends show certificates; who may come is decided by their fingerprints, so no authority is asked. That an end
- * has the key of its certificate is proved by TLS 1.3 itself (RFC 8446 §4.4.3).
+ * Both ends present certificates, and are admitted by fingerprint, so no authority is needed. TLS 1.3 itself proves
+ * that an end has the key of its certificate (RFC 8446 §4.4.3).
  */
 function tlsOptions({ certificate, key }: Credentials) {
   return { cert: certificate, key, minVersion: 'TLSv1.3', rejectUnauthorized: false } as const;
@@ -49,7 +49,7 @@ export async function listenForPeers(
   arrived: (arrival: Arrival) => void,
 ): Promise<PeerListener> {
   const options = { ...tlsOptions(credentials), requestCert: true, handshakeTimeout: handshakeMs };
-  // It listens nowhere itself: it makes the handshake on what is handed to it.
+  // It does not listen itself: it makes the handshake on accepted sockets.
   const handshakes = createServer(options, (socket) => {
     socket.on('error', () => socket.destroy());
     arrived({ socket, origin: originOf(socket) });
@@ -97,7 +97,7 @@ export function callPeer(
   return () => end({ because: 'it is not needed any more' });
 }
 
-/** The socket as a link sees it. What is read goes to the link once `attach` is called. */
+/** The socket as a link uses it. Octets are passed to the link once `attach` is called. */
 export function transportOf(socket: TLSSocket): Transport & { attach(link: Link): void } {
   socket.setNoDelay(true);
   return {
@@ -105,7 +105,7 @@ export function transportOf(socket: TLSSocket): Transport & { attach(link: Link)
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     close: () => {
-      // What is written may still go out; who does not read it is not waited for.
+      // Written octets may still go out; a peer that does not read them is not waited for.
       socket.destroySoon();
       socket.setTimeout(closingMs, () => socket.destroy());
     },

@@ -13,8 +13,8 @@ const footer = /^\s*(?:-- ?|[_=*~-]{10,})\r?\n/;
 const maxKeys = 64;
 
 /**
- * The keys by which the clients of Razor and Pyzor would ask about a message: who
- * sends a key alone then hears of the cluster that the whole message belongs to. `leaves` are those of the message.
+ * The keys with which clients of Razor and Pyzor would ask about a message, so that a client that sends only a key
+ * gets the verdict on the cluster of the whole message. `leaves` are those of the message.
  */
 export function legacyKeys(
   octets: Uint8Array,
@@ -31,7 +31,7 @@ export function legacyKeys(
   return keys.slice(0, maxKeys);
 }
 
-/** SHA-256 of what is in the body, its transfer encoding and its line ends aside; none for an empty one. */
+/** SHA-256 of the decoded body without its line ends; undefined for an empty one. */
 export function bodyDigest(leaves: readonly Leaf[]): string | undefined {
   const hash = createHash('sha256');
   let isEmpty = true;

@@ -4,11 +4,11 @@ import type { Leaf } from '../content/content.ts';
 import { outsideTags, withoutSpans } from '../content/spans.ts';
 import { decodeText } from '../content/transfer.ts';
 
-/** What everybody's empty message comes to: it says nothing. */
+/** The digest of every empty message: it identifies nothing. */
 export const emptyPyzor = hash('sha1', '');
 
 const minLength = 8;
-/** Characters from which on a word is left out. */
+/** The length from which words are left out, in characters. */
 const longest = 10;
 const fewLines = 4;
 /** Of more lines: from so many percent on, so many of them. */
@@ -21,7 +21,7 @@ const chosen = [
 export function pyzorDigest(leaves: readonly Leaf[]): string {
   const lines = leaves.flatMap((leaf) => linesOf(leaf));
   const counted = lines.length <= fewLines ? lines : chosen.flatMap((range) => part(lines, range));
-  // Half a character at the end of a line is none, whatever the next one begins with.
+  // A surrogate at the end of a line is not joined with the next line.
   return hash('sha1', counted.map((line) => normalLine(line).toWellFormed()).join(''));
 }
 
@@ -43,12 +43,15 @@ const longWord = /\S{10,}/u;
 const address = /\S+@\S+/gu;
 const link = /[a-zA-Z]+:\S+/gu;
 
-/** Whether eight characters or more are left of a line; most often two words tell. */
+/** Whether eight characters or more remain of a line; two words usually decide. */
 function isLong(line: string): boolean {
   return normalLine(line, minLength).length >= minLength;
 }
 
-/** A line word by word, until there is enough: none of ten characters or more, no addresses, no links, no blanks. */
+/**
+ * A line without words of ten characters or more, addresses, links and blanks, read word by word until it has `enough`
+ * characters.
+ */
 function normalLine(line: string, enough = Number.POSITIVE_INFINITY): string {
   let kept = '';
   for (let at = skip(line, 0, true); at < line.length && kept.length < enough; at = skip(line, at, true)) {

@@ -4,7 +4,7 @@ import { drand48, hexBase64, sha1 } from './razor-text.ts';
 const separator = '\n';
 const minOctets = 128;
 
-/** What the seed of all reporters comes to: places in percent. `ep4` is `7542-10`. */
+/** The numbers drawn from the seed of all reporters: places in percent. `ep4` is `7542-10`. */
 const draws = (() => {
   const next = drand48(7542);
   const lines = Array.from({ length: 6 }, (_, at) => next() * (100 / 6) + at * (100 / 6));
@@ -38,7 +38,7 @@ function lengthOf(line: string | undefined): number {
   return line === undefined || line === '' || line === '0' ? 0 : line.length;
 }
 
-/** What is between two places of a range of lines, in percent of their length, without the line ends. */
+/** The text between two places of a range of lines, in percent of their length, without line ends. */
 function slice(
   lines: readonly string[],
   { from, to, places }: { readonly from: number; readonly to: number; readonly places: readonly number[] },

@@ -2,7 +2,7 @@
 import { parse } from 'tldts';
 import { hexBase64, sha1 } from './razor-text.ts';
 
-/** Domains below which everybody may register; elsewhere the list of public suffixes says it. */
+/** Domains below which everybody may register; for others the list of public suffixes decides. */
 const simple = /(?:^|\.)([^.]+\.(?:com|net|org|info|biz|edu))$/;
 
 /** Hosts of one text; each is a key of its own. */
@@ -35,7 +35,7 @@ export function hostsOf(text: string): readonly string[] {
     add(found, canonical(first[1] ?? ''));
     rest = rest.slice(first.index + first[0].length);
   }
-  // What follows is looked for on the last line only.
+  // The rest is searched on the last line only.
   const last = rest.slice(rest.lastIndexOf('\n') + 1);
   for (const [, host = ''] of last.matchAll(/http:\/\/([^>"/?<\n\r]*)/gi)) {
     if (found.size >= maxHosts) break;
@@ -48,7 +48,7 @@ function add(found: Set<string>, host: string): void {
   if (found.size < maxHosts && host.length > 1 && host.includes('.')) found.add(host);
 }
 
-/** What follows the last `=` that has something before it. */
+/** The text after the last `=` that has a character other than a blank before it. */
 function afterAssignment(text: string): string {
   for (let at = text.lastIndexOf('='); at > 0; at = text.lastIndexOf('=', at - 1))
     if (/\S/.test(text.charAt(at - 1))) return text.slice(at + 1);

@@ -7,7 +7,7 @@ const maxBody = 60 * 1024;
 const maxParts = 200;
 const maxDepth = 20;
 
-/** The parts of a message as razor-agents cuts them: what each of its engines hashes. One character per octet. */
+/** A part of a message as razor-agents cuts it for its engines. One character per octet. */
 export interface RazorPart {
   /** Without HTML. */
   readonly text: string;
@@ -60,7 +60,7 @@ function split(part: string, found: string[], depth: number): void {
   }
 }
 
-/** What stands between delimiters that are a line; what only begins like one is text. */
+/** The parts between delimiters that are a whole line; a line that only begins with one is text. */
 function partsOf(text: string, delimiter: string): string[] {
   const parts: string[] = [];
   let from = 0;
@@ -77,7 +77,7 @@ function partsOf(text: string, delimiter: string): string[] {
   return [...parts, text.slice(from)];
 }
 
-/** What follows the last `boundary=` on the line of a field that says `multipart`. */
+/** The value after the last `boundary=` on the line of a field that says `multipart`. */
 function boundaryIn(header: string): string | undefined {
   const lower = header.toLowerCase();
   const field = 'content-type: multipart';

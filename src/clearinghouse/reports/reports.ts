@@ -4,13 +4,13 @@ import type { Trust } from './trust.ts';
 
 type Side = 'reported' | 'revoked';
 
-/** A cluster, and which of those that had its number. */
+/** A cluster number and its generation. */
 interface Place {
   readonly cluster: number;
   readonly generation: number;
 }
 
-/** What one reporter says of a cluster, and what it weighed when it was said. */
+/** One reporter's report or revocation of a cluster, and its weight at that time. */
 interface Report {
   readonly side: Side;
   readonly weight: number;
@@ -18,17 +18,17 @@ interface Report {
   readonly isKnown: boolean;
 }
 
-/** What was said of one cluster. */
+/** All reports and revocations of one cluster. */
 interface Said {
   generation: number;
   /** Weights at `at`; they halve in thirty days. */
   reported: number;
   revoked: number;
-  /** The same of those who are not proven. */
+  /** Weights of reporters that are not proven. */
   looseReported: number;
   looseRevoked: number;
   at: number;
-  /** By reporter, each of whom has one report; `words` is its name on disk. */
+  /** By reporter, each of whom has one report. On disk its name is `words`. */
   readonly words: Map<string, Report>;
 }
 
@@ -61,16 +61,16 @@ const savedShape = z.object({
 
 const halfLifeMs = 30 * 86_400_000;
 const limits = { clusters: 50_000, reports: 200_000 } as const;
-/** Reports about one cluster. Where strangers have filled their places, there are still some for those who are known. */
+/** Bounds of the reports about one cluster. The rest of the places is for known reporters. */
 const maxReportsOfStrangers = 64;
 const maxReportsOfCluster = 128;
 const none: Standing = { reported: 0, revoked: 0 };
-/** Whom nobody knows and nobody has confirmed much; anybody can be many of those. */
+/** The weight below which a reporter is unproven: unknown, and not confirmed. Anybody can be many of those. */
 const minProvenWeight = 0.3;
-/** What all of them together weigh on each side at most: too little to decide anything. */
+/** The largest weight of all unproven reports on each side: too little to decide anything. */
 const maxUnprovenWeight = 0.5;
 
-/** Who calls what spam, and who does not. Bounded: the cluster that was spoken of longest ago goes. */
+/** The reports and revocations of clusters. Bounded: the cluster with the oldest report is dropped. */
 export class Reports {
   readonly #trust: Trust;
   readonly #said = new Map<number, Said>();
@@ -87,7 +87,8 @@ export class Reports {
     if (said === undefined || said.generation !== generation) return none;
     const left = leftOf(said.at, now);
     const loose = (weight: number) => Math.min(maxUnprovenWeight, weight * left);
-    // They do not contest what somebody has reported who is proven: a spammer could take back all that is said of him.
+    // Unproven revocations do not count against a proven report: otherwise a spammer could revoke the reports about
+    // himself.
     const revoked = said.reported > 0 ? 0 : loose(said.looseRevoked);
     return {
       reported: said.reported * left + loose(said.looseReported),
@@ -95,7 +96,7 @@ export class Reports {
     };
   }
 
-  /** The same of those alone who are known or have gained trust: what others may be told. */
+  /** The standing by known and proven reporters only, which is claimed towards other clearinghouses. */
   provenOf(cluster: number, generation: number, now: number): Standing {
     const said = this.#said.get(cluster);
     if (said === undefined || said.generation !== generation) return none;
@@ -103,7 +104,7 @@ export class Reports {
     return { reported: said.reported * left, revoked: said.revoked * left };
   }
 
-  /** Notes what a reporter says. Who says it twice has said it once; who says the contrary has taken it back. */
+  /** Adds a report or a revocation. Repeating one changes nothing; the opposite one replaces it. */
   add(
     side: Side,
     { cluster, generation }: Place,
@@ -168,8 +169,8 @@ export class Reports {
   }
 
   /**
-   * The first report of a reporter about a cluster moves trust, by what those say whom the operator knows: strangers who
-   * agree with each other prove nothing, however many they are.
+   * The first report of a reporter about a cluster changes trust, by the reports of known reporters only: agreement
+   * among strangers proves nothing, however many they are.
    */
   #learn(reporter: string, report: Report, { words }: Said): void {
     for (const [other, { side, weight, isKnown }] of words) {
@@ -220,7 +221,7 @@ function weigh(said: Said, { side, weight, isKnown }: Report, share: number): vo
   said[sum] = Math.max(0, said[sum] + share * weight);
 }
 
-/** What is left of a weight. */
+/** The remaining share of a weight. */
 function leftOf(at: number, now: number): number {
   return 0.5 ** (Math.max(0, now - at) / halfLifeMs);
 }

@@ -1,6 +1,6 @@
 /** Reporters that are remembered; the one that was heard of longest ago goes. */
 const maxReporters = 20_000;
-/** Where somebody begins: nobody knows him, he has an account, or the operator named him. */
+/** The initial trust in a reporter: without an account, or with one or named by the operator. */
 const start = { anonymous: 0.1, known: 1 } as const;
 const floor = 0.01;
 const ceiling = 1;
@@ -12,12 +12,13 @@ interface Standing {
   minute: number;
 }
 
-/** Reports of one reporter that count in a minute. Who is known may have a folder full of spam to report. */
+/** The number of reports of one reporter that count in a minute. A known one may report a folder full of spam. */
 const perMinute = { anonymous: 60, known: 6000 } as const;
 
 /**
- * How much a word of a reporter weighs. Who says what others confirm gains, who is contradicted loses (after Prakash
- * and O'Donnell, 2005, "Fighting spam with reputation systems"). What one reporter says in a flood does not count.
+ * The weight of a reporter. It grows when others confirm its reports and falls when they contradict them (after
+ * Prakash and O'Donnell, 2005, "Fighting spam with reputation systems"). Reports in a flood of one reporter do not
+ * count.
  */
 export class Trust {
   readonly #standings = new Map<string, Standing>();
@@ -34,12 +35,12 @@ export class Trust {
     return standing.lately > perMinute[isKnown ? 'known' : 'anonymous'] ? 0 : standing.trust;
   }
 
-  /** Somebody who is known, and trusted so much, said the same. */
+  /** A known reporter of this trust reported the same. */
   confirmed(reporter: string, by: number): void {
     this.#change(reporter, (trust) => trust + 0.1 * by * (ceiling - trust));
   }
 
-  /** Somebody who is known, and trusted so much, said the contrary. */
+  /** A known reporter of this trust reported the contrary. */
   contradicted(reporter: string, by: number): void {
     this.#change(reporter, (trust) => trust * (1 - 0.3 * by));
   }
