@@ -1,21 +1,23 @@
-/** A command of the control socket as both of its ends know it: its name, and the shapes of what goes in and comes out. */
+/**
+ * A command of the control socket as both of its ends know it: its name, and the shapes of its arguments and answers.
+ */
 import { z } from 'zod';
 
 /** One command. */
 export interface CommandShape {
   /** On the wire. */
   readonly name: string;
-  /** What it is asked with; `z.undefined()` where it is asked with nothing. */
+  /** The shape of the arguments; `z.undefined()` if there are none. */
   readonly args: z.ZodType;
   /** One answer, or any number of items. */
   readonly kind: 'answer' | 'items';
   /** The answer, or one of the items, as the client reads it. */
   readonly out: z.ZodType;
-  /** Makes JSON of what `out` reads, where it is none by itself. */
+  /** Turns a value that is not JSON into JSON that `out` reads. */
   readonly encode?: (out: unknown) => unknown;
   /** The octets of a message follow. */
   readonly takesMessage: boolean;
-  /** The log of the relay tells of it: it changes something. */
+  /** Whether the command changes something, and is logged. */
   readonly isLogged: boolean;
 }
 
@@ -30,10 +32,10 @@ type MessageOf<S extends CommandShape> = S['takesMessage'] extends true
   : [];
 
 /**
- * What a table comes to as an interface, which the relay implements and a client offers. A stream is read no faster than
- * its reader takes it, and is returned early (`return()`) when the reader goes away. Whatever throws is reported as
- * `failed`; throw a `ControlError` to choose the code. The octets of a message have CRLF line ends; `signal` aborts when
- * nobody listens any more.
+ * A command table as an interface, which the relay implements and a client offers. A stream is read no faster than its
+ * reader takes it, and is returned early (`return()`) when the reader goes away. Any exception is reported as
+ * `failed`; throw a `ControlError` to choose the code. The octets of a message have CRLF line ends; `signal` aborts
+ * when the client is gone.
  */
 export type ControlOf<T extends CommandTable> = {
   readonly [K in keyof T]: (
@@ -89,7 +91,7 @@ function shaped<
   };
 }
 
-/** A command and what carries it out. */
+/** A command and its implementation. */
 export interface ServedCommand {
   readonly shape: CommandShape;
   run(given: readonly unknown[]): unknown;

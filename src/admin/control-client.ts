@@ -26,7 +26,7 @@ export function connectControl<T extends CommandTable>(path: string, table: T): 
     method,
     (...given: unknown[]) => ask(path, shape, given),
   ]);
-  // Each method takes and gives what its shape says: the types are those of the table.
+  // Each method has the arguments and the result of its shape: the types are those of the table.
   return Object.fromEntries(methods) as ControlOf<T>;
 }
 
@@ -77,7 +77,7 @@ async function* converse(
 ): AsyncGenerator<unknown, unknown, void> {
   const cut = () => socket.destroy();
   upload?.signal.addEventListener('abort', cut);
-  // A failing write shows as the end of the answers; what the relay said before is worth more.
+  // A failing write shows as the end of the answers; an earlier answer of the relay explains more.
   socket.on('error', () => {});
   const sent = sendRequest(socket, request, upload).catch((error: unknown) => {
     socket.destroy();

@@ -95,14 +95,14 @@ async function serve(socket: Socket, { commands, log }: ControlSocketOptions): P
 
 interface Connection {
   readonly socket: Socket;
-  /** Aborts when nobody is left to answer. */
+  /** Aborts when the client is gone. */
   readonly gone: AbortSignal;
   leave(): void;
 }
 
 /**
- * What the client still sends is thrown away for a while: closing at once would reset the connection
- * before it has read the answer.
+ * Discards further input of the client for a while: closing at once would reset the connection before it has read the
+ * answer.
  */
 function end(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), bounds.idleMs).unref();
@@ -118,7 +118,7 @@ interface Call {
   readonly connection: Connection;
 }
 
-/** Carries out the command; what it returns is the result, streams have sent their items before. */
+/** Carries out the command and returns its result; a stream has sent its items before. */
 async function answer({ served, args, lines, connection }: Call): Promise<unknown> {
   const { shape } = served;
   const given = [
@@ -144,7 +144,7 @@ async function sendAll(
   return count;
 }
 
-/** The message that follows a request. Its end is also where a client that hangs up is one that left. */
+/** The message that follows a request. A client that hangs up before its end counts as gone. */
 async function* uploaded(lines: Call['lines'], connection: Connection): AsyncGenerator<Uint8Array> {
   for (;;) {
     const line = await nextLine(lines, connection);
@@ -169,7 +169,7 @@ async function nextLine(lines: Call['lines'], connection: Connection): Promise<s
   }
 }
 
-/** Writes one line, and waits while the client is behind. One that reads nothing for too long is cut off. */
+/** Writes one line, and waits while the client is behind. A client that reads nothing for too long is cut off. */
 async function send({ socket, gone }: Connection, value: unknown): Promise<void> {
   gone.throwIfAborted();
   if (socket.write(formatLine(value))) return;

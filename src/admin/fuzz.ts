@@ -1,4 +1,4 @@
-/** Fuzz targets of this folder: what comes by the control socket. */
+/** Fuzz targets of this folder: requests and answers of the control socket. */
 import assert from 'node:assert/strict';
 import { ControlError } from './control-error.ts';
 import { answerShape, parseLine, readLines, requestShape, uploadShape } from './control-protocol.ts';

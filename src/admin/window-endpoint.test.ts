@@ -45,7 +45,7 @@ async function bench(t: TestContext) {
   return { ask, opened, revoked, clock, log };
 }
 
-/** What Dovecot 2.3 sends (`event_exporter`, JSON over HTTP). */
+/** An event as Dovecot 2.3 sends it (`event_exporter`, JSON over HTTP). */
 function dovecotEvent(fields: object, event = 'auth_request_finished') {
   return { event, hostname: 'mail', categories: ['auth'], fields };
 }

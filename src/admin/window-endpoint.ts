@@ -14,7 +14,7 @@ export interface ReportedLogin {
   readonly forMs?: number;
 }
 
-/** The windows of an address, or wherever somebody has one. */
+/** The windows of one address, or all windows of one user. */
 export type WhichReported = { readonly address: string } | { readonly name: string };
 
 /** The parts that the endpoint needs. */
@@ -45,14 +45,14 @@ export interface WindowEndpoint extends AsyncDisposable {
   readonly port: number;
   /** From now on this token has to be known. */
   serve(options: Pick<WindowEndpointOptions, 'token'>): void;
-  /** Ends at once: what is asked here is answered within a moment. */
+  /** Ends at once, since each request is answered within a moment. */
   drain(): Promise<void>;
 }
 
 const maxBodyOctets = 16 * 1024;
 /** Connections at once; every other door has such a bound, too. */
 const maxConnections = 64;
-/** Who does not know the token is said once in this time, and how many there were. */
+/** Requests with a wrong token are logged once in this time, with their number. */
 const silenceMs = 60_000;
 
 const loginShape = z.strictObject({
@@ -83,9 +83,9 @@ const dovecotShape = z.object({
 const mailboxServices = ['imap', 'pop3'];
 
 /**
- * Listens for reports of logins: `POST /windows` opens one, `GET /windows` lists, `DELETE /windows/WHICH` revokes.
- * Whoever asks has to know the token, as a bearer token or as the password of Basic authentication (RFC 6750,
- * 7617). Rejects with the system's error when it cannot listen.
+ * Listens for reports of logins: `POST /windows` opens one, `GET /windows` lists, `DELETE /windows/WHICH` revokes. A
+ * client has to send the token, as a bearer token or as the password of Basic authentication (RFC 6750, 7617). Rejects
+ * with the system's error when it cannot listen.
  */
 export async function openWindowEndpoint(options: WindowEndpointOptions): Promise<WindowEndpoint> {
   const { host, clock, log } = options;
@@ -163,7 +163,7 @@ function answerError(
 
 const usage = 'expected {"address": "192.0.2.7", "user": "anna@example.org"}, or an event of Dovecot';
 
-/** The login in a report: `none` for an event that is no login to a mailbox, undefined for what is no report. */
+/** The login in a report: `none` for an event other than a login to a mailbox, undefined for a malformed report. */
 function loginOf(body: unknown): ReportedLogin | 'none' | undefined {
   const login = loginShape.safeParse(body).data;
   if (login !== undefined) {
@@ -179,7 +179,7 @@ function loginOf(body: unknown): ReportedLogin | 'none' | undefined {
   return { address, name, source: `dovecot ${kind}` };
 }
 
-/** In a time that says nothing about the token. */
+/** Compares in constant time. */
 function isAllowed(header: string | undefined, token: string): boolean {
   const [, scheme, value = ''] = /^(bearer|basic) (\S+)$/i.exec(header ?? '') ?? [];
   const shown = scheme?.toLowerCase() === 'basic' ? passwordOf(value) : value;

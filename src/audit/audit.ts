@@ -1,4 +1,4 @@
-/** `posthouse audit` in the relay: attacks its own listeners and tells what arrived. */
+/** `posthouse audit` in the relay: attacks its own listeners and reports the mail that arrived. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ControlError } from '../admin/index.ts';
@@ -35,27 +35,27 @@ export interface AuditParts {
   readonly local: LocalParts;
   readonly clock: Clock;
   readonly log: Log<AuditEvents>;
-  /** Lines about a run are marked, so that nobody takes it for an attack. */
+  /** Log lines about a run are marked, so that they are not taken for an attack. */
   readonly events: Pick<LogHub<never>, 'mark'>;
   readonly config: () => AuditedConfig & { readonly limits: { readonly commandErrors: number } };
 }
 
 /**
- * How long one reply may take, and how long nothing may come out of the queue before we stop waiting for it;
- * how often what is left is looked for.
+ * The time for one reply; the time without mail from the queue after which the run ends; the number of looks for left
+ * messages and the time between them.
  */
 const patience = { replyMs: 30_000, quietMs: 15_000, looks: 100, lookMs: 50 } as const;
 /** Cases of a session: below every usual limit of errors. */
 const perConnection = 15;
-/** A third party's addresses, which nobody has. */
+/** Addresses of a third party that are in use nowhere (RFC 5737, RFC 3849). */
 const third = { L4: '203.0.113.254', L6: '2001:db8:dead::254' } as const;
 
 type Finding = AttackResult & { readonly arrived: readonly string[]; readonly lanes: readonly string[] };
 
 /**
- * Attacks the relay through its own listeners as a stranger would, with mail that the routes never see, and
- * tells what arrived. Everything that was changed for the run is as before when it ends, however it ends, and
- * no message of it is left. Throws `ControlError` `in-use` while another one runs.
+ * Attacks the relay through its own listeners as a stranger would, with mail that the routes never see, and reports
+ * the mail that arrived. However the run ends, its changes are undone and none of its messages remains. Throws
+ * `ControlError` `in-use` while another one runs.
  */
 export async function* audit(parts: AuditParts): AsyncGenerator<AuditEvent> {
   const { audits, receiver, delivery, log } = parts;
@@ -184,7 +184,7 @@ async function* attackOne(
   };
 }
 
-/** Waits for what was taken to come out of the queue, and says of each case what arrived. */
+/** Waits for accepted messages to come out of the queue, and yields the outcome of each case. */
 async function follow(
   parts: AuditParts,
   { run, signal }: Running,
@@ -314,7 +314,7 @@ async function openDisguised(
       header,
       prelude,
     });
-    // The disguise was put on when the connection began; the port may be anybody's later.
+    // The address was disguised when the connection began; its port may belong to another client later.
     drop();
     const isInUse = opened.greeting.kind === 'closed' && opened.greeting.because.includes('EADDRINUSE');
     if (!isInUse || tries >= 5) return opened;
@@ -332,8 +332,8 @@ async function freePort(host: string): Promise<number> {
 }
 
 /**
- * Removes what is still in the queue of the run: held by somebody, or cut off. What has just come to its end
- * leaves by itself, a moment later.
+ * Removes messages of the run that are still in the queue: held ones, and those of attempts that were cut off. A
+ * message that has just ended disappears by itself a moment later.
  */
 async function removeLeftOver(parts: AuditParts, run: AuditRun, begunAt: number): Promise<void> {
   const { spool, operator, log, clock } = parts;

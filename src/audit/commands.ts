@@ -1,13 +1,11 @@
-/** The command that attacks the relay, and what it tells. */
+/** The command that attacks the relay, and the events that it yields. */
 import { z } from 'zod';
 import { type ControlOf, yielding } from '../admin/index.ts';
 
 /** The result of an attack on one listener, in one of the forms of a session. */
 const listenerVerdict = z.enum(['closed', 'open', 'inconclusive', 'trap']);
 
-/**
- * What an audit tells, in order: `begin`; for each attack on a listener its cases and then `listener`; `end`.
- */
+/** The events of an audit, in order: `begin`; for each attack on a listener its cases and then `listener`; `end`. */
 export const auditEventShape = z.discriminatedUnion('event', [
   z.object({ event: z.literal('begin'), run: z.string(), domain: z.string(), attacks: z.number() }),
   z.object({
@@ -48,7 +46,7 @@ export const auditEventShape = z.discriminatedUnion('event', [
 export type AuditEvent = z.infer<typeof auditEventShape>;
 
 export const auditCommands = {
-  /** Attacks the relay as a stranger would, and tells what arrived. `in-use` while another audit runs. */
+  /** Attacks the relay as a stranger would, and yields the outcome. `in-use` while another audit runs. */
   audit: yielding('audit', { out: auditEventShape }),
 };
 export type AuditControl = ControlOf<typeof auditCommands>;

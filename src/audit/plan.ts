@@ -8,16 +8,16 @@ import type { ListeningAddress } from '../receiver/index.ts';
 export interface PlannedAttack {
   readonly listener: ListeningAddress;
   readonly over: 'plain' | 'starttls' | 'tls';
-  /** The listener expects a PROXY header from us: it gets one that names the stranger. */
+  /** Whether the listener expects a PROXY header; the audit then sends one that names the stranger. */
   readonly isProxied: boolean;
   readonly domain: Domain;
   /** Where we connect to, and from. */
   readonly host: string;
-  /** Whom we pose as; `undefined` when every address that could be a stranger's is trusted. */
+  /** The address that the attack pretends to come from; undefined if every possible one is trusted. */
   readonly stranger: string | undefined;
 }
 
-/** The part of the configuration that says how the relay can be reached, and whom it trusts. */
+/** The part of the configuration that determines how the relay is reached, and which clients it trusts. */
 export interface AuditedConfig {
   readonly hostname: Domain;
   readonly listeners: readonly AuditedListener[];
@@ -41,7 +41,7 @@ interface AuditedListener {
   readonly proxyProtocolFrom: readonly Cidr[];
 }
 
-/** Addresses that nobody has (RFC 5737, RFC 3849). */
+/** Addresses that are in use nowhere (RFC 5737, RFC 3849). */
 const strangers = {
   ipv4: ['192.0.2.77', '198.51.100.77', '203.0.113.77'],
   ipv6: ['2001:db8:77::77', '2001:db8:aaaa::77', '3fff:77::77'],
@@ -76,7 +76,10 @@ function ways({ tls }: AuditedListener, config: AuditedConfig): readonly Planned
   return tls === 'starttls' && config.tls !== undefined ? ['plain', 'starttls'] : ['plain'];
 }
 
-/** The first domain that we keep and the first that we pass on: what is known of them differs. */
+/**
+ * The first domain with local delivery and the first that is relayed, since their recipients are known in different
+ * ways.
+ */
 function targetDomains({ domains }: AuditedConfig): readonly Domain[] {
   const kept = domains.find(({ isBackup }) => !isBackup);
   const passedOn = domains.find(({ isBackup }) => isBackup);
@@ -89,8 +92,8 @@ function hostToDial(host: string): string {
 }
 
 /**
- * An address that nothing trusts. Where everybody is trusted, that is how it is: then any will do, as long as
- * we are trusted ourselves and the disguise lends us nothing.
+ * An address that no rule trusts. If all are trusted, the finding is right with any address, as long as we are trusted
+ * ourselves and the disguise adds nothing.
  */
 export function stranger(config: AuditedConfig, host: string): string | undefined {
   const trusted = trustedBy(config);
@@ -109,7 +112,7 @@ function trustedBy(config: AuditedConfig): IpSet {
   return new IpSet([...config.relay.networks, ...config.xclientFrom, ...listeners]);
 }
 
-/** The networks of our interfaces: a listener may trust those of one by its name. */
+/** The networks of our interfaces, since a listener may trust them by name. */
 function ownNetworks(): IpSet {
   const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
   return new IpSet(addresses.flatMap(({ cidr }) => parseCidr(cidr ?? '') ?? []));
@@ -120,7 +123,7 @@ export function strangerTest(
   config: AuditedConfig,
 ): (address: { readonly text: string; readonly domain: string }) => boolean {
   const ours = new Set<string>(config.domains.map(({ name }) => name));
-  // Where our own names lead by the word of the operator: the postmaster, aliases, those who take the rest.
+  // Configured addresses of our domains: the postmaster, aliases and catch-alls.
   const named = config.domains.flatMap(({ aliases, catchAll }) => [
     ...[...aliases.values()].flat(),
     catchAll?.text ?? '',

@@ -17,12 +17,12 @@ export interface Arrival {
 const headOctets = 64 * 1024;
 
 /**
- * One run of the audit: its names, the connections that pose as strangers, and what arrives. Every session of
- * the run is known by its id, so that no other mail is touched, whatever address it comes from.
+ * One run of the audit: its names, the connections that pose as strangers, and the mail that arrives. Every session of
+ * the run is known by its id, so that no other mail is touched, whatever its address.
  */
 export class AuditRun implements AuditSink {
   readonly id = randomBytes(8).toString('hex');
-  /** A domain that nobody else knows and that cannot exist (RFC 6761 §6.4). */
+  /** A random domain that cannot exist (RFC 6761 §6.4). */
   readonly domain = `audit-${this.id}.invalid`;
   readonly secret = randomBytes(32);
   readonly #strangers = new Map<string, string>();
@@ -39,7 +39,7 @@ export class AuditRun implements AuditSink {
     return formatToken({ target, caseId, at }, this.secret);
   }
 
-  /** Tokens of this target are looked for in what arrives. */
+  /** Looks for tokens of this target in the mail that arrives. */
   expectFrom(target: string): void {
     this.#targets.add(target);
   }
@@ -128,7 +128,7 @@ export class AuditRun implements AuditSink {
   }
 }
 
-/** The run that is under way, if any: what the checks ask. */
+/** The current run, if any, for the checks. */
 export class Audits {
   run: AuditRun | undefined;
 }

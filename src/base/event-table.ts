@@ -10,7 +10,7 @@ interface Kinds {
   boolean: boolean;
   texts: readonly string[];
   'text or texts': string | readonly string[];
-  /** Whatever was caught. */
+  /** A caught exception. */
   error: unknown;
   /** An object that is shown as JSON. */
   json: unknown;
@@ -29,7 +29,7 @@ export interface EventDeclaration {
   };
 }
 
-/** What a line is about; in all tables these fields are texts. */
+/** The subject of a line; in all tables these fields are texts. */
 export interface LineSubject {
   readonly queueId?: string | undefined;
   readonly session?: string | undefined;
@@ -66,7 +66,7 @@ export type EventsOf<T extends EventTable> = {
   };
 }[keyof T & string];
 
-/** What is said of an event: its name and its fields, which are left out where there are none to give. */
+/** The arguments of a log line: the name of an event and its fields, which are left out if it has none. */
 export type Line<E extends AnyEvent> = E extends AnyEvent
   ? [keyof E['fields']] extends [never]
     ? [event: E['event'], fields?: undefined]

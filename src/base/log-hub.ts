@@ -1,10 +1,10 @@
-/** Passes lines of the log on to whatever wants to know of events. */
+/** Passes lines of the log on to the parts that follow events. */
 import type { AnyEvent, Line, LineSubject, LogFields } from './event-table.ts';
 import type { Log } from './log.ts';
 
 /**
- * Tells of these events as they are logged. A subscriber neither throws nor waits. The function that is returned ends
- * the subscription.
+ * Calls a subscriber with each of these events as they are logged. A subscriber neither throws nor waits. The returned
+ * function ends the subscription.
  */
 export interface Subscribable<E extends AnyEvent> {
   subscribe(events: readonly E['event'][], subscriber: (...line: Line<E>) => void): () => void;
@@ -12,7 +12,7 @@ export interface Subscribable<E extends AnyEvent> {
 
 type Write = (event: string, fields?: LogFields) => void;
 
-/** The log of a relay, with its subscribers. While nobody subscribes, a line costs one look. */
+/** The log of a relay, with its subscribers. Without a subscriber a line costs one test. */
 export class LogHub<E extends AnyEvent> {
   readonly log: Log<AnyEvent>;
   readonly #subscribers = new Map<string, Set<Write>>();
@@ -56,7 +56,7 @@ export class LogHub<E extends AnyEvent> {
     };
   }
 
-  /** Adds what `mark` returns to the lines that are written from now on, until the function returned is called. */
+  /** Adds the fields that `mark` returns to each line from now on, until the returned function is called. */
   mark(mark: (about: LineSubject) => LogFields | undefined): () => void {
     this.#mark = mark;
     return () => {

@@ -33,7 +33,7 @@ function newBlock(length: number): Block {
 export class DescriptorSink implements LogSink {
   readonly #fd: number;
   readonly #droppedLine: (count: number) => string;
-  /** What waits to be written, oldest first. The first of them is being written when `#isWriting`. */
+  /** Full blocks that wait to be written, oldest first. The first of them is being written when `#isWriting`. */
   readonly #full: Block[] = [];
   /** Octets in them. */
   #waiting = 0;
@@ -69,7 +69,7 @@ export class DescriptorSink implements LogSink {
     if (!this.#isWriting) this.#timer ??= setTimeout(this.#begin, bounds.delayMs).unref();
   }
 
-  /** Puts the block in line, and takes one that has room for so many octets. */
+  /** Queues the block, and takes one that has room for `octets`. */
   #nextBlock(octets: number): void {
     this.#enqueue(octets);
     this.#begin();
@@ -166,7 +166,7 @@ export class DescriptorSink implements LogSink {
     try {
       while (rest.length > 0) rest = rest.subarray(writeSync(this.#fd, rest));
     } catch {
-      // Nobody is left to tell.
+      // The log itself cannot be written.
     }
   };
 

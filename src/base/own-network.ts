@@ -9,7 +9,7 @@ export type SharedAddress =
   /** Ours, on an interface that other machines or containers are joined by. */
   | { readonly kind: 'bridge' | 'veth'; readonly interface: string };
 
-/** What is read of the system. A file that is not there is empty. */
+/** The files of the system that are read. A missing file is empty. */
 export interface OwnNetworkSource {
   readonly read: (path: string) => string;
   readonly exists: (path: string) => boolean;
@@ -29,9 +29,9 @@ const system: OwnNetworkSource = {
 };
 
 /**
- * The addresses of this machine's surroundings that say nothing of a client: the default gateways, and our own
- * addresses on bridges and veth pairs, where container proxies and masquerading let everybody's connections
- * begin. Keys are canonical addresses.
+ * The addresses of this machine's surroundings that identify no client: the default gateways, and our own addresses on
+ * bridges and veth pairs, from which container proxies and masquerading pass on connections of any client. Keys are
+ * canonical addresses.
  */
 export function readOwnNetwork(source: OwnNetworkSource = system): ReadonlyMap<string, SharedAddress> {
   const found = new Map<string, SharedAddress>();

@@ -1,4 +1,4 @@
-/** A number of places for which one waits in turn: what no more than so many do at once. */
+/** A number of places that are taken in turn, to bound the work that is done at once. */
 export class Places {
   #free: number;
   readonly #waiting = new Set<() => void>();
@@ -46,7 +46,7 @@ export class Places {
     };
   }
 
-  /** To the next one who waits, if there is one. */
+  /** Passes the place to the next waiting caller, if any. */
   #giveBack(): void {
     for (const next of this.#waiting) {
       this.#waiting.delete(next);

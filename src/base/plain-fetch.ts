@@ -8,7 +8,7 @@ import { Gathered } from './gathered.ts';
 /** Of one answer: a key set, a token, a verdict on one. */
 const maxAnswerOctets = 256 * 1024;
 
-/** What is asked for; all of it means what it means to `fetch`. */
+/** The request; each field has its meaning in `fetch`. */
 export interface PlainRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>> | Headers;
@@ -17,9 +17,9 @@ export interface PlainRequest {
 }
 
 /**
- * As `fetch`, for what a program asks of another: the answer is bounded, it is read as it came, and a redirection is an
- * answer like any other. `fetch` would put whatever is sent through the decoder that the sender names, Brotli among
- * them (CVE-2026-111497), and keeps TLS sessions for later; here every connection proves anew whose it is.
+ * As `fetch`, for requests from one program to another: the answer is bounded and not decoded, and a redirection is an
+ * answer like any other. `fetch` would pass an answer through any decoder that its sender names, Brotli among them
+ * (CVE-2026-111497), and keep TLS sessions for later; here every connection verifies the certificate anew.
  */
 export async function plainFetch(url: string | URL, init: PlainRequest = {}): Promise<Response> {
   const target = new URL(url);
@@ -37,7 +37,7 @@ export async function plainFetch(url: string | URL, init: PlainRequest = {}): Pr
     target.protocol === 'https:'
       ? requestHttps(target, { ...options, checkServerIdentity: certificateNameFault })
       : requestHttp(target, options);
-  // What comes after the answer is told by the answer itself.
+  // An error after the answer shows in the answer itself.
   request.on('error', () => {});
   request.end(init.body === undefined ? undefined : String(init.body));
   const [message]: IncomingMessage[] = await once(request, 'response');

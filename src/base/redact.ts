@@ -2,7 +2,7 @@
 
 /** Stands for a secret. */
 const hidden = '***';
-/** So many characters of a secret in a row give it away; of one that is encoded, fewer. */
+/** The number of characters of a secret in a row that reveal it; fewer in an encoded one. */
 const plainLength = 8;
 const encodedLength = 6;
 
@@ -24,9 +24,9 @@ export interface Redactor {
 type Needles = ReadonlyMap<number, ReadonlySet<string>>;
 
 /**
- * Makes what takes these secrets out of a text: plain, in base 64 (at every offset, for it may have been
- * encoded anew with something before it), hexadecimal or percent-encoding, in whatever letter case, whole or
- * cut off, down to eight characters (six of an encoded one).
+ * Returns a function that removes these secrets from a text: plain, in base 64 (at every offset, for it may have been
+ * encoded anew with something before it), hexadecimal or percent-encoding, in any letter case, whole or cut off, down
+ * to eight characters (six of an encoded one).
  */
 export function redactor(secrets: Secrets): Redactor {
   const whole = [...secrets.plain, ...(secrets.encoded ?? [])].filter(
@@ -57,7 +57,7 @@ function needlesOf({ plain, encoded = [] }: Secrets): Needles {
   return needles;
 }
 
-/** As those write it who do not know what is beyond ASCII, and in a form. */
+/** As programs write it that support ASCII only, and as in a form. */
 function asReplies(secret: string): readonly string[] {
   const raw = Buffer.from(secret, 'utf8').toString('latin1');
   const inForm = encodeURIComponent(secret.toWellFormed());
@@ -71,7 +71,7 @@ function encodings(secret: string): readonly string[] {
     const text = Buffer.concat([Buffer.alloc(before), octets])
       .toString('base64')
       .replace(/=+$/, '');
-    // The first and the last character are also made of what stands beside the secret.
+    // The first and the last character also encode bits of the text beside the secret.
     return text.slice(before === 0 ? 0 : before + 1, (before + octets.length) % 3 === 0 ? undefined : -1);
   });
   return [...base64, octets.toString('hex')];

@@ -1,7 +1,7 @@
 /** Makes a self-signed certificate. */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
-/** A certificate that nobody has signed but its own key, and that key. PEM. */
+/** A self-signed certificate and its key, PEM. */
 export interface SelfSigned {
   readonly cert: string;
   readonly key: string;

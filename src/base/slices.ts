@@ -3,7 +3,7 @@
 /** How many octets are worked on in one go: a millisecond or two of the slowest work on them. */
 export const sliceOctets = 128 * 1024;
 
-/** What `Slices` can be told; the tests count with it. */
+/** The options of `Slices`; the tests count with it. */
 export interface SlicesOptions {
   /** Octets of one slice. */
   readonly octets?: number;
@@ -12,13 +12,13 @@ export interface SlicesOptions {
 }
 
 /**
- * The account of one piece of work. Whoever works says how many octets it has looked at since it last said so, and
- * waits when it is given something to wait for:
+ * The account of one piece of work. The worker reports the octets that it has processed since the last call, and waits
+ * when it gets a promise:
  *
  *     const others = slices.spend(octets);
  *     if (others !== undefined) await others;
  *
- * No single message then holds up the process, however large it is and whatever it is made of.
+ * So no single message holds up the process, whatever its size and structure.
  */
 export class Slices {
   /** The most that should be done between two calls of `spend`. */

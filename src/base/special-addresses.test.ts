@@ -18,7 +18,7 @@ function textOf(octets: Uint8Array): string {
   return canonicalIp(groups.join(':')) ?? assert.fail();
 }
 
-/** Carriers of IPv4: what they carry decides, so their ends say nothing. */
+/** Carriers of IPv4: the carried address decides, so their own range says nothing. */
 const carriers = new Set(['64:ff9b::/96', '2002::/16', '2001::/32']);
 
 for (const [network, name, source, reach] of specialAddresses) {
@@ -56,7 +56,7 @@ test('the addresses beside special networks are global', () => {
   }
 });
 
-/** Transition addresses, in any spelling, and what they lead to or through. */
+/** Transition addresses, in any spelling, and the addresses within them. */
 const transitions: readonly (readonly [text: string, inner: readonly string[], isGlobal: boolean])[] = [
   ['64:ff9b::8.8.8.8', ['8.8.8.8'], true],
   ['64:ff9b::127.0.0.1', ['127.0.0.1'], false],

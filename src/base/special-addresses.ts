@@ -76,7 +76,7 @@ export const specialAddresses: readonly Row[] = [
   ['ff00::/8', 'multicast', 'RFC 4291', 'private'],
 ];
 
-/** Ways to carry an IPv4 address in an IPv6 address: whose it is, and where in the sixteen octets it stands. */
+/** The ways to carry an IPv4 address in an IPv6 address, and its places in the sixteen octets. */
 const carriers: readonly (readonly [is: (octets: Uint8Array) => boolean, ...at: readonly number[]])[] = [
   // IPv4-compatible, and ::1 and :: which carry nothing else (RFC 4291 §2.5.5.1)
   [(octets) => octets.subarray(0, 12).every((octet) => octet === 0), 12],
@@ -129,8 +129,8 @@ function has({ octets, prefix }: (typeof networks)[number], address: Uint8Array)
 }
 
 /**
- * True for loopback, private, link-local, shared, multicast and reserved addresses: a reason to trust, so what is
- * embedded in a transition address does not count. Takes a canonical address.
+ * True for loopback, private, link-local, shared, multicast and reserved addresses: a reason to trust, so the embedded
+ * address of a transition address does not count. Takes a canonical address.
  */
 export function isPrivate(address: string): boolean {
   return reachOf(address) === 'private';
@@ -138,7 +138,7 @@ export function isPrivate(address: string): boolean {
 
 /**
  * True for addresses that the whole Internet can reach, and whose embedded IPv4 addresses are such too: only these may
- * be dialled because somebody's DNS says so. Takes a canonical address; false for anything else.
+ * be dialled on the word of a foreign DNS. Takes a canonical address; false for anything else.
  */
 export function isGlobal(address: string): boolean {
   return reachOf(address) === 'global' && embeddedIpv4(address).every(isGlobal);

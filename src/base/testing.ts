@@ -2,10 +2,10 @@
 import type { TestContext } from 'node:test';
 import { Slices } from './slices.ts';
 
-/** Nobody's user and group on every system of ours. */
+/** User and group `nobody` on every system that we support. */
 const nobody = 65_534;
 
-/** Passes over a test for what the machine lacks. Where CI is set nothing may be lacking, so there it fails. */
+/** Skips a test if the machine lacks something that it needs. With CI set it fails instead. */
 export function lacks(t: TestContext, what: string): void {
   if (process.env.CI === 'true') throw new Error(`this test has to run here: ${what}`);
   t.skip(what);
@@ -18,7 +18,7 @@ export function hasRoot(t: TestContext): boolean {
   return isRoot;
 }
 
-/** Goes on without the rights of root until the test ends. Files that are made meanwhile are nobody's. */
+/** Drops root's rights until the test ends. Files made meanwhile belong to `nobody`. */
 export function dropRoot(t: TestContext): void {
   if (process.geteuid?.() !== 0) return;
   process.setegid?.(nobody);
@@ -41,7 +41,7 @@ export function processMs(): number {
   return (user + system) / 1000;
 }
 
-/** Slices that count octets: those that were looked at in all, and the most of them without a turn of others. */
+/** Slices that count octets: all of them, and the most between two turns of others. */
 export class CountedSlices extends Slices {
   all = 0;
   most = 0;
@@ -72,7 +72,7 @@ export interface FaultPlan {
   steps: number;
 }
 
-/** What a planned fault throws. */
+/** The exception of a planned fault. */
 export class PlannedFault extends Error {
   override readonly name = 'PlannedFault';
 }

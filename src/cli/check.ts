@@ -37,7 +37,7 @@ export const check: Command = {
   },
 };
 
-/** What the relay would do, in a few facts. */
+/** The main facts of a configuration, as `posthouse check` prints them. */
 function summaryOf(config: Config) {
   return {
     hostname: config.hostname,
@@ -50,7 +50,7 @@ function summaryOf(config: Config) {
   };
 }
 
-/** Who may relay to everywhere, in the order of the rules. */
+/** The clients that may relay to any domain, in the order of the rules. */
 function groundsOf({ relay, listeners, users }: Config): readonly string[] {
   const cidr = ({ address, prefix }: { readonly address: string; readonly prefix: number }) =>
     `${address}/${prefix}`;

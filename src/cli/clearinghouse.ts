@@ -93,7 +93,7 @@ as 1r-1; a file of that name comes first.${verb === 'check' ? ' Exit status 1 fo
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** Opened before anything is asked, so that what cannot be read is said. */
+/** Opened before the relay is asked, so that an unreadable file is reported at once. */
 async function fileOf(path: string): Promise<AsyncIterable<Uint8Array>> {
   try {
     const file = await open(path);

@@ -300,7 +300,7 @@ test('send attaches files, whatever their names', async (t) => {
   assert.deepEqual([code, /cannot read the file to attach: .*none\.txt/.test(err)], [66, true]);
 });
 
-/** The program itself, for what only a process has. */
+/** The program itself, for tests that need a process. */
 async function program(argv: string[], options: { stdin?: string; folder: string; calledAs?: string }) {
   const main = new URL('./main.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [main, ...argv], {

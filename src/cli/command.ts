@@ -5,7 +5,7 @@ import { nearest } from '../base/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
 
-/** One option of a command: `value` names what it takes (`FILE`); without it the option is a switch. */
+/** One option of a command: `value` names its argument (`FILE`); without it the option is a switch. */
 export interface Option {
   readonly value?: string;
   readonly short?: string;
@@ -24,11 +24,11 @@ export interface Arguments {
   readonly rest: readonly string[];
 }
 
-/** A subcommand. What it throws is printed and becomes the exit code at the top. */
+/** A subcommand. An exception of it is printed, and becomes the exit code, at the top. */
 export interface Command {
   /** The words after `posthouse`: `queue list`. */
   readonly name: string;
-  /** What follows the name: `ID …`. */
+  /** The arguments after the name: `ID …`. */
   readonly synopsis: string;
   readonly summary: string;
   readonly options: Readonly<Record<string, Option>>;

@@ -62,12 +62,12 @@ export function loadConfiguration(io: Io, file: string | undefined, checks: read
 
 const siteKeys = ['hostname', 'postmaster', 'data', 'sendmail', 'limits', 'trap'] as const;
 
-/** What local users' commands need: it must not depend on files that only the relay may read. */
+/** The configuration that local users' commands need: it must not depend on files that only the relay may read. */
 export type Site = Pick<Config, (typeof siteKeys)[number]>;
 
 /**
- * Loads the few keys that say where the relay is. The others are not looked at: a mistake in a route must
- * not stop `queue list`, and an unreadable private key must not stop a user's `sendmail`.
+ * Loads the few keys that say where the relay is. The others are ignored: a mistake in a route must not stop `queue
+ * list`, and an unreadable private key must not stop a user's `sendmail`.
  */
 export function loadSite(io: Io, named: string | undefined): Site {
   const file = findConfigFile(io, named);
@@ -110,7 +110,7 @@ export function spoolPath(data: string): string {
   return join(data, 'spool');
 }
 
-/** Where the trap of a data folder keeps what it took. */
+/** The folder of the trap's messages in a data folder. */
 export function trapFolder(args: Arguments, io: Io): string {
   const named = args.text('data');
   return named === undefined

@@ -1,4 +1,4 @@
-/** The table of commands, and the call of the one that the arguments name. */
+/** The table of commands, and the call of the command that the arguments name. */
 import { ControlError, type ControlErrorCode } from '../admin/index.ts';
 import { harmlessText, nearest, packageVersion } from '../base/index.ts';
 import { type Command, runCommand } from './command.ts';
@@ -83,7 +83,7 @@ export async function dispatch(argv: readonly string[], given: Io, calledAs = 'p
     return await runNamed(first, rest, io);
   } catch (error) {
     const { code, message } = explain(error);
-    // It may quote what a peer or a damaged file said.
+    // The message may quote a peer or a damaged file.
     const lines = message.split('\n').map(harmlessText);
     io.err(`${Object.hasOwn(links, calledAs) ? calledAs : 'posthouse'}: ${lines.join('\n')}\n`);
     return code;

@@ -4,14 +4,14 @@ import { configurationMarkdown } from '../config/index.ts';
 import { operationsMarkdown } from './operations-markdown.ts';
 import { situationsMarkdown } from './situations.ts';
 
-/** The documents that are made of the code, and what makes them. */
+/** The generated documents, and their generators. */
 const generated: readonly { readonly file: string; readonly make: () => string | Promise<string> }[] = [
   { file: 'docs/configuration.md', make: configurationMarkdown },
   { file: 'docs/operations.md', make: operationsMarkdown },
   { file: 'docs/explain.md', make: situationsMarkdown },
 ];
 
-/** Writes the generated documents; with `--check`, says which of them are stale and fails. */
+/** Writes the generated documents; with `--check`, lists the stale ones and fails. */
 async function main(argv: readonly string[]): Promise<number> {
   const made = await Promise.all(generated.map(async ({ file, make }) => ({ file, text: await make() })));
   const stale = made.filter(({ file, text }) => readIfThere(file) !== text);

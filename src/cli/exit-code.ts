@@ -1,7 +1,7 @@
 /** Exit codes of sysexits(3), by which scripts, cron and systemd tell what went wrong. */
 export const exitCode = {
   ok: 0,
-  /** Not of sysexits, which begins at 64: what was looked for was found, as with grep and diff. */
+  /** Not of sysexits, which begins at 64: the search had a result, as with grep and diff. */
   open: 1,
   usage: 64,
   dataErr: 65,

@@ -6,7 +6,7 @@ const lf = 10;
 const space = 32;
 /** RFC 5321 §4.5.3.1.6, without the CRLF. */
 const maxLineOctets = 998;
-/** A "line" beyond this is not text that anybody meant to mail. */
+/** A longer "line" was not meant as mail. */
 const maxInputLineOctets = 1024 * 1024;
 
 /**

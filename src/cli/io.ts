@@ -6,14 +6,14 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { harmlessJson, harmlessLines } from '../base/index.ts';
 
-/** What a command may touch of its surroundings, so that tests can stand in for all of it. */
+/** The surroundings of a command, so that tests can replace them. */
 export interface Io {
   readonly stdin: AsyncIterable<Uint8Array>;
   /** Writes to standard output; resolves when its reader is not behind. */
   out(text: string | Uint8Array): Promise<void>;
   /** Writes to standard error. */
   err(text: string): void;
-  /** Asks the person at the terminal for something that nobody is to see. */
+  /** Asks the person at the terminal for a secret, which is not shown. */
   readSecret(prompt: string): Promise<string>;
   /** Asks the person at the terminal a question, and gives the line that was typed. */
   ask(prompt: string): Promise<string>;
@@ -23,7 +23,7 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where relative paths of arguments begin. */
   readonly folder: string;
-  /** Listens for a signal in place of what it does by itself; the returned function stops that. */
+  /** Listens for a signal and replaces its default action; the returned function stops that. */
   onSignal(signal: NodeJS.Signals, listener: () => void): () => void;
 }
 
@@ -57,8 +57,8 @@ export function processIo(): Io {
 }
 
 /**
- * Whatever a command has to say in words, peers' words among them, can be shown on a terminal: nothing in it moves the
- * cursor or turns the direction of writing. Octets (a message, SMTP) go out as they are.
+ * Makes all text of a command safe for a terminal, peers' text included: nothing in it moves the cursor or changes the
+ * direction of writing. Octets (a message, SMTP) pass unchanged.
  */
 export function harmlessIo(io: Io): Io {
   return {
@@ -69,7 +69,7 @@ export function harmlessIo(io: Io): Io {
   };
 }
 
-/** The terminal shows what is written to `output`, so nothing is. */
+/** The terminal shows everything that readline writes to `output`, so this discards it. */
 async function readSecret(prompt: string): Promise<string> {
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output, terminal: true });
@@ -92,8 +92,8 @@ async function ask(prompt: string): Promise<string> {
 }
 
 /**
- * A value as one line of JSON. What a peer said in it is fit for a terminal: JSON by itself escapes no control
- * characters above ASCII, and to some terminals U+009B is what ESC [ is.
+ * A value as one line of JSON that is safe for a terminal: JSON by itself escapes no control characters above ASCII,
+ * and some terminals take U+009B for ESC [.
  */
 export function jsonLine(value: unknown): string {
   return `${harmlessJson(JSON.stringify(value))}\n`;
@@ -104,7 +104,7 @@ export function resolvePath(io: Io, path: string): string {
   return resolve(io.folder, path);
 }
 
-/** The user who calls, by the account of the process; one without an account goes by what the shell says. */
+/** The user who calls, by the account of the process; without an account, by the environment of the shell. */
 export function userName(io: Io): string {
   try {
     return userInfo().username;

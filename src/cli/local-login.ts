@@ -12,9 +12,9 @@ import {
 } from '../identity/index.ts';
 
 /**
- * Makes what the local profile needs for logins, where it is not there or no good: a certificate that nobody
- * has signed, and a user who may send as anybody, since nothing leaves the machine. The password is written
- * last: where it is, everything else is. Throws where something cannot be made; the profile does without then.
+ * Makes the files for logins in the local profile, if they are missing or invalid: a self-signed certificate, and a
+ * user who may send as anybody, since nothing leaves the machine. The password is written last: if it exists, all
+ * files exist. Throws if a file cannot be made; the profile then has no logins.
  */
 export async function prepareLocalLogin(files: LocalFiles): Promise<void> {
   if (hasLocalLogin(files)) return;

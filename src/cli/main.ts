@@ -22,5 +22,5 @@ setFlagsFromString('--external-memory-accounted-in-global-limit');
 const [{ dispatch }, { processIo }] = await Promise.all([import('./dispatch.ts'), import('./io.ts')]);
 const calledAs = basename(process.argv[1] ?? 'posthouse').replace(/\.[jt]s$/, '');
 const code = await dispatch(process.argv.slice(2), processIo(), calledAs);
-// Whatever still holds the process (an open standard input) must not keep it; output goes first.
+// Anything that still holds the process (an open standard input) must not keep it; output goes first.
 process.stdout.write('', () => process.exit(code));

@@ -4,10 +4,10 @@ import { type Domain, type Envelope, QueueIdSource, reply } from '../mail/index.
 import { findTokens, tokenField } from '../probe/index.ts';
 import { defaultLimits, type IncomingMessage, type ListeningAddress, Receiver } from '../receiver/index.ts';
 
-/** What came back of a case: the message itself, or word that it could not be delivered. */
+/** The return of a case: the message itself, or a notification that it could not be delivered. */
 export interface Return {
   readonly kind: 'relayed' | 'bounced';
-  /** Who handed it over: the tested host, or another one behind it. */
+  /** The address that handed it over: the tested host, or another one behind it. */
   readonly from: string;
 }
 
@@ -58,7 +58,7 @@ export class ProbeListener implements AsyncDisposable {
     this.#targets.add(target);
   }
 
-  /** What came back of the case with this token. */
+  /** The return of the case with this token, if any. */
   returned(caseId: string, target: string): Return | undefined {
     return this.#returns.get(`${target} ${caseId}`);
   }
@@ -99,7 +99,7 @@ export class ProbeListener implements AsyncDisposable {
       .filter((line) => line.toLowerCase().startsWith(`${tokenField.toLowerCase()}:`));
     const own = findTokens(fields.join('\n'), this.#targets, this.#secret);
     const addresses = recipients.map(({ address }) => address.text).join('\n');
-    // What somebody else wrote about it, to the sender, quotes the mark and does not bear it.
+    // A reply or notification to the sender quotes the mark and does not bear it.
     const others = findTokens(`${addresses}\n${text}`, this.#targets, this.#secret);
     const kind = own.length > 0 || reversePath !== null ? 'relayed' : 'bounced';
     for (const { target, caseId } of own.length > 0 ? own : others) {

@@ -20,7 +20,7 @@ export interface ProbeTarget {
   readonly address: string;
   readonly port: number;
   readonly isOwn: boolean;
-  /** The person who allowed the test. */
+  /** The person who authorised the test. */
   readonly authority: string;
 }
 
@@ -28,7 +28,7 @@ export interface ProbeTarget {
 export interface ProbePlan {
   readonly cases: readonly Case[];
   readonly tls: 'none' | 'starttls' | 'implicit';
-  /** The domain that is taken for the target's; else what its greeting says. */
+  /** The domain of the target; by default that of its greeting. */
   readonly domain: string | undefined;
   readonly helo: string;
   readonly third: string;
@@ -48,7 +48,7 @@ export interface ProbeResult extends AttackResult {
   readonly returned: Return | undefined;
 }
 
-/** Tests one host: tries every case, then waits for what may come back. */
+/** Tests one host: tries every case, then waits for returns. */
 export async function probeTarget(
   target: ProbeTarget,
   plan: ProbePlan,
@@ -107,7 +107,7 @@ function open({ address, port }: ProbeTarget, { tls, replyMs, signal }: ProbePla
   return Dialogue.open({ host: address, port, isImplicitTls: tls === 'implicit', prelude, replyMs, signal });
 }
 
-/** The target's names: what it calls itself is the best guess at a domain of its own. */
+/** The target's names; its own greeting is the best guess at a domain of its own. */
 async function namesFor(target: ProbeTarget, plan: ProbePlan): Promise<Omit<Names, 'u'>> {
   const T = plan.domain ?? (await announced(target, plan)) ?? target.name;
   return {
@@ -115,7 +115,7 @@ async function namesFor(target: ProbeTarget, plan: ProbePlan): Promise<Omit<Name
     D: plan.third,
     E: `other.${plan.third}`,
     IP: target.address.includes(':') ? `[IPv6:${target.address}]` : `[${target.address}]`,
-    // Nobody's (RFC 5737, RFC 3849): a test has no business at a real third party.
+    // Addresses for documentation (RFC 5737, RFC 3849): a test has no business at a real third party.
     L4: '203.0.113.254',
     L6: '2001:db8:dead::254',
     known: `postmaster@${T}`,

@@ -14,7 +14,7 @@ async function freePort(): Promise<number> {
   return server.port;
 }
 
-/** Takes mail for anybody and hands it over at a port of this machine, as an open relay would. */
+/** Accepts mail for any recipient and hands it over at a port of this machine, as an open relay would. */
 function relayingTo(port: number): Script {
   const take = openScript();
   let lines: string[] = [];

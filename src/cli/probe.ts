@@ -151,7 +151,9 @@ async function report(
   }
 }
 
-/** Who hands over what another one took in relays in several stages: the first may be closed itself. */
+/**
+ * A return from another host than the tested one is relaying in several stages: the first host may be closed itself.
+ */
 function hops(from: string, { address }: ProbeTarget): 'single' | 'multi' {
   return from === address ? 'single' : 'multi';
 }

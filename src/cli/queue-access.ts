@@ -10,7 +10,7 @@ import type { OpenQueue } from './stopped-queue.ts';
 
 export { locationOptions };
 
-/** The relay that runs over the data folder, for what only a running one can do. */
+/** The running relay over the data folder, for commands that need one. */
 export function connectQueue(args: Arguments, io: Io): QueueControl {
   return connectControl(controlPath(dataFolder(args, io)), queueCommands);
 }

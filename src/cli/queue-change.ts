@@ -9,7 +9,7 @@ import { locationOptions, openQueue } from './queue-access.ts';
 import { checkSelection, selectorOptions, selectorsOf } from './queue-selector.ts';
 import { formatSuspension } from './table.ts';
 
-/** The commands that change messages, each with what it takes besides a selection. */
+/** The commands that change messages, each with its arguments besides a selection. */
 const verbs: Readonly<
   Record<
     QueueChange['verb'],
@@ -156,7 +156,7 @@ function isAsked({ args, io }: Call): boolean {
   return args.has('whole') && !args.has('yes') && io.isTerminal.stdin && io.isTerminal.stderr;
 }
 
-/** Shows whom the change touches beyond those that were named, and asks. */
+/** Shows the messages and recipients affected beyond the named ones, and asks for confirmation. */
 async function agrees({ io, done }: Call, plan: AsyncIterable<Planned>): Promise<boolean> {
   let unnamed = 0;
   let shown = 0;

@@ -65,7 +65,7 @@ function count(messages: number): string {
   return messages === 1 ? '1 message' : `${messages} messages`;
 }
 
-/** Says in words why a spool cannot be read or written. */
+/** Explains in an error why a spool cannot be read or written. */
 async function explained<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -16,8 +16,8 @@ export const selectorOptions = {
 } as const satisfies Readonly<Record<string, Option>>;
 
 /**
- * Says what is wrong with the choice of messages before anything is opened for it. With `needsOne`, a call that
- * chooses nothing is a mistake and not "everything".
+ * Checks the selection of messages before anything is opened. With `needsOne`, a call without a selection is an error
+ * and does not mean "everything".
  */
 export function checkSelection(command: Command, args: Arguments, needsOne: boolean): void {
   if (args.rest.length > 0 && args.has('all')) throw usage(command, 'give queue ids, or --all, not both');

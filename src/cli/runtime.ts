@@ -1,4 +1,4 @@
-/** What is known of the Node that runs us: security releases that it may lack. */
+/** The security releases of Node that the running one may lack. */
 
 /** The first releases of each line with the fixes of October 2026: Brotli, names in certificates, NUL in names. */
 const fixed: readonly (readonly [major: number, minor: number, patch: number])[] = [

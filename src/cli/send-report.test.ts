@@ -7,7 +7,7 @@ import { CliError } from './exit-code.ts';
 import { reportFates } from './send-report.ts';
 import { fakeIo } from './testing.ts';
 
-/** What a pipe gets to read of these events. */
+/** The lines that a pipe gets for these events. */
 async function told(to: readonly string[], events: readonly (SubmitEvent | Error)[]) {
   const io = fakeIo();
   const stream = (async function* () {

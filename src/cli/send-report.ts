@@ -10,10 +10,9 @@ type Fate = Extract<SubmitEvent, { readonly event: 'fate' }>;
 type Refused = Extract<SubmitEvent, { readonly event: 'refused' }>;
 
 /**
- * Follows a message until every recipient has its fate, and resolves with the exit code. A terminal is shown
- * what happens as it happens; a pipe gets one line for each recipient at the end, the queue id first (`-`
- * where there is none). Once the message was accepted, a relay that goes away is no failure: whoever sent it
- * again would send it twice.
+ * Follows a message until every recipient has its fate, and resolves with the exit code. A terminal shows events as
+ * they happen; a pipe gets one line for each recipient at the end, the queue id first (`-` where there is none). Once
+ * the message was accepted, losing the relay is no failure: repeating the command would send the message twice.
  */
 export async function reportFates(
   events: AsyncIterable<SubmitEvent>,
@@ -38,7 +37,7 @@ export async function reportFates(
   throw new CliError(exitCode.tempFail, `not every fate is known yet${where}`);
 }
 
-/** What is known of a message. The relay may tell of others than were named: an alias stands for them. */
+/** The fates of a message's recipients. The relay may report others than were named: those that an alias stands for. */
 class Fates {
   readonly #named: ReadonlySet<string>;
   readonly #byRecipient = new Map<string, Fate | Refused>();

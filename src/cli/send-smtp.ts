@@ -56,7 +56,7 @@ function messageOf({ reversePath, recipients, octets }: SmtpSubmission): Outgoin
     content: { size, hasEightBit, hasLeadingDot: true, endsWithCrlf: true, isBinary: false },
     octets: { size, whole: octets, chunks: async function* () {} },
     body: hasEightBit ? '8bitmime' : '7bit',
-    // Whatever else is beyond ASCII is encoded in a message of ours: this is an address in its header.
+    // Everything else beyond ASCII is encoded in a message of ours, so this is an address in its header.
     smtputf8: hasEightBit,
   };
 }

@@ -66,7 +66,7 @@ function addressOf(text: string): Address {
   return { ...address, text: asciiMailbox(address) ?? address.text };
 }
 
-/** A signal that aborts when somebody wants the command to end. */
+/** A signal that aborts when the user interrupts the command. */
 function untilSignal(io: Io): Disposable & { readonly signal: AbortSignal } {
   const stop = new AbortController();
   const off = (['SIGINT', 'SIGTERM'] as const).map((name) => io.onSignal(name, () => stop.abort()));

@@ -34,7 +34,7 @@ Exit 0 means that the message is safe on disk. 64: wrong usage; 65: bad message;
 75: try again later; 77: no permission; 78: bad configuration.
 `;
 
-/** `posthouse sendmail`, and what `sendmail`, `mailq` and `newaliases` are links to. */
+/** `posthouse sendmail`, and its links `sendmail`, `mailq` and `newaliases`. */
 export async function sendmailCommand(argv: readonly string[], io: Io): Promise<number> {
   if (argv[0] === '--help') {
     await io.out(help);

@@ -5,7 +5,7 @@ import { type DropEnvelope, dropMail } from '../maildrop/index.ts';
 import type { ReceiverLimits } from '../receiver/index.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
-/** What sendmail has to know of the relay's configuration. */
+/** The part of the configuration that sendmail needs. */
 export interface SendmailSite {
   readonly hostname: string;
   /** The folder of the maildrop. */

@@ -3,7 +3,7 @@ import type { Notify } from '../mail/index.ts';
 import type { Selector } from '../operation/commands.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
-/** What one call of sendmail(1) asks for. */
+/** The arguments of one call of sendmail(1), parsed. */
 export interface SendmailOptions {
   readonly mode: 'deliver' | 'smtp' | 'list-queue' | 'flush-queue' | 'aliases' | 'nothing';
   /** Address lists: each may name several. */
@@ -24,7 +24,7 @@ export interface SendmailOptions {
   readonly isGateway: boolean;
   /** `-qI` and `-qR`: a queue id, or a domain; else everything. */
   readonly flush?: Selector;
-  /** What was given and is not done, for the person who gave it. */
+  /** Ignored arguments, as warnings for the user. */
   readonly warnings: readonly string[];
   /** `-C`: the configuration file. */
   readonly configFile?: string;
@@ -34,7 +34,7 @@ type Draft = {
   -readonly [K in keyof Omit<SendmailOptions, 'recipients' | 'warnings'>]: SendmailOptions[K];
 } & { recipients: string[]; warnings: string[] };
 
-/** What is done with the value of an option; one that takes none ignores it. */
+/** Takes the value of an option; an option without a value ignores it. */
 type Take = (draft: Draft, value: string) => void;
 
 const ignore: Take = () => {};
@@ -62,7 +62,7 @@ const switches: Readonly<Record<string, Take>> = {
   x: ignore,
 };
 
-/** Options with a value, attached or as the next word. */
+/** Options with a value, attached or as the next argument. */
 const valued: Readonly<Record<string, Take>> = {
   A: ignore,
   B: takeBody,
@@ -94,10 +94,10 @@ const attached: Readonly<Record<string, Take>> = {
 };
 
 /**
- * Parses the arguments of sendmail(1) as its programs write them: switches together, values attached or apart,
- * `-oX` settings, options before and behind the recipients; what follows `--` is an address whatever it begins with.
- * What would change the meaning of the call and is not done here is an error; what only tunes another implementation
- * is ignored, as Postfix does. Throws `CliError` `usage`.
+ * Parses the arguments of sendmail(1) as programs write them: switches together, values attached or apart, `-oX`
+ * settings, options before and after the recipients; everything after `--` is an address. An unsupported option that
+ * changes the meaning of the call is an error; one that only tunes another implementation is ignored, as Postfix does.
+ * Throws `CliError` `usage`.
  */
 export function parseSendmail(argv: readonly string[]): SendmailOptions {
   const draft: Draft = {
@@ -125,7 +125,7 @@ export function parseSendmail(argv: readonly string[]): SendmailOptions {
   return draft;
 }
 
-/** Takes one word of options. Returns true when its value was the next word. */
+/** Takes one argument of options. Returns true when its value was the next argument. */
 function takeWord(draft: Draft, word: string, next: string | undefined): boolean {
   for (let at = 1; at < word.length; at++) {
     const letter = word[at] ?? '';
@@ -186,7 +186,7 @@ function takeFrom(draft: Draft, value: string): void {
   draft.from = value.replace(/^\s*<([^<>]*)>\s*$/, '$1');
 }
 
-/** A file for the traffic would be for debugging; a sender for each recipient is what `-XV` asks for. */
+/** A traffic file would be for debugging; `-XV` asks for a sender for each recipient. */
 function takeTraffic(_draft: Draft, value: string): void {
   if (value.startsWith('V')) throw unsupported(`-X${value}`, 'a sender for each recipient is not made here');
 }

@@ -21,16 +21,15 @@ const tooManyRecipients = reply(552, '5.3', 'too many recipients for one message
 const blockOctets = 64 * 1024;
 
 /**
- * `sendmail -bs`: the receiver's session over standard input and output, for programs that speak only SMTP
- * to a mailer. Messages go into the maildrop; whether a recipient exists is for the relay to say when it
- * takes them in, and it knows the user who wrote them. Resolves after QUIT or at the end of input; a message
- * whose input ends early is dropped.
+ * `sendmail -bs`: the receiver's session over standard input and output, for programs that speak only SMTP to a
+ * mailer. Messages go into the maildrop; the relay checks recipients when it takes them in, and knows the user who
+ * wrote them. Resolves after QUIT or at the end of input; a message whose input ends early is dropped.
  *
- * The session is given one line at a time, each when the one before was answered, so that a whole dialogue
- * can be piped in: nobody here could use commands that came too early. Between commands and within DATA a
- * line may end with LF, as programs write it; the octets of BDAT are counted and stay as they are.
+ * The session is given one line at a time, each after the reply to the one before, so that a whole dialogue can be
+ * piped in: no attacker could gain by commands sent too early. Between commands and within DATA a line may end with
+ * LF, as programs write it; the octets of BDAT are counted and stay as they are.
  *
- * Returns the exit code: 0 when a message was accepted, or nothing was asked for that was refused.
+ * Returns the exit code: 0 when a message was accepted, or no command was refused.
  */
 export async function speakSmtp(io: Io, site: SendmailSite): Promise<ExitCode> {
   const log = faultLog(io);
@@ -58,13 +57,13 @@ export async function speakSmtp(io: Io, site: SendmailSite): Promise<ExitCode> {
   return accepted > 0 ? exitCode.ok : codeOf(wire.refusal, isComplete);
 }
 
-/** What a caller that reads no dialogue is told where nothing was accepted: the last refusal decides. */
+/** The exit code when no message was accepted, for callers that ignore the dialogue: the last refusal decides. */
 function codeOf(refusal: string | undefined, isComplete: boolean): ExitCode {
   if (refusal === undefined) return isComplete ? exitCode.ok : exitCode.dataErr;
   return refusal.startsWith('4') ? exitCode.tempFail : exitCode.dataErr;
 }
 
-/** Anybody on this machine may send to anybody; the relay looks at each recipient later. */
+/** Any local user may send to any recipient; the relay checks each recipient later. */
 const policy: Policy = {
   refuseSender: () => undefined,
   decide: ({ recipient }) => ({ kind: 'grant', ground: 'local', because: 'a local user', to: [recipient] }),
@@ -88,7 +87,7 @@ function factsOf({ hostname, postmasterDomain, limits, maxMessageBytes }: Sendma
   };
 }
 
-/** Standard error is for what broke; refusals are in the dialogue. */
+/** Standard error is for faults; refusals are in the dialogue. */
 function faultLog(io: Io): Log<AnyEvent> {
   const error: Log<AnyEvent>['error'] = (event, fields) => io.err(`${event}: ${JSON.stringify(fields)}\n`);
   return { isVerbose: false, info() {}, warn() {}, error };
@@ -119,7 +118,7 @@ function withCrlf(line: Buffer, last: number): Buffer {
 
 class StdioWire implements Wire {
   readonly #io: Io;
-  /** Resolves when the reader of what was written is not behind. */
+  /** Resolves when the reader of the output has caught up. */
   written: Promise<void> = Promise.resolve();
   /** The last reply that refused something. */
   refusal: string | undefined;

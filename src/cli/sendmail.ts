@@ -10,7 +10,7 @@ import { drop, type SendmailSite } from './sendmail-drop.ts';
 import { parseSendmail, type SendmailOptions } from './sendmail-options.ts';
 import { prepareMessage } from './submission.ts';
 
-/** What sendmail asks for besides the maildrop. */
+/** The functions that sendmail calls besides the maildrop. */
 export interface SendmailParts {
   readonly site: (configFile: string | undefined) => Promise<SendmailSite>;
   /** `mailq`: prints the queue. */
@@ -50,7 +50,7 @@ async function deliver(options: SendmailOptions, io: Io, site: SendmailSite): Pr
   }
   const user = qualify(userName(io), site, exitCode.noUser).text;
   const from = options.from === undefined ? user : senderOf(options.from, { io, site });
-  // A wrong address on the command line is told before anything is read.
+  // A wrong address on the command line is reported before anything is read.
   const named = options.recipients.flatMap((text) => addressesIn(text, site, exitCode.noUser));
   const message = await prepareMessage(io.stdin, {
     sender: {
@@ -72,7 +72,7 @@ async function deliver(options: SendmailOptions, io: Io, site: SendmailSite): Pr
   return exitCode.ok;
 }
 
-/** Those of the command line, then those of the header; each once. */
+/** Recipients of the command line, then those of the header; each once. */
 function allRecipients(named: readonly string[], ofHeader: readonly string[], site: SendmailSite): string[] {
   const { recipients: max } = site.limits;
   const others = ofHeader.flatMap(splitWords).map((text) => qualify(text, site, exitCode.dataErr).text);

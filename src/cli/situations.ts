@@ -30,7 +30,7 @@ routes:
   - { to: "*", via: mx }
 `;
 
-/** What is true around that relay: its gateway, a user, somebody who read mail a moment ago. */
+/** The surroundings of that relay: its gateway, a user, an open window. */
 const facts: ExplainFacts = {
   verify: async () => 'unavailable',
   untruth: (address) =>

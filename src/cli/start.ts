@@ -17,7 +17,7 @@ export interface StartedRelay extends AsyncDisposable {
   drain(signal: AbortSignal): Promise<void>;
 }
 
-/** What this command starts, so that tests can stand in for it. */
+/** The parts that this command starts, so that tests can replace them. */
 export interface StartParts {
   readonly openLog: (options: { readonly format: LogFormat }) => Log<AnyEvent> & AsyncDisposable;
   readonly startRelay: (options: {
@@ -29,9 +29,9 @@ export interface StartParts {
   readonly prepareLocal: typeof prepareLocalLogin;
 }
 
-/** How long a drain may take before what is left is cut off; it stays in the spool. */
+/** The time that a drain may take before the rest is cut off; it stays in the spool. */
 const drainMs = 30_000;
-/** A second signal within this time is the same one: npm passes on what the terminal sent already. */
+/** A second signal within this time counts as the same: npm passes on a signal that the terminal has sent already. */
 const sameSignalMs = 500;
 
 const realParts: StartParts = { openLog, startRelay, prepareLocal: prepareLocalLogin };
@@ -63,7 +63,7 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   if (outdated !== undefined) log.warn('runtime-outdated', { because: outdated });
   const stopped = stopSignals(io, log);
   const started = Promise.withResolvers<StartedRelay>();
-  // One that comes during the start would otherwise end the process; it counts once the relay runs.
+  // A signal during the start would otherwise end the process; it counts once the relay runs.
   io.onSignal('SIGHUP', () => void started.promise.then((running) => running.reload()));
   await using relay = await startOrExplain(parts, {
     config,
@@ -92,7 +92,7 @@ async function localFailure(parts: StartParts, io: Io): Promise<string | undefin
 
 interface StopSignals {
   readonly first: Promise<void>;
-  /** Aborts when somebody insists. */
+  /** Aborts at a second signal. */
   readonly second: AbortSignal;
 }
 
@@ -113,7 +113,7 @@ function stopSignals(io: Io, log: Log<RelayEvents>): StopSignals {
   return { first: first.promise, second: second.signal };
 }
 
-/** What is wrong with a configuration, one problem a line and nothing else, as the relay reports it. */
+/** Loads the configuration; throws its problems, one a line, as the relay reports them. */
 function reloaded(load: () => Config): Config {
   try {
     return load();
@@ -123,7 +123,7 @@ function reloaded(load: () => Config): Config {
   }
 }
 
-/** Starts the relay, or says in words for people why it does not start, with the code for scripts. */
+/** Starts the relay, or explains why it does not start, with an exit code for scripts. */
 async function startOrExplain(
   parts: StartParts,
   options: Parameters<StartParts['startRelay']>[0],
@@ -183,7 +183,7 @@ function systemError(error: unknown): SystemError | undefined {
   return undefined;
 }
 
-/** What somebody who has just tried it wants to know next. */
+/** The next steps for a user who has just started the local profile. */
 function localHint(
   relay: StartedRelay,
   { config, io }: { readonly config: Config; readonly io: Io },

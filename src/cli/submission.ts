@@ -8,7 +8,7 @@ import { foldLongLine, inputLines } from './input-line.ts';
 
 const maxHeaderOctets = 1024 * 1024;
 
-/** Who sends, for what the message does not say itself. */
+/** The sender, for header fields that the message lacks. */
 export interface Sender {
   /** The address for a From field that is missing. */
   readonly address: string;
@@ -105,7 +105,7 @@ async function readHeader(lines: AsyncGenerator<Buffer, void, void>): Promise<He
     if (next.done === true || next.value.length === 0)
       return { header: Buffer.concat(parts), firstBodyLine: undefined };
     const line = next.value;
-    // What a mailbox file puts before a message is not part of it.
+    // The `From ` line of a mailbox file before a message is not part of it.
     if (parts.length === 0 && /^>?From /.test(line.toString('latin1', 0, 6))) continue;
     if (!isHeaderLine(line, parts.length > 0)) return { header: Buffer.concat(parts), firstBodyLine: line };
     parts.push(line, Buffer.from('\r\n'));
@@ -134,7 +134,7 @@ function fieldValue(fields: readonly HeaderField[], wanted: string): string | un
   return field === undefined ? undefined : unfold(field.value);
 }
 
-/** The lines for what has to be there and is not (RFC 5322 §3.6, RFC 6409 §8). */
+/** The lines for required header fields that are missing (RFC 5322 §3.6, RFC 6409 §8). */
 function missingFields(named: ReadonlySet<string>, isResent: boolean, options: PrepareOptions): string {
   const { sender, now } = options;
   const prefixes = isResent ? ['', 'Resent-'] : [''];

@@ -5,7 +5,7 @@ import type { Io } from './io.ts';
 /** One column of a table. */
 export interface Column {
   readonly title: string;
-  /** Least and, on a terminal, usual width in characters; the last column takes what is left. */
+  /** Least and, on a terminal, usual width in characters; the last column takes the rest. */
   readonly width: number;
   readonly isNumber?: boolean;
 }

@@ -21,7 +21,7 @@ import type { SendmailSite } from './sendmail-drop.ts';
 /** Surroundings for tests: input from text, output into strings. */
 export interface FakeIo extends Io {
   readonly text: { out: string; err: string };
-  /** Sends a signal to whoever listens. */
+  /** Sends a signal to the listeners. */
   signal(name: NodeJS.Signals): void;
 }
 
@@ -63,7 +63,7 @@ export async function ownFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** What sendmail has to know of a relay that does not run; its maildrop is in a folder of the test. */
+/** The configuration for sendmail without a running relay; its maildrop is in a folder of the test. */
 export async function maildropSite(t: TestContext): Promise<SendmailSite> {
   const hostname = parseDomain('h.example') ?? assert.fail();
   const maildrop = join(await ownFolder(t), 'maildrop');
@@ -121,7 +121,7 @@ const atRest: RelayStatus = {
   listeners: [],
 };
 
-/** Nobody is connected, and nobody has a window. */
+/** A relay without connections and windows. */
 const nobody = {
   async *sessionsList() {},
   sessionsClose: async () => ({ sessions: 0 }),
@@ -129,7 +129,7 @@ const nobody = {
   windowsRevoke: async () => ({ windows: 0 }),
 };
 
-/** A relay that only its control socket is there of, and what it was asked. */
+/** A relay of which only the control socket exists, and the requests that it got. */
 export async function fakeRelay(t: TestContext, over: Partial<Control> = {}) {
   const data = await ownFolder(t);
   const asked: unknown[] = [];

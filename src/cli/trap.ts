@@ -81,7 +81,7 @@ export const trapShow: Command = {
   },
 };
 
-/** What a stranger sent must do nothing to the terminal of whoever looks at it. */
+/** A message of a stranger, made safe for the terminal. */
 function harmlessOctets(chunk: Buffer): string {
   const lines = chunk.toString('latin1').replaceAll('\t', ' ').split(/\r?\n/);
   return lines.map((line) => harmlessText(line)).join('\n');
