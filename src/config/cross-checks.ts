@@ -22,7 +22,7 @@ const rules: readonly {
   { reads: ['sendmail', 'limits'], find: sizeOrder },
 ];
 
-/** Everything that does not fit together, as far as it can be told without the sections in `broken`. */
+/** All contradictions between sections, as far as they can be judged without the sections in `broken`. */
 export function crossProblems(parsed: Parsed, broken: ReadonlySet<string>): Finding[] {
   return rules
     .filter(({ reads }) => !reads.some((section) => broken.has(section)))
@@ -183,7 +183,7 @@ function sizeOrder({ limits, sendmail }: Parsed): Finding[] {
     : [];
 }
 
-/** What is odd about several sections together. */
+/** Warnings about several sections together. */
 export function crossWarnings(config: Config): Warning[] {
   return [...networkWarnings(config), ...loginWarnings(config), ...windowWarnings(config)];
 }

@@ -8,12 +8,12 @@ export interface Place {
   readonly column: number;
 }
 
-/** A configuration text as YAML: its value, what is wrong with it as YAML, and where each key stands. */
+/** A configuration text as YAML: its value, its errors as YAML, and the place of each key. */
 export interface YamlText {
   /** `undefined` when nothing of it can be used. */
   readonly value: unknown;
   readonly faults: readonly (Place & Pick<Finding, 'message' | 'hint'>)[];
-  /** Where the syntax first breaks: what stands before it means what it says. */
+  /** The offset of the first syntax error; the text before it is valid. */
   readonly brokenAt: number | undefined;
   locate(path: KeyPath, options?: { readonly isKey?: boolean }): Place;
 }
@@ -93,7 +93,7 @@ function offsetsOf(
   return at;
 }
 
-/** Stands behind its key on the same line, as far as one can tell. */
+/** Whether a value stands behind its key on the same line. */
 function isInline(node: unknown): boolean {
   return isScalar(node) ? node.value !== null : (isMap(node) || isSeq(node)) && node.flow === true;
 }

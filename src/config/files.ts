@@ -14,7 +14,7 @@ export interface ListFile<T> {
   readonly faults: readonly LineFault[];
 }
 
-/** Faults of one file are many when it is the wrong file; more than this are not told. */
+/** A wrong file has a fault in each line; no more than this are reported. */
 const maxFaults = 20;
 
 /**
@@ -66,7 +66,7 @@ function splitTargets(text: string): string[] {
   return words.map((word) => word.trim()).filter((word) => word !== '');
 }
 
-/** Names are compared whatever their case, and however their letters are composed. */
+/** Names are compared without regard to case and composition (NFC). */
 function comparable(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 /** Where the configuration comes from. */
 export type FoundConfig =
   | { readonly kind: 'file'; readonly file: string }
-  /** Nobody asked for one: `localProfile`. */
+  /** No file: `localProfile`. */
   | { readonly kind: 'local' }
   /**
    * One was asked for and is not there (78, EX_CONFIG), or `--config` has no value (64, EX_USAGE). Going on
@@ -57,7 +57,7 @@ function namedFile(argv: readonly string[]): string | undefined {
   return named;
 }
 
-/** A link that leads nowhere is there: somebody meant it. */
+/** A dangling link counts as a file: it was meant to be one. */
 function isThere(file: string): boolean {
   try {
     lstatSync(file);

@@ -5,7 +5,7 @@ import { loadConfig } from './index.ts';
 /** Paths may have line ends, and the parser of URLs takes them out. */
 const withLineEnds: ReadonlySet<string> = new Set(['a socket', 'a folder', 'an issuer']);
 
-/** Each of these is given to the system, or to the DNS, which may stop at a NUL and take what is before it. */
+/** Each of these is passed to the system or to the DNS, which may cut it at a NUL. */
 const places: Readonly<Record<string, string>> = {
   'a POP3 server':
     'pop3: {listeners: [{address: "127.0.0.1:110", plaintext: loopback, via: {server: "pop3://HOST"}}]}',

@@ -16,8 +16,8 @@ const roles: Readonly<Record<string, string>> = {
 export const initRoles: readonly string[] = Object.keys(roles);
 
 /**
- * The text of a commented configuration for a role. It loads as it is; what a site has to change is marked
- * in it. The texts are the files in `examples/`, which lie beside `src` and `dist` alike.
+ * The text of a commented configuration for a role. It loads as it is; the values that a site has to change are
+ * marked. The texts are the files in `examples/`, which lie beside `src` and `dist` alike.
  */
 export function initConfig(
   role: string,

@@ -276,7 +276,7 @@ test('a file that cannot be read is a problem, not an exception', () => {
 
 const examples = new URL('../../examples/', import.meta.url);
 
-/** The certificate and the users that an example names are those of a site. */
+/** The certificate and the users that an example names belong to the site. */
 function read(path: string): string {
   const stands: Readonly<Record<string, string>> = { 'fullchain.pem': 'cert.pem', 'privkey.pem': 'key.pem' };
   const stand = stands[basename(path)];

@@ -16,15 +16,15 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** A check by another module, of what only it can judge. `path` as in `routes[0].via`. */
+/** A check that another module makes. `path` as in `routes[0].via`. */
 export type ConfigCheck = (config: Config) => readonly { readonly path: string; readonly message: string }[];
 
 /** How a text is loaded. */
 export interface LoadOptions {
-  /** What the text is called in problems; its relative paths begin in the folder of this file. */
+  /** The name of the text in problems; its relative paths begin in the folder of this file. */
   readonly file: string;
   readonly env?: Partial<Env>;
-  /** Run on what could be loaded, when the YAML itself is sound. */
+  /** Run on the loaded part, if the YAML itself is sound. */
   readonly checks?: readonly ConfigCheck[];
 }
 
@@ -71,7 +71,7 @@ function evaluate(
   const checked = (options.checks ?? []).flatMap((check) => check(resolved.config)).map(foreignFinding);
   const told = new Set(further.map(({ path }) => formatPath(path)));
   const fresh = [...further, ...checked.filter(({ path }) => !told.has(formatPath(path)))];
-  // What is said about a key that was left out is said about its default.
+  // A finding about a key that was left out would be about its default.
   const isFair = ({ path }: Finding) => !leftOut.some((out) => out.every((step, i) => path[i] === step));
   return { config: resolved.config, findings: [...findings, ...fresh.filter(isFair)] };
 }
@@ -166,7 +166,7 @@ function wrongShape(path: KeyPath, value: unknown): Pick<Finding, 'message' | 'h
   const keys = keysAt(path).map(({ key }) => key);
   const known = keys.length > 8 ? `${keys.slice(0, 8).join(', ')} …` : keys.join(', ');
   const what = known === '' ? 'a mapping' : `a mapping (${known})`;
-  // What stands where the file of a secret should be may be the secret.
+  // The text in place of a secret's file name may be the secret.
   const found = typeof value === 'string' ? 'text' : typeof value === 'number' ? 'a number' : describe(value);
   const hint = known === 'file' ? { hint: 'write { file: PATH }' } : {};
   return { message: `expected ${what}, found ${found}`, ...hint };

@@ -1,4 +1,4 @@
-/** The configuration of a machine where nobody asked for one. */
+/** The configuration of a relay that was started without one. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -7,7 +7,7 @@ import { parseDomain } from '../mail/index.ts';
 import { resolveConfig } from './resolve.ts';
 import { type Config, schema } from './sections.ts';
 
-/** What the local profile needs for logins, in its data folder. They are made at its first start. */
+/** The files for logins in the local profile, in its data folder. They are made at its first start. */
 export interface LocalFiles {
   readonly cert: string;
   readonly key: string;
@@ -48,8 +48,8 @@ export function localName(name: string = hostname()): string {
 }
 
 /**
- * The configuration of a machine where nobody asked for one: loopback in, the capture inbox out, everything
- * under `./var`. Nothing leaves the machine. Where its files are good, people can log in, too.
+ * The configuration of a relay that was started without one: loopback in, the capture inbox out, everything under
+ * `./var`. Nothing leaves the machine. With valid files, users can log in, too.
  */
 export function localProfile(options: { readonly cwd: string; readonly hostname?: string }): Config {
   const name = localName(options.hostname);

@@ -49,7 +49,7 @@ function nodeOf(key: string, option: z.ZodType, prefix: string): OptionNode {
   };
 }
 
-/** Takes off what says that a value may be missing. */
+/** Removes the wrappers that make a value optional. */
 function unwrap(option: z.ZodType): { inner: z.ZodType; fallback?: unknown; isOptional: boolean } {
   if (option instanceof z.ZodPrefault) {
     return { inner: option.def.innerType as z.ZodType, fallback: option.def.defaultValue, isOptional: true };

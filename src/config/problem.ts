@@ -17,7 +17,7 @@ export interface Problem {
 /** The steps to a key, as zod and YAML name them. */
 export type KeyPath = readonly (string | number)[];
 
-/** What a check has to say about a key, before it is known where the key stands. */
+/** A finding of a check about a key, before the place of the key is known. */
 export interface Finding {
   readonly path: KeyPath;
   readonly message: string;
@@ -35,7 +35,7 @@ export function formatPath(path: KeyPath): string {
     .join('');
 }
 
-/** Parses what `formatPath` writes. Keys of the schema have no dots or brackets. */
+/** Parses the output of `formatPath`. Keys of the schema have no dots or brackets. */
 export function parsePath(text: string): KeyPath {
   return (text.match(/[^.[\]]+/g) ?? []).map((step) => (/^\d+$/.test(step) ? Number(step) : step));
 }

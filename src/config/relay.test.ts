@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { rootCertificates } from 'node:tls';
 import { loadConfig } from './index.ts';
 
-/** Keys that say who may relay. */
+/** The keys that decide which clients may relay. */
 
 const certificate = readFileSync(new URL('../client/testdata/cert.pem', import.meta.url), 'utf8');
 const key = readFileSync(new URL('../client/testdata/key.pem', import.meta.url), 'utf8');

@@ -8,7 +8,7 @@ import { type Config, type Parsed, type SectionKey, sectionKeys, sectionTable } 
 export interface Env {
   /** The machine's name. */
   readonly hostname: string;
-  /** The text of a file; throws what `readFileSync` throws. */
+  /** The text of a file; throws as `readFileSync` does. */
   readonly read: (path: string) => string;
 }
 
@@ -53,7 +53,7 @@ class FileSite implements Site {
   }
 }
 
-/** Fills in what depends on other keys or on the machine, and reads the files that are named. */
+/** Fills in values that depend on other keys or on the machine, and reads the named files. */
 export function resolveConfig(
   parsed: Parsed,
   file: string,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatProblem, loadConfig } from './index.ts';
 
-/** What must never be shown, and what must never reach a command, a header field or a question to the DNS. */
+/** Secrets that must never be shown, and text that must never reach a command, a header field or a DNS query. */
 
 function problems(text: string, files: Readonly<Record<string, string>> = {}): string {
   const read = (path: string) => files[path.slice(path.lastIndexOf('/') + 1)] ?? 'something\n';

@@ -17,7 +17,7 @@ export interface Warning {
   readonly message: string;
 }
 
-/** Where a file is resolved: its paths begin here, and what is wrong with it is told here. */
+/** The place where a file is resolved: the base of its paths, and the receiver of its problems. */
 export interface Site {
   /** The name of the machine. */
   readonly machineName: string;
@@ -34,8 +34,8 @@ export interface Site {
 }
 
 /**
- * One top-level key. `Others` is what it needs of the resolved values of other keys: they are resolved when they
- * are looked at, so that the order of the keys does not matter.
+ * One top-level key. `Others` are the resolved values of other keys that it needs: they are resolved at first use, so
+ * that the order of the keys does not matter.
  */
 export interface Section<Schema extends z.ZodType, Value, Others> {
   readonly schema: Schema;
@@ -43,13 +43,13 @@ export interface Section<Schema extends z.ZodType, Value, Others> {
   readonly effect: Effect;
   /** Keys of the resolved value, with dots, that only a restart changes. */
   readonly fixed?: readonly string[];
-  /** Keys of the resolved value, with dots, whose listeners a reload opens and closes, where the rest needs a restart. */
+  /** Keys of the resolved value, with dots, whose listeners a reload opens and closes; the rest needs a restart. */
   readonly rebound?: readonly string[];
-  /** Of a list: what its members are known by when two configurations are compared. */
+  /** For a list: the name by which a member is known when two configurations are compared. */
   readonly memberName?: (member: never) => string;
-  /** Fills in what depends on other keys or on the machine, and reads the files that are named. */
+  /** Fills in values that depend on other keys or on the machine, and reads the named files. */
   readonly resolve: (value: z.output<Schema>, site: Site, others: Others) => Value;
-  /** What does not fit together within the section; it is not asked when one of its keys is wrong. */
+  /** Contradictions within the section; not called when one of its keys is invalid. */
   readonly problems?: (value: z.output<Schema>) => readonly Finding[];
   readonly warnings?: (value: Value) => readonly Warning[];
 }

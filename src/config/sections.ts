@@ -79,7 +79,9 @@ export type Config = {
   readonly [K in MaybeAbsent]?: Exclude<Values[K], undefined>;
 };
 
-/** The same, as those see them who go through all. In a `Config` each section finds what it needs of the others. */
+/**
+ * The same table for code that goes through all sections. In a `Config` each section finds the others that it needs.
+ */
 export const sectionTable: { readonly [K in SectionKey]: Entry<K> } = sections;
 
 interface Entry<K extends SectionKey>
@@ -90,7 +92,7 @@ interface Entry<K extends SectionKey>
 
 export const sectionKeys = Object.keys(sections) as readonly SectionKey[];
 
-/** What sections find odd about themselves. */
+/** Warnings about single sections. */
 export function sectionWarnings(config: Config): Warning[] {
   return sectionKeys.flatMap((key) => warningsOf(key, config));
 }
@@ -100,7 +102,7 @@ function warningsOf<K extends SectionKey>(key: K, config: Config): readonly Warn
   return value === undefined ? [] : (sectionTable[key].warnings?.(value) ?? []);
 }
 
-/** What does not fit together within sections, other than those in `broken`. */
+/** Contradictions within sections, except those in `broken`. */
 export function sectionProblems(parsed: Parsed, broken: ReadonlySet<string>): Finding[] {
   return sectionKeys.flatMap((key) => (broken.has(key) ? [] : problemsOf(key, parsed)));
 }

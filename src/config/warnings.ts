@@ -3,7 +3,7 @@ import { crossWarnings } from './cross-checks.ts';
 import type { Warning } from './section.ts';
 import { type Config, sectionWarnings } from './sections.ts';
 
-/** Those of the sections, then those about several of them. */
+/** Warnings about single sections, then those about several sections together. */
 export function warningsOf(config: Config): readonly Warning[] {
   return [...sectionWarnings(config), ...crossWarnings(config)];
 }

@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import { guardBench, type Sending } from './testing.ts';
 
 /**
- * Ten minutes of abuse on the default budgets, twenty messages a second, with everybody else at work beside it.
- * What is counted is what goes out.
+ * Ten minutes of abuse on the default budgets, twenty messages a second, beside everybody else's regular mail. The
+ * messages that go out are counted.
  */
 const rate = 20;
 const secondMs = 1000;
 const minutes = 10;
 
-/** Something that somebody sends at some time. */
+/** A message that a subject sends at some time. */
 interface Planned {
   readonly at: number;
   readonly who: string;
@@ -37,7 +37,7 @@ function people(): Planned[] {
         sending: { ground: 'authenticated', identity, client: '192.0.2.1', to },
       });
     for (let n = 0; n < 8; n++) send(n * 70 * secondMs + person * 300, [`friend${n}@there.example`]);
-    // A mail program that was offline sends what it has.
+    // A mail program that was offline sends its outbox.
     for (let n = 0; n < 12; n++) send(200 * secondMs + n * 150, [`colleague${n}@there.example`]);
     for (let n = 0; n < 5; n++) send((300 + 20 * n) * secondMs, ['friend1@there.example']);
     send(
@@ -62,7 +62,10 @@ function singles(everyMs: number): Planned[] {
 
 const whole: Planned[] = [{ at: 60 * secondMs, who: 'news', sending: { ...newsletter, to: subscribers } }];
 
-/** Plays everything in order of its time; who got how many messages out, and how many were kept. */
+/**
+ * Plays all plans in order of time; returns the numbers of messages that went out and that were held, for each
+ * subject.
+ */
 function play(...plans: readonly Planned[][]) {
   const { send, clock, guard, log } = guardBench();
   const begin = clock.now();

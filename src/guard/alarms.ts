@@ -13,7 +13,7 @@ export type AlarmKind =
   | 'token'
   /** It has ended: mail has stopped. */
   | 'token-expired'
-  /** Messages are set aside, and nobody looks after them. */
+  /** Messages are held, and nobody looks after them. */
   | 'held';
 
 /** A fault that is present now. Kind and subject identify it. */
@@ -28,7 +28,7 @@ export interface Condition {
   readonly lanes?: readonly string[];
 }
 
-/** A condition that was told. */
+/** A condition that has become an alarm. */
 export interface Alarm extends Condition {
   readonly raisedAt: number;
 }
@@ -38,13 +38,13 @@ export type AlarmEvent =
   | { readonly event: 'alarm'; readonly alarm: Alarm; readonly isNotice: boolean }
   | { readonly event: 'alarm-over'; readonly alarm: Alarm };
 
-/** How often an alarm is told. */
+/** The intervals of alarms. */
 export interface AlarmIntervals {
-  /** An alarm that lasts is told again after this; a notice about the same condition is written no sooner. */
+  /** A lasting alarm is repeated after this time; a further notice about the same condition is written no sooner. */
   readonly repeatMs: number;
 }
 
-/** An alarm is over when its condition was away for so long: what comes and goes is one alarm. */
+/** An alarm ends when its condition was absent for this time: an intermittent condition is one alarm. */
 export const calmMs = 15 * 60_000;
 /** The maximum number of conditions whose last notice is remembered. */
 const maxNotices = 10_000;
@@ -57,8 +57,8 @@ interface Entry {
 }
 
 /**
- * Makes alarms of conditions: each is told once when it comes, again after the repeat interval while it lasts,
- * and once when it has been away for a while. Pure over the clock and what it is given; nothing is told here.
+ * Makes alarms of conditions: each one is reported when it begins, again after the repeat interval while it lasts, and
+ * when it has been absent for a while. Pure over the clock and the conditions; it writes no log and no notice.
  */
 export class Alarms {
   readonly #clock: Clock;
@@ -76,7 +76,7 @@ export class Alarms {
     return [...this.#entries.values()].map(({ alarm }) => alarm).sort((a, b) => a.since - b.since);
   }
 
-  /** Everything that is wrong now, of every kind. Gives what is to be told. */
+  /** Takes all conditions that hold now, of every kind. Returns the events to be reported. */
   look(conditions: readonly Condition[]): readonly AlarmEvent[] {
     const now = this.#clock.now();
     const events: AlarmEvent[] = [];
@@ -101,7 +101,7 @@ export class Alarms {
       this.#entries.set(key, { alarm, toldAt: now, seenAt: now });
       return { event: 'alarm', alarm, isNotice: this.#mayWrite(key, now, repeatMs) };
     }
-    // Since when it was wrong at first stays; what it looks like now is worth more than how it began.
+    // The first time of the condition stays; its latest description replaces the first one.
     const since = Math.min(known.alarm.since, condition.since);
     known.alarm = { ...condition, since, raisedAt: known.alarm.raisedAt };
     known.seenAt = now;

@@ -11,11 +11,11 @@ export interface GuardMemory {
 }
 
 /**
- * The mail of a hold in the queue. Every call walks the queue and keeps nothing in memory, so that it may be
- * repeated after a crash: what was done already is not found again.
+ * The mail of a hold in the queue. Every call walks the queue and keeps nothing in memory, so that it may be repeated
+ * after a crash: messages that are done are not found again.
  */
 export interface HeldMail {
-  /** Sets aside what the subject has in the queue since `from`; what is under way, after its attempt. */
+  /** Holds messages of the subject that are in the queue since `from`; those of a running attempt after it. */
   hold(of: {
     readonly subject: SubjectKey;
     readonly from: number;
@@ -25,9 +25,9 @@ export interface HeldMail {
   count(tag: string, from: number): Promise<HeldCounts>;
   /** Lets everything with this tag go, now. Resolves with the number of messages. */
   release(tag: string, from: number): Promise<number>;
-  /** Removes everything with this tag that was accepted before `until`. Nobody is told. */
+  /** Removes all messages with this tag that were accepted before `until`, without a DSN. */
   remove(tag: string, range: { readonly from: number; readonly until: number }): Promise<number>;
 }
 
-/** Tells people of a hold, once. May reject; then it is only in the log. */
+/** Sends a notice of a hold, once. May reject; then the hold is only in the log. */
 export type TellOfHold = (hold: HoldRecord) => Promise<void>;

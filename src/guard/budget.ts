@@ -4,7 +4,7 @@ export interface Budget {
   readonly windowMs: number;
 }
 
-/** What is counted. `reports` are verdicts from elsewhere: see `Guard.report`. */
+/** The kinds of counts. `reports` are verdicts of other parts: see `Guard.report`. */
 export const countedKinds = [
   'messages',
   'recipients',
@@ -21,16 +21,15 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** Windows are no longer than this: what came before is of no use to anybody. */
+/** No period is longer than this. */
 export const longestWindowMs = 7 * day;
 
 const reports: readonly Budget[] = [{ max: 20, windowMs: hour }];
 
 /**
- * One person. The minute is what stops a hijacked account: at any speed above a message in 1.5 s fewer than
- * fifty are out. The hour lets one letter to 250 strangers pass (a club's newsletter) and not a second one.
- * Failures are what gives a list of addresses away that was bought: a person's own list ages by a few in a
- * hundred.
+ * Budgets of one user. The budget of a minute stops a hijacked account: at any speed above a message in 1.5 s fewer
+ * than fifty get out. That of an hour lets one message to 250 strangers pass (a club's newsletter) and not a second
+ * one. Failures expose a bought list of addresses: a person's own list ages by a few in a hundred.
  */
 export const identityBudgets: Budgets = {
   messages: [
@@ -53,12 +52,12 @@ export const identityBudgets: Budgets = {
   reports,
 };
 
-/** Anybody at one address of an open relay: the same, for who sends is known even less. */
+/** Budgets of an address of an open relay: the same, since its users are known even less. */
 export const addressBudgets: Budgets = identityBudgets;
 
 /**
- * A client in `relay.networks`, which may be a whole application server. Only one that has run wild meets
- * these; whom it writes to is its business.
+ * Budgets of a client in `relay.networks`, which may be a whole application server. Only one that has run wild exceeds
+ * them; its recipients are its own business.
  */
 export const networkBudgets: Budgets = {
   messages: [{ max: 100_000, windowMs: hour }],
@@ -80,7 +79,7 @@ export const addressCeiling: Readonly<Record<Counted, Budget>> = {
   reports: { max: 200, windowMs: hour },
 };
 
-/** The budgets of an open relay's client as they count: none of them above the ceiling, whatever was asked for. */
+/** The effective budgets of an open relay's client: none of them above the ceiling, whatever is configured. */
 export function underCeiling(budgets: Budgets): Budgets {
   const bounded = (kind: Counted): readonly Budget[] => {
     const isBounded = isUnderCeiling(kind, budgets[kind]);
@@ -95,12 +94,12 @@ export function underCeiling(budgets: Budgets): Budgets {
   };
 }
 
-/** Whether budgets keep everybody below the ceiling of their kind. */
+/** Whether budgets keep each subject below the ceiling of their kind. */
 export function isUnderCeiling(kind: Counted, budgets: readonly Budget[]): boolean {
   return budgets.some((budget) => isWithin(budget, addressCeiling[kind]));
 }
 
-/** Whether a budget alone keeps everybody below another: no more, in a span that is as long. */
+/** Whether one budget is at least as strict as another: no more, in a period at least as long. */
 function isWithin(budget: Budget, ceiling: Budget): boolean {
   return budget.max <= ceiling.max && budget.windowMs >= ceiling.windowMs;
 }

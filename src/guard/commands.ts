@@ -1,4 +1,4 @@
-/** The commands of the guard: who is held or allowed more, and the decisions of an operator. */
+/** The commands of the guard: lists of holds and allowances, and the decisions of an operator. */
 import { z } from 'zod';
 import { answering, type ControlOf, yielding } from '../admin/index.ts';
 
@@ -8,7 +8,7 @@ const instant = z.number();
 const subject = z.string().max(600);
 const holdId = z.string().max(32);
 
-/** A subject whose mail is set aside, or one that is not to be held. */
+/** A held subject, or one that is exempt from holds. */
 export const guardItemShape = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('hold'),
@@ -16,7 +16,7 @@ export const guardItemShape = z.discriminatedUnion('kind', [
     subject: z.string(),
     since: instant,
     because: z.string(),
-    /** `holding`; `ended` when only what is kept is left of it; `releasing` while that goes. */
+    /** `holding`; `ended` when only its held mail is left; `releasing` while that is released. */
     state: z.enum(['holding', 'ended', 'releasing']),
     messages: z.number(),
     octets: z.number(),
@@ -49,7 +49,7 @@ export type GuardChanged = z.infer<typeof guardChangedShape>;
 export const guardCommands = {
   /** Holds, the oldest first, then allowances. */
   guardList: yielding('guard-list', { out: guardItemShape }),
-  /** Answers when it is done and durable. It goes on when nobody waits for it any more. `not-found`. */
+  /** Answers when the change is done and durable. It continues when the client is gone. `not-found`. */
   guardChange: answering('guard-change', { args: guardChangeShape, out: guardChangedShape, isLogged: true }),
 };
 export type GuardControl = ControlOf<typeof guardCommands>;

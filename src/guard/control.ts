@@ -11,7 +11,7 @@ import { parseSubject, type SubjectKey } from './subject.ts';
 /** The parts that the commands about the guard need. */
 export interface GuardControlParts {
   readonly guard: Guard;
-  /** Ends the sessions of everybody who is known by this name, and what a login of theirs opened. */
+  /** Ends all sessions of the user of this name, and revokes the windows that its logins opened. */
   readonly endSessionsOf: (name: string) => Promise<void>;
   readonly clock: Clock;
 }
@@ -63,8 +63,8 @@ async function carryOut(parts: GuardControlParts, change: GuardChange): Promise<
 }
 
 /**
- * What is let go must not let a thief go on, who logged in before the password was changed: whoever goes by that name
- * has to log in again, to a mailbox too where that opened a window.
+ * A release must not serve a thief who logged in before the password was changed: all sessions of the user end, and so
+ * do windows of its logins.
  */
 async function endSessions(parts: GuardControlParts, id: string): Promise<void> {
   const subject = parts.guard.list().find((hold) => hold.id === id)?.subject;

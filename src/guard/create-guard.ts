@@ -17,7 +17,7 @@ export interface QueueGuardParts {
   readonly clock: Clock;
   readonly log: Log<GuardEvents>;
   readonly background: Background;
-  /** Tells of a hold, past the guard. */
+  /** Sends the notice of a hold, past the guard. */
   readonly tell: TellOfHold;
   readonly options: () => GuardOptions;
 }

@@ -6,8 +6,8 @@ import type { GuardParts } from './options.ts';
 type Verb = 'release' | 'remove';
 
 /**
- * What becomes of held mail. A decision is on disk before it is carried out, and carrying it out is a walk over
- * the queue: after a crash the next process does it again from the beginning and finds what is left.
+ * The decisions on held mail. A decision is on disk before it is carried out by a walk over the queue: after a crash
+ * the next process repeats the walk and finds the remaining messages.
  */
 export class Decisions {
   readonly #parts: GuardParts;
@@ -19,7 +19,7 @@ export class Decisions {
     this.#holds = holds;
   }
 
-  /** Goes on with what a restart interrupted, and counts what is kept. */
+  /** Continues decisions that a restart interrupted, and counts held mail. */
   resume(): void {
     for (const hold of this.#holds.all()) {
       const { id, state, removeUntil } = hold.record;
@@ -41,7 +41,7 @@ export class Decisions {
     return await this.#serially(id, 'release', () => this.#finishRelease(hold));
   }
 
-  /** Removes what was accepted so far. Resolves as `release` does. */
+  /** Removes the messages accepted so far. Resolves as `release` does. */
   async remove(id: string): Promise<number | undefined> {
     const hold = this.#holds.get(id);
     const until = this.#parts.clock.now() + 1;

@@ -99,7 +99,7 @@ test('what is for recipients of ours, from this machine or in a trap is not coun
     for (let n = 0; n < 100; n++)
       assert.equal(send({ ground, identity: 'alice', to: ['r@x.example'] }), 'pass');
   }
-  // Somebody who is known by name spams colleagues like anybody else.
+  // A user who spams colleagues is held like any other.
   for (let n = 0; n < 40; n++) send({ ground: 'recipient', identity: 'alice', to: ['r@here.example'] });
   assert.equal(send({ ground: 'recipient', identity: 'alice', to: ['r@here.example'] }), 'hold');
 });

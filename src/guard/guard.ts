@@ -26,7 +26,7 @@ export type Judgement =
 const pass: Judgement = { kind: 'pass' };
 const tooMuchHeld = reply(452, '7.1', 'much mail from you is held for inspection, try again later');
 
-/** Subjects whose use is remembered; the ones that were quiet for longest are forgotten first. */
+/** The number of subjects whose use is remembered; the one that was quiet for longest is forgotten first. */
 const maxSubjects = 20_000;
 /** A message that was begun before its subject was held may be as old as a transaction may take. */
 const slowestMs = 24 * 3_600_000;
@@ -45,7 +45,7 @@ interface Used {
   readonly hash: number;
 }
 
-/** Counts what each subject sends, and holds the mail of the one that sends too much. See `index.ts`. */
+/** Counts the mail of each subject, and holds the mail of one that exceeds a budget. See `index.ts`. */
 export class Guard {
   readonly #parts: GuardParts;
   readonly #clock: Clock;
@@ -72,7 +72,7 @@ export class Guard {
     this.#measures = measuresOf(options);
   }
 
-  /** Goes on with what a restart interrupted, and counts what is kept. */
+  /** Continues decisions that a restart interrupted, and counts held mail. */
   start(): void {
     this.#decisions.resume();
   }
@@ -87,7 +87,7 @@ export class Guard {
     this.#used.clear();
   }
 
-  /** Counts a message that is about to be accepted, and says what is to be done with it. Never throws. */
+  /** Counts a message that is about to be accepted, and returns what to do with it. Never throws. */
   judge({ origin, recipients, content }: Envelope): Judgement {
     const subject = this.#subjectOf(origin);
     if (subject === undefined) return pass;
@@ -104,7 +104,7 @@ export class Guard {
     return pass;
   }
 
-  /** The reply for a client of whom no more can be kept; `undefined` while there is room. Cheap. */
+  /** The reply for a client whose held mail has reached its bound; `undefined` while there is room. Cheap. */
   refusal(origin: Pick<Origin, 'ground' | 'identity' | 'client'>): Reply | undefined {
     if (this.#holds.isEmpty) return undefined;
     const subject = this.#subjectOf(origin);
@@ -112,17 +112,17 @@ export class Guard {
     return hold !== undefined && this.#holds.isFull(hold, this.#options.held) ? tooMuchHeld : undefined;
   }
 
-  /** Recipients of somebody that do not exist, as they were refused or came back. */
+  /** Counts recipients that do not exist, as they were refused or bounced. */
   failed(origin: Pick<Origin, 'ground' | 'identity' | 'client'>, recipients: number): void {
     const subject = this.#subjectOf(origin);
-    // A stranger who only guesses at recipients of ours has sent nothing yet that could be held.
+    // A client that only guesses at our recipients has sent nothing yet that could be held.
     if (subject === undefined || (kindOf(subject) !== 'identity' && !this.#used.has(subject))) return;
     this.#charge(subject, { failedRecipients: recipients });
   }
 
   /**
-   * The door for others who find out that a subject abuses the relay (bulk detection, a complaint): `weight`
-   * verdicts of this kind, which count against the budget `reports` as messages do against theirs.
+   * For other parts that find abuse (bulk detection, a complaint): `weight` verdicts of this kind, which count against
+   * the budget `reports` as messages do against theirs.
    */
   report(subject: SubjectKey, kind: string, weight = 1): void {
     this.#log.info('guard-reported', { subject, kind, weight });
@@ -150,14 +150,14 @@ export class Guard {
   }
 
   /**
-   * Removes what the hold keeps. The subject stays held, so that an abuser who has not noticed gets nothing out
+   * Removes the held mail of a hold. The subject stays held, so that an abuser who has not noticed gets nothing out
    * meanwhile: `release` ends that. Resolves as `release` does.
    */
   remove(id: string): Promise<number | undefined> {
     return this.#decisions.remove(id);
   }
 
-  /** Allows the subject to exceed its budgets until then. What is held already has to be released. */
+  /** Lets the subject exceed its budgets until then. Mail that is held already has to be released. */
   async allow(subject: SubjectKey, until: number): Promise<void> {
     await this.#allowances.add({ subject, since: this.#clock.now(), until });
     this.#used.delete(subject);
@@ -172,7 +172,7 @@ export class Guard {
   #subjectOf(origin: Pick<Origin, 'ground' | 'identity' | 'client'>): SubjectKey | undefined {
     const subject = subjectOf(origin);
     if (subject === undefined || !subject.startsWith('network:')) return subject;
-    // Whoever is on this machine could as well call sendmail.
+    // A local user could as well call sendmail.
     if (isLoopback(origin.client) || this.#except.has(origin.client)) return undefined;
     return subject;
   }
@@ -200,7 +200,7 @@ export class Guard {
     return { kind: 'hold', because: hold.because, durable: this.#holds.durable(hold), end: () => hold.end() };
   }
 
-  /** What the subject used so far; `undefined` when nothing limits it. The one that is used last stays longest. */
+  /** The use of the subject so far; `undefined` without a limit. The latest used subject is kept longest. */
   #use(subject: SubjectKey): Used | undefined {
     const measure = this.#measures[kindOf(subject)];
     const plan = this.#allowances.has(subject) ? measure.allowed : measure.plan;
@@ -228,7 +228,7 @@ export class Guard {
     if (exceeded !== undefined) this.#begin(subject, exceeded);
   }
 
-  /** Holds the subject from now on, and what the budget counted and has not left yet. */
+  /** Holds the subject from now on, with the counted messages that have not left yet. */
   #begin(subject: SubjectKey, { kind, budget }: Exceeded): Hold {
     const { background, mail, tell } = this.#parts;
     const because = `more than ${budget.max} ${words[kind]} within ${formatSpan(budget.windowMs)}`;
@@ -245,7 +245,7 @@ export class Guard {
     return hold;
   }
 
-  /** Ends a hold whose subject has been quiet for long enough; true when it holds no more. */
+  /** Ends a hold whose subject has been quiet for long enough; true when it no longer holds. */
   #endIfQuiet(hold: Hold): boolean {
     const { state, subject, id } = hold.record;
     if (state !== 'holding') return true;
@@ -273,7 +273,7 @@ function measuredBy({ identity, address, network }: GuardOptions): unknown {
 }
 
 function measuresOf({ identity, address, network }: GuardOptions): Readonly<Record<SubjectKind, Measure>> {
-  // An open relay without a guard is what this program does not do: neither by configuration nor by allowance.
+  // An open relay is never without a guard, neither by configuration nor by allowance.
   const none = { messages: [], recipients: [], newRecipients: [], failedRecipients: [], reports: [] };
   const ceiling = new UsagePlan(underCeiling(none));
   return {

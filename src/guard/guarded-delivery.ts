@@ -3,7 +3,7 @@ import type { Deliver } from '../queue/index.ts';
 import type { Guard } from './guard.ts';
 import { subjectOf } from './subject.ts';
 
-/** Mail that nobody answers for passes as it is. */
+/** Passes mail without a subject as it is. */
 export function guardDelivery(deliver: Deliver, guard: () => Pick<Guard, 'failed'>): Deliver {
   return (attempt, signal) => {
     const done = deliver(attempt, signal);

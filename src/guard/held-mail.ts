@@ -7,7 +7,7 @@ import type { HeldMail } from './ask.ts';
 import type { HeldCounts } from './hold.ts';
 import { subjectOf } from './subject.ts';
 
-/** What the guard's hand on the queue works with. */
+/** The parts that the guard uses to change the queue. */
 export interface GuardMailParts {
   readonly spool: Spool;
   readonly queue: Pick<Queue, 'claims'>;
@@ -17,7 +17,7 @@ export interface GuardMailParts {
 
 /** Messages that are changed at once: they share a sync. */
 const batch = 100;
-/** What is under way is waited for so often, and so long each time. */
+/** The number of waits for a running attempt, and the length of each. */
 const rounds = 20;
 const waitMs = 500;
 
@@ -33,7 +33,7 @@ export function createHeldMail(parts: GuardMailParts): HeldMail {
         if (envelope === undefined || envelope.receivedAt < from || subjectOf(envelope.origin) !== subject)
           return;
         if (spool.entries(id).every(({ held }) => held !== undefined)) return;
-        // What an operator set aside keeps his reason.
+        // A message that an operator holds keeps his reason.
         const free = portionOf(parts, id, (held) => held === undefined);
         if ((await operator.hold(id, because, free)) !== 'done') return;
         messages++;
@@ -72,7 +72,7 @@ export async function* heldMessages(
 ): AsyncGenerator<QueueId> {
   const isTagged = (because: string | undefined) => because?.startsWith(tag) === true;
   for await (const id of walk(spool, { from, ...(until !== undefined && { until }) })) {
-    // What is under way is held when its attempt is over, and then has to go as well.
+    // A message of a running attempt is held after it, and then has to be released as well.
     const isKept =
       spool.entries(id).some(({ held }) => isTagged(held)) ||
       queue.claims.of(id).some(({ holds }) => [...(holds?.values() ?? [])].some(isTagged));
@@ -81,8 +81,8 @@ export async function* heldMessages(
 }
 
 /**
- * The recipients whose hold, or whose want of one, is the guard's to change: an operator may have set others of the
- * same message aside, or released them. `undefined`: all of them.
+ * The recipients whose hold the guard may change: an operator may have held others of the same message, or released
+ * them. `undefined`: all of them.
  */
 function portionOf(
   { spool, queue }: GuardMailParts,
@@ -102,7 +102,7 @@ function tagged(parts: GuardMailParts, id: QueueId, tag: string): Portion {
   return portionOf(parts, id, (held) => held?.startsWith(tag) === true);
 }
 
-/** Applies `change` to each message. What is under way is tried again until it is not, or for some seconds. */
+/** Applies `change` to each message. One of a running attempt is tried again for some seconds. */
 async function decide(
   parts: GuardMailParts,
   range: Range,

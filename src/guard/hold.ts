@@ -9,12 +9,12 @@ export interface HeldCounts {
 }
 
 /**
- * What becomes of a hold. `holding`: what the subject sends is kept. `ended`: it was quiet for long enough, so
- * that what it sends goes on; what is kept waits for somebody to decide. `releasing`: somebody decided.
+ * The states of a hold. `holding`: further mail of the subject is held. `ended`: it was quiet for long enough, so that
+ * its further mail passes; the held mail waits for a decision. `releasing`: the decision is being carried out.
  */
 export type HoldState = 'holding' | 'ended' | 'releasing';
 
-/** A subject whose mail is set aside, as it is kept on disk. */
+/** A held subject, as it is on disk. */
 export interface HoldRecord {
   readonly id: string;
   readonly subject: SubjectKey;
@@ -22,13 +22,13 @@ export interface HoldRecord {
   readonly since: number;
   readonly because: string;
   readonly state: HoldState;
-  /** From when on what the subject had in the queue belongs to the hold. */
+  /** Messages in the queue since this time belong to the hold. */
   readonly from: number;
   /** Mail accepted before this instant is being removed. */
   readonly removeUntil?: number;
 }
 
-/** A hold with what is kept. */
+/** A hold with the counts of its mail. */
 export interface HoldStatus extends HoldRecord, HeldCounts {
   /** When the subject last sent something. */
   readonly lastAt: number;
@@ -36,7 +36,7 @@ export interface HoldStatus extends HoldRecord, HeldCounts {
   readonly isFull: boolean;
 }
 
-/** Says that a subject is not to be held: its budgets do not count, or, of an open relay, are at their ceiling. */
+/** An exemption of a subject: its budgets do not count, or, for an open relay, are at their ceiling. */
 export interface Allowance {
   readonly subject: SubjectKey;
   readonly since: number;

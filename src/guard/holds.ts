@@ -49,7 +49,7 @@ export class Hold {
 export class Holds {
   readonly #parts: GuardParts;
   readonly #byId = new Map<string, Hold>();
-  /** Those that hold; at most one for each subject. */
+  /** Holds in the state `holding`; at most one for each subject. */
   readonly #holding = new Map<SubjectKey, Hold>();
 
   constructor(parts: GuardParts) {
@@ -119,7 +119,7 @@ export class Holds {
     if (this.#holding.get(subject) === hold) this.#holding.delete(subject);
   }
 
-  /** Counts again what is kept, after a restart. */
+  /** Counts held mail again after a restart. */
   async recount(hold: Hold): Promise<void> {
     const { id, from } = hold.record;
     const { messages, octets } = await this.#parts.mail.count(holdTag(id), from);

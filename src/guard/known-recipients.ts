@@ -9,10 +9,10 @@ export interface KnownRecipientsOptions {
 }
 
 /**
- * Who has written to whom before, in bounded memory: hashes in two generations. A full or old generation
- * takes the place of the one before, which is forgotten; a pair that is seen again moves on to the young one.
- * Two pairs may look the same (once in some thousand times): a recipient is then not counted as new. The hash
- * is seeded, so that nobody can choose such pairs.
+ * The pairs of sender and recipient that have occurred, in bounded memory: hashes in two generations. A full or old
+ * generation replaces the one before, which is forgotten; a pair that is seen again moves on to the young one. Two
+ * pairs may look the same (once in some thousand times): a recipient is then not counted as new. The hash is seeded,
+ * so that nobody can choose such pairs.
  */
 export class KnownRecipients {
   readonly #slots: number;

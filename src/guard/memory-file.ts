@@ -11,9 +11,9 @@ interface Row {
 }
 
 /**
- * Holds and allowances in one small file: there are few, and they change when somebody decides something. Each
- * change writes the file anew beside it, synced, and then takes its place. A file that cannot be read is set
- * aside and said loudly: what it held can still be released, by the ids in the queue.
+ * Holds and allowances in one small file, which changes only by decisions. Each change writes a new file, syncs it and
+ * renames it. A file that cannot be read is set aside and logged as an error: its mail can still be released, by the
+ * ids in the queue.
  */
 export async function openGuardMemory(
   path: string,

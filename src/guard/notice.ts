@@ -3,7 +3,7 @@ import { harmlessText } from '../base/index.ts';
 import type { HoldRecord } from './hold.ts';
 import { kindOf } from './subject.ts';
 
-/** A notice as text, without the fields that depend on who gets it. */
+/** A notice as text, without the fields that depend on its recipient. */
 export interface Notice {
   readonly subject: string;
   /** Without line ends; at most 78 characters each, names of people aside. */

@@ -33,7 +33,7 @@ export interface GuardOptions {
   readonly held: HeldBounds;
 }
 
-/** How much is kept; beyond it the subject is told to come again later (452 4.7.1). */
+/** The bounds of held mail; beyond them the subject gets 452 4.7.1. */
 export interface HeldBounds {
   /** Of one hold. */
   readonly messages: number;

@@ -1,11 +1,11 @@
-/** The subject of a message: whose budget it counts against. */
+/** The subject of a message, against whose budgets it counts. */
 import { blockOf, canonicalIp } from '../base/index.ts';
 import type { Origin } from '../mail/index.ts';
 
 /**
- * Whose budget it is: `identity` for somebody known by name, from however many addresses; `address` for a
- * client of an open relay; `network` for one in `relay.networks`. IPv4 addresses are exact; of IPv6 the /64
- * counts, because a client has all of it to choose from.
+ * The kinds of subjects: `identity` for a user, from any number of addresses; `address` for a client of an open relay;
+ * `network` for one in `relay.networks`. IPv4 addresses are exact; of IPv6 the /64 counts, because a client has all of
+ * it to choose from.
  */
 export type SubjectKind = 'identity' | 'address' | 'network';
 
@@ -19,8 +19,8 @@ export function kindOf(key: SubjectKey): SubjectKind {
 }
 
 /**
- * Whose message it is; `undefined` when nobody's budget is concerned. A grant for a recipient of ours gives
- * nobody anything to abuse, somebody on this machine is the operator's own affair, and a trap delivers nothing.
+ * The subject of a message; `undefined` if no budget applies. A grant for a recipient of ours cannot be abused, a
+ * local user is the operator's own affair, and a trap delivers nothing.
  */
 export function subjectOf({
   ground,
@@ -35,7 +35,7 @@ export function subjectOf({
     case 'network':
       return `network:${blockOf(client)}`;
     default:
-      // Also a ground that names somebody but did not say whom: the address is what is left.
+      // Also for a ground whose identity is missing: the address is all that is left.
       return `address:${blockOf(client)}`;
   }
 }
@@ -45,7 +45,7 @@ export function identitySubject(name: string): SubjectKey {
   return `identity:${name.normalize('NFC').toLowerCase()}`;
 }
 
-/** Parses what an operator writes. Without a kind, an IP address is `address`, anything else an identity. */
+/** Parses a subject as an operator writes it. Without a kind, an IP address is `address`, anything else an identity. */
 export function parseSubject(text: string): SubjectKey | undefined {
   const match = /^(identity|address|network):(.*)$/s.exec(text.trim());
   const name = match?.[2] ?? text.trim();

@@ -36,7 +36,7 @@ export class TestMemory implements GuardMemory {
   }
 }
 
-/** What came: who is charged, and to whom it goes. */
+/** A message as the guard sees it: its sender and its recipients. */
 export interface Sending {
   readonly ground: string;
   readonly identity?: string;
@@ -68,7 +68,7 @@ export function envelope({ ground, identity, client = '192.0.2.1', to, size = 10
   };
 }
 
-/** A guard over a clock that is moved, with a queue that only remembers what it was asked. */
+/** A guard with a clock that tests move, and a queue that records its calls. */
 export function guardBench(
   changes: Partial<GuardOptions> = {},
   { memory = new TestMemory(), clock = manualClock() } = {},

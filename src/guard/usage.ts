@@ -6,7 +6,7 @@ const slots = 13;
 /** The parts of a budget, and the number of the newest of them. */
 const cells = slots + 1;
 
-/** A budget that is used up, and by what. */
+/** An exceeded budget. */
 export interface Exceeded {
   readonly kind: Counted;
   readonly budget: Budget;
@@ -39,7 +39,7 @@ export class Usage {
     this.#cells = new Uint32Array(cells * plan.entries.length);
   }
 
-  /** Counts the amounts, unless a budget would be exceeded: then counts nothing and says which. */
+  /** Counts the amounts, unless a budget would be exceeded: then counts nothing and returns that budget. */
   take(amounts: Amounts, now: number): Exceeded | undefined {
     const { entries } = this.#plan;
     for (const [place, { kind, budget }] of entries.entries()) {
@@ -50,7 +50,7 @@ export class Usage {
     return undefined;
   }
 
-  /** Counts the amounts, which are past undoing, and says which budget they exceed. */
+  /** Counts the amounts, which cannot be undone, and returns the budget that they exceed. */
   charge(amounts: Amounts, now: number): Exceeded | undefined {
     this.#add(amounts, now);
     for (const [place, { kind, budget }] of this.#plan.entries.entries()) {

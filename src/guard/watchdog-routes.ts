@@ -9,9 +9,9 @@ import {
 } from '../mail/index.ts';
 import type { Condition } from './alarms.ts';
 
-/** Lanes that are remembered as failing; when there are more, the one that began first is forgotten. */
+/** The number of failing lanes that are remembered; beyond it the one that began first is forgotten. */
 const maxLanes = 10_000;
-/** What a single message suffers may be its own fault: it takes another to blame a route that talks to us. */
+/** A failure of a single message may be its own fault: a route that answers is blamed for two. */
 const messagesToBlame = 2;
 /** Delivery by MX as a whole is to blame when so many destinations fail and none takes anything. */
 const destinationsToBlame = 3;
@@ -45,8 +45,8 @@ export interface RouteFacts {
 export const byMx = 'mx';
 
 /**
- * Watches the ends of attempts for routes that take nothing. What succeeds costs a look at an empty map; only
- * failures are remembered, until something is delivered there.
+ * Watches the ends of attempts for routes that deliver nothing. A success costs a look at an empty map; only failures
+ * are remembered, until something is delivered there.
  */
 export class RouteWatch {
   readonly #clock: Clock;
@@ -68,7 +68,7 @@ export class RouteWatch {
       }
       if (status === 'pending') pending = reply;
     }
-    // A refusal for good is told to the sender: it is no silence.
+    // A permanent refusal is reported to the sender, so it is no silent failure.
     if (pending === undefined) return;
     const known = this.#lanes.get(lane);
     if (known !== undefined) {
@@ -114,7 +114,7 @@ export class RouteWatch {
     return all === undefined ? found : [...found, all];
   }
 
-  /** One domain that takes nothing is its own affair; that nobody in the world does is ours. */
+  /** One failing domain is its own affair; if all domains fail, the fault is ours. */
   #mxCondition(others: readonly (readonly [LaneName, Failing])[], facts: RouteFacts): Condition | undefined {
     const down = others.filter(([, { isUnavailable, since }]) => isUnavailable && since > this.#mxWorkedAt);
     const [first] = down;

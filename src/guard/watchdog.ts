@@ -1,4 +1,4 @@
-/** The watchdog of a relay: looks whether mail moves, and tells when it does not. */
+/** The watchdog of a relay: checks whether mail moves, and raises an alarm when it does not. */
 import type { Background, Clock, Log } from '../base/index.ts';
 import type { Delivery, Trouble } from '../delivery/index.ts';
 import { type LaneName, type QueueId, queueIdBound, queueIdTime } from '../mail/index.ts';
@@ -34,11 +34,14 @@ export interface WatchdogParts {
   readonly background: Background;
   /** Of the moment. */
   readonly options: () => AlarmOptions;
-  /** Writes to the postmaster about an alarm while these last; says for the log what became of it. Never rejects. */
+  /**
+   * Writes a notice of an alarm to the postmaster while these alarms last; resolves with its outcome for the log.
+   * Never rejects.
+   */
   readonly write: (alarm: Alarm, alarms: readonly Alarm[]) => Promise<NoticeFate>;
 }
 
-/** Has the ends of attempts noted. What was cut off by our own end says nothing about a route. */
+/** Notes the ends of attempts. An attempt that our own end cut off says nothing about its route. */
 export function watched(deliver: Deliver, watch: RouteWatch): Deliver {
   return async (attempt, signal) => {
     const result = await deliver(attempt, signal);
@@ -50,8 +53,8 @@ export function watched(deliver: Deliver, watch: RouteWatch): Deliver {
 }
 
 /**
- * Looks every few seconds whether mail moves, and tells when it does not: in the log, in the status, and to the
- * postmaster where that notice has another way.
+ * Checks every few seconds whether mail moves, and reports alarms: in the log, in the status, and to the postmaster if
+ * the notice can go another way.
  */
 export class Watchdog implements AsyncDisposable {
   readonly #parts: WatchdogParts;
@@ -108,7 +111,7 @@ export class Watchdog implements AsyncDisposable {
     for (const event of this.#alarms.look(conditions)) await this.#tell(event);
   }
 
-  /** Goes on with the walk over what is old enough; begins another when there was none for a while. */
+  /** Continues the walk over old messages; begins another when the last one was some time ago. */
   async #lookAtSpool(): Promise<void> {
     const { spool, clock, queue } = this.#parts;
     const { stuckMs, heldMs } = this.#parts.options();
@@ -197,7 +200,7 @@ export class Watchdog implements AsyncDisposable {
       log.info('alarm-over', fields);
       return;
     }
-    // The log is told first: the notice has to be made durable, and may not be possible at all.
+    // Logged first: the notice has to be made durable, and may fail.
     log.error('alarm', fields);
     if (!told.isNotice || !options().mail) return;
     const notice = await this.#parts.write(told.alarm, this.alarms);

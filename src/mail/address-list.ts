@@ -7,7 +7,7 @@ import { type Address, parseMailbox } from './address.ts';
  */
 export type AddressList =
   | { readonly kind: 'list'; readonly mailboxes: readonly Address[]; readonly aside: string }
-  /** Some mailbox has no address, as in `From: nobody`. */
+  /** A mailbox without an address, as in `From: nobody`. */
   | { readonly kind: 'no-address' }
   /** It is not of the grammar, so that two readers may find two things in it. */
   | { readonly kind: 'unclear' };
@@ -21,9 +21,9 @@ type Token =
   | { readonly kind: ',' | ':' | ';'; readonly start: number; readonly end: number };
 
 /**
- * Reads an address list (RFC 5322 §3.4, RFC 6854), already unfolded, by the letter: what is lenient is only
- * what changes no author, namely dots and brackets in names, empty elements and characters beyond ASCII. Routes,
- * comments within an address and text behind one are unclear. Takes time linear to the text.
+ * Reads an unfolded address list (RFC 5322 §3.4, RFC 6854) strictly. It is lenient only where no author changes: dots
+ * and brackets in names, empty elements and characters beyond ASCII. Routes, comments within an address and text
+ * behind one are unclear. Takes time linear to the text.
  */
 export function parseAddressList(text: string): AddressList {
   const tokens = tokenize(text);

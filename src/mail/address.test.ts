@@ -45,7 +45,7 @@ test('a domain is letters, digits and inner hyphens, in lower-case A-labels', ()
     // Full-width letters and an ideographic dot are only mapped to this domain: they are not it.
     ['ｅxample.org', undefined],
     ['example。org', undefined],
-    // What some resolver would take for an IPv4 address.
+    // Texts that some resolvers take for an IPv4 address.
     ['192.0.2.1', undefined],
     ['127.1', undefined],
     ['2130706433', undefined],

@@ -77,8 +77,8 @@ export function parseMailbox(text: string, options: { readonly smtputf8: boolean
 }
 
 /**
- * What is the same for two spellings of one mailbox. The case of a local part is its domain's business (RFC 5321 §2.4):
- * nothing where the domain is ours, and most often elsewhere.
+ * The key that is equal for all spellings of one mailbox. The case of a local part is its domain's business (RFC 5321
+ * §2.4): it is ignored for our domains, and by most others.
  */
 export function mailboxKey({ localPart, domain }: Address, keepsCase = false): string {
   return `${keepsCase ? localPart : localPart.toLowerCase()}@${domain}`;
@@ -144,7 +144,7 @@ function parseLiteral(text: string): Domain | undefined {
   if (isIPv4(inner)) return text as Domain;
   if (!/^IPv6:/i.test(inner)) return undefined;
   const address = inner.slice(5);
-  // A zone (`%eth0`) means nothing to anybody but the machine that wrote it.
+  // A zone (`%eth0`) has a meaning only on the machine that wrote it.
   if (!isIPv6(address) || address.includes('%')) return undefined;
   // The URL parser writes an IPv6 address in its one shortest form, so that literals compare with ===.
   const shortest = URL.parse(`http://[${address}]`)?.hostname;
@@ -193,8 +193,8 @@ function toAscii(text: string): string | undefined {
 }
 
 /**
- * Refuses what was only mapped to a label (full-width letters, ideographic dots): the next hop might read it as another
- * one.
+ * Refuses characters that were only mapped to a label (full-width letters, ideographic dots): the next hop might read
+ * them differently.
  */
 function labelToAscii(label: string): string | undefined {
   const ascii = domainToASCII(label);

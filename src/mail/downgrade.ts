@@ -4,7 +4,7 @@ import type { ContentFacts } from './envelope.ts';
 import { type MimeHeader, scanHeader, splitMultipart } from './mime-scan.ts';
 import { encodeBody, firstOdd, shorterEncoding } from './transfer-encoding.ts';
 
-/** Nesting and parts above these are no mail of anybody's; they are not converted. */
+/** Messages with more nesting or more parts than these are not converted. */
 const maxDepth = 20;
 const maxParts = 1000;
 
@@ -91,7 +91,7 @@ class Conversion {
     };
     for await (const { kind, octets } of splitMultipart(body, boundary, this.#slices)) {
       if (kind === 'part') out.push(...(await this.entity(octets, inner)));
-      // Preamble and epilogue are shown to nobody.
+      // Preamble and epilogue are never shown.
       else if (await this.#clean.has(octets)) out.push(octets);
       else out.push(...(await stripped(octets, this.#slices)));
     }
@@ -108,7 +108,7 @@ class Conversion {
     const isText = to === 'quoted-printable';
     const added: string[] = [];
     if (place.isMessage && !mime.isMime) added.push('MIME-Version: 1.0');
-    // What a message without MIME means by its eight bits nobody knows (RFC 1428 §3).
+    // The charset of a message without MIME is unknown (RFC 1428 §3).
     if (place.isMessage && !mime.hasType) added.push('Content-Type: text/plain; charset=unknown-8bit');
     return [
       ...relabel(entity, to, added),
@@ -119,7 +119,9 @@ class Conversion {
   }
 }
 
-/** Tells which stretches of a message are 7-bit lines. Asked in the order of the message, it reads each octet once. */
+/**
+ * Finds the stretches of a message that are 7-bit lines. Asked in the order of the message, it reads each octet once.
+ */
 class CleanStretch {
   readonly #message: Buffer;
   readonly #slices: Slices;
@@ -172,7 +174,7 @@ function relabel({ header, mime }: Entity, encoding: string, added: readonly str
   return out;
 }
 
-/** Text that nobody reads: what is not 7-bit replaced, and lines cut off at their longest. */
+/** Text that is never shown: octets beyond 7 bits are replaced, and long lines cut off. */
 async function stripped(octets: Buffer, slices: Slices): Promise<Buffer[]> {
   const out: Buffer[] = [];
   let column = 0;

@@ -1,18 +1,18 @@
-/** Decodes encoded words (RFC 2047), and text of which nobody said in what charset it is. */
+/** Decodes encoded words (RFC 2047), and text without a declared charset. */
 import { isUtf8 } from 'node:buffer';
 
-/** Names that came without saying in which encoding: what a reader may guess besides UTF-8. */
+/** The charsets beside UTF-8 that readers guess for undeclared text. */
 const guesses = ['windows-1252', 'gb18030', 'big5', 'shift_jis', 'euc-jp', 'euc-kr'];
 
-/** What these octets may be read as: UTF-8 where they are, else a text for each usual guess. */
+/** The possible readings of octets: UTF-8 if they are valid, else a text for each usual guess. */
 export function readings(octets: Buffer): string[] {
   if (isUtf8(octets)) return [octets.toString('utf8')];
   return guesses.map((charset) => new TextDecoder(charset).decode(octets));
 }
 
 /**
- * Encoded words as lenient readers decode them (RFC 2047): in quotes too, with blanks inside, and twice.
- * `undefined` where the charset is one that we cannot read, but somebody else may.
+ * Decodes encoded words as lenient readers do (RFC 2047): in quotes too, with blanks inside, and twice. `undefined`
+ * for a charset that we cannot read, but another reader may.
  */
 export function decodeWords(text: string): string | undefined {
   let decoded = text;
@@ -45,7 +45,10 @@ function decodeRun(run: string): string | undefined {
   return decoded.includes(undefined) ? undefined : decoded.join('');
 }
 
-/** Charsets without a decoder here, in which ASCII is ASCII: DOS code pages, and what Alpine and mutt say of octets they do not know. */
+/**
+ * Charsets without a decoder here, in which ASCII is ASCII: DOS code pages, and the names that Alpine and mutt give to
+ * unknown octets.
+ */
 const likeAscii = /^(?:x-unknown|unknown-8bit|(?:cp|ibm)-?(?:437|737|775|85[0258]|86[0-9]))$/;
 
 function decodeAs(octets: Buffer, charset: string): string | undefined {

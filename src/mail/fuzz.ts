@@ -122,7 +122,7 @@ const beginnings = [
 /** A few looks at each octet for each of the 20 multiparts that may be inside each other. */
 const looksPerOctet = 30;
 
-/** What comes out is 7-bit, whatever goes in; and the work grows with the message, and is done in slices. */
+/** The output is always 7-bit; the work grows linearly with the message, and is done in slices. */
 async function checkDowngrade(input: Uint8Array): Promise<void> {
   const copies = Math.max(1, Math.min(1 + (input[0] ?? 0), Math.floor(30_000 / Math.max(1, input.length))));
   const random = Buffer.concat(Array.from({ length: copies }, () => input));

@@ -14,7 +14,10 @@ export interface LaneParts {
   readonly scheme: string;
   /** Where to, in the words of the transport. Absent where there is one place only. */
   readonly place?: string;
-  /** What tells two lanes to the same place apart: `#` and eight hex digits over the options of the route, `~2`. */
+  /**
+   * The part that tells two lanes to the same place apart: `#` and eight hex digits over the options of the route,
+   * `~2`.
+   */
   readonly suffix?: string;
 }
 
@@ -28,7 +31,7 @@ export function laneName(text: string): LaneName {
   return text as LaneName;
 }
 
-/** Takes a name apart. What has another form than we give names is all scheme. */
+/** Parses a name. A name in an unknown form is all scheme. */
 export function parseLane(name: LaneName): LaneParts {
   const [, scheme = name, place, suffix] =
     /^([a-z0-9-]*)(?::(.*?))?((?:#[0-9a-f]{8})?(?:~[0-9]+)?)$/s.exec(name) ?? [];

@@ -2,7 +2,7 @@
 import { type Address, asciiMailbox } from './address.ts';
 import { formatDate } from './date.ts';
 
-/** What differs between them. */
+/** The fields in which notices differ. */
 export interface NoticeHeader {
   /** The value of From, in ASCII. */
   readonly from: string;
@@ -12,11 +12,11 @@ export interface NoticeHeader {
   readonly now: number;
   /** The Message-ID, without its brackets. */
   readonly messageId: string;
-  /** The Message-ID, with its brackets, of what it is about. */
+  /** The Message-ID, with its brackets, of the message that the notice is about. */
   readonly reference?: string | undefined;
   /** RFC 3834 §5: `auto-replied` answers a message, as a DSN does (§5.2). */
   readonly autoSubmitted: 'auto-generated' | 'auto-replied';
-  /** Content-Type, and what belongs to it, as lines. */
+  /** Content-Type and its related fields, as lines. */
   readonly content: readonly string[];
 }
 

@@ -19,9 +19,9 @@ const syntax: PathError = { kind: 'syntax' };
 const tooLong: PathError = { kind: 'too-long' };
 
 /**
- * Parses what follows `FROM:`. Spaces before the bracket are tolerated, a source route is read and dropped
- * (RFC 5321 §4.1.2, appendix C). UTF-8 is accepted here; whether the transaction allows it is known only
- * when its parameters are (`needsSmtputf8`).
+ * Parses the argument after `FROM:`. Spaces before the bracket are tolerated, a source route is read and dropped (RFC
+ * 5321 §4.1.2, appendix C). UTF-8 is accepted here; whether the transaction allows it is known only when its
+ * parameters are (`needsSmtputf8`).
  */
 export function parseReversePath(text: string): ReversePathResult {
   const cut = cutPath(text);
@@ -31,7 +31,7 @@ export function parseReversePath(text: string): ReversePathResult {
   return path === undefined ? syntax : { kind: 'path', path, rest: cut.rest };
 }
 
-/** Parses what follows `TO:`, as `parseReversePath` does; `<>` is an error, `<Postmaster>` is not. */
+/** Parses the argument after `TO:`, as `parseReversePath` does; `<>` is an error, `<Postmaster>` is not. */
 export function parseForwardPath(text: string): ForwardPathResult {
   const cut = cutPath(text);
   if ('kind' in cut) return cut;

@@ -2,7 +2,7 @@
 import { type Address, type Domain, parseDomain, parseMailbox } from './address.ts';
 import type { ReversePath } from './envelope.ts';
 
-/** Which addresses are meant: by a route, or by what an identity may send as. */
+/** A set of addresses: of a route, or of the addresses that an identity may send as. */
 export type Pattern =
   | { readonly kind: 'any' }
   | { readonly kind: 'null' }
@@ -30,8 +30,8 @@ export function parsePattern(text: string): Pattern | undefined {
 }
 
 /**
- * The address that somebody goes by, and no other: `*@example.org` is a lawful address (RFC 5321 §4.1.2), and whoever has
- * it does not have those of the others. `undefined` where the name is no address.
+ * The pattern of one address only: `*@example.org` is a lawful address (RFC 5321 §4.1.2), and its owner does not have
+ * those of the others. `undefined` if the name is no address.
  */
 export function ownPattern(name: string): Pattern | undefined {
   const own = parseMailbox(name, { smtputf8: true });

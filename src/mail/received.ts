@@ -45,8 +45,8 @@ export function receivedProtocol(
 }
 
 /**
- * The Received field to put before the message, folded and ended by CRLF. Whatever the client said of itself
- * is reduced to the characters of names, so that no HELO can end the line, open a comment or forge a clause.
+ * The Received field to put before the message, folded and ended by CRLF. The client's own words are reduced to the
+ * characters of names, so that no HELO can end the line, open a comment or forge a clause.
  */
 export function formatReceived(facts: ReceivedFacts): string {
   const rdns = facts.rdns === undefined ? '' : `${nameOf(facts.rdns)} `;

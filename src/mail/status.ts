@@ -17,7 +17,7 @@ export type RecipientStatus =
       readonly relayed?: boolean;
       /** The next hop took over the duty to notify (it offered DSN). */
       readonly dsnPassedOn?: boolean;
-      /** Others of the same message took its place: nobody is told of this one. */
+      /** Other recipients replaced this one: no DSN reports it. */
       readonly redirected?: true;
     }
   | {
@@ -26,6 +26,6 @@ export type RecipientStatus =
       readonly relay?: string;
       readonly reply: Reply;
       readonly expired?: boolean;
-      /** An operator took it out of the message: nobody is told. */
+      /** An operator removed the recipient: no DSN reports it. */
       readonly removed?: true;
     };

@@ -1,4 +1,4 @@
-/** `alarms`: when somebody is told that mail does not move. */
+/** `alarms`: the times after which the postmaster is told that mail does not move. */
 import { z } from 'zod';
 import { type AlarmOptions, defaultAlarms } from '../../guard/options.ts';
 import { section } from '../section.ts';

@@ -1,4 +1,4 @@
-/** `clearinghouse.doors`: who can ask it, and how. */
+/** `clearinghouse.doors`: the protocols and clients of the clearinghouse. */
 import { z } from 'zod';
 import { type DoorConfig, defaultDoorLimits } from '../../clearinghouse/options.ts';
 import type { Finding, KeyPath } from '../problem.ts';
@@ -120,7 +120,7 @@ export function doorOf(door: Parsed, path: KeyPath, site: Site): DoorConfig {
   };
 }
 
-/** What does not fit together in one door. */
+/** Contradictions in one door. */
 function doorProblems({ protocol, address, socket, token, flags }: Parsed, path: KeyPath): Finding[] {
   const isOfAddresses = protocol === 'pyzor' || protocol === 'rspamd-fuzzy' || protocol === 'http';
   return [

@@ -1,4 +1,4 @@
-/** `clearinghouse.relay`: what this relay does with its own mail. */
+/** `clearinghouse.relay`: the relay's rules for bulk in its own mail. */
 import { z } from 'zod';
 import type { BulkRule } from '../../clearinghouse/options.ts';
 import type { KeyPath } from '../problem.ts';

@@ -16,7 +16,7 @@ export interface DeliveryConfig {
   readonly callouts: { readonly connections: number; readonly unknown: readonly string[] };
   readonly mxPort: number;
   readonly ownNames: readonly string[];
-  /** Absent: those of the machine. */
+  /** Absent: the addresses of the machine. */
   readonly ownAddresses?: readonly string[];
 }
 

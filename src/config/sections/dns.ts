@@ -6,7 +6,7 @@ import { hostPort, socketAddress } from '../values/place.ts';
 import { duration, durationText } from '../values/quantity.ts';
 import { boolean, listOf } from '../values/value.ts';
 
-/** What the resolver is given, and whether delivery may follow a name into a private network. */
+/** The options of the resolver, and whether delivery may follow a name into a private network. */
 export type DnsConfig = Pick<ResolverOptions, 'servers' | 'timeoutMs'> & {
   readonly refusePrivateMx: boolean;
 };

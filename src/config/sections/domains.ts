@@ -1,4 +1,4 @@
-/** `domains`: the domains of this site, what anybody may send to. */
+/** `domains`: the domains of this site, to which any client may send. */
 import { z } from 'zod';
 import type { KnownRecipients, LocalDomain } from '../../policy/options.ts';
 import { findingsOf, parseAliases, parseRecipientList } from '../files.ts';
@@ -8,7 +8,7 @@ import { destination } from '../values/destination.ts';
 import { mailbox, ownDomain, recipients } from '../values/mail.ts';
 import { boolean, listOf, path, text } from '../values/value.ts';
 
-/** One domain of this site: what the policy looks recipients up in, and where their mail goes. */
+/** One domain of this site: the names of its recipients, and the destination of their mail. */
 export interface DomainConfig extends LocalDomain {
   /** The text that delivery parses. Absent: the routes decide. */
   readonly deliver?: string;
@@ -75,7 +75,7 @@ function domainOf(domain: Parsed, path: KeyPath, site: Site): DomainConfig {
     aliases: aliasesOf(domain, path, site),
     ...defined('catchAll', catchAll),
     tagSeparators: tagSeparator === 'none' ? '' : tagSeparator,
-    // An LMTP server or another relay knows what to do with a tag; a Maildir is found without it.
+    // An LMTP server or another relay understands tags; a Maildir is found without one.
     keepsTag: deliver?.startsWith('maildir:') !== true,
     isBackup: backup,
     ...defined('owner', owner),

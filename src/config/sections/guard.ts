@@ -1,4 +1,4 @@
-/** `guard`: budgets, and what becomes of whoever exceeds one. See docs/howto/guard.md. */
+/** `guard`: budgets, and the holds of subjects that exceed one. See docs/howto/guard.md. */
 import { z } from 'zod';
 import {
   addressCeiling,
@@ -18,9 +18,9 @@ import { network } from '../values/place.ts';
 import { count, duration, durationText, size, sizeText } from '../values/quantity.ts';
 import { listOf } from '../values/value.ts';
 
-/** Whose budgets they are. */
+/** The kinds of subjects with budgets. */
 type Subject = 'identity' | 'address' | 'network';
-/** What the configuration limits; verdicts of abuse have budgets of their own. */
+/** The configurable counts; reports of abuse have a budget of their own. */
 type Limited = Exclude<Counted, 'reports'>;
 
 const budgetsOf = (subject: Subject, kind: Limited, prose: string) =>

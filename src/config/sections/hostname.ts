@@ -1,4 +1,4 @@
-/** `hostname`: what the relay calls itself. */
+/** `hostname`: the name by which the relay introduces itself. */
 import { type Domain, parseDomain } from '../../mail/index.ts';
 import { section } from '../section.ts';
 import { domainName } from '../values/mail.ts';

@@ -1,4 +1,4 @@
-/** `limits`: what a client of the SMTP server may use. */
+/** `limits`: the limits of a client of the SMTP server. */
 import { z } from 'zod';
 import { defaultLimits, type ReceiverLimits } from '../../receiver/options.ts';
 import { section } from '../section.ts';

@@ -8,7 +8,7 @@ import { hostPort, popServer, proxyNetwork, socketAddress, uniquePlace } from '.
 import { count, duration } from '../values/quantity.ts';
 import { boolean, choice, listOf, path, text } from '../values/value.ts';
 
-/** The POP3 listeners, and what clients may use. */
+/** The POP3 listeners, and the limits of their clients. */
 export interface Pop3Config {
   readonly listeners: readonly PopListenerConfig[];
   readonly connections: number;

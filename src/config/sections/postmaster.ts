@@ -1,4 +1,4 @@
-/** `postmaster`: the address for what the relay itself has to say. */
+/** `postmaster`: the address for notices of the relay itself. */
 import { type Address, type Domain, parseMailbox } from '../../mail/index.ts';
 import { section } from '../section.ts';
 import { mailbox } from '../values/mail.ts';

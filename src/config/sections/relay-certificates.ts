@@ -36,7 +36,7 @@ export const certificateSchema = z.strictObject({
 
 type Parsed = readonly z.output<typeof certificateSchema>[];
 
-/** Reads the authorities, and parses whom a listed certificate may send as. */
+/** Reads the authorities, and parses the addresses that each listed certificate may send as. */
 export function certificatesOf(
   value: Parsed,
   site: Site,
@@ -60,7 +60,7 @@ function patternOf(text: string, path: KeyPath, site: Site): Pattern {
   return pattern ?? { kind: 'null' };
 }
 
-/** A public authority signs anybody's certificate: as a client authority it would open the relay. */
+/** A public authority signs any certificate: as a client authority it would open the relay. */
 function isAuthorities(pem: string, path: KeyPath, site: Site): boolean {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) site.find(path, 'there is no certificate in the file');
@@ -79,7 +79,7 @@ function isAuthorities(pem: string, path: KeyPath, site: Site): boolean {
   }
 }
 
-/** Whether it is the public root itself, in whatever certificate, or an authority below it. */
+/** Whether it is the public root itself, in any of its certificates, or an authority below it. */
 function isOf(root: X509Certificate, authority: X509Certificate): boolean {
   if (root.publicKey.equals(authority.publicKey)) return true;
   return authority.checkIssued(root) && authority.verify(root.publicKey);

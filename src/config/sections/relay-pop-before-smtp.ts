@@ -1,4 +1,4 @@
-/** `relay.popBeforeSmtp`: relaying for whoever read mail from the same address a moment ago. */
+/** `relay.popBeforeSmtp`: relaying for clients that have just read mail from the same address. */
 import { z } from 'zod';
 import { defaultWindows, type WindowOptions } from '../../identity/options.ts';
 import { type Finding, formatPath } from '../problem.ts';
@@ -75,7 +75,7 @@ export function popBeforeSmtpOf(parsed: Parsed, site: Site): PopBeforeSmtpConfig
   };
 }
 
-/** Whoever reads the token of the endpoint opens windows for anybody. */
+/** A reader of the endpoint's token could open windows for any address. */
 export function eventsProblems({ events }: Parsed): Finding[] {
   if (events === undefined || isPrivateHost(events.address.host)) return [];
   return [
@@ -87,7 +87,7 @@ export function eventsProblems({ events }: Parsed): Finding[] {
   ];
 }
 
-/** A machine whose own logins count is open to all of its programs. */
+/** If logins from this machine count, all programs on it may relay. */
 export function loopbackWarnings({ windows }: PopBeforeSmtpConfig): Warning[] {
   return windows.allowLoopback
     ? [

@@ -1,4 +1,4 @@
-/** `relay`: who may send to everywhere, besides who may send to the domains of this site. */
+/** `relay`: the clients that may relay to any domain, besides those that send to the domains of this site. */
 import { z } from 'zod';
 import type { Cidr } from '../../base/index.ts';
 import { defined, section, type Warning } from '../section.ts';
@@ -18,7 +18,7 @@ import {
   popBeforeSmtpSchema,
 } from './relay-pop-before-smtp.ts';
 
-/** The grounds on which somebody may relay. */
+/** The grounds on which a client may relay. */
 export interface RelayConfig {
   readonly networks: readonly Cidr[];
   readonly authenticated: boolean;

@@ -85,7 +85,7 @@ export const routes = section({
     value.map((route, i) => routeOf(route, ['routes', i], site)),
 });
 
-/** Reads the files of a route. What does not fit together is for delivery to say. */
+/** Reads the files of a route. Delivery reports contradictions within it. */
 function routeOf(route: Parsed, path: KeyPath, site: Site): DeliveryRoute {
   const { password, passwords, oauth, ca, ...plain } = route;
   const secret = password && passwordOf(password.file, [...path, 'password', 'file'], site);

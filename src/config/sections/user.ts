@@ -1,4 +1,4 @@
-/** `user`: who the relay becomes after binding. */
+/** `user`: the user and group of the relay after it has bound its ports. */
 import { section } from '../section.ts';
 import { text } from '../values/value.ts';
 

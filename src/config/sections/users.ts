@@ -1,4 +1,4 @@
-/** `users`: who may log in. */
+/** `users`: the users that may log in. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type DovecotOptions, defaultDovecotTimeoutMs, type OAuthOptions } from '../../identity/options.ts';
@@ -10,7 +10,7 @@ import { oauthOf, oauthSchema } from './users-oauth.ts';
 
 /** Where the users of logins are. */
 export interface UsersConfig {
-  /** The path of a file of users; it is read by those who use it. */
+  /** The path of a file of users; `identity` reads it. */
   readonly file?: string;
   readonly dovecot?: DovecotOptions;
   readonly oauth?: OAuthOptions;
@@ -64,7 +64,7 @@ export const users = section({
   },
 });
 
-/** Whether somebody can log in. */
+/** Whether any user can log in. */
 export function hasUsers(value: Parsed | undefined): boolean {
   return value?.file !== undefined || value?.dovecot !== undefined || value?.oauth !== undefined;
 }

@@ -1,4 +1,4 @@
-/** `xclientFrom`: whose XCLIENT command is believed. */
+/** `xclientFrom`: the networks whose XCLIENT command is believed. */
 import type { Cidr } from '../../base/index.ts';
 import { section } from '../section.ts';
 import { anyClaim, network } from '../values/place.ts';

@@ -1,4 +1,4 @@
-/** Options that name somebody or something of mail: domains, mailboxes, recipients, reply codes. */
+/** Options with values of mail: domains, mailboxes, recipients, reply codes. */
 import { type Address, type Domain, parseDomain, parseMailbox } from '../../mail/index.ts';
 import { describe, expected, Fault, nearestHint, scalar, textual } from './value.ts';
 

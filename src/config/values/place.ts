@@ -10,7 +10,7 @@ import {
 } from '../../base/index.ts';
 import { describe, Fault, textual } from './value.ts';
 
-/** A network to be trusted. One of everybody is refused, with what trusting it would mean. */
+/** A trusted network. One that has every address is refused, with the consequence of trusting it. */
 export const network = (everybody: { readonly means: string; readonly hint: string }) =>
   textual('network', (value): Cidr | Fault => {
     const cidr = parseCidr(value);
@@ -20,7 +20,7 @@ export const network = (everybody: { readonly means: string; readonly hint: stri
     return isEverybody(cidr) ? new Fault(everybody.means, everybody.hint) : cidr;
   });
 
-/** `0.0.0.0/0` and `::/0`, and what only looks narrower: no site owns so much of the public Internet. */
+/** `0.0.0.0/0` and `::/0`, and networks that only look narrower: no site owns so much of the public Internet. */
 function isEverybody(cidr: Cidr): boolean {
   const { address, prefix, family } = cidr;
   if (family === 'ipv4') return prefix < 8;
@@ -74,7 +74,7 @@ export const socketAddress = (defaultPort?: number) =>
     return port <= 65535 ? { host, port } : new Fault(`${port} is no port`);
   });
 
-/** Where somebody else listens: a name or an address, and a port. */
+/** The host of another server, a name or an address, and its port. */
 export const hostAndPort = () =>
   textual('host and port', (value): SocketAddress | Fault => {
     const match = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(value);
@@ -118,15 +118,17 @@ export function hostPort({ host, port }: SocketAddress): string {
   return formatHostPort(host, port);
 }
 
-/** Whoever may say for whom it speaks decides who relays: a proxy of everybody's choice is an open relay too. */
+/**
+ * A proxy that names its clients decides which of them relays, so an unlimited list of proxies is an open relay too.
+ */
 export const anyClaim = 'anybody could claim any address';
-/** Whoever is in a trusted network may relay. */
+/** Clients in a trusted network may relay. */
 export const ownNetwork = () =>
   network({ means: 'this is an open relay', hint: 'that is relay.open; list your own networks' });
-/** Whoever is in this network is believed about the client that it speaks for. */
+/** Servers in this network are believed about the client that they speak for. */
 export const proxyNetwork = () => network({ means: anyClaim, hint: 'list your proxies' });
 
-/** What tells two addresses to listen on apart; empty for port 0, of which there may be any number. */
+/** The key by which addresses to listen on must differ; empty for port 0, of which there may be any number. */
 export function uniquePlace({ host, port }: SocketAddress): string {
   return port === 0 ? '' : `${host} port ${port}`;
 }

@@ -1,4 +1,4 @@
-/** Options that prove somebody: fingerprints of certificates, and files that hold a secret. */
+/** Options that prove an identity: fingerprints of certificates, and files that hold a secret. */
 import { z } from 'zod';
 import type { KeyPath } from '../problem.ts';
 import type { Site } from '../section.ts';

@@ -1,4 +1,4 @@
-/** The kernel of option types: how one value is taken or refused, and what a message shows of it. */
+/** The kernel of option types: parsing of a value, and its form in messages. */
 import { z } from 'zod';
 import { nearest, withoutPassword } from '../../base/index.ts';
 
@@ -12,7 +12,7 @@ export class Fault {
   }
 }
 
-/** An option with one value. `type` is what the documentation calls it. */
+/** An option with one value. `type` is its type in the documentation. */
 export function scalar<T>(type: string, parse: (value: unknown) => T | Fault) {
   return z
     .unknown()
@@ -40,7 +40,7 @@ export function listOf<T extends z.ZodType>(item: T) {
   );
 }
 
-/** Text without control characters: what is configured ends in commands, header fields, DNS names and logs. */
+/** Text without control characters: configured text ends in commands, header fields, DNS names and logs. */
 export function textual<T>(type: string, parse: (text: string) => T | Fault) {
   return prose(type, (value) => (hasControl(value) ? new Fault('has a control character') : parse(value)));
 }
@@ -81,7 +81,7 @@ export const path = () => textual('path', (value) => (value === '' ? new Fault('
 export const boolean = () =>
   scalar('true or false', (value) => (typeof value === 'boolean' ? value : expected('true or false', value)));
 
-/** One of some words. `later` are words whose feature is not built yet. */
+/** One of a list of words. `later` are words whose feature is not built yet. */
 export function choice<const T extends string>(words: readonly T[], later: readonly string[] = []) {
   return scalar(words.map((word) => `\`${word}\``).join(', '), (value): T | Fault => {
     const found = words.find((word) => word === String(value));
