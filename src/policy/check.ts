@@ -5,15 +5,15 @@ import { resolve } from './resolve.ts';
 
 /** A name that leads nowhere or in a circle. */
 export interface RecipientFault {
-  /** Whose alias or catch-all it is; absent for the postmaster. */
+  /** The domain of the alias or catch-all; absent for the postmaster. */
   readonly domain?: Domain;
   readonly key: 'aliases' | 'catchAll' | 'postmaster';
   readonly because: string;
 }
 
 /**
- * Every alias, catch-all and postmaster that leads to somebody who does not exist here, or in a circle: each circle
- * once. Whom only a destination knows is not asked about.
+ * The aliases, catch-alls and postmaster that lead to an unknown recipient, or in a circle: each circle once.
+ * Recipients that only a destination knows are not asked about.
  */
 export function recipientFaults(options: RecipientOptions): readonly RecipientFault[] {
   const loops = new Set<string>();
@@ -51,7 +51,7 @@ function targetFault(
 ): string | undefined {
   const address = targetOf(target, of.domain);
   if (address === undefined) return `"${target}" is not an address`;
-  // Whoever names itself keeps the mailbox of that name.
+  // A name that stands for itself keeps the mailbox of that name.
   if (nameOf(address) === of.name && address.domain === of.domain.name) return undefined;
   return of.faultOf(address);
 }

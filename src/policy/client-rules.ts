@@ -30,7 +30,7 @@ export const trap: Rule = {
       : notATrap,
 };
 
-/** RFC 5068 §3.1, RFC 6409 §4.3: on a submission listener everybody is known by name, also for local recipients. */
+/** RFC 5068 §3.1, RFC 6409 §4.3: on a submission listener every client has to log in, also for local recipients. */
 export const submission: Rule = {
   name: 'submission',
   looksAt: ({ client }) => `the role of the listener, ${client.role}, and who is known by name`,
@@ -72,7 +72,7 @@ export const certificate: Rule = {
   },
 };
 
-/** The grant goes to whoever is at the address, so it is for the senders of those who logged in only. */
+/** The grant goes to any client at the address, so only the addresses of the users who logged in may be senders. */
 export const popBeforeSmtp: Rule = {
   name: 'pop-before-smtp',
   looksAt: ({ client }) => `mailbox logins from ${client.address}`,
@@ -136,7 +136,7 @@ interface Binding {
   readonly senders?: readonly Pattern[];
 }
 
-/** By what names the client is known, a login before all others; none when nobody knows who it is. */
+/** The identities of the client, a login before all others; none for an unknown client. */
 export function bindingsOf(
   request: Omit<RelayRequest, 'recipient'>,
   options: PolicyOptions,
@@ -159,7 +159,7 @@ function namesAt(
   return found;
 }
 
-/** The grant, with the senders of whoever the client is known to be. */
+/** The grant, bound to the sender addresses of the client's identities. */
 export function boundGrant<T extends Decision>(
   grant: T,
   request: RelayRequest,
@@ -174,8 +174,8 @@ export function boundGrant<T extends Decision>(
 }
 
 /**
- * The null reverse-path is nobody's, so anybody may use it (RFC 6409 §4.2: it must not be refused). Whose the
- * message is says its header then.
+ * The null reverse-path belongs to nobody, so everybody may use it (RFC 6409 §4.2: it must not be refused). The author
+ * is then taken from the header.
  */
 export function isBound(senders: readonly Pattern[] | undefined, reversePath: ReversePath): boolean {
   if (senders === undefined || reversePath === null) return true;
@@ -232,7 +232,7 @@ function isListed({ address, listener }: ClientFacts, options: PolicyOptions): b
   return options.networks.has(address) || options.listenerHas(listener, address);
 }
 
-/** Why the address is not evidence of who the client is (docs: the truth of the client address). */
+/** The reason why the address does not identify the client (docs: the truth of the client address). */
 function addressFault(client: ClientFacts, options: PolicyOptions): string | undefined {
   const { address, isVouchedFor, isStandIn } = client;
   if (isStandIn) return `${address} is a proxy that speaks for somebody and did not say XCLIENT ADDR`;

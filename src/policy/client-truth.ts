@@ -14,7 +14,7 @@ import type { PolicyOptions, Untruth } from './options.ts';
 /** Interfaces and routes change while a relay runs: a container starts, a VPN comes up. */
 const freshMs = 10_000;
 
-/** Tells of addresses that cannot be a client's own, by the routes and interfaces of the moment. */
+/** Recognises addresses that cannot be a client's own, by the present routes and interfaces. */
 export function createClientTruth(clock: Clock, read = readOwnNetwork): PolicyOptions['untruth'] {
   const known = kept(clock, read);
   return (address) => {
@@ -23,7 +23,7 @@ export function createClientTruth(clock: Clock, read = readOwnNetwork): PolicyOp
   };
 }
 
-/** Tells whether an address is in a network of an interface, such as that of a VPN, as it is at the moment. */
+/** Tests whether an address is in a network of an interface, such as that of a VPN, at present. */
 export function createInterfaceNetworks(clock: Clock, read = networkInterfaces) {
   const known = kept(clock, () => {
     const sets = Object.entries(read()).map(([name, addresses = []]): [string, IpSet] => {
@@ -36,7 +36,7 @@ export function createInterfaceNetworks(clock: Clock, read = networkInterfaces) 
   return (name: string, address: string): boolean => known().get(name)?.has(address) ?? false;
 }
 
-/** Tells of the addresses of this machine, as they are at the moment. */
+/** Tests whether an address is one of this machine, at present. */
 export function createOwnAddresses(clock: Clock, read = networkInterfaces): (address: string) => boolean {
   const known = kept(clock, () => {
     const all = Object.values(read()).flatMap((addresses = []) => addresses);
@@ -60,7 +60,7 @@ function kept<T>(clock: Clock, read: () => T): () => T {
 
 const remedy = 'let the host there send the PROXY protocol or XCLIENT, or let clients log in';
 
-/** Why such an address says nothing of a client, and what to do about that. */
+/** The reason why such an address does not identify a client, and the remedy. */
 export function untruthOf(shared: SharedAddress): Untruth {
   switch (shared.kind) {
     case 'gateway':

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { isMailbox, type LocalDomain, type RecipientOptions, recipientFaults, resolve } from './index.ts';
 import { address, localDomain, tableOf } from './testing.ts';
 
-/** What a recipient comes to, in a few words. */
+/** The result for a recipient in a few words. */
 function lookUp(text: string, ...domains: readonly LocalDomain[]): string {
   const recipient = address(text);
   const options = optionsOf(...domains);

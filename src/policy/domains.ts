@@ -22,11 +22,11 @@ export interface LocalDomain {
   readonly keepsTag: boolean;
 }
 
-/** What one look at a domain says of a recipient of it, before anybody is asked. */
+/** The result of looking a recipient up in its domain, before any destination is asked. */
 export type Lookup =
   /** A mailbox of that destination: the address, perhaps without its tag. */
   | { readonly kind: 'mailbox'; readonly address: Address; readonly because: string }
-  /** Others, each of whom is looked up in turn; `name` is what stands for them. */
+  /** Other recipients, each of which is looked up in turn; `name` is the name that stands for them. */
   | {
       readonly kind: 'others';
       readonly to: readonly Address[];
@@ -36,7 +36,7 @@ export type Lookup =
   | { readonly kind: 'unknown'; readonly because: string }
   | { readonly kind: 'ask'; readonly because: string };
 
-/** What recipients are looked up in. */
+/** The domains and names in which recipients are looked up. */
 export interface RecipientOptions {
   readonly domains: ReadonlyMap<Domain, LocalDomain>;
   /** Domains for which we are a backup MX: onwards by MX. */
@@ -80,10 +80,10 @@ export function lookUp(address: Address, domain: LocalDomain, { postmaster }: Re
   return { kind: 'others', to: [domain.catchAll], name: catchAllName, because: 'catch-all' };
 }
 
-/** What stands for the catch-all of a domain: no local part is written like it. */
+/** The name of a domain's catch-all; no local part is written like it. */
 export const catchAllName = '*';
 
-/** A local part as names are compared: whatever the case. Its letters are composed alike since it was parsed. */
+/** A local part as names are compared: without regard to case. Its letters were composed when it was parsed. */
 export function nameOf({ localPart }: Address): string {
   return localPart.toLowerCase();
 }

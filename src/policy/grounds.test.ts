@@ -36,7 +36,7 @@ function asking(client: Partial<ClientFacts>, from = 'anna@ours.example', to = '
   return request;
 }
 
-/** The ground and whose it is, or the reply at MAIL or RCPT. */
+/** The ground and its identity, or the reply at MAIL or RCPT. */
 async function outcome(options: PolicyOptions, request: RelayRequest): Promise<string> {
   const policy = createPolicy(options);
   const sender = await policy.refuseSender(request);

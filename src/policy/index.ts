@@ -1,16 +1,16 @@
 /**
- * Who may relay. One question, asked for each recipient: on what ground may this client send to it? The
- * answer is a grant with its ground, or a refusal, and both say why.
+ * The relay policy. One question, asked for each recipient: on what ground may this client send to it? The answer is a
+ * grant with its ground, or a refusal, each with its reason.
  *
- * The rules are ordered and the first that decides, decides; when none does the answer is `550 5.7.1`. Only
- * the client's address, its certificate, its identity, the listener and the recipient can give a grant. HELO
- * gives none, and a reverse-path only takes one away (RFC 2505 §2.1). An address counts only where it can be
- * the client's own: not when it is our gateway, a bridge of ours or a proxy that did not say for whom it
- * speaks. Local parts that hide a route (`%`, `!`, a quoted `@`) are refused for domains that are ours before
- * anybody could follow them. `explain` evaluates the same rules and tells what each of them found.
+ * The rules are ordered and the first that decides, decides; when none does the answer is `550 5.7.1`. Only the
+ * client's address, its certificate, its identity, the listener and the recipient can give a grant. HELO gives none,
+ * and a reverse-path only takes one away (RFC 2505 §2.1). An address counts only where it can be the client's own: not
+ * when it is our gateway, a bridge of ours or a proxy that did not say for whom it speaks. Local parts that hide a
+ * route (`%`, `!`, a quoted `@`) are refused for our domains, so that no destination can follow them. `explain`
+ * evaluates the same rules and reports what each of them found.
  *
- * Aliases, the postmaster and catch-alls are names for others, who are looked up in turn until mailboxes or
- * strangers are left; `destinationOf` gives our own mail the same answers as a client gets at RCPT.
+ * Aliases, the postmaster and catch-alls are names for others, which are looked up in turn until only mailboxes and
+ * foreign addresses are left; `destinationOf` gives our own mail the same answers as a client gets at RCPT.
  *
  * On failure: a destination that cannot be asked about a recipient is `450`, never a grant.
  *

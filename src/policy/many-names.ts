@@ -9,9 +9,8 @@ const withinMs = 3_600_000;
 const againMs = 86_400_000;
 
 /**
- * Watches how many names the clients at one trusted address have for themselves. Many of them mean that a
- * gateway or proxy stands there and strangers may come through it. That is an alarm and never a decision,
- * since a name is only what a client says.
+ * Watches the number of HELO names that clients at one trusted address use. Many names mean that a gateway or proxy is
+ * there, through which strangers may come. That is an alarm and never a decision, since any client can invent a name.
  */
 export function watchNames({ log, clock }: { readonly log: Log<PolicyEvents>; readonly clock: Clock }) {
   const seen = new Map<string, { names: Set<string>; readonly since: number; silentUntil: number }>();

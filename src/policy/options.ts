@@ -6,10 +6,10 @@ import type { RecipientOptions } from './domains.ts';
 
 export type { KnownRecipients, LocalDomain } from './domains.ts';
 
-/** Asks the destination of a domain of ours whether it knows a recipient. Cached by whoever gives it. */
+/** Asks the destination of one of our domains whether it knows a recipient. The implementation caches answers. */
 export type VerifyRecipient = (recipient: Address) => Promise<'known' | 'unknown' | 'unavailable'>;
 
-/** Somebody who read mail from an address a moment ago (POP before SMTP). */
+/** A window of POP before SMTP: the users who have just read mail from an address. */
 export interface RelayWindow {
   /** The logins, as they were typed and accepted. */
   readonly names: readonly string[];
@@ -27,7 +27,7 @@ export interface CertificateGrant {
   readonly senders?: readonly Pattern[];
 }
 
-/** Why an address says nothing of the client who seems to have it, and what to do about that. */
+/** The reason why an address does not identify its client, and the remedy. */
 export interface Untruth {
   readonly because: string;
   readonly remedy: string;
@@ -39,21 +39,21 @@ export interface PolicyOptions extends RecipientOptions {
   readonly networks: IpSet;
   /** Whether the address is in the networks of one listener, by its name: those of a VPN come and go. */
   readonly listenerHas: (listener: string, address: string) => boolean;
-  /** Peers that should have said for whom they speak. */
+  /** Proxies that should have named their client. */
   readonly proxies: IpSet;
   /** Whether an address cannot be a client's own: our gateway, a bridge of ours. */
   readonly untruth: (address: string) => Untruth | undefined;
-  /** Whether those who logged in may relay. */
+  /** Whether users who logged in may relay. */
   readonly authenticated: boolean;
   readonly certificates: {
     readonly byFingerprint: ReadonlyMap<string, CertificateGrant>;
-    /** Whoever has a certificate of the client authorities. */
+    /** Whether all clients with a certificate of the client authorities may relay. */
     readonly trusted: boolean;
   };
-  /** The window of an address, from whoever owns them: asked for where no earlier rule has decided. */
+  /** The window of an address, asked for if no earlier rule has decided. */
   readonly window: (address: string) => Later<RelayWindow | undefined>;
   /** Whether the operator asked for an open relay on this listener. */
   readonly open: (listener: string) => boolean;
-  /** Told of each client whose address gave a grant, and of its name for itself. */
+  /** Called for each client whose address gave a grant, with its HELO name. */
   readonly noteName?: (address: string, helo: string) => void;
 }

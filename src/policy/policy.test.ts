@@ -53,7 +53,7 @@ test('the first rule that fits decides, and without one nobody relays', async ()
     ['2001:db8:1::5', 'u@elsewhere.example', 'network: u@elsewhere.example'],
     ['2001:db8:2::5', 'u@elsewhere.example', '550 5.7.1'],
     ['11.1.2.3', 'u@elsewhere.example', '550 5.7.1'],
-    // What is ours is judged as ours whoever asks.
+    // Recipients of our domains are judged as such for every client.
     ['10.1.2.3', 'other@list.example', '550 5.1.1'],
     ['10.1.2.3', 'u%elsewhere.example@ours.example', '550 5.7.1'],
     ['unknown', 'u@elsewhere.example', '550 5.7.1'],

@@ -45,7 +45,7 @@ export interface Finding {
   readonly looksAt: string;
   readonly outcome: 'passes' | 'grants' | 'refuses';
   readonly because: string;
-  /** The one that decided. What comes behind it is what would have been found. */
+  /** The rule that decided. Later ones show what they would have found. */
   readonly isDeciding: boolean;
 }
 
@@ -59,9 +59,9 @@ export interface Explanation {
 
 type Refusal = Decision & { readonly kind: 'refusal' };
 
-/** The policy that the receiver asks, and which can say how it comes to its decisions. */
+/** The policy of the receiver, which can also explain its decisions. */
 export interface ExplainingPolicy extends Policy {
-  /** Evaluates the rules as `decide` does, and tells of each. */
+  /** Evaluates the rules as `decide` does, and reports each one. */
   explain(request: RelayRequest): Promise<Explanation>;
 }
 
@@ -80,7 +80,7 @@ function decide(request: RelayRequest, options: PolicyOptions): Later<Decision> 
   return completed(decideFrom(0, { request, options, near: undefined }), request, options);
 }
 
-/** On a submission listener a message to recipients of ours is somebody's too, who has not logged in. */
+/** On a submission listener a message to our own recipients needs a login too. */
 function completed(
   decision: Later<Decision>,
   request: RelayRequest,
@@ -93,7 +93,7 @@ function completed(
   );
 }
 
-/** What is asked, and the rules that would have decided but for something. */
+/** The question, and the rules that would have decided but for something. */
 interface Asked {
   readonly request: RelayRequest;
   readonly options: PolicyOptions;
@@ -112,7 +112,7 @@ function decideFrom(start: number, asked: Asked): Later<Decision> {
   return denied(asked.near);
 }
 
-/** The decision, if it is one; else what is to be told at the end is kept. */
+/** The decision, if the outcome is one; otherwise its report is kept for the end. */
 function ended(outcome: Outcome, asked: Asked): Decision | undefined {
   if (outcome.kind !== 'pass') return outcome;
   if (outcome.isNear) asked.near = [...(asked.near ?? []), outcome];
@@ -130,7 +130,7 @@ function refuseSender(
   options: PolicyOptions,
 ): Later<Refusal | undefined> {
   const { client, reversePath } = request;
-  // Elsewhere a window or a certificate only gives; what it does not give another ground may.
+  // Elsewhere a window or a certificate only gives: without it another ground may still apply.
   if (client.identity === undefined && !isSubmission(client)) return undefined;
   return once(bindingsOf(request, options), (bindings) => {
     if (bindings.length === 0) return refusal(needsLogin, 'no login on a submission listener');

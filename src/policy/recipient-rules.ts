@@ -21,7 +21,7 @@ const loops = reply(451, '3.5', 'the recipient leads in a circle here, try again
 const notOurs = pass('it is not a domain of ours');
 const noBackup = pass('we are no backup of it');
 
-/** The domain is ours: whether the recipient exists is all that counts, whoever asks. */
+/** The domain is ours: only the existence of the recipient counts, for every client. */
 export const ourDomain: Rule = {
   name: 'our domain',
   looksAt: ({ recipient }, { domains }) =>
@@ -83,8 +83,8 @@ async function ask(found: Resolution, recipient: Address, options: PolicyOptions
 }
 
 /**
- * Has the members asked about. One who cannot be asked about now stays: the message waits for its destination, as
- * it does for one that is down.
+ * Asks for the members. A member that cannot be asked about now stays: the message waits for its destination, as for
+ * one that is down.
  */
 async function asked(found: Answered, options: PolicyOptions, way: Way): Promise<Answered> {
   if (found.kind !== 'known' || found.toAsk.length === 0) return found;
@@ -110,8 +110,8 @@ export type Destination =
   | (Decision & { readonly kind: 'refusal' });
 
 /**
- * What the policy says of a recipient by itself, for mail of our own and of those who may send to anybody: the
- * same as at RCPT. Somebody of no domain of ours is known.
+ * The policy's answer for a recipient alone, for mail of our own and of clients that may send to any domain: the same
+ * as at RCPT. A recipient outside our domains is known.
  */
 export async function destinationOf(recipient: Address, options: PolicyOptions): Promise<Destination> {
   const decision = await judge(resolve(recipient, options), recipient, options);

@@ -17,7 +17,7 @@ export type Resolution =
   | {
       readonly kind: 'known';
       readonly to: readonly Address[];
-      /** Members whose destination has to be asked: whom it does not know, the catch-all of their domain gets. */
+      /** Members whose destination has to be asked; the catch-all of their domain gets those that it does not know. */
       readonly toAsk: readonly Address[];
       readonly because: string;
     }
@@ -64,7 +64,7 @@ function resolveElsewhere(recipient: Address, { backupDomains }: RecipientOption
   return { kind: 'known', to: [recipient], toAsk: [], because: 'backup domain' };
 }
 
-/** The catch-all of the domain of somebody whom the destination does not know; `unknown` without one. */
+/** The catch-all of the domain of a recipient that the destination does not know; `unknown` without one. */
 export function resolveCatchAll(domain: LocalDomain, options: RecipientOptions, way: Way): Answered {
   if (domain.catchAll === undefined) return { kind: 'unknown', because: 'its destination does not know it' };
   const expansion = new Expansion(options);
@@ -84,7 +84,7 @@ export function wayOfCatchAll({ name }: LocalDomain): string {
   return keyIn(catchAllName, name);
 }
 
-/** Whether the policy leads some recipient to exactly this mailbox: what it is to be made for. */
+/** Whether some recipient leads to exactly this mailbox, which may therefore be made. */
 export function isMailbox(address: Address, options: RecipientOptions): boolean {
   const found = resolve(address, options);
   const key = keyOf(address, true);
@@ -105,7 +105,7 @@ class Expansion {
     this.#options = options;
   }
 
-  /** Adds those for whom the name `key` stands. Returns the loop, when there is one. */
+  /** Adds the members that the name `key` stands for. Returns the loop, if there is one. */
   add(members: readonly Address[], key: string, way: Way): Loop | undefined {
     const next = [...way, key];
     if (way.includes(key)) return { kind: 'loop', because: next.slice(next.indexOf(key)).join(' → ') };
@@ -134,7 +134,7 @@ class Expansion {
     { above, way }: { readonly above: string; readonly way: Way },
   ): Loop | undefined {
     const own = keyOf(member, true);
-    // Whoever names itself (`user: user, copy@…`) keeps the mailbox of that name.
+    // A name that stands for itself (`user: user, copy@…`) keeps the mailbox of that name.
     if (own === above) {
       this.#to.set(own, member);
       return undefined;
@@ -143,7 +143,7 @@ class Expansion {
     if (found.kind === 'others') {
       const key = keyIn(found.name, domain.name);
       if (key !== above) return this.#expand(found.to, key, way);
-      // So does a catch-all whom its domain does not know otherwise.
+      // So does a catch-all that its domain does not know otherwise.
       this.#to.set(own, mailboxOf(member, domain));
     } else if (found.kind === 'ask') {
       const hasOther = domain.catchAll !== undefined && !way.includes(wayOfCatchAll(domain));
@@ -153,12 +153,12 @@ class Expansion {
     return undefined;
   }
 
-  /** What was expanded before adds nothing; what is on the way to here is a loop. */
+  /** A name that was expanded before adds nothing; one on the present way is a loop. */
   #expand(members: readonly Address[], key: string, way: Way): Loop | undefined {
     return this.#done.has(key) && !way.includes(key) ? undefined : this.add(members, key, way);
   }
 
-  /** Members who do not exist are left out, unless they are all that there is. */
+  /** Unknown members are left out, unless there are no others. */
   resolution(because: string): Answered {
     const to = [...this.#to.values()];
     const toAsk = [...this.#toAsk.values()];

@@ -9,11 +9,11 @@ export type Outcome = Decision | Pass;
 export interface Pass {
   readonly kind: 'pass';
   readonly because: string;
-  /** It would have decided, but for this: told with the refusal at the end. */
+  /** The rule would have decided, but for this reason, which is reported with the refusal at the end. */
   readonly isNear?: true;
 }
 
-/** One rule. It changes nothing; it answers later where it has to ask a destination, or whoever has the windows. */
+/** One rule. It changes nothing. It answers later if it has to ask a destination, or for a window. */
 export interface Rule {
   readonly name: string;
   /** The facts of the request that it uses, for `explain`. */
@@ -21,7 +21,7 @@ export interface Rule {
   readonly judge: (request: RelayRequest, options: PolicyOptions) => Later<Outcome>;
 }
 
-/** What comes of a value, at once where it is there. */
+/** Applies `then` to a value, at once if it is there already. */
 export function once<T, R>(value: Later<T>, then: (value: T) => Later<R>): Later<R> {
   return value instanceof Promise ? value.then(then) : then(value);
 }

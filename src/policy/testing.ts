@@ -15,7 +15,7 @@ export function domain(text: string): Domain {
   return parsed;
 }
 
-/** A domain that takes anybody, unless it is told otherwise. */
+/** A domain with all recipients, unless told otherwise. */
 export function localDomain(
   name: string,
   changes: Partial<Omit<LocalDomain, 'name' | 'aliases'>> & {
@@ -37,7 +37,7 @@ export function tableOf(...domains: readonly LocalDomain[]): ReadonlyMap<Domain,
   return new Map(domains.map((each) => [each.name, each]));
 }
 
-/** A policy that owns nothing and trusts nobody, with these changes. */
+/** A policy without domains and trust, with these changes. */
 export function policyOptions(
   changes: Partial<Omit<PolicyOptions, 'domains' | 'networks'>> & {
     readonly domains?: readonly LocalDomain[];

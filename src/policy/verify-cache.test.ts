@@ -6,7 +6,7 @@ import { address } from './testing.ts';
 
 type Answer = 'known' | 'unknown' | 'unavailable';
 
-/** A cache over a destination that says what it is told to, and counts. */
+/** A cache over a destination with prepared answers, and the count of its questions. */
 function fixture(options: { readonly maxEntries?: number } = {}) {
   const clock = manualClock();
   const destination = { answer: 'known' as Answer | Promise<Answer>, asked: [] as string[] };

@@ -17,9 +17,9 @@ type Answer = Awaited<ReturnType<VerifyRecipient>>;
 type Answers = Map<string, { readonly answer: Answer; readonly until: number }>;
 
 /**
- * Keeps the answers of recipient callouts, so that a destination is asked once and not for each message;
- * the same question under way is shared. The oldest answer goes when the table is full. Guesses have a table of their
- * own: whoever tries names drives out what others guessed, and nobody who exists.
+ * Caches the answers of recipient callouts, so that a destination is asked once and not for each message; the same
+ * question at the same time is asked once. The oldest answer goes when the table is full. Unknown recipients have a
+ * table of their own: guessed names drive out other guesses, and no existing recipient.
  */
 export function cacheVerification(ask: VerifyRecipient, options: VerifyCacheOptions): VerifyRecipient {
   const { clock, knownMs = 31 * 86_400_000, unknownMs = 3 * 3_600_000, unavailableMs = 60_000 } = options;

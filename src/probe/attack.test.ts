@@ -21,7 +21,7 @@ const verdicts = async (script: Script, greeting?: string) =>
 test('a server that refuses every recipient is closed, by the whole battery', async () => {
   const { found, server } = await results(closedScript, { cases: all });
   assert.equal(found.length, all.length);
-  // Lawful to take, or refused at RCPT: whatever else the session form does.
+  // Lawful to accept, or refused at RCPT, whatever else the session form does.
   const others = found.filter(({ verdict }) => verdict !== 'refused');
   assert.deepEqual(
     others.map(({ one, evidence }) => [one.id, evidence]),
@@ -123,7 +123,7 @@ test('a 4yz that refuses relaying in words is a refusal, and greylisting is none
     ['503 5.7.1 Relay not allowed', 'refused'],
     ['550 5.1.0 Mail system is not configured to accept that recipient', 'refused'],
     ['450 I cannot deliver mail for <b@third.example>', 'refused'],
-    // What may be another answer later
+    // Replies that may be different later.
     ['450 4.2.0 <b@third.example>: Recipient address rejected: Greylisted', 'deferred'],
     ['451 4.7.1 Greylisting in action, please come back later', 'deferred'],
     ['450 4.7.1 relay access denied temporarily, you are greylisted', 'deferred'],

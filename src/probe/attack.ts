@@ -8,7 +8,7 @@ import { type Verdict, verdictOf, verdictOfGreeting } from './verdict.ts';
 
 /** An attack on one server. */
 export interface AttackOptions {
-  /** What the tokens name as the target. */
+  /** The name of the target in tokens. */
   readonly target: string;
   readonly cases: readonly Case[];
   /** `u` is the token of each case. */
@@ -30,10 +30,13 @@ export interface AttackOptions {
   readonly pause?: () => Promise<void>;
 }
 
-/** How long a server may take to say what nobody asked for. */
+/** The time for which a server may still send unasked lines. */
 const settleMs = 200;
 
-/** What one case came to. `relayed`, `kept` and `bounced` are for whoever sees what arrives to say. */
+/**
+ * The result of one case. `relayed`, `kept` and `bounced` depend on the mail that arrives, and are added by the
+ * caller.
+ */
 export interface AttackResult {
   readonly one: Case;
   readonly token: string;
@@ -44,9 +47,9 @@ export interface AttackResult {
 }
 
 /**
- * Tries one case after the other, several in a session as long as they go on well, a lost one again in a
- * session of its own. Ends early when the greeting turns us away: then the last result says so, and the rest
- * was not tried. Rejects only when `open` does.
+ * Tries one case after the other, several in a session as long as it goes on well, a lost one again in a session of
+ * its own. Ends early when the greeting refuses us: the last result then says so, and the rest was not tried. Rejects
+ * only when `open` does.
  */
 export async function* attack(options: AttackOptions): AsyncGenerator<AttackResult> {
   const line = new Line(options);
@@ -80,7 +83,7 @@ async function tryCase(options: AttackOptions, line: Line, one: Case): Promise<A
   }
 }
 
-/** Who opens with nonsense and is shown the door was refused, as long as he was told. */
+/** A session that opens with nonsense and is closed after a reply was refused. */
 function decided(
   decisive: Heard | undefined,
   { one, evidence }: { readonly one: Case; readonly evidence: readonly string[] },
@@ -115,7 +118,7 @@ class Line {
     );
   }
 
-  /** A session for a plain case: the one that is open, or a new one. */
+  /** The session of a plain case: the open one, or a new one. */
   async greeted(one: Case, names: Names): Promise<Ready> {
     const transcript = new Transcript();
     const open = this.#dialogue;
@@ -171,7 +174,7 @@ class Line {
     return { dialogue, transcript };
   }
 
-  /** A prelude may have had answers of its own: what comes up to that of a NOOP is not about what follows. */
+  /** A prelude may have had replies of its own: those up to the one to NOOP are not about the commands that follow. */
   async #settle(dialogue: Dialogue, transcript: Transcript): Promise<void> {
     dialogue.write('\r\nNOOP\r\n');
     for (let replies = 0; replies < 8 && dialogue.isOpen; replies++) {
@@ -189,7 +192,7 @@ class Line {
     await transcript.ask(dialogue, hello.replace('EHLO', 'HELO'));
   }
 
-  /** STARTTLS and what follows; where it is refused things go on in clear. */
+  /** STARTTLS and the handshake; if it is refused the session goes on in clear. */
   async #secure(dialogue: Dialogue, hello: string, transcript: Transcript): Promise<void> {
     if (!isTaken(await transcript.ask(dialogue, 'STARTTLS'))) return;
     if (await dialogue.secure()) await this.#hello(dialogue, hello, transcript);

@@ -21,17 +21,17 @@ export interface Attempt {
   readonly message: string;
 }
 
-/** What was said and heard. */
+/** The dialogue of a case, and its outcome. */
 export interface Attempted {
   /** The reply that decided; `undefined` when everything was taken. */
   readonly decisive: Heard | undefined;
   /** The dialogue of this case: `C: …` and `S: …`, escaped. */
   readonly evidence: readonly string[];
-  /** The server took content, whoever it is for. */
+  /** The server accepted content, for whichever recipient. */
   readonly isTaken: boolean;
 }
 
-/** Keeps what was said and heard as evidence. */
+/** Keeps the lines of both sides as evidence. */
 export class Transcript {
   readonly lines: string[] = [];
 
@@ -83,7 +83,7 @@ export async function attempt(
     session?.content === 'bdat'
       ? await bdat(dialogue, options, transcript)
       : await data(dialogue, options, transcript);
-  // A refused recipient stays refused whatever becomes of the message for the others.
+  // A refused recipient stays refused, also when the message is accepted for others.
   const decisive = isTaken(asked) ? (isTaken(ended) ? undefined : ended) : asked;
   return { decisive, evidence: transcript.lines, isTaken: isTaken(ended) };
 }
@@ -136,7 +136,7 @@ async function pipelined(
   return { decisive, evidence: transcript.lines, isTaken: isTaken(ended) };
 }
 
-/** What we say, printable: latin1 and control characters as they would be written in a string. */
+/** Our own line in printable form: latin1, with control characters escaped as in a string. */
 function escaped(line: string): string {
   return line.replace(/[^ -~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

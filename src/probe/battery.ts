@@ -1,4 +1,4 @@
-/** Where a form was seen: the lists of those who tested relays before us, and what we add. */
+/** The source of a form: the lists of earlier testers of relays, and our own additions. */
 export type Origin =
   /** nmap's `smtp-open-relay`, and Metasploit's extended test after it. */
   | 'nmap'
@@ -9,7 +9,7 @@ export type Origin =
   | 'orve'
   /** RFC 2505 §2.x: the gateways and routes that it warns of. */
   | 'rfc2505'
-  /** What is known of mistakes in relays: parsers, suffixes, lists, parameters. */
+  /** Known mistakes of relays: parsers, suffixes, lists, parameters. */
   | 'lore';
 
 /**
@@ -21,19 +21,19 @@ export interface Form {
   readonly id: string;
   readonly text: string;
   readonly origins: readonly Origin[];
-  /** What a relay would have to get wrong. */
+  /** The mistake of a relay that this form would reveal. */
   readonly tests: string;
   /** The path is one of the target's own, so taking it is right; only arrival at a third party is not. */
   readonly isLawful?: true;
 }
 
-/** What stands for the placeholders of a form. */
+/** The values of the placeholders in a form. */
 export interface Names {
   /** Local part of the recipient; carries the token. */
   readonly u: string;
   /** The domain of the target. */
   readonly T: string;
-  /** A third party: nobody the target should relay to. */
+  /** A domain of a third party, to which the target should not relay. */
   readonly D: string;
   /** Another third party. */
   readonly E: string;
@@ -51,7 +51,7 @@ export function fill(text: string, names: Names): string {
   return text.replace(/\{(u|T|D|E|IP|L4|L6|known)\}/g, (_, key: keyof Names) => names[key]);
 }
 
-/** Sender forms: what stands after `MAIL FROM:`. */
+/** Sender forms: the argument after `MAIL FROM:`. */
 export const senders: readonly Form[] = [
   { id: 's01', text: '<>', origins: ['nmap', 'abuse.net', 'maps'], tests: 'notifications may go anywhere' },
   {
@@ -104,7 +104,7 @@ export const senders: readonly Form[] = [
   },
 ];
 
-/** HELO forms: what stands after `EHLO `. */
+/** HELO forms: the argument after `EHLO `. */
 export const helos: readonly Form[] = [
   { id: 'h1', text: '{D}', origins: ['nmap'], tests: 'an honest stranger' },
   { id: 'h2', text: '{T}', origins: ['lore'], tests: 'who greets as the target is the target' },
@@ -116,7 +116,7 @@ export const helos: readonly Form[] = [
   { id: 'h8', text: '', origins: ['lore'], tests: 'no name at all' },
 ];
 
-/** Recipient forms: what stands after `RCPT TO:`. Every one of them means somebody at a third party. */
+/** Recipient forms: the argument after `RCPT TO:`. Each of them means a recipient at a third party. */
 export const recipients: readonly Form[] = [
   {
     id: 'r01',

@@ -2,7 +2,7 @@
 import { type Form, fill, helos, type Names, recipients, senders } from './battery.ts';
 import { type SessionForm, sessionForms } from './session-forms.ts';
 
-/** One thing to try: who greets as whom, from whom, to whom, in what kind of session. */
+/** One case: the HELO name, the sender, the recipient and the kind of session. */
 export interface Case {
   /** Made of the ids of its forms: `r02s05h1`, `r01s05h1f04`. */
   readonly id: string;
@@ -30,7 +30,7 @@ export const abuseNetPairs: readonly (readonly [sender: string, recipient: strin
   ),
 ];
 
-/** relay-test.mail-abuse.org and the NASL list after it, and what mailradar found in others. */
+/** relay-test.mail-abuse.org and the NASL list after it, and those that mailradar added. */
 export const mapsPairs: readonly (readonly [sender: string, recipient: string])[] = [
   ['s05', 'r08'],
   ...['s03', 's04', 's08', 's02', 's01', 's05', 's06', 's11', 's14'].map(
@@ -40,7 +40,7 @@ export const mapsPairs: readonly (readonly [sender: string, recipient: string])[
   ...['r15', 'r16', 'r21'].map((recipient) => ['s06', recipient] as const),
 ];
 
-/** The sender that those lists agree on when they try recipients: one that says to be of the target. */
+/** The sender with which those lists try recipients: one that claims to be of the target. */
 const insider = 's05';
 const stranger = 's03';
 const honest = 'h1';
@@ -54,7 +54,7 @@ function find(forms: readonly Form[], id: string): Form {
   return found;
 }
 
-/** Collects cases; what is named twice is there once. */
+/** Collects cases, each once. */
 class Collection {
   readonly #cases = new Map<string, Case>();
 
@@ -81,7 +81,7 @@ class Collection {
   }
 }
 
-/** What the testers of old tried: about forty cases. */
+/** The forty or so cases of earlier testers. */
 export function classicCases(): readonly Case[] {
   const collection = new Collection();
   for (const [sender, recipient] of [...nmapPairs, ...abuseNetPairs, ...mapsPairs])
@@ -90,9 +90,9 @@ export function classicCases(): readonly Case[] {
 }
 
 /**
- * The union battery: the lists of old; every recipient form from the null sender, a stranger and somebody
- * who says to be of the target; every sender to a plain, a percent and a routed recipient; every sender under
- * every HELO; every session form, plain and percent.
+ * The union battery: the earlier lists; every recipient form from the null sender, a stranger and a sender that claims
+ * to be of the target; every sender to a plain, a percent and a routed recipient; every sender under every HELO; every
+ * session form, plain and percent.
  */
 export function unionCases(): readonly Case[] {
   const collection = new Collection();

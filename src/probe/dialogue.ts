@@ -5,7 +5,7 @@ import { harmlessText } from '../base/index.ts';
 
 /** The result of a command: a reply, nonsense, or the end of the connection. */
 export type Heard =
-  /** `text` is what came, escaped, lines joined by ` / `. */
+  /** `text` is the reply, escaped, its lines joined by ` / `. */
   | { readonly kind: 'reply'; readonly code: number; readonly text: string }
   /** Something that is no reply. */
   | { readonly kind: 'nonsense'; readonly text: string }
@@ -28,16 +28,16 @@ export interface DialogueOptions {
   readonly signal: AbortSignal;
 }
 
-/** What one reply may come to; what is longer is nonsense. */
+/** Bounds of one reply, in octets, and of unasked lines; a longer reply is nonsense. */
 const maxReplyOctets = 64 * 1024;
 const maxUnasked = 100;
 /** The part of a reply that is kept as evidence. */
 const maxEvidence = 2000;
 
 /**
- * A raw dialogue with a server that may answer anything: lines go out as they are given, whatever they
- * contain, and what comes back is taken for what it looks like. Bounded in time and octets. Nothing here
- * rejects: a connection that ends says so in every answer from then on.
+ * A raw dialogue with a server that may answer anything: lines go out exactly as given, and each answer is taken as it
+ * looks. Bounded in time and octets. Nothing here rejects: a connection that ends is reported by every answer from
+ * then on.
  */
 export class Dialogue implements Disposable {
   readonly #options: DialogueOptions;
@@ -110,7 +110,7 @@ export class Dialogue implements Disposable {
     return taken ?? { kind: 'closed', because: this.#ended ?? 'closed' };
   }
 
-  /** What comes without being asked for, until nothing has come for so long. */
+  /** The unasked lines of the server, until it was silent for `quietMs`. */
   async rest(quietMs: number): Promise<readonly Heard[]> {
     const found: Heard[] = [];
     for (let isQuiet = false; !isQuiet && this.isOpen && found.length < maxUnasked; ) {
@@ -122,7 +122,7 @@ export class Dialogue implements Disposable {
     return found;
   }
 
-  /** The handshake, after the server has agreed to it. What came in clear is thrown away (RFC 3207 §5). */
+  /** The handshake, after the server has agreed to it. Text received in clear is thrown away (RFC 3207 §5). */
   async secure(): Promise<boolean> {
     this.#raw.removeAllListeners('data');
     this.#octets = '';
@@ -130,7 +130,7 @@ export class Dialogue implements Disposable {
     return this.isOpen;
   }
 
-  /** Says QUIT, does not wait long, and is gone. */
+  /** Sends QUIT, waits a moment, and closes. */
   async quit(): Promise<void> {
     if (this.isOpen) await this.say('QUIT');
     this[Symbol.dispose]();
@@ -144,7 +144,7 @@ export class Dialogue implements Disposable {
   }
 
   async #secure(): Promise<void> {
-    // Whose certificate it is does not matter to somebody who tests the policy behind it.
+    // The certificate does not matter: the test is of the policy behind it.
     const secured = connectTls({ socket: this.#raw, rejectUnauthorized: false });
     let isSecure = false;
     secured.on('secureConnect', () => {
@@ -173,7 +173,7 @@ export class Dialogue implements Disposable {
     this.#wake();
   }
 
-  /** Waits until the condition holds or the dialogue has ended; one that waits too long ends with `late`. */
+  /** Waits until the condition holds or the dialogue has ended; a wait that takes too long ends with `late`. */
   async #until(condition: () => boolean, late: string): Promise<void> {
     const timer = setTimeout(() => this.#end(late), this.#options.replyMs);
     const connected = () => this.#wake();
@@ -192,7 +192,7 @@ export class Dialogue implements Disposable {
     }
   }
 
-  /** A whole reply from what has come: lines with one code, the last of which has no hyphen behind it. */
+  /** A whole reply among the received lines: lines with one code, of which the last has no hyphen after it. */
   #take(): Heard | undefined {
     const lines: string[] = [];
     let at = 0;

@@ -1,20 +1,20 @@
 /**
- * The open-relay battery, and how it is tried on a server: every form that those who tested relays knew by
- * which a relay may be made to carry mail of strangers to strangers, as data (`senders`, `helos`,
- * `recipients`, `sessionForms`), a bounded set of cases made of them, and an attack that tries them one by one.
+ * The open-relay battery, and the attack that tries it on a server. The battery is every known form by which a relay
+ * may be made to carry mail of strangers to strangers, as data (`senders`, `helos`, `recipients`, `sessionForms`), and
+ * a bounded set of cases made of them; the attack tries them one by one.
  *
- * A reply proves little: who takes `u%there@here` may well have a user of that name, and who closes the
- * connection has refused nothing. So each case ends in one of nine verdicts with its dialogue as evidence,
- * and a target is called open only because of what arrived: each message carries a token in its recipient
- * and in a header field, an HMAC over target, case and time that nobody else can make.
+ * A reply proves little: a server that accepts `u%there@here` may well have a user of that name, and one that closes
+ * the connection has refused nothing. So each case ends in one of nine verdicts with its dialogue as evidence, and a
+ * target is called open only because of mail that arrived: each message carries a token in its recipient and in a
+ * header field, an HMAC over target, case and time that nobody else can make.
  *
- * Invariants: what goes out is exactly what the form says, NUL and 8-bit octets included, so the probe has a
- * dialogue of its own; nothing a server answers makes it throw, wait for ever or use memory without bound;
- * one connection at a time; a host that is not ours is tested only with somebody's word, and once in a day.
+ * Invariants: the octets sent are exactly those of the form, NUL and 8-bit octets included, so the probe has a
+ * dialogue of its own; no answer of a server makes it throw, wait for ever or use memory without bound; one connection
+ * at a time; a foreign host is tested only with somebody's permission, and once in a day.
  *
  * On failure: a connection that is lost is a verdict (`disconnected`), never an error, and never `closed`.
  *
- * RFC 2505 (what relays must not do), RFC 5321, RFC 6471 §3.6 (manners of those who test).
+ * RFC 2505 (what relays must not do), RFC 5321, RFC 6471 §3.6 (manners of testers).
  */
 export { type AttackOptions, type AttackResult, attack } from './attack.ts';
 export type { Sending } from './attempt.ts';

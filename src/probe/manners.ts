@@ -3,13 +3,13 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { canonicalIp, embeddedIpv4, IpSet, isLoopback, isPrivate, parseCidr } from '../base/index.ts';
 
-/** A host that needs nobody's word is ours by its address; any other is tested with somebody's word only. */
+/** A host that is ours by its address needs no permission; any other is tested with somebody's permission only. */
 export type Permission =
   | { readonly kind: 'own' }
   | { readonly kind: 'authorised'; readonly by: string }
   | { readonly kind: 'refused'; readonly because: string };
 
-/** What is known of tests before this one, and of who wants none. */
+/** Earlier tests, and targets that opted out. */
 export interface ProbeRecord {
   /** When a target was last tested, by address; ISO 8601. */
   readonly tested: Readonly<Record<string, { readonly at: string; readonly authorisedBy: string }>>;
@@ -23,9 +23,9 @@ const restMs = 24 * 3600 * 1000;
 const keepMs = 90 * restMs;
 
 /**
- * Whether a target may be tested now (RFC 6471 §3.6). Loopback and private addresses, and those in `own`, are
- * ours. Everybody else needs `authorisedBy`, who said that it may be tested; is left alone when he opted out,
- * whoever says so; and rests for a day after each test.
+ * Whether a target may be tested now (RFC 6471 §3.6). Loopback and private addresses, and those in `own`, are ours.
+ * Any other target needs `authorisedBy`, the person who permitted the test; it is left alone if it opted out, in spite
+ * of any permission; and it rests for a day after each test.
  */
 export function permission(
   target: string,
@@ -71,7 +71,7 @@ export async function readRecord(path: string): Promise<ProbeRecord> {
   return { tested: testedOf(tested), optedOut: Array.isArray(optedOut) ? optedOut.map(String) : [] };
 }
 
-/** Notes a test before it begins, so that one that is broken off counts too. */
+/** Notes a test before it begins, so that an interrupted one counts too. */
 export async function noteTest(
   path: string,
   test: { readonly target: string; readonly authorisedBy: string; readonly now: number },

@@ -12,14 +12,14 @@ export interface MarkedMessage {
   readonly tester: string;
   /** The contact for the reader: an address or a page. */
   readonly contact: string;
-  /** The person who allowed the test. */
+  /** The person who authorised the test. */
   readonly authority: string;
   readonly now: number;
 }
 
 /**
- * The message of a test: short, harmless, and clear about what it is to whoever finds it. The token is in a
- * header field, because local parts and subjects are rewritten.
+ * The message of a test: short, harmless, and clear to anybody who finds it. The token is in a header field, because
+ * local parts and subjects are rewritten.
  */
 export function markedMessage(facts: MarkedMessage): string {
   const lines = [

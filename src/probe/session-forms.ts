@@ -2,8 +2,8 @@
 import type { Form } from './battery.ts';
 
 /**
- * A way to reach RCPT that might carry trust over from what came before. Lines are octets in latin1 with
- * the placeholders of `Names`. What the server says to them does not matter; what it says to the end does.
+ * A way to reach RCPT that might carry trust over from earlier commands. Lines are octets in latin1 with the
+ * placeholders of `Names`. The replies to them do not matter; the outcome does.
  */
 export interface SessionForm extends Omit<Form, 'text'> {
   /** Octets before the greeting is read. */
@@ -24,7 +24,7 @@ export interface SessionForm extends Omit<Form, 'text'> {
   readonly isOld?: true;
 }
 
-/** A login that nobody has: user `relay-test`, password `relay-test`. */
+/** A login of no user: `relay-test` with the password `relay-test`. */
 const noLogin = Buffer.from('\0relay-test\0relay-test').toString('base64');
 const user = Buffer.from('relay-test').toString('base64');
 

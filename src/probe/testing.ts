@@ -4,13 +4,13 @@ import { createServer, type Socket } from 'node:net';
 import type { AttackOptions } from './attack.ts';
 import { Dialogue } from './dialogue.ts';
 
-/** What a scripted server answers to a line (latin1): replies with their line ends, or what it does instead. */
+/** The answer of a scripted server to a line (latin1): replies with their line ends, or another action. */
 export type Script = (
   line: string,
   at: { readonly connection: number; readonly number: number },
 ) => string | 'close' | undefined;
 
-/** A server that says what a test wants, and keeps what it hears. */
+/** A server that answers by a script, and keeps the lines that it gets. */
 export class ScriptedServer implements AsyncDisposable {
   readonly #server = createServer((socket) => this.#serve(socket));
   readonly #greeting: string;
@@ -75,7 +75,7 @@ export const closedScript: Script = (line) => {
   return line.startsWith('RCPT') ? '550 5.7.1 no\r\n' : '250 ok\r\n';
 };
 
-/** Takes a message from anybody for anybody. */
+/** Accepts a message of any sender for any recipient. */
 export function openScript(): Script {
   let isContent = false;
   return (line) => {

@@ -1,7 +1,7 @@
 /** The tokens that identify test messages. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** What a token says: which case of which run at which target, and when it was made. */
+/** The content of a token: the case, the run, the target, and the time. */
 export interface Token {
   readonly target: string;
   readonly caseId: string;
@@ -16,8 +16,8 @@ const macDigits = 20;
 const pattern = /rt-([a-z0-9]{1,24})-([0-9a-z]{6,9})-([0-9a-f]{20})/g;
 
 /**
- * Writes a token: `rt-CASE-SECONDS-MAC`, at most 58 characters that every mailer leaves alone. The MAC is
- * HMAC-SHA-256 over target, case and time, cut to 80 bits: nobody else can make us believe in an arrival.
+ * Writes a token: `rt-CASE-SECONDS-MAC`, at most 58 characters that every mailer leaves alone. The MAC is HMAC-SHA-256
+ * over target, case and time, cut to 80 bits: nobody else can make us believe in an arrival.
  */
 export function formatToken(token: Token, secret: Uint8Array): string {
   const seconds = Math.floor(token.at / 1000).toString(36);

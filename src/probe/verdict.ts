@@ -3,12 +3,12 @@ import type { Heard } from './dialogue.ts';
 
 /** The outcome of one case. */
 export type Verdict =
-  /** 5yz, at whatever command, or a 4yz that says in words that nothing is relayed. */
+  /** 5yz to any command, or a 4yz whose text says that nothing is relayed. */
   | 'refused'
   /** 4yz: greylisting, or a server that cannot decide now. */
   | 'deferred'
   | 'auth-required'
-  /** It is the tester who is refused, not the recipient. */
+  /** The tester is refused, not the recipient. */
   | 'blocked'
   /** Closed, 421, or silent: whether the form is refused is not known. */
   | 'disconnected'
@@ -35,16 +35,16 @@ export interface Outcome {
   readonly isLawful: boolean;
 }
 
-/** Says that the tester is on a list, so that nothing is said about relaying. */
+/** The text says that the tester is on a list, so the reply is not about relaying. */
 const aboutList = /block(?:ed|list)|black\s?list|deny\s?list|dnsbl|\brbl\b|spamhaus|barracuda/i;
-/** Says who is meant otherwise: the tester's address, its name. */
+/** The text is about the tester otherwise: its address, its name. */
 const aboutTester =
   /client host (?:rejected|blocked)|your (?:ip|host|address|server)|reverse (?:dns|hostname)|access denied for|too many (?:connections|sessions)/i;
 const aboutLogin =
   /auth(?:entication|enticate|)\b[^.]*\b(?:required|needed|first)|must (?:log ?in|authenticate)|not authenticated/i;
 
 /**
- * Says that nothing is relayed, whatever the code: Postfix answers `454 4.7.1 … Relay access denied` as it comes
+ * The text says that nothing is relayed, with any code: Postfix answers `454 4.7.1 … Relay access denied`
  * (`defer_unauth_destination`), and soft refusals of others are worded alike.
  */
 const aboutRelaying = new RegExp(
@@ -71,7 +71,7 @@ export function verdictOf(decisive: Heard | undefined): Verdict {
   if (decisive === undefined) return 'accepted-unconfirmed';
   if (decisive.kind !== 'reply') return 'disconnected';
   const { code } = decisive;
-  // What the server repeats of the addresses is not what it says.
+  // The server's echo of the addresses is not its own text.
   const words = decisive.text.replace(/<[^>]*>|\S+@\S+/g, '');
   if (code === 421) return 'disconnected';
   if (code === 530 || code === 538) return 'auth-required';

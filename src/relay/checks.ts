@@ -1,4 +1,4 @@
-/** What is said about a configuration by those who know the routes, the policy and the machine. */
+/** Checks of a configuration that need the routes, the policy and the machine. */
 import { type Account, findAccount, IpSet, readOwnNetwork, UnknownAccountError } from '../base/index.ts';
 import { type Config, type ConfigCheck, type Warning, warningsOf } from '../config/index.ts';
 import { compileRules, routeWarnings } from '../delivery/index.ts';
@@ -7,14 +7,14 @@ import { recipientOptions, routingOptions } from './settings.ts';
 
 type Finding = ReturnType<ConfigCheck>[number];
 
-/** What the configuration by itself cannot judge: whether routes can be used, and who exists on this machine. */
+/** Checks that the configuration cannot make by itself: whether routes are usable, and whether accounts exist. */
 export const configChecks: readonly ConfigCheck[] = [
   (config) => compileRules(routingOptions(config)).problems,
   accountProblems,
   recipientProblems,
 ];
 
-/** Aliases, catch-alls and a postmaster that lead to nobody, or in a circle. */
+/** Aliases, catch-alls and a postmaster that lead to an unknown recipient, or in a circle. */
 function recipientProblems(config: Config): readonly Finding[] {
   return recipientFaults(recipientOptions(config)).map(({ domain, key, because }) => {
     if (domain === undefined) return { path: key, message: because };
@@ -23,7 +23,7 @@ function recipientProblems(config: Config): readonly Finding[] {
   });
 }
 
-/** What works and is perhaps not meant: `check` and the log of a start say it. */
+/** Warnings about valid settings that may be mistakes; `check` prints them, and a start logs them. */
 export function configWarnings(config: Config, own = readOwnNetwork()): readonly Warning[] {
   return [...routeWarnings(config.routes), ...sharedWarnings(config, own), ...warningsOf(config)];
 }

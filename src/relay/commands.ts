@@ -18,14 +18,14 @@ const alarmShape = z.object({
   waiting: z.string().exactOptional(),
 });
 
-/** A destination that was asked who exists and did not say. */
+/** A destination that was asked about a recipient and did not answer. */
 const calloutShape = z.object({
   destination: z.string(),
   since: instant,
   lastAt: instant,
   /** Questions without an answer. */
   count: z.number(),
-  /** What it said instead. */
+  /** The error or the reply instead of an answer. */
   because: z.string(),
 });
 
@@ -45,32 +45,34 @@ export const statusShape = z.object({
   /** Messages that were set aside some time ago; counted every few minutes. */
   held: z.object({ count: z.number(), oldestAt: instant.exactOptional() }).exactOptional(),
   alarms: z.array(alarmShape).exactOptional(),
-  /** Destinations that do not say who exists (`recipients: verify`): mail for what is not remembered waits. */
+  /**
+   * Destinations that do not answer about recipients (`recipients: verify`): mail for unremembered recipients waits.
+   */
   callouts: z.array(calloutShape).exactOptional(),
   listeners: z.array(listenerShape),
 });
 export type RelayStatus = z.infer<typeof statusShape>;
 
-/** A client and what it asks for, as `explain` takes them. */
+/** A client and its request, as `explain` takes them. */
 export const questionShape = z.strictObject({
-  /** Its address; after PROXY or XCLIENT the one that was vouched for. */
+  /** Its address; after PROXY or XCLIENT the one that the proxy gave. */
   client: text,
   to: text,
   /** Empty is the null reverse-path. */
   from: text,
   /** Default: the first. */
   listener: text.exactOptional(),
-  /** Who logged in. */
+  /** The user who logged in. */
   user: text.exactOptional(),
   tls: z.boolean(),
   /** The fingerprint of the client's certificate. */
   certificate: text.exactOptional(),
-  /** A listed proxy said that this is the client. */
+  /** Whether a listed proxy gave the client's address. */
   isVouchedFor: z.boolean(),
 });
 export type Question = z.infer<typeof questionShape>;
 
-/** Every rule in order, what it looked at and what it found; and what came of it. */
+/** The rules in order with the facts they looked at and their outcomes, and the decision. */
 export const explanationShape = z.object({
   listener: z.object({ name: z.string(), role: z.string() }),
   findings: z.array(
@@ -107,7 +109,7 @@ export type ReloadOutcome = z.infer<typeof reloadShape>;
 export const relayCommands = {
   status: answering('status', { out: statusShape }),
   reload: answering('reload', { out: reloadShape, isLogged: true }),
-  /** What policy says to a client, and how it comes to that. `bad-request` for what is no address. */
+  /** The policy's decision about a client, and its derivation. `bad-request` for a malformed address. */
   explain: answering('explain', { args: questionShape, out: explanationShape }),
 };
 export type RelayControl = ControlOf<typeof relayCommands>;

@@ -8,7 +8,7 @@ import { openSpool, type Spool } from '../spool/index.ts';
 /** How the data folder is opened. */
 export interface DataOptions extends Omit<Parameters<typeof openSpool>[0], 'path'> {
   readonly folder: string;
-  /** Whom the relay becomes; everything in the folder belongs to this user from its first moment. */
+  /** The account of the relay, which owns everything in the folder from its first moment. */
   readonly account: Account | undefined;
 }
 

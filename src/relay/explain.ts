@@ -13,15 +13,15 @@ import type { ClientFacts, Decision, Identity } from '../receiver/index.ts';
 import type { ExplanationAnswer, Question } from './commands.ts';
 import { policyOptions, type ReceiverFacts } from './settings.ts';
 
-/** What a question is answered from: the policy of the moment and what is known of users. */
+/** The facts from which a question is answered: the present policy, and the known users. */
 export interface ExplainParts {
   readonly config: Pick<Config, 'listeners'>;
   readonly policy: PolicyOptions;
-  /** What a user of that name would be after a login; `undefined` when there is none. */
+  /** The identity of a user after a login; `undefined` for an unknown user. */
   readonly identityOf?: (name: string) => Identity | undefined;
 }
 
-/** Evaluates the rules that sessions are decided by. Throws `ControlError` `bad-request` for what is no address. */
+/** Evaluates the rules that decide sessions. Throws `ControlError` `bad-request` for a malformed address. */
 export async function explain(parts: ExplainParts, question: Question): Promise<ExplanationAnswer> {
   const listener = listenerOf(parts, question.listener);
   const request = {
@@ -79,7 +79,7 @@ function clientOf({ identityOf }: ExplainParts, listener: Listener, question: Qu
   };
 }
 
-/** Where the users are not at hand, as with a stopped relay: somebody who may send as what he is called. */
+/** For a stopped relay, whose users are not at hand: a user who may send under his own name. */
 function guessIdentity(name: string): Identity {
   const own = ownPattern(name);
   return { name, mechanism: 'any mechanism', senders: own === undefined ? [] : [own] };
@@ -91,11 +91,11 @@ function addressOf(text: string): Address {
   return address;
 }
 
-/** What is known besides the configuration. */
+/** The facts beside the configuration. */
 export type ExplainFacts = Pick<ReceiverFacts, 'verify' | 'untruth' | 'interfaceHas' | 'window'> &
   Pick<ExplainParts, 'identityOf'>;
 
-/** Explains by a configuration and what is true around it. */
+/** Explains by a configuration and the facts around it. */
 export function explainConfig(
   config: Config,
   facts: ExplainFacts,
@@ -108,7 +108,7 @@ export function explainConfig(
   );
 }
 
-/** The same for a relay that does not run: nobody has a window, and no destination is asked. */
+/** The same for a stopped relay: there are no windows, and no destination is asked. */
 export function explainStopped(config: Config, question: Question): Promise<ExplanationAnswer> {
   const facts: ExplainFacts = {
     verify: async () => 'unavailable',

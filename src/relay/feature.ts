@@ -6,43 +6,40 @@ import type { ListeningAddress } from '../receiver/index.ts';
 import type { RelayStatus } from './commands.ts';
 import type { Current } from './parts.ts';
 
-/** What a relay is to become. */
+/** The next configuration of a relay, and the parts made of it. */
 export type Next = Pick<Current, 'config' | 'resolver' | 'identities'>;
 
 /**
  * Features are opened in the order of their list and drained in the reverse order, so that each finds those before it
- * at work. What is absent is nothing to do. A feature that is not configured does nothing.
+ * at work. Every method is optional. A feature that is not configured does nothing.
  */
 export interface Feature {
   readonly name: string;
-  /** Takes what needs privileges, such as ports below 1024; they are given up before anything is opened. */
+  /** Binds whatever needs privileges, such as ports below 1024; they are given up before anything is opened. */
   bind?(config: Config): Promise<void>;
   /** Begins to work. Rejects when it cannot; the relay then drains everything. */
   open?(config: Config): void | Promise<void>;
-  /**
-   * The first half of a reload: makes what the new configuration asks for. Changes nothing, and throws when that cannot
-   * be had.
-   */
+  /** The first half of a reload: prepares the next configuration. Changes nothing, and throws if it cannot be had. */
   reload?(next: Next): Prepared | Promise<Prepared> | undefined;
-  /** Ends what is under way until `signal` aborts, and closes. Called once, also when it was not opened. */
+  /** Ends running work until `signal` aborts, and closes. Called once, also when it was not opened. */
   drain?(signal: AbortSignal): void | PromiseLike<void>;
   /** Its part of the status. */
   status?(): Partial<RelayStatus>;
   /** Where it listens. */
   addresses?(): readonly ListeningAddress[];
-  /** What the control socket answers about it. */
+  /** The commands that the control socket answers for it. */
   readonly commands?: readonly ServedCommand[];
 }
 
-/** What a feature has ready for a new configuration: exactly one of the two is called. */
+/** The prepared state of a feature for the next configuration: exactly one of the two methods is called. */
 export interface Prepared {
   /** Takes it over. Cannot fail. */
   commit(): void;
-  /** Gives it back, because another feature cannot have what it needs. */
+  /** Gives it back, because another feature failed to prepare. */
   abandon?(): void | PromiseLike<void>;
 }
 
-/** Takes what needs privileges. Of the rest nothing runs yet. */
+/** Binds whatever needs privileges. Nothing else runs yet. */
 export async function bindAll(features: readonly Feature[], config: Config): Promise<void> {
   for (const feature of features) await feature.bind?.(config);
 }

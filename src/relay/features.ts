@@ -1,4 +1,4 @@
-/** The list of features: what a relay consists of, in the order in which it is opened. */
+/** The list of features of which a relay consists, in the order in which they are opened. */
 import { join } from 'node:path';
 import {
   openControlSocket,
@@ -74,7 +74,7 @@ function state({ state }: Parts): Feature {
   return { name: 'state', drain: () => state[Symbol.asyncDispose]() };
 }
 
-/** Names of hosts and of users: the root makes those of a new configuration, since others are made of them. */
+/** Names of hosts and of users: made by the root, since other parts are made of them. */
 function names(current: Current): Feature {
   return {
     name: 'names',
@@ -99,7 +99,7 @@ function delivery({ delivery }: Parts): Feature {
   };
 }
 
-/** Work that nobody waits for. */
+/** Background work. */
 function background({ background }: Parts): Feature {
   return { name: 'background', drain: () => background.drain() };
 }
@@ -164,7 +164,7 @@ function controlSocket({ log }: Parts, commands: () => readonly ServedCommand[])
   };
 }
 
-/** Mail of this machine: of the operator by the control socket, of everybody by the maildrop. */
+/** Mail of this machine: the operator's by the control socket, local users' by the maildrop. */
 function submission(parts: Parts): Feature {
   const { letters: intake, clock, log } = parts;
   const user = userName(process.getuid?.() ?? 0);
@@ -183,7 +183,7 @@ function trap({ trap }: Parts): Feature {
   return { name: 'trap', open: (config) => trap.open(config), drain: () => trap[Symbol.asyncDispose]() };
 }
 
-/** What begins once everything is there that an attempt may need. */
+/** The work that begins once everything is there that an attempt may need. */
 function attempts(parts: Parts): Feature {
   let sweeps: Disposable | undefined;
   return {
@@ -255,7 +255,7 @@ function popBeforeSmtp({ windows, clock, log }: Parts): Feature {
   };
 }
 
-/** Nobody is greeted before everything is there that a message is judged by. */
+/** No client is greeted before everything is there that judges a message. */
 function smtp(parts: Parts): Feature {
   const { receiver } = parts;
   let bound: Prepared | undefined;

@@ -1,13 +1,12 @@
 /**
- * The composition root: a configuration becomes a running relay. Here alone all modules are known to each
- * other; each gets what it needs and nothing of the configuration.
+ * The composition root: a configuration becomes a running relay. Here alone all modules are known to each other; each
+ * gets the parts that it needs and nothing of the configuration.
  *
- * The life of a message: the receiver asks the policy for each recipient and writes the octets through the
- * intake into the spool; the queue claims it, delivery carries it out, the notifier tells the sender what
- * the queue recorded.
+ * The life of a message: the receiver asks the policy for each recipient and writes the octets through the intake into
+ * the spool; the queue claims it, delivery carries it out, the notifier reports to the sender what the queue recorded.
  *
- * On failure: what was opened is closed again when a start fails; a bad configuration at a reload changes
- * nothing; a drain ends what is under way and leaves the rest in the spool.
+ * On failure: everything opened is closed again when a start fails; a bad configuration at a reload changes nothing; a
+ * drain ends running work and leaves the rest in the spool.
  */
 export { configChecks, configWarnings } from './checks.ts';
 export { eventTables, type RelayEvents } from './events.ts';

@@ -52,7 +52,7 @@ import {
   receiverSettings,
 } from './settings.ts';
 
-/** What changes while a relay runs; its parts look here each time. */
+/** The state that a reload exchanges; the parts of a relay read it anew each time. */
 export interface Current {
   config: Config;
   resolver: Resolver;
@@ -65,7 +65,7 @@ export interface Current {
   readonly startedAt: number;
 }
 
-/** What the parts are made of. */
+/** The resources from which the parts are made. */
 export interface PartsOptions {
   readonly spool: Spool;
   readonly state: Store;
@@ -75,14 +75,14 @@ export interface PartsOptions {
   readonly log: Log<AnyEvent>;
 }
 
-/** What works in a relay, each given the others that it needs. Nothing runs yet. */
+/** The parts of a relay, each connected with the others that it needs. Nothing runs yet. */
 export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory' | 'log'> {
   readonly log: Log<RelayEvents>;
   readonly background: Background;
   readonly events: LogHub<RelayEvents>;
   readonly audits: Audits;
   readonly delivery: Delivery;
-  /** What sessions know besides the configuration. */
+  /** The facts that sessions use beside the configuration. */
   readonly facts: Omit<ReceiverFacts, 'clientName'>;
   readonly queue: Queue;
   readonly queueParts: QueueParts & { readonly log: Log<RelayEvents> };
@@ -211,7 +211,10 @@ function policyInForce(current: Current, facts: Parts['facts']): OwnPolicy {
   };
 }
 
-/** What sessions know: by asking destinations, by looking at this machine, and of what clients did before. */
+/**
+ * The facts that sessions use: answers of destinations, the addresses of this machine, and earlier behaviour of
+ * clients.
+ */
 function createFacts({
   state,
   current,
@@ -244,7 +247,7 @@ function createFacts({
   return { facts, windows, own: policyInForce(current, facts) };
 }
 
-/** What a message passes on its way in: the checks before the queue; and the trap, which is beside it. */
+/** The stations of a message on its way in: the checks before the queue; and the trap, which is beside it. */
 function createEntrance({
   current,
   audits,

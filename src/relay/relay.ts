@@ -1,4 +1,4 @@
-/** The composition root: opens what a relay consists of, swaps its configuration, and drains it. */
+/** The composition root: opens the features of a relay, swaps its configuration, and drains it. */
 import { join } from 'node:path';
 import { type ServedCommand, serve } from '../admin/index.ts';
 import {
@@ -35,12 +35,12 @@ import { type Current, createParts, type Parts } from './parts.ts';
 import { policyOptions } from './settings.ts';
 import { openState } from './state.ts';
 
-/** What `startRelay` is given. */
+/** The options of `startRelay`. */
 export interface RelayOptions {
   readonly config: Config;
   readonly log: Log<AnyEvent>;
   readonly clock?: Clock;
-  /** Reads the configuration anew. Rejects with what is wrong with it, one problem a line. */
+  /** Reads the configuration anew. Rejects with its problems, one a line. */
   readonly reload: () => Promise<Config>;
   /** Free octets where the spool is; a test passes its own. */
   readonly freeBytes?: () => number;
@@ -51,7 +51,7 @@ export function startRelay(options: RelayOptions): Promise<Relay> {
   return Relay.start(options);
 }
 
-/** What is open before there is a relay. */
+/** The resources that are open before there is a relay. */
 interface Opened {
   readonly spool: Spool;
   readonly state: Store;
@@ -96,7 +96,7 @@ export class Relay implements AsyncDisposable {
     return [...own, ...this.#features.flatMap(({ commands = [] }) => commands)];
   }
 
-  /** Opens everything and listens. What was opened is closed again when something fails. */
+  /** Opens everything and listens. If something fails, everything opened is closed again. */
   static async start(options: RelayOptions): Promise<Relay> {
     const { config, log, clock = systemClock, freeBytes } = options;
     const { data: folder, user } = config;
@@ -159,7 +159,9 @@ export class Relay implements AsyncDisposable {
     return explain({ config, policy: policyOptions(config, this.#parts.facts), identityOf }, question);
   }
 
-  /** The new configuration as a whole, or the old one and what is wrong with the new one. One after the other. */
+  /**
+   * Takes the new configuration as a whole, or keeps the old one and returns the problems. One reload after the other.
+   */
   reload(): Promise<ReloadOutcome> {
     const outcome = this.#reloading.then(() => this.#reloadOnce());
     this.#reloading = outcome;
@@ -211,7 +213,7 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Takes no more mail, lets what is under way end until `signal` aborts, and closes everything. */
+  /** Takes no more mail, lets running work end until `signal` aborts, and closes everything. */
   drain(signal: AbortSignal): Promise<void> {
     this.#drained ??= this.#drainOnce(signal);
     return this.#drained;
@@ -219,7 +221,7 @@ export class Relay implements AsyncDisposable {
 
   async #drainOnce(signal: AbortSignal): Promise<void> {
     this.#current.isDraining = true;
-    // What a reload has bound is closed with the rest.
+    // Listeners that a reload has bound are closed with the rest.
     await this.#reloading;
     await drainAll(this.#features, signal);
     this.#parts.log.info('stopped');
@@ -230,7 +232,7 @@ export class Relay implements AsyncDisposable {
   }
 }
 
-/** For people: what changed, and what of it has to wait for a restart. */
+/** For people: the changes, and those among them that wait for a restart. */
 function describeChanges(before: Config, after: Config): string[] {
   return diffConfig(before, after).map(
     ({ path, what, effect }) =>

@@ -14,7 +14,7 @@ import {
 } from '../policy/index.ts';
 import type { ListenerOptions, ReceiverSettings } from '../receiver/index.ts';
 
-/** The part of the options of delivery that says where mail goes. */
+/** The routing part of the options of delivery. */
 export function routingOptions({ domains, routes, capture }: Config) {
   return {
     domains: domains.map(({ name, deliver, isBackup }) => ({
@@ -49,13 +49,13 @@ export function deliveryOptions(config: Config): DeliveryOptions {
   };
 }
 
-/** The last wall against mailboxes by accident: only what some recipient leads to at RCPT is made. */
+/** The last guard against accidental mailboxes: only mailboxes to which a recipient leads at RCPT are made. */
 function mailboxes(config: Config): NonNullable<DeliveryOptions['hasMailbox']> {
   const options = recipientOptions(config);
   return (address) => isMailbox(address, options);
 }
 
-/** What notices to senders say and how much they carry. */
+/** The settings of notices to senders, and their size. */
 export function noticeSettings({
   hostname,
   postmaster,
@@ -64,7 +64,7 @@ export function noticeSettings({
   return { hostname, postmaster, maxReturnedBytes: notifications.maxReturnedBytes };
 }
 
-/** What policy and receiver are given besides the configuration. */
+/** The facts that policy and receiver use beside the configuration. */
 export interface ReceiverFacts {
   readonly verify: VerifyRecipient;
   readonly clientName: NonNullable<ReceiverSettings['clientName']>;
@@ -76,7 +76,7 @@ export interface ReceiverFacts {
   readonly authenticator?: ReceiverSettings['authenticator'];
 }
 
-/** What the policy rests on under this configuration. */
+/** The options of the policy under this configuration. */
 export function policyOptions(config: Config, facts: Omit<ReceiverFacts, 'clientName'>): PolicyOptions {
   const { relay, listeners } = config;
   const { verify, untruth, interfaceHas, noteName, window = () => undefined } = facts;
@@ -98,7 +98,7 @@ export function policyOptions(config: Config, facts: Omit<ReceiverFacts, 'client
   };
 }
 
-/** What recipients are looked up in. */
+/** The domains and names in which recipients are looked up. */
 export function recipientOptions(config: Config): RecipientOptions {
   return {
     domains: localDomains(config),
@@ -150,7 +150,7 @@ function secureContext({ tls, relay }: Config): SecureContext | undefined {
     cert: tls.cert,
     key: tls.key,
     minVersion: tls.minVersion,
-    // None rather than those of the web, whose certificates anybody can have.
+    // None rather than the public authorities, whose certificates anybody can have.
     ca: [...relay.clientAuthorities],
     // Without it a session in which a certificate was asked for cannot be resumed: the handshake fails.
     sessionIdContext: 'posthouse',

@@ -11,23 +11,23 @@ import type { RelayEvents } from './events.ts';
 const stateTables = [windowTable];
 
 const layoutVersion = 1;
-/** What is kept here is small; mail is refused long before so little is left. */
+/** The tables here are small; mail is refused long before the disk has so little left. */
 const floorBytes = 1_000_000;
 
 /** How the state is opened. */
 export interface StateOptions {
   /** The data folder of the relay, which is there already. */
   readonly folder: string;
-  /** Whom the relay becomes. */
+  /** The account of the relay. */
   readonly account: Account | undefined;
   readonly clock: Clock;
   readonly log: Log<RelayEvents>;
 }
 
 /**
- * Opens what a relay remembers besides mail: one environment for all small tables, in `state` in the data folder,
- * owned like the spool. Damaged, it is set aside and begun anew: everything in it can be made again by those whom
- * it concerns, and mail does not wait for that. Rejects with `StoreError`.
+ * Opens the relay's memory beside mail: one environment for all small tables, in `state` in the data folder, owned
+ * like the spool. If it is damaged it is set aside and begun anew: its content can be learnt again, and mail does not
+ * wait for that. Rejects with `StoreError`.
  */
 export async function openState({ folder, account, clock, log }: StateOptions): Promise<Store> {
   const path = join(folder, 'state');
