@@ -2,10 +2,10 @@
 import { type Reply, reply } from '../mail/index.ts';
 import type { Command, LineResult } from '../smtp/index.ts';
 import type { SaslExchange, SaslStep } from './ask.ts';
-import type { Dialogue, Outcome, Step } from './dialogue.ts';
+import type { Dialogue, Outcome, State, Step } from './dialogue.ts';
 import { logRefusal } from './refusal.ts';
 import { replies } from './replies.ts';
-import type { Hello, State } from './state.ts';
+import type { Hello } from './transaction.ts';
 
 const succeeded = reply(235, '7.0', 'authenticated');
 const alreadyDone = reply(503, '5.1', 'already authenticated');

@@ -6,10 +6,10 @@ import type { Reply } from '../mail/index.ts';
 import { type ProxyGreeting, readProxyHeader } from '../net/index.ts';
 import { formatReply } from '../smtp/index.ts';
 import type { TlsFacts } from './ask.ts';
+import type { Wire } from './dialogue.ts';
 import type { Disguise, ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import { replies } from './replies.ts';
 import { Session } from './session.ts';
-import type { Wire } from './state.ts';
 import { tlsFacts } from './tls-facts.ts';
 
 /** Whether a client at this address may begin a session, or the reply that turns it away. */

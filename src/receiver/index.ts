@@ -38,6 +38,7 @@ export type {
 export type { SessionDescription } from './connection.ts';
 export { Content } from './content.ts';
 export { createScreening } from './create-screening.ts';
+export type { SessionFacts, Wire } from './dialogue.ts';
 export { type ReceiverEvents, receiverEvents } from './events.ts';
 export { Lenience } from './lenience.ts';
 export { type ListeningAddress, Receiver } from './listener.ts';
@@ -69,4 +70,3 @@ export type {
   Verdict,
 } from './screening.ts';
 export { Session } from './session.ts';
-export type { SessionFacts, Wire } from './state.ts';

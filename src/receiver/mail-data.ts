@@ -5,11 +5,10 @@ import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
 import { complete, refusalOfCut, refuseForeign } from './completion.ts';
 import { Content, type Refused } from './content.ts';
-import type { Dialogue, Outcome, Step } from './dialogue.ts';
+import type { Dialogue, Outcome, State, Step } from './dialogue.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import { type Screened, screenMessage } from './screened.ts';
-import type { State } from './state.ts';
 import type { Hello, Transaction } from './transaction.ts';
 
 /** DATA (RFC 5321 §4.1.1.4): what follows, up to its end, is the message. */

@@ -1,12 +1,11 @@
 /** MAIL: the beginning of a transaction. */
 import { type Command, decodeMailParameters, noExtensions } from '../smtp/index.ts';
 import type { Refusal } from './ask.ts';
-import type { Dialogue, Step } from './dialogue.ts';
+import type { Dialogue, State, Step } from './dialogue.ts';
 import { logRefusal, logRuling } from './refusal.ts';
 import { renew } from './renew.ts';
 import { replies } from './replies.ts';
 import type { Ruling } from './screening.ts';
-import type { State } from './state.ts';
 import { Transaction } from './transaction.ts';
 
 type MailCommand = Command & { readonly verb: 'mail' };

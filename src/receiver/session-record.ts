@@ -2,13 +2,12 @@
 import type { Reply } from '../mail/index.ts';
 import type { CommandInput, Extensions } from '../smtp/index.ts';
 import type { ClientFacts, Intake, TlsFacts } from './ask.ts';
-import type { Dialogue, StatedClient } from './dialogue.ts';
+import type { Dialogue, SessionFacts, State, StatedClient, Wire } from './dialogue.ts';
 import { offerTo } from './offer.ts';
 import type { ReceiverParts, ReceiverSettings } from './options.ts';
 import { adopted, stillTrusted } from './renew.ts';
 import { type Kept, keptAfter, type Ruling, type Screening } from './screening.ts';
 import { spokenFor } from './spoken-for.ts';
-import type { SessionFacts, State, Wire } from './state.ts';
 import { intakeOf } from './trap-intake.ts';
 
 /** Where a session hears, and where it can say that its client is another one. */

@@ -3,14 +3,13 @@ import type { Reply } from '../mail/index.ts';
 import { authLineOctets, CommandInput } from '../smtp/index.ts';
 import type { ClientFacts, TlsFacts } from './ask.ts';
 import { authResponse } from './auth.ts';
-import type { Outcome, Step } from './dialogue.ts';
+import type { Outcome, SessionFacts, State, Step, Wire } from './dialogue.ts';
 import { greet } from './hello.ts';
 import { Lenience } from './lenience.ts';
 import { endContent } from './mail-data.ts';
 import type { ReceiverParts } from './options.ts';
 import { formatted, replies } from './replies.ts';
 import { SessionRecord } from './session-record.ts';
-import type { SessionFacts, State, Wire } from './state.ts';
 import { Tally } from './tally.ts';
 import { carryOut } from './verbs.ts';
 

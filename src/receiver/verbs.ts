@@ -2,14 +2,13 @@
 import type { Reply } from '../mail/index.ts';
 import type { Command, CommandError } from '../smtp/index.ts';
 import { auth } from './auth.ts';
-import type { Dialogue, Step } from './dialogue.ts';
+import type { Dialogue, State, Step } from './dialogue.ts';
 import { hello } from './hello.ts';
 import { mail } from './mail.ts';
 import { bdat, data } from './mail-data.ts';
 import { rcpt } from './rcpt.ts';
 import { logRefusal } from './refusal.ts';
 import { replies } from './replies.ts';
-import type { State } from './state.ts';
 import { xclient } from './xclient.ts';
 
 type Verb = Command['verb'];
