@@ -196,7 +196,7 @@ test('what becomes of mail that cannot be looked at is for its rule to say, and 
       }
       assert.deepEqual(
         log.lines.map(({ event, fields }) => ({ event, ...fields })),
-        [{ event: 'bulk-check-skipped', because, messages: 1, action: unavailable }],
+        [{ event: 'check-skipped', check: 'bulk', because, messages: 1, action: unavailable }],
       );
     }
 });

@@ -138,7 +138,7 @@ test('a check that throws, rejects or answers in another class counts as what it
       assert.deepEqual(await screening.message?.(message), ruling);
       assert.deepEqual(
         log.lines.map(({ event }) => event),
-        ['a-check-skipped'],
+        ['check-skipped'],
         'said once a minute',
       );
     }
@@ -162,8 +162,8 @@ test('failures are told of once a minute, with their number', async () => {
   assert.deepEqual(
     log.lines.map(({ event, fields }) => ({ event, ...fields })),
     [
-      { event: 'a-check-skipped', because: 'a bug', messages: 1, action: 'pass' },
-      { event: 'a-check-skipped', because: 'a bug', messages: 5, action: 'pass' },
+      { event: 'check-skipped', check: 'a', because: 'a bug', messages: 1, action: 'pass' },
+      { event: 'check-skipped', check: 'a', because: 'a bug', messages: 5, action: 'pass' },
     ],
   );
 });
@@ -258,7 +258,7 @@ test('everybody who asked to be told of the fate is, also when one of them throw
   assert.equal(ruling?.kind, 'refuse');
   ruling.settled?.('refused');
   assert.deepEqual(fates, ['a refused', 'b refused']);
-  assert.equal(log.lines[0]?.event, 'a-check-skipped');
+  assert.equal(log.lines[0]?.event, 'check-skipped');
 });
 
 test('recipients that the policy refuses are told to those who want to know, and a check that throws harms nobody', () => {
@@ -276,7 +276,7 @@ test('recipients that the policy refuses are told to those who want to know, and
   const refusal = { kind: 'refusal', reply: never, because: 'x' } as const;
   screening.recipientRefused?.({ ...sender, recipient, refusal });
   assert.deepEqual(told, ['a u@example.org', 'c u@example.org']);
-  assert.equal(log.lines[0]?.event, 'a-check-skipped');
+  assert.equal(log.lines[0]?.event, 'check-skipped');
 });
 
 test('the most octets that a check of the whole message looks at are withheld', () => {

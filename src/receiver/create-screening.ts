@@ -309,7 +309,7 @@ class Member {
     if (clock.now() - this.#toldAt < silenceMs) return;
     this.#toldAt = clock.now();
     const because = cause instanceof Error ? cause.message : String(cause);
-    log.warn(`${this.check.name}-check-skipped`, { because, messages: this.#skipped, action });
+    log.warn('check-skipped', { check: this.check.name, because, messages: this.#skipped, action });
     this.#skipped = 0;
   }
 }

@@ -66,10 +66,10 @@ export const receiverEvents = {
     when: 'a client of ours speaks as RFC 5321 does not; once for each',
     fields: { client: 'text', listener: 'text', verb: 'text', because: 'text' },
   },
-  'bulk-check-skipped': {
+  'check-skipped': {
     level: 'warn',
-    when: 'the check `bulk` did not answer for `messages` messages, and its `unavailable` decided; at most once a minute. Other checks have lines with their name',
-    fields: { because: 'text', messages: 'number', action: 'text' },
+    when: 'a check (`check`: `audit`, `guard`, `bulk`) did not answer for `messages` messages, and `action` was taken in its place; at most once a minute for each check',
+    fields: { check: 'text', because: 'text', messages: 'number', action: 'text' },
   },
   'listener-failed': {
     level: 'error',
@@ -83,11 +83,4 @@ export const receiverEvents = {
   },
 } as const satisfies EventTable;
 
-type Declared = EventsOf<typeof receiverEvents>;
-
-/** Checks are named by the features that bring them. */
-export type ReceiverEvents =
-  | Declared
-  | (Omit<Extract<Declared, { readonly event: 'bulk-check-skipped' }>, 'event'> & {
-      readonly event: `${string}-check-skipped`;
-    });
+export type ReceiverEvents = EventsOf<typeof receiverEvents>;

@@ -94,7 +94,7 @@ export type WhenUnavailable = 'pass' | 'hold' | 'defer';
  * policy has decided before it is asked, and its decision stands. Listeners with the role `trap` are not screened.
  */
 export interface Check {
-  /** In the log, and in the names of its events: `bulk` gives `bulk-check-skipped`. */
+  /** In the log: the `check` of `check-skipped`. */
   readonly name: string;
   /** How long one answer may take; default `defaultDeadlineMs`. */
   readonly deadlineMs?: number;
