@@ -42,7 +42,7 @@ export async function ask(
   return askTcp(server, question, options);
 }
 
-/** The octets in, the answer out: what both transports share. Resolves once; `finish` frees the socket. */
+/** Sends a question and resolves with the answer, over either transport. Resolves once; `finish` frees the socket. */
 function exchange(
   options: ExchangeOptions,
   begin: (settle: (answer: Exchange) => void) => () => void,
@@ -114,7 +114,7 @@ function askTcp(server: ServerAddress, question: Question, options: ExchangeOpti
       if (received.length < 2 + length) return;
       const response = decodeResponse(received.subarray(2, 2 + length), question, id);
       if (response === 'malformed' || response === 'unrelated') fail('malformed answer');
-      // What is missing could be the records that were asked for.
+      // The missing records may be the ones that were asked for.
       else if (response.truncated) fail('truncated over TCP');
       else settle(response);
     });

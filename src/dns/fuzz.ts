@@ -1,4 +1,4 @@
-/** Fuzz targets of this folder: whatever a name server sends, it is read or it is malformed, and no more. */
+/** Fuzz targets of this folder: any octets of a name server are either a response or malformed. */
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import type { LookupType } from './record.ts';

@@ -21,7 +21,7 @@ const dataOf: { readonly [T in keyof RecordTypes]: (record: AnswerRecord) => Rec
   CNAME: (record) => (record.type === 'CNAME' ? record.data : undefined),
 };
 
-/** What the record says; `undefined` when it is of another type. */
+/** The value of a record; `undefined` if it is of another type. */
 export function recordOf<T extends keyof RecordTypes>(
   type: T,
   record: AnswerRecord,
@@ -55,13 +55,13 @@ const [soaType, optType, internet] = [6, 41, 1] as const;
 const maxJumps = 127;
 const maxNameOctets = 255;
 
-/** What it is that cannot be read. */
+/** The message cannot be read. */
 export class MalformedMessage extends Error {}
 
 /**
- * Reads a response (RFC 1035 §4). Every record keeps to its own length: what is shorter or longer than its type makes
- * the whole malformed, because an address that is put together from the octets of its neighbour is anybody's. Records
- * of other types are passed over. Throws `MalformedMessage`, and nothing else.
+ * Reads a response (RFC 1035 §4). Every record keeps to its own length: data that is shorter or longer than its type
+ * makes the whole message malformed, because an address assembled from the octets of its neighbour could be anybody's.
+ * Records of other types are skipped. Throws `MalformedMessage`, and nothing else.
  */
 export function readMessage(octets: Buffer): Message {
   const reader = new MessageReader(octets);
@@ -173,14 +173,14 @@ class MessageReader {
     return texts;
   }
 
-  /** A name that is all of what is there. */
+  /** The name that fills all of the given octets. */
   #onlyName(from: number, end: number): string {
     const name = this.#name(from, end);
     this.#exactly(from, name.end - from, end);
     return name.text;
   }
 
-  /** The name at `from`, whose own octets end before `limit`, and where what follows it begins. */
+  /** The name at `from`, whose own octets end before `limit`, and the offset after it. */
   #name(from: number, limit: number): { readonly text: string; readonly end: number } {
     const octets = this.#octets;
     const labels: string[] = [];
@@ -221,8 +221,8 @@ class MessageReader {
 }
 
 /**
- * A label may have any octets (RFC 2181 §11). Those that would make the text read as another name, or do harm where it
- * is read, become a character that no name can be asked with.
+ * A label may have any octets (RFC 2181 §11). Those that would make the text read as another name, or do harm in a
+ * log, become a character that no question can contain.
  */
 function labelText(label: string): string {
   return label.replace(/[^\x21-\x2d\x2f-\x5b\x5d-\x7e]/g, '\ufffd');

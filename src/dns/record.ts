@@ -4,7 +4,7 @@ export interface MxRecord {
   readonly exchange: string;
 }
 
-/** What a record of each type is given as. Names are lower-case without the trailing dot. */
+/** The values of records by type. Names are lower-case without the trailing dot. */
 export interface RecordTypes {
   readonly A: string;
   readonly AAAA: string;

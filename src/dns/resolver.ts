@@ -45,14 +45,14 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
   return new StubResolver(options);
 }
 
-/** One question under way, with those who wait for it. */
+/** A question under way, with its callers. */
 interface UnderWay<T extends LookupType> {
   readonly result: Promise<LookupResult<T>>;
   readonly abort: AbortController;
   waiting: number;
 }
 
-/** What is kept for one record type. */
+/** The cache and the running questions of one record type. */
 class Table<T extends LookupType> {
   readonly cache: TtlCache<LookupResult<T>>;
   readonly underWay = new Map<string, UnderWay<T>>();
@@ -90,7 +90,7 @@ class StubResolver implements Resolver {
 
   async lookup<T extends LookupType>(name: string, type: T, signal?: AbortSignal): Promise<LookupResult<T>> {
     const asked = canonicalName(name);
-    // What cannot be written as a question cannot exist in the tree.
+    // A name that cannot be written as a question cannot exist.
     if (!isQueryableName(asked)) return { kind: 'none', reason: 'nxdomain' };
     const table: Table<T> = this.#tables[type];
     const cached = table.cache.get(asked);
@@ -229,7 +229,7 @@ function followAliases<T extends LookupType>(
   }
 }
 
-/** Waits for a shared question; it is given up when the last who waits for it has gone. */
+/** Waits for a shared question, which is cancelled when its last caller has gone. */
 async function waitFor<T extends LookupType>(
   shared: UnderWay<T>,
   signal: AbortSignal | undefined,

@@ -15,7 +15,7 @@ export function reverseLabels(address: string): string | undefined {
   return [...nibbles].reverse().join('.');
 }
 
-/** The name whose PTR records name the address; `undefined` when the text is not an address. */
+/** The name whose PTR records name the address; `undefined` if the text is not an address. */
 export function reverseName(address: string): string | undefined {
   const labels = reverseLabels(address);
   return labels === undefined ? undefined : `${labels}.${isIPv4(address) ? 'in-addr' : 'ip6'}.arpa`;

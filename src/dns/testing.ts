@@ -33,7 +33,7 @@ export interface FakeDnsOptions {
   readonly negativeTtl?: number;
   /** Given the query and the encoded answer, gives the datagrams to send instead (UDP only). */
   readonly tamper?: (query: Buffer, answer: Buffer) => readonly Buffer[];
-  /** Given what would go over TCP, gives the pieces that do; then the connection ends. */
+  /** Changes the pieces that go over TCP; then the connection ends. */
   readonly tamperTcp?: (framed: Buffer) => readonly Buffer[];
 }
 

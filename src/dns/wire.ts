@@ -9,7 +9,7 @@ export interface Question {
   readonly type: LookupType;
 }
 
-/** A response that belongs to the question, reduced to what the resolver decides on. */
+/** A response to the question, reduced to the facts on which the resolver decides. */
 export interface Response {
   readonly rcode: 'noerror' | 'nxdomain' | 'no-edns' | 'failure';
   /** The name of the response code, for the log. */
@@ -92,7 +92,7 @@ export function decodeResponse(
 function classify(rcode: number): Response['rcode'] {
   if (rcode === 0) return 'noerror';
   if (rcode === 3) return 'nxdomain';
-  // FORMERR, NOTIMP and BADVERS are what a server without EDNS says.
+  // A server without EDNS answers FORMERR, NOTIMP or BADVERS.
   return rcode === 1 || rcode === 4 || rcode === 16 ? 'no-edns' : 'failure';
 }
 

@@ -23,7 +23,7 @@ export interface DsnInput {
   readonly kind: 'notify' | 'double-bounce';
   readonly to: Address;
   readonly recipients: readonly ReportedRecipient[];
-  /** The envelope of the message that is reported on, and what `readOriginal` gave. */
+  /** The envelope of the reported message, and the result of `readOriginal`. */
   readonly envelope: Envelope;
   readonly original: Original;
   /** The queue id of that message. */
@@ -47,9 +47,9 @@ export interface BuiltDsn {
 
 /**
  * Builds a DSN (RFC 3464 in RFC 6522). It is made of 7-bit lines whatever it encloses and repeats, so that every
- * server takes it; only an addressee whose name is beyond ASCII asks for SMTPUTF8. The forms of RFC 6533 are for
- * messages that were SMTPUTF8 and have something to say in it. Its size is bounded by what `original` holds and by
- * the number of recipients, and it is built in slices.
+ * server accepts it; only an addressee whose name is beyond ASCII asks for SMTPUTF8. The forms of RFC 6533 are for
+ * messages that were SMTPUTF8 and whose fields need it. Its size is bounded by `original` and the number of
+ * recipients, and it is built in slices.
  */
 export async function buildDsn(input: DsnInput, slices = new Slices()): Promise<BuiltDsn> {
   const { envelope, recipients, original } = input;
@@ -72,13 +72,13 @@ export async function buildDsn(input: DsnInput, slices = new Slices()): Promise<
   return { octets, envelope: envelopeOf(input, octets) };
 }
 
-/** Whether something that is said of the recipient is beyond ASCII. */
+/** Whether a field of the recipient is beyond ASCII. */
 function isWide({ recipient, reply }: ReportedRecipient): boolean {
   const { address, originalRecipient } = recipient;
   return !isAscii([address.text, originalRecipient?.address ?? '', ...reply.lines].join(''));
 }
 
-/** Whether a header can only be told in UTF-8. Other octets above 127 are no better told in that way. */
+/** Whether a header needs UTF-8. Other octets above 127 gain nothing by it. */
 function hasUtf8(header: Buffer): boolean {
   return isUtf8(header) && !isAsciiOnly(header);
 }

@@ -1,4 +1,4 @@
-/** Decides who is told of an event (RFC 3461 §5.2). */
+/** Decides who is notified of an event (RFC 3461 §5.2). */
 import {
   type Address,
   type Envelope,
@@ -16,7 +16,7 @@ export type DsnAction = 'failed' | 'delayed' | 'delivered' | 'relayed' | 'expand
 export interface ReportedRecipient {
   readonly recipient: Recipient;
   readonly action: DsnAction;
-  /** What was said about it last. With a `relay` the other side said it, without one we did. */
+  /** The last reply about it. With a `relay` it is that server's, without one it is ours. */
   readonly reply: Reply;
   readonly relay?: string;
   /** Milliseconds since 1970 of the last attempt; absent when there was none. */
@@ -25,7 +25,7 @@ export interface ReportedRecipient {
   readonly expired?: boolean;
 }
 
-/** What happened to the recipients with these indices into `envelope.recipients`. */
+/** An event of the recipients with these indices into `envelope.recipients`. */
 export interface DsnEvent {
   /**
    * `ended`: their statuses became delivered or failed. `delayed`: the time to warn has come.
@@ -39,9 +39,9 @@ export interface DsnEvent {
 export type DsnDecision =
   /** Send a DSN to the reverse-path. */
   | { readonly kind: 'notify'; readonly to: Address; readonly recipients: readonly ReportedRecipient[] }
-  /** Nobody to tell: the reverse-path is null, so the postmaster hears of it (RFC 3461 §5.2). */
+  /** The reverse-path is null, so the postmaster is notified (RFC 3461 §5.2). */
   | { readonly kind: 'double-bounce'; readonly recipients: readonly ReportedRecipient[] }
-  /** A failure that nobody is told of. It must be in the log, for it is nowhere else. */
+  /** A failure without a notification. It must be in the log, for it is nowhere else. */
   | { readonly kind: 'drop'; readonly because: string; readonly recipients: readonly ReportedRecipient[] };
 
 /** The ground in the origin of a notification to a reverse-path. */
@@ -52,8 +52,8 @@ export const doubleBounceGround = 'double-bounce';
 const untried = reply(451, '4.7', 'No attempt could be made so far');
 
 /**
- * Decides who hears what about an event (RFC 3461 §5.2). Without NOTIFY, failures and delays are reported.
- * One DSN tells of one action, so that its text can. Nothing to tell is an empty list.
+ * Decides on the notifications of an event (RFC 3461 §5.2). Without NOTIFY, failures and delays are reported. One DSN
+ * reports one action, so that its text can. An empty list means no notification.
  */
 export function dsnFor(
   envelope: Envelope,

@@ -4,12 +4,12 @@ import type { DsnAction, ReportedRecipient } from './decide.ts';
 import { publicRelay, statusCode } from './fields.ts';
 import { peerText, visible, wrap } from './text.ts';
 
-/** What the text of a notification needs besides its recipients. */
+/** The facts in the text of a notification beside its recipients. */
 export interface Explained {
   readonly hostname: string;
   readonly arrivedAt: number;
   readonly willRetryUntil?: number;
-  /** It is for the postmaster: the message had nobody to be returned to. */
+  /** It is for the postmaster: the message had no sender to be returned to. */
   readonly isDoubleBounce: boolean;
   /** The attachment: the whole message or its header. */
   readonly returned: 'message' | 'header';
@@ -45,7 +45,7 @@ const wording: Record<DsnAction, { readonly subject: string; readonly first: str
   },
 };
 
-/** What a status means for people, by subject and detail of the code (RFC 3463 §3), or by subject alone. */
+/** The meaning of a status for people, by subject and detail of the code (RFC 3463 §3), or by subject alone. */
 const meanings: Readonly<Record<string, readonly [meaning: string, advice: string]>> = {
   '1': ['There is something wrong with the address.', 'Check how the address is written.'],
   '1.1': [

@@ -4,12 +4,12 @@ import { enhancedStatus, formatDate, formatReplyText, isAscii, replyClass } from
 import type { ReportedRecipient } from './decide.ts';
 import { peerText, visible, wrap } from './text.ts';
 
-/** What fits into a line of mail with its name (RFC 5322 §2.1.1). */
+/** The longest value that fits into a line with its name, in characters (RFC 5322 §2.1.1). */
 const maxValue = 950;
-/** What peers said is searched for several kinds of characters, one after another. */
+/** The passes over a peer's text, which is searched for several kinds of characters. */
 const looksPerOctet = 10;
 
-/** What the fields of the whole message say (RFC 3464 §2.2). */
+/** The values of the fields about the whole message (RFC 3464 §2.2). */
 export interface MessageFields {
   readonly hostname: string;
   readonly queueId: string;
@@ -109,8 +109,8 @@ export function statusCode({ action, reply }: ReportedRecipient): string {
 }
 
 /**
- * The diagnostic as the transport gave it; a success needs none (RFC 3464 §2.3.6, RFC 3461 §6.3 i). In a report
- * that must be ASCII its other characters are written as those of addresses are.
+ * The diagnostic of the transport; a success needs none (RFC 3464 §2.3.6, RFC 3461 §6.3 i). In a report that must be
+ * ASCII its other characters are written as those of addresses are.
  */
 function diagnostic({ action, reply, relay }: ReportedRecipient, global: boolean): string[] {
   if (action === 'delivered' || action === 'expanded') return [];
@@ -121,8 +121,8 @@ function diagnostic({ action, reply, relay }: ReportedRecipient, global: boolean
 }
 
 /**
- * The next hop as a name that may be told to anybody, without brackets and port. `undefined` for hosts of a
- * private network and local sockets: how a site is built inside is not the sender's business.
+ * The next hop as a public name, without brackets and port. `undefined` for hosts of a private network and local
+ * sockets: the inside of a site is not the sender's business.
  */
 export function publicRelay(relay: string | undefined): string | undefined {
   const name = /^\[?([A-Za-z0-9._:-]{1,255}?)\]?(?:\[[^\]]*\])?(?::\d{1,5})?$/.exec(relay ?? '')?.[1];

@@ -1,4 +1,4 @@
-/** Fuzz targets of this folder: a DSN comes from anybody, and reading one never fails. */
+/** Fuzz targets of this folder: a DSN comes from anywhere, and reading one never fails. */
 import assert from 'node:assert/strict';
 import { parseDsn } from './index.ts';
 

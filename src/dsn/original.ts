@@ -17,7 +17,7 @@ export interface OriginalSource {
   chunks(): AsyncIterable<Buffer>;
 }
 
-/** What of the original message is at hand for its DSN. Lines end with CRLF. */
+/** The part of the original message that is at hand for its DSN. Lines end with CRLF. */
 export interface Original {
   /** Up to the empty line, without it; every line with its end. */
   readonly header: Buffer;
@@ -25,7 +25,7 @@ export interface Original {
   readonly full?: Buffer;
 }
 
-/** Of a longer header nobody reads more. */
+/** The bound of the header, in octets. */
 const maxHeaderBytes = 128 * 1024;
 
 /**
@@ -58,7 +58,7 @@ function headerOf(start: Buffer, maxBytes: number): Buffer {
   return end < limited.length ? start.subarray(0, end) : limited.subarray(0, limited.lastIndexOf('\n') + 1);
 }
 
-/** A body part of 7-bit lines, ready to be put between boundaries: what its header says, and its octets. */
+/** A body part of 7-bit lines, ready to be put between boundaries: its header fields, and its octets. */
 export interface ReturnedPart {
   readonly kind: 'message' | 'header';
   readonly type: string;
@@ -75,10 +75,9 @@ export interface Returning {
 }
 
 /**
- * The third part of the report, as 7-bit lines whatever the original is made of, so that a notice reaches every
- * sender. The whole message only when `wantFull` and when it has such a form: message/rfc822 must not be encoded
- * (RFC 2046 §5.2.1), so its parts are; message/global may be (RFC 6532 §3.7). Else the header, encoded where it
- * is no lawful 7-bit text (RFC 6522 §4).
+ * The third part of the report, always as 7-bit lines, so that a notice reaches every sender. The whole message only
+ * when `wantFull` and when it has such a form: message/rfc822 must not be encoded (RFC 2046 §5.2.1), so its parts are;
+ * message/global may be (RFC 6532 §3.7). Else the header, encoded where it is no lawful 7-bit text (RFC 6522 §4).
  */
 export async function returnedPart(
   original: Original,

@@ -49,7 +49,7 @@ export function parseDsn(octets: Buffer): ParsedDsn | undefined {
   };
 }
 
-/** The decoded status part, or what stands from the first line that only such a part has. */
+/** The decoded status part, or the text from the first line that only such a part has. */
 function statusPartOf(text: string): string {
   const label = /^content-type:[ \t]*(?:\n[ \t]+)?message\/(?:global-)?delivery-status\b/im.exec(text);
   if (label === null) {

@@ -1,4 +1,4 @@
-/** A notice without most of what it encloses, for a server that takes no message of its size. */
+/** A notice without most of the enclosed message, for a server that limits sizes. */
 import { Slices } from '../base/index.ts';
 import { findField, headerEnd, headerFields, splitMultipart } from '../mail/index.ts';
 
@@ -7,12 +7,12 @@ const maxKeptBytes = 2000;
 /** A notice that would get only little shorter stays as it is, and ends as other mail does. */
 const worthwhileBytes = 1000;
 
-/** The fields that tell a person which message it was. */
+/** The fields by which a person recognises the message. */
 const telling = new Set(['from', 'to', 'subject', 'date', 'message-id']);
 
 /**
- * A notice of `buildDsn` with no more of the original than the fields that tell which one it was. `undefined` when it
- * has nothing to leave out, so that a notice is made shorter once at most.
+ * A notice of `buildDsn` whose original is reduced to the fields by which a person recognises it. `undefined` when
+ * there is nothing to leave out, so that a notice is made shorter once at most.
  */
 export async function shortenDsn(octets: Buffer, slices = new Slices()): Promise<Buffer | undefined> {
   const start = headerEnd(octets) + 2;
@@ -28,7 +28,7 @@ export async function shortenDsn(octets: Buffer, slices = new Slices()): Promise
   return parts === 3 && shorter.length + worthwhileBytes <= octets.length ? shorter : undefined;
 }
 
-/** The third part: what is left of the header of the original; nothing where that is encoded. */
+/** The third part with the rest of the original's header; empty if that is encoded. */
 function shortened(part: Buffer): Buffer {
   const isPlain = findField(part, 'content-transfer-encoding') === '7bit';
   const inner = isPlain ? part.subarray(headerEnd(part) + 2) : Buffer.alloc(0);

@@ -1,8 +1,8 @@
-/** How much of what a peer said is worth repeating. */
+/** The number of characters of a peer's text that are worth repeating. */
 const maxPeerText = 1000;
 
 /**
- * Replaces what must not stand in a notification. Without `unicode` everything but printable ASCII becomes
+ * Replaces characters that must not stand in a notification. Without `unicode` everything but printable ASCII becomes
  * `?`; with it, control and formatting characters do (they turn the direction of the text or hide a part).
  */
 export function visible(text: string, options: { readonly unicode: boolean }): string {
@@ -13,7 +13,7 @@ export function visible(text: string, options: { readonly unicode: boolean }): s
 
 /** Makes a peer's text fit to be repeated: visible, one line, bounded. */
 export function peerText(text: string, options: { readonly unicode: boolean }): string {
-  // Cutting first keeps the work bounded whatever the peer sent.
+  // Cutting first bounds the work for any text of a peer.
   const line = visible(
     text
       .slice(0, maxPeerText * 2)

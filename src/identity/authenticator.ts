@@ -47,11 +47,11 @@ export type VerifyPassword = (
   signal: AbortSignal,
 ) => Promise<SaslStep>;
 
-/** The authenticator of all listeners, and what else needs its users. */
+/** The authenticator of all listeners, and further access to its users. */
 export interface Identities extends Authenticator {
   /** The same users, pauses and bounds for a login elsewhere: POP3. */
   readonly verifyPassword: VerifyPassword;
-  /** Whether a user still has what was shown at a login: `Identity.credential`. */
+  /** Whether the credential of a login (`Identity.credential`) is still valid for the user. */
   holds(name: string, credential: string): boolean;
   /** The identity of a user of that name after a login. */
   identityOf(name: string): Identity | undefined;
@@ -104,7 +104,7 @@ interface Entry {
   readonly isPossible: (client: ClientFacts) => boolean;
 }
 
-/** In the order in which they are offered: what shows least of a secret comes first. */
+/** In the order in which they are offered: mechanisms that reveal least of a secret come first. */
 function mechanismTable(
   options: AuthenticatorOptions,
   check: PasswordCheck['check'] | undefined,

@@ -19,7 +19,7 @@ export const windowShape = z.object({
 });
 export type Window = z.infer<typeof windowShape>;
 
-/** Which windows: that of an address, or wherever somebody has one. */
+/** The windows to select: that of an address, or all windows of a user. */
 export const whichWindowsShape = z.union([
   z.strictObject({ address: z.string().max(64) }),
   z.strictObject({ name: z.string().max(600) }),
@@ -29,7 +29,7 @@ export type WhichWindows = z.infer<typeof whichWindowsShape>;
 export const revokedShape = z.object({ windows: z.number() });
 
 export const windowCommands = {
-  /** Those that are open now. */
+  /** The open windows. */
   windowsList: yielding('windows-list', { out: windowShape }),
   /** Answers how many were closed, or lost the name, when that is durable. `storage`. */
   windowsRevoke: answering('windows-revoke', { args: whichWindowsShape, out: revokedShape }),

@@ -11,7 +11,7 @@ import { authenticator, client, wordsOf } from './testing.ts';
 const hello =
   'VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tSCRAM-SHA-256\nSPID\t1\nCUID\t1\nCOOKIE\tx\nDONE\n';
 
-/** A Dovecot that says hello and answers each request as it is told. */
+/** A Dovecot that greets and gives prepared answers. */
 async function fake(
   t: TestContext,
   answer: (line: string, socket: Socket) => string,

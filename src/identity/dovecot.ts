@@ -11,22 +11,22 @@ import type { DovecotOptions } from './options.ts';
 import { notNow, wrong } from './replies.ts';
 import { parseClientFirst } from './scram.ts';
 
-/** Of whoever Dovecot let in: it does not tell us what becomes of users later. */
+/** The credential of all users that Dovecot let in: it does not report later changes of them. */
 export const dovecotCredential = 'dovecot';
 
 const maxLineOctets = 64 * 1024;
 const maxPending = 1000;
 const maxId = 0x7fff_ffff;
 const nothing = Buffer.alloc(0);
-/** Those that a Dovecot may take through us as they are. */
+/** Mechanisms that are passed on to a Dovecot unchanged. */
 const passable = new Set(['SCRAM-SHA-256', 'OAUTHBEARER', 'XOAUTH2']);
 
 type Answer = DovecotReply | 'unavailable';
 
 /**
- * A client of Dovecot's authentication (its protocol 1.x). One connection for all exchanges, opened when it is
- * needed and again when it was lost. Whatever is not an answer to what we asked, comes too late or makes no
- * sense is "not now" for everybody who waits: nobody gets in by it.
+ * A client of Dovecot's authentication (its protocol 1.x). One connection for all exchanges, opened when it is needed
+ * and again when it was lost. An unexpected, late or malformed answer means "not now" for all waiting logins, and
+ * never a success.
  */
 export class Dovecot implements Disposable {
   readonly #options: DovecotOptions;
@@ -83,7 +83,7 @@ export class Dovecot implements Disposable {
     return [...(this.#connection?.mechanisms ?? [])].filter((name) => passable.has(name));
   }
 
-  /** Connects ahead of the first login, so that what it offers is known. Never rejects. */
+  /** Connects ahead of the first login, so that its mechanisms are known. Never rejects. */
   async prepare(): Promise<void> {
     await this.#ready().catch(() => {});
   }
@@ -116,7 +116,7 @@ export class Dovecot implements Disposable {
     }
   }
 
-  /** `secrets` are what it was told: a reason may quote them, and goes to the log. */
+  /** `secrets` are those that were sent to Dovecot: a reason may quote them, and goes to the log. */
   #judge(mechanism: string, answer: Answer, secrets: Secrets): SaslStep {
     if (answer === 'unavailable') return notNow('Dovecot does not answer');
     switch (answer.kind) {
@@ -157,7 +157,7 @@ export class Dovecot implements Disposable {
   }
 }
 
-/** What the responses of an exchange hold that is nobody's business: they themselves, and a token in them. */
+/** The secrets in the responses of an exchange: the responses themselves, and a token in them. */
 function secretsIn(responses: readonly Buffer[]): Secrets {
   const tokens = responses.flatMap((response) => /Bearer (\S+)/i.exec(response.toString())?.[1] ?? []);
   return {
@@ -207,7 +207,7 @@ class Connection {
     if (this.isOver || this.#pending.size >= maxPending || this.#pending.has(id))
       return Promise.resolve('unavailable');
     return new Promise((resolve) => {
-      // An answer that comes later is to a question that nobody asks any more, and ends the connection.
+      // A later answer is to a question that is closed, and ends the connection.
       const cancel = this.#clock.after(this.#timeoutMs, () => this.end('it does not answer'));
       this.#pending.set(id, (answer) => {
         cancel();
@@ -260,7 +260,10 @@ class Connection {
   }
 }
 
-/** Whom the first message of a client is about, as far as it can be told: nobody is slowed down for somebody else. */
+/**
+ * The user and the secret in the client's first message, as far as they can be read: no user is slowed down for
+ * another.
+ */
 function claimOf(mechanism: string, first: Buffer): { readonly name?: string; readonly secret?: string } {
   const text = lossyText(first);
   if (mechanism === 'SCRAM-SHA-256') {

@@ -9,7 +9,7 @@ const nothing = Buffer.alloc(0);
 /** The identity of a certificate; `undefined` when it has none. */
 export type IdentityOfCertificate = (certificate: CertificateFacts) => Identity | undefined;
 
-/** EXTERNAL (RFC 4422 appendix A): who it is was shown in the TLS handshake. */
+/** EXTERNAL (RFC 4422 appendix A): the identity comes from the TLS handshake. */
 export function external(identityOf: IdentityOfCertificate): Mechanism {
   return async function* exchange({ client }, first) {
     const authorization = decodeText(first ?? (yield nothing));

@@ -30,7 +30,7 @@ test('a hash that is none is a wrong password', async () => {
   );
 });
 
-/** How many others were hashed before this one, and what came of it. */
+/** The number of others that were hashed before this one, and its result. */
 async function turnsOf(
   gate: HashGate,
   flood: readonly { from: string; name: string }[],

@@ -1,17 +1,17 @@
 /** Hashes passwords one at a time, with a fair order among clients. */
 import { hash, verify } from '@node-rs/argon2';
 
-/** Passwords that wait to be checked; of more the one whose turn is last is told to come back. */
+/** The number of passwords that wait to be checked; beyond it the one whose turn is last is told to come back. */
 const maxWaiting = 64;
 
 /** OWASP's parameters of argon2id for 19 MiB. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-/** What is done about a password that nobody has, so that an unknown user takes as long as a wrong password. */
+/** A hash that no password fits, so that an unknown user takes as long as a wrong password. */
 const nobodys =
   '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 
-/** A password to check, and for whom it is done. */
+/** A password to check, and its user and client. */
 export interface HashRequest {
   /** `undefined`, when there is none, takes as long. */
   readonly hashed: string | undefined;
@@ -33,9 +33,9 @@ interface Waiting extends HashRequest {
 }
 
 /**
- * Hashes one password at a time: the threads that hash are those that the spool writes with. Whoever has none
- * waiting is next, before those of the same name at the same address, and before those who share a name or an
- * address with many: a flood delays itself.
+ * Hashes one password at a time, since the threads that hash are those that the spool writes with. A name and address
+ * without a waiting password is next, before those of the same name at the same address, and before those that share a
+ * name or an address with many: a flood delays itself.
  */
 export class HashGate {
   #waiting: Waiting[] = [];
@@ -55,7 +55,7 @@ export class HashGate {
     });
   }
 
-  /** Counted from what was served, so that nobody is overtaken for ever. */
+  /** Counted from the served ones, so that no request is overtaken for ever. */
   #turnOf({ from, name }: HashRequest): number {
     let behind = 0;
     for (const other of this.#waiting) {
@@ -65,7 +65,7 @@ export class HashGate {
     return this.#served + behind;
   }
 
-  /** Sends the one away whose turn is last, unless that is the one who asks. */
+  /** Dismisses the request whose turn is last, unless that is the new one. */
   #makesRoom(turn: number): boolean {
     const last = this.#waiting.reduce((a, b) => (b.turn >= a.turn ? b : a));
     if (last.turn <= turn) return false;

@@ -12,11 +12,11 @@ import { Users } from './users.ts';
 /** The sources of identities under one configuration. */
 export interface IdentitySources {
   readonly identities: Identities;
-  /** Ends what was connected for it. */
+  /** Closes connections of its back ends. */
   close(): void;
 }
 
-/** The part of the configuration that says who there is. */
+/** The part of the configuration that defines users. */
 export interface IdentityConfig {
   readonly users?: {
     /** The path of a file of users. */
@@ -49,7 +49,7 @@ export function createIdentities(
   const dovecot = users?.dovecot && new Dovecot(users.dovecot, { clock, log });
   const listed = new Map(relay.certificates.map((entry) => [entry.fingerprint, entry]));
   const isTrusting = relay.clientAuthorities.length > 0;
-  // What it offers beyond passwords is known once it has said hello.
+  // Its mechanisms beyond passwords are known once it has greeted.
   void dovecot?.prepare();
   const identities = createAuthenticator({
     users: users?.file === undefined ? undefined : new Users(users.file, { clock, log }),
@@ -62,7 +62,7 @@ export function createIdentities(
         ? undefined
         : { name, mechanism: 'EXTERNAL', senders: entry?.senders ?? anySender };
     },
-    // Whoever comes through a proxy is not on this machine, whatever address he has there.
+    // A client behind a proxy is not on this machine, whatever its address there.
     allowPlaintext: ({ address, isVouchedFor, isStandIn }) =>
       users?.plaintext === 'loopback' && isLoopback(address) && !isVouchedFor && !isStandIn,
     throttle,

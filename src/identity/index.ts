@@ -16,7 +16,7 @@
  * On failure: users that cannot be read, a Dovecot or an issuer of tokens that does not answer, lies or makes no
  * sense: 454, never a grant and never a 5yz.
  */
-/** What the `Authenticator` speaks of, for those who ask it elsewhere than in SMTP. */
+/** Types of the `Authenticator`, for callers other than SMTP. */
 
 export type { ClientFacts, Identity, SaslExchange, SaslStep, TlsFacts } from '../receiver/index.ts';
 export {

@@ -14,18 +14,18 @@ export interface ExchangeParts {
 export interface Credentials {
   readonly mechanism: string;
   readonly name: string;
-  /** `undefined`: octets that are no UTF-8, so nobody's. */
+  /** `undefined`: the octets are not UTF-8, so no user has them. */
   readonly password: string | undefined;
   readonly client: ClientFacts;
 }
 
-/** One exchange, written as a sequence: what it yields is a challenge, what it is given the next response. */
+/** One exchange, written as a sequence: it yields challenges, and receives the responses. */
 export type Sequence = AsyncGenerator<Buffer, SaslStep, Buffer>;
 
 /** A mechanism: `first` is the initial response, if there was one. */
 export type Mechanism = (parts: ExchangeParts, first: Buffer | undefined) => Sequence;
 
-/** The texts of the usual mechanisms are UTF-8; anything else is nobody's. */
+/** The texts of the usual mechanisms are UTF-8; others belong to no user. */
 export function decodeText(octets: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
@@ -34,7 +34,7 @@ export function decodeText(octets: Buffer): string | undefined {
   }
 }
 
-/** A name as it can be looked up and told: octets that are no UTF-8 become a mark that no name has. */
+/** A name for look-ups and logs: octets that are not UTF-8 become a mark that no name has. */
 export function lossyText(octets: Buffer): string {
   return decodeText(octets) ?? octets.toString('latin1').replace(/[\x80-\xff]/g, '\ufffd');
 }

@@ -7,7 +7,7 @@ import type { OAuthOptions } from './options.ts';
 /** The judgement of a token. */
 export type TokenVerdict =
   | { readonly kind: 'valid'; readonly name: string }
-  /** `isSigned`: by the issuer nevertheless, so that nobody can have guessed it. */
+  /** `isSigned`: the issuer has signed it nevertheless, so it was not guessed. */
   | { readonly kind: 'invalid'; readonly because: string; readonly isSigned: boolean }
   /** The issuer cannot be asked, or makes no sense. */
   | { readonly kind: 'unavailable'; readonly because: string };
@@ -55,7 +55,7 @@ function byKeys(options: OAuthOptions): JudgeToken {
   };
 }
 
-/** Its claims are read only when the signature is right. */
+/** Claims are read only after the signature was verified. */
 function isClaimFault(error: unknown): error is Error {
   return error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed;
 }
@@ -121,7 +121,7 @@ function nameOf(claims: Readonly<Record<string, unknown>>, { claim, scope }: OAu
   if (scope !== undefined && !scopes.includes(scope)) return rejected(`without the scope ${scope}`);
   const name = claims[claim];
   if (typeof name !== 'string' || name === '') return rejected(`without the claim ${claim}`);
-  // An address that nobody checked is whatever its owner likes (OpenID Connect Core §5.7).
+  // An unverified address is whatever its owner likes (OpenID Connect Core §5.7).
   if (claim === 'email' && claims.email_verified !== true) return rejected('an address that is not verified');
   return { kind: 'valid', name };
 }

@@ -13,7 +13,7 @@ import { parseUsers } from './users-file.ts';
 
 const issuer = 'https://login.example';
 
-/** A web server that answers as it is told; its address. */
+/** A web server with prepared answers; its address. */
 async function web(
   t: TestContext,
   answer: (request: IncomingMessage, response: ServerResponse) => void,

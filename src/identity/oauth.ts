@@ -47,7 +47,7 @@ export interface OAuthMechanismOptions {
   readonly identityOf: (name: string, mechanism: string) => Identity | undefined | 'unavailable';
 }
 
-/** OAUTHBEARER and XOAUTH2. A token that is refused is told so first, and the client has to answer that. */
+/** OAUTHBEARER and XOAUTH2. A refused token gets an error challenge first, which the client has to answer. */
 export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): Mechanism {
   const parse = mechanism === 'OAUTHBEARER' ? parseOAuthBearer : parseXoauth2;
   return async function* exchange(parts, first) {
@@ -71,8 +71,8 @@ export function oauth({ mechanism, judge, identityOf }: OAuthMechanismOptions): 
 }
 
 /**
- * Nobody guesses a token that the issuer has signed: one that is merely too old, or meant for something else, is not
- * counted. The others have a count of their own, so that nobody's password waits for them.
+ * A token that the issuer has signed was not guessed: one that has merely expired, or is meant for another audience,
+ * is not counted. The others have a count of their own, so that no password waits for them.
  */
 async function judgeInTurn(judge: JudgeToken, { name = '', token }: Bearer, parts: ExchangeParts) {
   const { client, throttle, signal } = parts;
@@ -90,10 +90,13 @@ function faultOf({ name }: Bearer, proven: string): string | undefined {
   return name === undefined || isSameName(name, proven) ? undefined : 'the token of somebody else';
 }
 
-/** Of whoever came with a token: it holds as long as tokens are taken at all, and the user is not disabled. */
+/**
+ * The credential of all users that came with a token: it holds as long as tokens are accepted at all, and the user is
+ * not disabled.
+ */
 export const tokenCredential = 'token';
 
-/** Somebody who is known by a token alone. */
+/** A user who is known by a token alone. */
 export function identityOfToken(name: string, mechanism: string): Identity | undefined {
   const own = ownPattern(name);
   return own && { name, mechanism, senders: [own], credential: tokenCredential };

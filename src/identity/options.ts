@@ -8,7 +8,7 @@ export interface WindowOptions {
   readonly maxLifeMs: number;
   /** With more names than this at one address each has to log in; absent: any number. */
   readonly identitiesPerAddress?: number;
-  /** How much of an IPv6 address a window is for. */
+  /** The prefix length of an IPv6 window. */
   readonly ipv6Prefix: 64 | 128;
   /** Whether 100.64.0.0/10 counts, where a provider puts many customers behind one address. */
   readonly allowSharedRange: boolean;
@@ -16,7 +16,7 @@ export interface WindowOptions {
   readonly allowLoopback: boolean;
 }
 
-/** What the configuration is without a word about it. */
+/** The defaults of the configuration. */
 export const defaultWindows: WindowOptions = {
   windowMs: 20 * 60_000,
   maxLifeMs: 12 * 3_600_000,
@@ -30,16 +30,16 @@ export type DovecotPlace = { readonly path: string } | { readonly host: string; 
 
 export interface DovecotOptions {
   readonly place: DovecotPlace;
-  /** Completes names that are no address; absent: such a name sends as nobody. */
+  /** The domain that completes names without one; absent: such a name sends with any address. */
   readonly domain?: string | undefined;
-  /** For the handshake and for each answer. Dovecot itself waits two seconds before it says no. */
+  /** For the handshake and for each answer. Dovecot itself waits two seconds before it refuses. */
   readonly timeoutMs: number;
 }
 
 /** For one answer of Dovecot. */
 export const defaultDovecotTimeoutMs = 15_000;
 
-/** How access tokens are judged: by their signature, or by asking who issued them. */
+/** The way access tokens are verified: by their signature, or by asking the issuer. */
 export interface OAuthOptions {
   readonly issuer: string;
   readonly audience?: string | undefined;
@@ -49,7 +49,7 @@ export interface OAuthOptions {
   readonly introspection?:
     | { readonly url: string; readonly clientId: string; readonly clientSecret: string }
     | undefined;
-  /** The claim that names who it is. */
+  /** The claim that names the user. */
   readonly claim: string;
   /** A scope that the token must have. */
   readonly scope?: string | undefined;

@@ -11,7 +11,7 @@ export interface PaceRule {
   readonly doubling: number;
   /** Half of the wrong attempts are forgotten in this time. */
   readonly halfLifeMs: number;
-  /** Attempts that wait; of more, one that failed more often or waited longer is told to come back. */
+  /** The number of attempts that wait; beyond it, one that failed more often or waited longer is told to come back. */
   readonly room: number;
 }
 
@@ -19,15 +19,15 @@ export interface PaceRule {
 export type AttemptEnd = 'right' | 'wrong' | 'none';
 
 interface Waiting {
-  /** The lowest first, and of the same rank the newest: whoever waited for long may have gone. */
+  /** The lowest first, and of the same rank the newest: an older client may have gone. */
   readonly rank: number;
   readonly tell: (outcome: 'go' | 'busy') => void;
 }
 
 /**
- * Lets attempts through one by one, with a pause between them that grows with those that were wrong. What is being
- * judged counts as wrong until it is known, so that many at once gain nothing; an attempt that was right gives its
- * pause back, and the next one goes at once.
+ * Lets attempts through one by one, with a pause between them that grows with the number of wrong ones. A running
+ * attempt counts as wrong until it is known, so that many at once gain nothing; a right one takes its pause back, and
+ * the next one goes at once.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -56,7 +56,7 @@ export class Pace {
     return this.#offered.count;
   }
 
-  /** Whether somebody waits or is being judged: then it must not be forgotten. */
+  /** Whether an attempt waits or is being judged: then it must not be forgotten. */
   get isInUse(): boolean {
     return this.#judging > 0 || this.#waiting.length > 0;
   }
@@ -67,7 +67,7 @@ export class Pace {
 
   /**
    * Resolves when the attempt may be judged: `end` has to be called then. `busy`: it may not, or the signal says that
-   * nobody waits for the answer any more.
+   * the client has gone.
    */
   async enter({
     rank = 0,
@@ -105,7 +105,7 @@ export class Pace {
     this.#nextAt = Math.max(this.#nextAt, this.#clock.now() + this.#delay());
   }
 
-  /** A secret that nobody can say anything of yet. */
+  /** Notes a secret that cannot be judged yet. */
   offer(): void {
     this.#offered.add();
   }
@@ -140,7 +140,7 @@ export class Pace {
     this.#wake();
   }
 
-  /** Sends the last one away, unless it failed less often than the one who comes. */
+  /** Dismisses the last attempt, unless it failed less often than the new one. */
   #makesRoom(rank: number): boolean {
     if ((this.#waiting.at(-1)?.rank ?? 0) < rank) return false;
     this.#waiting.pop()?.tell('busy');

@@ -31,7 +31,7 @@ export class PasswordCheck {
   async check({ mechanism, name, password: given, client }: Credentials): Promise<SaslStep> {
     const user = this.#users.find(name);
     if (user === 'unavailable') return notNow('the users cannot be read');
-    // A password that is not UTF-8 fits nobody, after the same work.
+    // A password that is not UTF-8 fits no user, after the same work.
     const hashed = given === undefined ? undefined : user?.hash;
     const password = preparePassword(given ?? '');
     const device = given && user?.devices.find(({ hash }) => isDevicePassword(hash, password));

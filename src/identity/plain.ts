@@ -4,11 +4,11 @@ import { type Credentials, decodeText, type ExchangeParts, lossyText, type Mecha
 import { isSameName } from './name.ts';
 import { garbled, notNow, wrong } from './replies.ts';
 
-/** Says who has that name and password. Never rejects. */
+/** Checks a name and a password. Never rejects. */
 export type CheckPassword = (credentials: Credentials) => Promise<SaslStep>;
 
 const nothing = Buffer.alloc(0);
-/** Longer than any name or password that somebody has. */
+/** Longer than any real name or password. */
 const maxOctets = 1024;
 
 /** PLAIN (RFC 4616): authorization identity, name and password, with NUL between them. */
@@ -18,7 +18,7 @@ export function plain(check: CheckPassword): Mechanism {
     const [authorization, name, password] = fields;
     if (!name?.length || !password?.length || authorization === undefined || fields.length > 3)
       return garbled('not a PLAIN message');
-    // Nobody may act for somebody else.
+    // No user may act for another.
     const acting = decodeText(authorization);
     if (acting === undefined || (acting !== '' && !isSameName(acting, lossyText(name))))
       return wrong('another authorization identity');

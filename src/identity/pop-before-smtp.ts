@@ -12,7 +12,7 @@ import { decodeWindow, type StoredWindow } from './windows-row.ts';
 /** Where windows are kept; the number is that of its frames for good. */
 export const windowTable = { name: 'windows', kind: 1 } as const;
 
-/** The part of the configuration that says which proxies there are. */
+/** The part of the configuration that lists proxies. */
 export interface ProxyConfig {
   readonly listeners: readonly { readonly proxyProtocolFrom: readonly Cidr[] }[];
   readonly pop3: { readonly listeners: readonly { readonly proxyProtocolFrom: readonly Cidr[] }[] };
@@ -32,18 +32,18 @@ export interface PopBeforeSmtpParts {
   /** Addresses of this machine. */
   readonly isOwn: (address: string) => boolean;
   readonly untruth: PolicyOptions['untruth'];
-  /** Whether a user still has what was shown at a login. */
+  /** Whether the credential of a login is still valid for a user. */
   readonly holds: (name: string, credential: string) => boolean;
   readonly clock: Clock;
   readonly log: Log<IdentityEvents | StoreEvents>;
 }
 
-/** The windows of POP before SMTP under the configuration of the moment: without it nobody opens or has one. */
+/** The windows of POP before SMTP under the present configuration: without it there are none. */
 export class PopBeforeSmtp {
   readonly #windows: Windows;
   readonly #config: () => WindowConfig;
 
-  /** Reads those that were open. Throws `StoreError`. */
+  /** Reads the windows that were open. Throws `StoreError`. */
   constructor({ state, config, isOwn, untruth, holds, clock, log }: PopBeforeSmtpParts) {
     const table = new ExpiringTable<StoredWindow>({
       store: state,
@@ -97,7 +97,7 @@ function optionsOf({ relay: { popBeforeSmtp } }: WindowConfig): typeof defaultWi
   return popBeforeSmtp?.windows ?? defaultWindows;
 }
 
-/** Everybody behind a proxy that did not say for whom it speaks would have the window. */
+/** A proxy that did not name its client would give the window to all of its clients. */
 export function proxiesOf({ listeners, pop3, xclientFrom }: ProxyConfig): IpSet {
   const proxies = [...listeners, ...pop3.listeners].flatMap(({ proxyProtocolFrom }) => proxyProtocolFrom);
   return new IpSet([...xclientFrom, ...proxies]);

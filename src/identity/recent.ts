@@ -1,6 +1,6 @@
 /**
- * A bounded set that forgets what was not added for longest, by and by: it keeps two generations, and the older one
- * goes as a whole. A set whose oldest key is deleted each time walks over the gaps of those before.
+ * A bounded set that forgets the keys that were not added for longest, by and by: it keeps two generations, and the
+ * older one goes as a whole. A set whose oldest key is deleted each time walks over the gaps of those before.
  */
 export class Recent {
   readonly #limit: number;

@@ -38,7 +38,7 @@ export function createRenewal({ users, dovecot, judgeToken, identityOfCertificat
       const now = certificate && identityOfCertificate(certificate);
       return now?.name === identity.name ? now : undefined;
     },
-    /** Whether a user still has what was shown at a login. */
+    /** Whether the credential of a login is still valid for a user. */
     holds(name: string, credential: string): boolean {
       if (credential === tokenCredential || credential === dovecotCredential)
         return typeof byCredential({ name, credential, mechanism: '', senders: [] }) === 'object';

@@ -1,4 +1,4 @@
-/** The replies to failed logins, which tell a guesser nothing. */
+/** The replies to failed logins, which give a guesser no hint. */
 import { reply } from '../mail/index.ts';
 import type { SaslStep } from '../receiver/index.ts';
 

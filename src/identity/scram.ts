@@ -93,7 +93,7 @@ export function scram({ users, isPlus }: ScramOptions): Mechanism {
     const serverFirst = `r=${nonce},s=${verifier.salt.toString('base64')},i=${verifier.iterations}`;
     const last = parseClientFinal(decodeText(yield Buffer.from(serverFirst)) ?? '');
     if (last === undefined) return garbled('not a last message of SCRAM');
-    // What comes before this judges nothing, so nobody takes a turn by saying no more.
+    // Steps before this judge nothing, so a client that falls silent takes no turn.
     const attempt = await throttle.enter({ address: client.address, name: first.name, signal });
     if (attempt === 'busy') return notNow('too many attempts wait');
     using judged = attempt;
@@ -129,8 +129,8 @@ function becauseOf(found: {
 }
 
 /**
- * The octets that the exchange is bound to. A client that thinks we cannot bind (`y`) while we said that we can
- * has been lied to by somebody between us (RFC 5802 §6).
+ * The octets to which the exchange is bound. A client that thinks we cannot bind (`y`), although we offered it, was
+ * deceived by somebody in between (RFC 5802 §6).
  */
 function bindingOf({ binding }: ClientFirst, { tls }: ClientFacts, isPlus: boolean): Buffer | string {
   const exporter = tls?.channelBinding?.('tls-exporter');
@@ -146,7 +146,7 @@ function bindingOf({ binding }: ClientFirst, { tls }: ClientFacts, isPlus: boole
   return nothing;
 }
 
-/** A verifier for a user who does not exist, or has none: always the same salt, and no password fits. */
+/** A verifier for an unknown user, or one without a password: always the same salt, and no password fits. */
 function nobodys(name: string, secret: Buffer | undefined): ScramVerifier {
   const salt = hmac(secret ?? processSecret, `salt ${nameKey(name)}`).subarray(0, 16);
   return {

@@ -71,7 +71,7 @@ export function authenticator(
   });
 }
 
-/** What an exchange came to in a few words. */
+/** A step of an exchange in a few words. */
 export function wordsOf(step: SaslStep): string {
   switch (step.kind) {
     case 'challenge':

@@ -67,7 +67,7 @@ test('a right password does not wait for the wrong ones of somebody else at the 
   await failOften(throttle, clock, guesser, 8);
   const neighbour = { address: guesser.address, name: 'bob@example.org' };
   for (let i = 0; i < 5; i++) assert.equal(await succeed(throttle, clock, neighbour), 0);
-  // Somebody who mistypes does not wait for the others either.
+  // A user who mistypes does not wait for the others either.
   const other = { address: guesser.address, name: 'carl@example.org' };
   assert.equal(await fail(throttle, clock, other), 0);
   assert.equal(await succeed(throttle, clock, other), 0);
@@ -202,7 +202,7 @@ test('one name that is guessed at from thousands of addresses is guessed at slow
   assert.ok(judged > 300 && judged < 1300, `${judged} of 6000`);
   assert.equal(await succeed(throttle, clock, home), 0, 'from where the owner was before');
   assert.equal(await succeed(throttle, clock, travelling), 0, 'with a password that was right before');
-  // Who comes from a new address goes before those who have failed already.
+  // A client from a new address goes before those that have failed already.
   const again = Array.from({ length: 90 }, (_, i) => guess(i));
   const { waited } = await enter(throttle, clock, { address: '192.0.2.57', name: anna, secret: 'new' });
   assert.ok(waited <= 30_000, `the owner waited ${waited} ms`);
@@ -314,7 +314,7 @@ test('an unknown user takes as long as a wrong password', async (t) => {
     timeOf(() =>
       identities.verifyPassword(credentials(`nobody${i}@example.org`, `wrong${i}`), client(), never),
     );
-  // Time of the processor, for the machine has other work; what warms up falls on both alike.
+  // Time of the processor, for the machine has other work; warming up affects both alike.
   const factors: number[] = [];
   for (let i = 0; i < 200; i++) {
     const [first, second] = i % 2 === 0 ? [wrong, unknown] : [unknown, wrong];
@@ -325,7 +325,7 @@ test('an unknown user takes as long as a wrong password', async (t) => {
   assert.ok(Math.abs(factor - 1) < 0.05, `they differ by the factor ${factor}`);
 });
 
-/** Pauses are over at once, and the time goes with them: what is measured is the judging. */
+/** Pauses are over at once, and the time moves with them: the judging itself is measured. */
 function fastClock(onPause: (delayMs: number) => void = () => {}) {
   let ahead = 0;
   return {

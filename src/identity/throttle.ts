@@ -1,4 +1,4 @@
-/** Slows down those who guess passwords, and nobody else. */
+/** Slows down clients that guess passwords, and no others. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { blockOf, type Clock } from '../base/index.ts';
 import { nameKey } from './name.ts';
@@ -13,23 +13,24 @@ const maxSecrets = 20_000;
 
 /** One name tried from one address: people mistype, then it becomes slow. */
 const ofPair: PaceRule = { free: 3, doubling: 1, halfLifeMs: 600_000, room: 20 };
-/** One name from everywhere, or everybody at one address: far more than people with old passwords come to. */
+/** One name from everywhere, or all names at one address: far more than people with old passwords cause. */
 const ofMany: PaceRule = { free: 300, doubling: 100, halfLifeMs: 6 * 3_600_000, room: 100 };
 
 /**
- * Secrets that may be offered for a name at an address, as far as they are not forgotten, before a right one waits like
- * a wrong one. Without that bound a guesser would not have to wait: what is not answered at once is wrong.
+ * The number of secrets offered for a name at an address, as far as they are remembered, after which a right one waits
+ * like a wrong one. Without that bound a guesser would not have to wait: any attempt without an immediate answer would
+ * be wrong.
  */
 const maxOffered = 50;
 
 /** The facts of an attempt. */
 export interface Attempter {
   readonly address: string;
-  /** The name it claims; absent where it is not known before the attempt is judged. */
+  /** The claimed name; absent if it is not known before the attempt is judged. */
   readonly name?: string | undefined;
   /** The secret, where the same secret always looks the same; kept as a keyed hash. */
   readonly secret?: string | undefined;
-  /** Aborts when nobody waits for the answer any more. */
+  /** Aborts when the client has gone. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -48,11 +49,11 @@ export interface Attempt extends Disposable {
 }
 
 /**
- * Slows down those who guess, and nobody else (decision 0017). The pause comes before the attempt is judged, so it
- * says nothing about it. It is for one name at one address; a name that is guessed at from everywhere, and an address
- * that guesses at everybody, get pauses of their own, which concern only those who never logged in from there. A
- * secret that was right before waits for nothing, unless many others are offered there, and one that was wrong before
- * counts no second time.
+ * Slows down clients that guess, and no others (decision 0017). The pause comes before the attempt is judged, so it
+ * reveals nothing about it. It is for one name at one address; a name that is guessed at from everywhere, and an
+ * address that guesses at all names, get pauses of their own, which concern only pairs that never logged in. A secret
+ * that was right before waits for nothing, unless many others are offered there, and one that was wrong before counts
+ * no second time.
  */
 export class Throttle {
   readonly #isExempt: (address: string) => boolean;
@@ -65,7 +66,7 @@ export class Throttle {
   readonly #wrong = new Recent(maxSecrets);
   readonly #key = randomBytes(32);
 
-  /** `isExempt` names our own proxies: everybody would pay for what comes through them. */
+  /** `isExempt` names our own proxies: all of their clients would pay for one. */
   constructor(clock: Clock, isExempt: (address: string) => boolean = () => false) {
     this.#isExempt = isExempt;
     this.#pairs = new PaceTable(clock, ofPair);
@@ -136,7 +137,7 @@ export class Throttle {
     now.add(code);
   }
 
-  /** Of a fixed length, and of no use to anybody who does not know the key. */
+  /** Of fixed length, and useless without the key. */
   #code(...parts: readonly string[]): string {
     return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('base64');
   }
@@ -188,7 +189,7 @@ class PaceTable {
     return pace;
   }
 
-  /** Those without a pause go first, then the oldest; a quarter at a time, so that a flood costs little. */
+  /** Entries without a pause go first, then the oldest; a quarter at a time, so that a flood costs little. */
   #forget(): void {
     for (const [key, pace] of this.#paces) if (pace.isFree) this.#drop(key);
     for (const [key, pace] of this.#paces) if (!pace.isInUse) this.#drop(key);

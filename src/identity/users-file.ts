@@ -42,7 +42,7 @@ export interface DevicePassword {
   readonly createdAt?: string | undefined;
 }
 
-/** Somebody who may log in. */
+/** A user who may log in. */
 export interface User {
   readonly name: string;
   readonly senders: readonly Pattern[];
@@ -55,7 +55,7 @@ export interface User {
   readonly isDisabled: boolean;
 }
 
-/** Everybody in a file, by the form of their names that is looked up. */
+/** The users of a file, by the form of their names that is looked up. */
 export interface UserList {
   readonly users: ReadonlyMap<string, User>;
   /** The secret from which the salts of users that do not exist are derived. */
@@ -136,15 +136,14 @@ function userOf(
   };
 }
 
-/** Tells one hash from another without being one. */
+/** Distinguishes two hashes without revealing them. */
 function credentialOf(kept: string | Buffer): string {
   return createHash('sha256').update(kept).digest('base64url');
 }
 
 /**
- * Changes the file as a whole or not at all: what `edit` leaves is written beside it, synced and put in its
- * place, of the same owner and readable by nobody else than before. Comments and what we do not know stay. A file
- * that is not there is begun.
+ * Changes the file as a whole or not at all: the result of `edit` is written beside it, synced and put in its place,
+ * of the same owner and with no more readers than before. Comments and unknown keys stay. A missing file is created.
  */
 export async function editUsers(file: string, edit: (users: UsersEdit) => void): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -186,7 +185,7 @@ export class UsersEdit {
 
 /**
  * Replaces the file, also behind a symbolic link. Owner and group stay as they were, so that a relay that is not root
- * can read it after root changed it; the mode too, less what others may do. Rejects where the owner cannot be kept.
+ * can read it after root changed it; the mode too, but without rights of others. Rejects if the owner cannot be kept.
  */
 async function replaceFile(named: string, text: string): Promise<void> {
   const file = await realpath(named).catch(() => named);

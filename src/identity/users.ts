@@ -10,8 +10,8 @@ const freshMs = 1000;
 const unreadable = 'unreadable';
 
 /**
- * The users of a file, as it is on disk. A file that cannot be read, or is not one of users, means that nobody
- * can log in for now (454): the users of a moment ago may have been taken out of it since.
+ * The users of a file, as it is on disk. A file that cannot be read, or is malformed, means that nobody can log in for
+ * now (454): its earlier users may have been removed since.
  */
 export class Users {
   readonly #file: string;

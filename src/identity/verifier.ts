@@ -24,7 +24,7 @@ export function sha256(octets: Buffer): Buffer {
   return createHash('sha256').update(octets).digest();
 }
 
-/** RFC 4013. What it forbids is taken as it is: nobody can have chosen it here, and a wrong password is wrong. */
+/** RFC 4013. A forbidden password is taken as it is: nobody can have chosen it here, and a wrong password is wrong. */
 export function preparePassword(password: string): string {
   try {
     return saslprep(password, { allowUnassigned: true });

@@ -5,8 +5,8 @@ import { blockOf } from '../base/index.ts';
 export const windowsPerBlock = 500;
 
 /**
- * Which windows are in which /64 of IPv6: whoever has one address has all of it, and must not take the room of
- * everybody. IPv4 addresses are not counted: each is somebody's own.
+ * The windows in each /64 of IPv6: the owner of one address has all of it, and must not take the room of others. IPv4
+ * addresses are not counted: each has its own owner.
  */
 export class WindowBlocks {
   readonly #isOpen: (key: string) => boolean;
@@ -17,7 +17,7 @@ export class WindowBlocks {
     this.#isOpen = isOpen;
   }
 
-  /** Notes a window that is opened or renewed; gives the one of its block that has to end for it. */
+  /** Notes a window that is opened or renewed; returns the one of its block that has to end for it. */
   note(key: string): string | undefined {
     if (!key.includes(':') || key.endsWith('/64')) return undefined;
     const block = blockOf(key);
@@ -31,7 +31,7 @@ export class WindowBlocks {
     return own.size > windowsPerBlock ? oldest : undefined;
   }
 
-  /** Forgets windows that are over, once they are more than those that are open. */
+  /** Forgets windows that are over, once there are more of them than open ones. */
   sweep(open: number): void {
     if (this.#count > 2 * open + windowsPerBlock)
       for (const [block, own] of this.#blocks) this.#forget(block, own);

@@ -9,15 +9,15 @@ export interface WindowName {
   readonly expiresAt: number;
 }
 
-/** A window as it is stored: those who logged in, the latest last. */
+/** A window as it is stored: the users who logged in, the latest last. */
 export interface StoredWindow {
   readonly names: readonly WindowName[];
 }
 
-/** Names that one window keeps; the oldest goes, and so many need a login of their own anyway. */
+/** The number of names that one window keeps; the oldest goes, and so many need a login of their own anyway. */
 export const maxNames = 50;
 
-/** How far the clock may be set back before nobody can tell any more how old a login is. */
+/** The largest set-back of the clock after which the age of a login is still known. */
 const maxSetBackMs = 60_000;
 
 /** The names that count at this time. A login of the future means that the clock was set back: then it ends. */
@@ -27,7 +27,7 @@ export function namesAt({ names }: StoredWindow, now: number): readonly WindowNa
   return names.every(isOpen) ? names : names.filter(isOpen);
 }
 
-/** The window with one more login, or a login renewed; what has ended goes. */
+/** The window with one more login, or a login renewed; ended logins are removed. */
 export function withLogin(
   before: StoredWindow | undefined,
   login: Pick<WindowName, 'name' | 'source' | 'credential'>,
@@ -48,7 +48,7 @@ export function withLogin(
   return { row: { names }, added: known === undefined };
 }
 
-/** The window without a name: the same one when it was not there, undefined when nobody is left. */
+/** The window without a name: the same one if the name is not in it, undefined if no name is left. */
 export function withoutName(row: StoredWindow, name: string): StoredWindow | undefined {
   const names = row.names.filter((other) => !isSame(other.name, name));
   if (names.length === row.names.length) return row;

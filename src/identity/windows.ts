@@ -1,4 +1,4 @@
-/** POP before SMTP: which address may relay for whom, and until when. */
+/** POP before SMTP: the addresses that may relay, for which users, and until when. */
 import { blockOf, type Clock, canonicalIp, IpSet, isLoopback, type Log, parseCidr } from '../base/index.ts';
 import type { ExpiringTable } from '../store/index.ts';
 import type { IdentityEvents } from './events.ts';
@@ -17,7 +17,7 @@ import {
 export interface AddressFacts {
   /** Whether the address is one of this machine. */
   readonly isOwn: (address: string) => boolean;
-  /** Whether it is a listed proxy: everybody behind it would have the window. */
+  /** Whether it is a listed proxy: all of its clients would have the window. */
   readonly isProxy: (address: string) => boolean;
   /** Why the address cannot be a client's own. */
   readonly untruth: (address: string) => { readonly because: string } | undefined;
@@ -31,7 +31,7 @@ export interface MailboxLogin {
   readonly name: string;
   /** The source of the login: `pop3 0.0.0.0:110`, `dovecot`. */
   readonly source: string;
-  /** The credential shown (`Identity.credential`), where a local user logged in: the window ends with it. */
+  /** The credential of a local user's login (`Identity.credential`): the window ends with it. */
   readonly credential?: string;
   /** Instead of `windowMs`; the longest life holds nevertheless. */
   readonly forMs?: number;
@@ -42,7 +42,7 @@ export type WindowOutcome =
   | { readonly outcome: 'opened' | 'renewed'; readonly address: string; readonly expiresAt: number }
   | { readonly outcome: 'refused'; readonly because: string };
 
-/** A window as people see it. */
+/** A window as operators see it. */
 export interface WindowItem {
   /** Canonical; a network where `ipv6Prefix` is 64. */
   readonly address: string;
@@ -58,7 +58,7 @@ export interface WindowItem {
 export interface WindowParts {
   readonly table: ExpiringTable<StoredWindow>;
   readonly facts: AddressFacts;
-  /** Whether a user of ours still has what was shown. Cheap: asked for every recipient. */
+  /** Whether the credential of one of our users is still valid. Cheap: asked for every recipient. */
   readonly holds: (name: string, credential: string) => boolean;
   readonly clock: Clock;
   readonly log: Log<IdentityEvents>;
@@ -67,7 +67,7 @@ export interface WindowParts {
 /** Windows at once: the rows of their table. */
 export const windowLimit = 100_000;
 
-/** What changes while a login is written waits for it; more than this for one address are refused. */
+/** The number of changes of one address that wait while a login is written; further ones are refused. */
 const maxWaiting = 50;
 
 const never = setOf('0.0.0.0/8', '224.0.0.0/3', '::/128', 'ff00::/8');
@@ -75,9 +75,9 @@ const linkLocal = setOf('169.254.0.0/16', 'fe80::/10');
 const shared = setOf('100.64.0.0/10');
 
 /**
- * POP before SMTP: who read mail from which address a moment ago. A window is for one address and for the senders
- * of those who logged in from there; it gives permission to relay and nothing else. It is durable before a login
- * is answered, and ends by the wall clock, for each name by itself.
+ * POP before SMTP: the users who have just read mail, and their addresses. A window is for one address and for the
+ * senders of those who logged in from there; it gives permission to relay and nothing else. It is durable before a
+ * login is answered, and ends by the wall clock, for each name by itself.
  */
 export class Windows {
   readonly #parts: WindowParts;
@@ -102,7 +102,7 @@ export class Windows {
     return this.#parts.table.size;
   }
 
-  /** Opens or renews the window of the address. Never rejects; resolves when it is durable, or not to be. */
+  /** Opens or renews the window of the address. Never rejects; resolves when it is durable, or has failed to be. */
   async open(given: MailboxLogin): Promise<WindowOutcome> {
     const login = { ...given, name: given.name.normalize('NFC') };
     const fault = this.#fault(login);
@@ -115,7 +115,7 @@ export class Windows {
     }
   }
 
-  /** The window of a canonical address: what policy asks for each recipient. */
+  /** The window of a canonical address, for each recipient of the policy. */
   find(address: string):
     | {
         readonly names: readonly string[];

@@ -8,11 +8,11 @@ import { z } from 'zod';
 
 import { ControlError, parseLine, parseValue } from '../admin/index.ts';
 
-/** Text without control characters and line ends: whatever it is put into, it stays on its line. */
+/** Text without control characters and line ends, which stays on its line in any file. */
 const line = z.string().regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'it holds a control character');
 const address = line.max(2048);
 
-/** One recipient, with what the sender wants to hear about it (RFC 3461). */
+/** One recipient, and the notifications that the sender wants for it (RFC 3461). */
 const dropRecipientShape = z.strictObject({
   address,
   notify: z
@@ -39,7 +39,7 @@ const dropEnvelopeShape = z.strictObject({
   from: address,
   to: z.array(z.unknown()).min(1).max(100_000).readonly(),
   body: z.enum(['7bit', '8bitmime', 'binarymime']),
-  /** RFC 6531: header or addresses may be beyond ASCII. Those addresses count also where this is absent. */
+  /** RFC 6531: header or addresses may be beyond ASCII. Such addresses count also if this is absent. */
   smtputf8: z.boolean().exactOptional(),
   ret: z.enum(['full', 'hdrs']).exactOptional(),
   envid: line.max(100).exactOptional(),

@@ -1,4 +1,4 @@
-/** Opens a file of the maildrop, which anybody may have put there. */
+/** Opens a file of the maildrop, which any local user may have put there. */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
@@ -16,14 +16,14 @@ export interface Letter extends AsyncDisposable {
   octets(): AsyncIterable<Uint8Array>;
 }
 
-/** Why a file is no letter. */
+/** The reason why a file is no letter. */
 export interface Refused {
   readonly kind: 'refused';
   readonly because: string;
   readonly uid?: number;
 }
 
-/** What stood under a name. */
+/** The content under a name. */
 export type Found =
   | { readonly kind: 'letter'; readonly letter: Letter }
   | Refused
@@ -38,9 +38,9 @@ export interface LetterOptions {
 }
 
 /**
- * Opens a file that anybody may have put there. A symbolic link is not followed, a FIFO does not block, a
- * device or a second name of someone else's file (a hard link) is refused, and all that is learnt comes
- * from the open file: its name may mean something else a moment later.
+ * Opens a file that any local user may have put there. A symbolic link is not followed, a FIFO does not block, a
+ * device or a second name of someone else's file (a hard link) is refused, and all facts come from the open file: its
+ * name may mean another one a moment later.
  */
 export async function openLetter(path: string, options: LetterOptions): Promise<Found> {
   let file: FileHandle;

@@ -21,7 +21,7 @@ export type DropOutcome =
 /** Accepts one letter. A rejection counts as `later`. */
 export type DropIntake = (letter: Letter) => Promise<DropOutcome>;
 
-/** What `watchMaildrop` needs. */
+/** The options of `watchMaildrop`. */
 export interface MaildropOptions {
   /** Made when it is missing. */
   readonly folder: string;
@@ -40,7 +40,7 @@ export interface Maildrop extends AsyncDisposable {
   scan(): Promise<void>;
 }
 
-/** A part whose writer has been gone for this long is litter. */
+/** A partial file is litter when its writer has been gone for this long. */
 const litterMs = 24 * 3600 * 1000;
 const parallelLetters = 8;
 

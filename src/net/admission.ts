@@ -4,7 +4,7 @@ import { blockOf } from '../base/index.ts';
 /** How many there may be at one time. */
 export interface AdmissionLimits {
   readonly all: number;
-  /** Of one IPv4 address, or of one /64 of IPv6: whoever has one has all of its addresses. */
+  /** Connections of one IPv4 address, or of one /64 of IPv6, all of which one client has. */
   readonly perClient: number;
 }
 
@@ -13,7 +13,9 @@ export class Admission {
   readonly #perClient = new Map<string, number>();
   #all = 0;
 
-  /** Counts a connection from this address until the returned function is called; or says what there is too much of. */
+  /**
+   * Counts a connection from this address until the returned function is called; or returns the limit that is reached.
+   */
   enter(address: string, { all, perClient }: AdmissionLimits): (() => void) | 'all' | 'client' {
     if (this.#all >= all) return 'all';
     const block = blockOf(address);

@@ -1,4 +1,4 @@
-/** What is said about an address that cannot be listened on. */
+/** Tests of the message about an address that cannot be listened on. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listenFault } from './index.ts';

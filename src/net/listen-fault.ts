@@ -4,7 +4,7 @@ import { formatHostPort } from '../base/index.ts';
 /** Where the privileged ports end. */
 const firstFreePort = 1024;
 
-/** Says what the system means by its error; undefined for an error that is not about listening at an address. */
+/** Explains the system's error in words; undefined for an error that is not about listening at an address. */
 export function listenFault(error: unknown): string | undefined {
   const { code, syscall, address, port }: Partial<NodeJS.ErrnoException & { address: string; port: number }> =
     Object(error);

@@ -9,7 +9,7 @@ interface Options {
   readonly greeting?: string;
 }
 
-/** A set of listeners that only write down what happens to them. */
+/** A set of listeners that only record their calls. */
 function bench({ hasGuests = false } = {}) {
   const happened: string[] = [];
   const bind = async ({ at }: Options): Promise<Listener<Options>> => {

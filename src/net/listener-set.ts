@@ -1,11 +1,11 @@
-/** The listeners of one kind that a configuration asks for, and how they become those of the next one. */
+/** The listeners of one kind that a configuration asks for, and their exchange at a reload. */
 import type { Clock } from '../base/index.ts';
 
-/** A listener that is bound once, and then served as its options of the moment say. */
+/** A listener that is bound once, and then served by its present options. */
 export interface Listener<Options> {
-  /** Takes connections from now on, by these options; those that are there keep theirs. Cannot fail. */
+  /** Takes connections from now on, by these options; present connections keep theirs. Cannot fail. */
   serve(options: Options): void;
-  /** Takes no more connections, and waits for the end of those there are; when `signal` aborts they are cut off. */
+  /** Takes no more connections, and waits for the end of the present ones; when `signal` aborts they are cut off. */
   drain(signal: AbortSignal): Promise<void>;
 }
 
@@ -13,7 +13,7 @@ export interface Listener<Options> {
 export interface ListenerSetParts<Options, L extends Listener<Options>> {
   /** A listener that has the same key before and after keeps its socket; listeners with one key go by their order. */
   readonly keyOf: (options: Options) => string;
-  /** Rejects with the system's error. What is bound serves nobody yet. */
+  /** Binds a listener, which serves nobody yet. Rejects with the system's error. */
   readonly bind: (options: Options) => Promise<L>;
   readonly clock: Clock;
 }
@@ -43,18 +43,18 @@ export class ListenerSet<Options, L extends Listener<Options>> {
     this.#parts = parts;
   }
 
-  /** Those that take connections, in the order of their options. */
+  /** The listeners that take connections, in the order of their options. */
   get open(): readonly L[] {
     return [...this.#open.values()];
   }
 
-  /** Those with connections: also what drains. */
+  /** The listeners with connections, draining ones included. */
   *all(): Generator<L> {
     yield* this.#open.values();
     yield* this.#leaving;
   }
 
-  /** Binds what is new. Rejects with the system's error; then everything is as it was. */
+  /** Binds new listeners. Rejects with the system's error; then nothing has changed. */
   async prepare(options: readonly Options[]): Promise<PreparedListeners> {
     const { bind } = this.#parts;
     const wanted = this.#byKey(options);
@@ -96,7 +96,7 @@ export class ListenerSet<Options, L extends Listener<Options>> {
     for (const [key, listener] of before) if (!after.has(key)) this.#leave(listener);
   }
 
-  /** Nobody waits for it: whatever drains all waits for it, too. */
+  /** Not awaited: `drain` of the set waits for it, too. */
   #leave(listener: L): void {
     const late = new AbortController();
     const cancel = this.#parts.clock.after(drainMs, () => late.abort());
@@ -107,7 +107,7 @@ export class ListenerSet<Options, L extends Listener<Options>> {
     });
   }
 
-  /** Drains all, for good: what is prepared and not committed is closed. */
+  /** Drains all, for good; prepared listeners that were not committed are closed. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDrained = true;
     await Promise.all([

@@ -1,4 +1,4 @@
-/** The header of the PROXY protocol, versions 1 and 2 (haproxy.org): who the client is that a proxy speaks for. */
+/** The header of the PROXY protocol, versions 1 and 2 (haproxy.org): the client for which a proxy speaks. */
 import { isIP, isIPv4, type Socket } from 'node:net';
 import { canonicalIp, octetsOf } from '../base/index.ts';
 
@@ -19,7 +19,7 @@ export type ProxyHeader =
       readonly endsTls?: true;
       readonly octets: number;
     }
-  /** A health check of the proxy itself (`LOCAL`, `UNKNOWN`): the connection is what it looks like. */
+  /** A health check of the proxy itself (`LOCAL`, `UNKNOWN`): the client is the proxy. */
   | { readonly kind: 'local'; readonly octets: number }
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'invalid' };
@@ -116,8 +116,8 @@ function endedTls(extensions: Buffer): { readonly endsTls?: true } {
 export type ProxyGreeting = Exclude<ProxyHeader, { readonly kind: 'incomplete' }> | { readonly kind: 'cut' };
 
 /**
- * Reads the header from a socket and calls back once. The socket is paused then, and what came behind the header is
- * read from it next. A peer that says nothing is up to the caller.
+ * Reads the header from a socket and calls back once. The socket is paused then, and the octets after the header are
+ * read from it next. A silent peer is up to the caller.
  */
 export function readProxyHeader(socket: Socket, done: (header: ProxyGreeting) => void): void {
   let octets = Buffer.alloc(0);
@@ -125,7 +125,7 @@ export function readProxyHeader(socket: Socket, done: (header: ProxyGreeting) =>
     socket.off('data', read);
     socket.off('end', left);
     socket.off('close', left);
-    // Stopped until somebody listens again, or what comes behind the header would go nowhere.
+    // Stopped until it is read again, or the octets after the header would be lost.
     socket.pause();
     if ('octets' in header && octets.length > header.octets) socket.unshift(octets.subarray(header.octets));
     done(header);

@@ -1,4 +1,4 @@
-/** What every listener keeps: held connections, drains, errors of binding, files of unix sockets. */
+/** Tests of properties that every listener has: held connections, drains, errors of binding, files of unix sockets. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { lstat, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';

@@ -29,14 +29,14 @@ export interface TcpListenerOptions {
   readonly backlog?: number;
   /** Connections that wait for `serve`; more are closed. 1000 unless given. */
   readonly maxHeld?: number;
-  /** Of a unix socket: who may connect. By the mask of the process unless given. */
+  /** The mode of a unix socket, which decides who may connect. Default: by the mask of the process. */
   readonly mode?: number;
   /** The system has closed it, or refuses connections. */
   readonly failed: (error: Error) => void;
 }
 
 /**
- * A listening socket, bound once and served by whatever `serve` was told last: it outlives its options. Connections
+ * A listening socket, bound once and served by the latest argument of `serve`: it outlives its options. Connections
  * that come before `serve` wait unanswered. A peer may end its side and still read; sockets are paused.
  */
 export class TcpListener<C extends Conversation = Socket> {
@@ -93,18 +93,18 @@ export class TcpListener<C extends Conversation = Socket> {
     return 'path' in at ? at.path : formatHostPort(at.host, this.port);
   }
 
-  /** Those that are not closed yet. */
+  /** The conversations that are not closed yet. */
   get conversations(): ReadonlySet<C> {
     return this.#conversations;
   }
 
-  /** Who takes connections from now on; `undefined` from it means that the socket was closed. */
+  /** Sets the function that takes connections from now on; it returns `undefined` if it closed the socket. */
   serve(serve: (socket: Socket) => C | undefined): void {
     this.#serve = serve;
     for (const socket of this.#held.splice(0)) if (!socket.destroyed) this.#begin(socket, serve);
   }
 
-  /** Takes no more connections, and waits for the end of those there are; when `signal` aborts they are cut off. */
+  /** Takes no more connections, and waits for the end of the present ones; when `signal` aborts they are cut off. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#server.close(() => resolve());
@@ -116,7 +116,7 @@ export class TcpListener<C extends Conversation = Socket> {
     signal.addEventListener('abort', cut);
     if (signal.aborted) cut();
     await this.#closed;
-    // The server is closed a moment before the last socket tells so.
+    // The server closes a moment before the last socket reports its end.
     if (this.#conversations.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
     signal.removeEventListener('abort', cut);
     await this.#path?.[Symbol.asyncDispose]();

@@ -9,8 +9,8 @@ export class SocketInUse extends Error {
 }
 
 /**
- * Removes a socket that nobody answers at: a killed program leaves it behind. Rejects with `SocketInUse` where a
- * program answers, and where something stands that is no socket; `name` is how the path is told of.
+ * Removes a socket at which no program answers: a killed program leaves it behind. Rejects with `SocketInUse` if a
+ * program answers, or if the file is no socket; `name` is the path in the message.
  */
 export async function removeStaleSocket(path: string, name: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {

@@ -21,8 +21,8 @@ export interface NoticeParts {
 const lineLength = 78;
 
 /**
- * Writes to the postmaster about an alarm, unless the notice would go by a way that fails: it would wait there
- * with the rest. Says for the log what became of it. Never rejects.
+ * Writes to the postmaster about an alarm, unless the notice would go by a failing route: it would wait there with the
+ * rest. Resolves with its outcome for the log. Never rejects.
  */
 export async function sendAlarmNotice(
   parts: NoticeParts,

@@ -1,4 +1,4 @@
-/** Tells of a hold of the guard: the postmaster and, where the identity is a mail address, its owner. */
+/** Sends notices of a hold of the guard: to the postmaster and, if the identity is a mail address, to its owner. */
 import type { Log } from '../base/index.ts';
 import { type HoldRecord, type Notice, noticeToOwner, noticeToPostmaster } from '../guard/index.ts';
 import { type Address, asciiMailbox, parseMailbox } from '../mail/index.ts';
@@ -8,13 +8,13 @@ import { type NoticeSettings, sendNotice } from './send.ts';
 
 /** The parts that notices of holds need. */
 export interface HoldNoticeParts {
-  /** How notices are sent: past the guard, for what is local has no budget. */
+  /** The way of notices: past the guard, for local mail has no budget. */
   readonly local: () => LocalParts;
   readonly log: Log<NoticesEvents>;
   readonly config: () => NoticeSettings;
 }
 
-/** Tells the postmaster and, where the identity is a mail address, its owner. */
+/** Notifies the postmaster and, if the identity is a mail address, its owner. */
 export async function tellOfHold(parts: HoldNoticeParts, hold: HoldRecord): Promise<void> {
   const { hostname, postmaster } = parts.config();
   await send(parts, postmaster, noticeToPostmaster(hold, hostname));
@@ -28,7 +28,7 @@ function ownerOf({ subject }: HoldRecord): Address | undefined {
     : undefined;
 }
 
-/** One that is not accepted is in the log. */
+/** A notice that is not accepted is in the log. */
 async function send({ local, log, config }: HoldNoticeParts, to: Address, notice: Notice): Promise<void> {
   const { hostname, postmaster } = config();
   const from = `"Mail relay ${hostname}" <${asciiMailbox(postmaster) ?? `postmaster@${hostname}`}>`;

@@ -1,4 +1,4 @@
-/** Tells senders of failures and delays: spools the DSN with the event that it reports. */
+/** Notifies senders of failures and delays: spools the DSN with the event that it reports. */
 import type { Clock, Log } from '../base/index.ts';
 import {
   buildDsn,
@@ -33,8 +33,8 @@ export interface NotifierParts {
 }
 
 /**
- * Decides who hears of an event, and spools the notification before the event itself is recorded. What each
- * notification tells is recorded in the commit that spools it, so that a repeated call tells it once.
+ * Decides who is notified of an event, and spools the notification before the event itself is recorded. The reported
+ * ends are recorded in the commit that spools it, so that a repeated call reports them once.
  */
 export function createNotifier(parts: NotifierParts): Notify {
   return async (event) => {
@@ -50,14 +50,14 @@ export function createNotifier(parts: NotifierParts): Notify {
   };
 }
 
-/** What ended and was not told of before: by a call that came to nothing in its middle, or before a crash. */
+/** The ends that were not reported before, by a call that failed halfway, or before a crash. */
 function untold(spool: Spool, { id, statuses }: NotifyEvent): NotifyEvent['statuses'] {
   const known = spool.statuses(id);
   if (known.size === 0) return statuses;
   return new Map([...statuses].filter(([index]) => (known.get(index)?.status ?? 'pending') === 'pending'));
 }
 
-/** What is to be durable with the notification: `changes`, and the ends that it tells of. */
+/** The changes that become durable with the notification: `changes`, and the reported ends. */
 function recordOf(
   { id, envelope, statuses, kind, changes = [] }: NotifyEvent,
   decision: DsnDecision,
@@ -77,8 +77,8 @@ function recordOf(
 const maxNoticeBytes = 64_000_000;
 
 /**
- * A notice that was refused for its size goes again without what it encloses; true when it does. The failure that it
- * tells of is told nowhere else.
+ * Sends a notice that was refused for its size again, without the enclosed message; true if it does. The failure that
+ * it reports is reported nowhere else.
  */
 async function sendShorter(parts: NotifierParts, event: NotifyEvent): Promise<boolean> {
   const { envelope, kind, octets } = event;
@@ -111,7 +111,7 @@ function isTooLarge({ status, reply }: RecipientStatus): boolean {
   );
 }
 
-/** A message whose octets cannot be read any more is still reported on. */
+/** A message whose octets can no longer be read is reported nevertheless. */
 async function readSafely(parts: NotifierParts, event: NotifyEvent): Promise<Original> {
   try {
     return await readOriginal(event.octets, parts.settings().maxReturnedBytes);
@@ -174,8 +174,8 @@ async function carryOut(
 }
 
 /**
- * Whom a notice is for does not exist: of a failure the postmaster hears, as of a notice that came back; anything
- * else ends in the log.
+ * The addressee of a notice does not exist: a failure is reported to the postmaster, as for a notice that bounced;
+ * anything else ends in the log.
  */
 async function goInstead(
   parts: NotifierParts,

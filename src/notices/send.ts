@@ -14,13 +14,13 @@ export interface TextNotice {
   readonly lines: readonly string[];
 }
 
-/** What every notice needs to know of the configuration. */
+/** The configuration of notices. */
 export interface NoticeSettings {
   readonly hostname: string;
   readonly postmaster: Address;
 }
 
-/** The message of a notice, as mail that nobody answers (RFC 3834). */
+/** The message of a notice, as automatic mail (RFC 3834). */
 export function noticeMessage(
   { user, from, to, subject, lines }: TextNotice,
   { hostname, now }: { readonly hostname: string; readonly now: number },

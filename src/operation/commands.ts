@@ -1,4 +1,4 @@
-/** The commands of an operator: what is in the queue, changes of it, and who is connected. */
+/** The commands of an operator: the queue, changes of it, and sessions. */
 import { z } from 'zod';
 import { answering, type ControlOf, yielding } from '../admin/index.ts';
 import { fateShape } from '../submission/commands.ts';
@@ -27,7 +27,7 @@ export const selectorShape = z.union([
 ]);
 export type Selector = z.infer<typeof selectorShape>;
 
-/** A destination that is left alone because it took nothing. What waits for it is tried at `until`. */
+/** A destination that is not tried since it took no mail. Its mail is tried at `until`. */
 const suspensionShape = z.object({ until: instant, reply: z.string() });
 
 /** The status of one recipient so far. `pending` was never tried. */
@@ -61,9 +61,9 @@ export const queueItemShape = z.object({
 export type QueueItem = z.infer<typeof queueItemShape>;
 
 /**
- * What an operator does to the recipients that a selector names. `flush` makes them due now, also where a lane is
- * suspended; `bounce` fails those that are still pending and tells the sender; `remove` tells nobody; `redirect`
- * gives their place to `to`, as the policy has it.
+ * The change of the selected recipients. `flush` makes them due now, also where a lane is suspended; `bounce` fails
+ * those that are still pending and notifies the sender; `remove` notifies nobody; `redirect` replaces them by `to`, as
+ * the policy resolves it.
  */
 export const changeShape = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('hold'), because: text }),
@@ -96,7 +96,7 @@ export const plannedShape = z.object({
 });
 export type Planned = z.infer<typeof plannedShape>;
 
-/** The upper bounds of the ages that `shape` counts by, in minutes; a last column takes what is older. */
+/** The upper bounds of the ages that `shape` counts by, in minutes; a last column takes older ones. */
 export const shapeMinutes = [5, 10, 20, 40, 80, 160, 320, 640, 1280] as const;
 
 /** Waiting recipients of one destination domain by age; one count more than `shapeMinutes` has bounds. */
@@ -123,7 +123,9 @@ export const sessionShape = z.object({
 });
 export type SessionItem = z.infer<typeof sessionShape>;
 
-/** Which sessions: `id:…`, `address:…` (of IPv6 also a /64), `user:…`; without its kind whatever it fits. */
+/**
+ * The selection of sessions: `id:…`, `address:…` (of IPv6 also a /64), `user:…`; without a kind it may be any of them.
+ */
 export const whichSessionsShape = z.strictObject({ which: z.string().min(1).max(600) });
 export type WhichSessions = z.infer<typeof whichSessionsShape>;
 
@@ -160,13 +162,13 @@ export const queueCommands = {
 };
 export type QueueControl = ControlOf<typeof queueCommands>;
 
-/** What there is of them while the relay is stopped. */
+/** The commands that also work while the relay is stopped. */
 export type StoppedControl = Pick<QueueControl, 'list' | 'octets' | 'change' | 'plan'>;
 
 export const sessionCommands = {
-  /** Those of SMTP, then those of POP3. */
+  /** Sessions of SMTP, then those of POP3. */
   sessionsList: yielding('sessions-list', { out: sessionShape }),
-  /** Tells them 421 and closes; one that is being answered hears that answer first. Answers how many. */
+  /** Sends them 421 and closes; a session that waits for a reply gets that first. Answers the number. */
   sessionsClose: answering('sessions-close', { args: whichSessionsShape, out: closedSessionsShape }),
 };
 export type SessionControl = ControlOf<typeof sessionCommands>;

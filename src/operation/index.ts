@@ -1,6 +1,6 @@
 /**
- * What an operator does to a relay by hand: looks at the queue and changes it, while the relay runs or is stopped, and
- * sees and ends sessions.
+ * The work of an operator on a relay: listing and changing the queue, while the relay runs or is stopped, and listing
+ * and ending sessions.
  *
  * Messages are selected and handled one after the other, and other work goes on in between; nothing is kept in memory.
  *

@@ -24,7 +24,7 @@ for (const change of changes) {
       if (change.verb === 'release') await bench.operator.hold(id, 'x');
       const before = bench.spool.entries(id);
       bench.faults.set('update', fault);
-      // What bounces is told to the sender first.
+      // A bounce is reported to the sender first.
       bench.notify = () => Promise.reject(fault);
       const local = { destinationOf: async (to: Address) => ({ kind: 'known', to: [to] }) as const };
       const parts = { spool: bench.parts.spool, operator: bench.operator, clock: bench.clock, local };

@@ -20,15 +20,15 @@ export interface QueueChangeParts {
 const flushMs = 5000;
 const lookMs = 50;
 
-/** One call: what is to be done, to whom, and how far it goes. */
+/** One call: the change, the selection, and its reach. */
 export interface ChangeCall extends Reach {
   readonly change: QueueChange;
   readonly selector: Selector;
 }
 
 /**
- * Changes the recipients that are meant, one message after the other; yields what `Control.change` says. Throws
- * `ControlError` with what the spool refused.
+ * Changes the selected recipients, one message after the other; yields the items of `Control.change`. Throws
+ * `ControlError` if the spool refuses.
  */
 export async function* changeQueue(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator<Changed> {
   const { spool } = parts;
@@ -49,7 +49,10 @@ function portionOf({ whole = false }: ChangeCall, { portion }: Selected): Portio
   return whole ? undefined : portion;
 }
 
-/** What would be done. A release is for those that are held, a flush for the others. Throws as `changeQueue`. */
+/**
+ * The effects that a change would have. A release is for held messages, a flush for the others. Throws as
+ * `changeQueue`.
+ */
 export async function* planChange(parts: QueueChangeParts, call: ChangeCall): AsyncGenerator<Planned> {
   const { spool } = parts;
   const { change, selector, whole = false } = call;
@@ -112,7 +115,7 @@ async function outcome({ operator, clock }: QueueChangeParts, lanes: ReadonlySet
   }
 }
 
-/** The operation of the queue that a change comes to. Throws `ControlError` for one that makes no sense. */
+/** The operation of the queue for a change. Throws `ControlError` for an impossible one. */
 async function operation(
   { operator, local }: QueueChangeParts,
   change: QueueChange,

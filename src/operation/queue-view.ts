@@ -37,7 +37,7 @@ export function queueItem(spool: Spool, id: QueueId, suspensionOf?: SuspensionOf
     recipients: envelope.recipients.flatMap((_, index) => {
       const entry = entryOf(entries, index);
       const status = statuses.get(index);
-      // One that waits and is in no entry was replaced by a redirect.
+      // A waiting recipient in no entry was replaced by a redirect.
       if (entry === undefined && !isOver(status)) return [];
       const suspension = entry === undefined ? undefined : suspensionOf?.(entry.lane);
       return [recipientItem(envelope, index, { entry, status, suspension })];
@@ -45,7 +45,7 @@ export function queueItem(spool: Spool, id: QueueId, suspensionOf?: SuspensionOf
   };
 }
 
-/** A message that a selector names, and whom of it. */
+/** A selected message, and the selected recipients of it. */
 export interface Selected {
   readonly id: QueueId;
   /** The waiting recipients that its conditions name; `undefined`: they name the whole message. */
@@ -69,8 +69,8 @@ function* named(spool: Spool, texts: readonly string[]): Generator<QueueId> {
 }
 
 /**
- * Whom of a message the conditions mean. One that has come to its end is no reason to touch the message. Where no
- * condition is about recipients, or each of them fits one that is about holds, the whole message is meant.
+ * The recipients of a message that the conditions select. A recipient that has ended does not select the message. If
+ * no condition is about recipients, or each of them fits one about holds, the whole message is selected.
  */
 function meant(spool: Spool, id: QueueId, { to, from, held }: Match): Portion | 'nobody' {
   const entries = held === undefined ? [] : spool.entries(id);
@@ -93,7 +93,7 @@ function meant(spool: Spool, id: QueueId, { to, from, held }: Match): Portion | 
   return portion.size === 0 ? 'nobody' : portion;
 }
 
-/** Whether the conditions mean somebody of a message. */
+/** Whether the conditions select a recipient of a message. */
 export function matches(spool: Spool, id: QueueId, match: Match): boolean {
   return meant(spool, id, match) !== 'nobody';
 }

@@ -15,7 +15,7 @@ export interface SessionSources {
 
 type Who = Pick<SessionItem, 'id' | 'address' | 'user'>;
 
-/** Ends the sessions of everybody who is known by this name, whatever they are in the midst of; how many. */
+/** Ends all sessions of the user of this name, in any state; returns their number. */
 export function closeSessionsOf(sources: SessionSources, user: string): number {
   return closeThose(sources, `user:${user}`);
 }
@@ -38,7 +38,7 @@ function closeThose({ receiver, pop3, log }: SessionSources, which: string): num
   return count;
 }
 
-/** `id:…`, `address:…`, `user:…`; without its kind, whatever it fits. */
+/** `id:…`, `address:…`, `user:…`; without a kind it may be any of them. */
 function selectorOf(which: string): (session: Who) => boolean {
   const [, kind, text = ''] = /^(?:(id|address|user):)?(.*)$/s.exec(which) ?? [];
   const isBlock = text.endsWith('/64');

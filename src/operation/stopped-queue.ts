@@ -1,4 +1,4 @@
-/** The queue of a relay that does not run: what an operator can do to it without routes, policy and notices. */
+/** The queue of a stopped relay: the operations that need no routes, policy and notices. */
 import { ControlError } from '../admin/index.ts';
 import { Background, silentLog, systemClock } from '../base/index.ts';
 import { parseQueueId } from '../mail/index.ts';
@@ -10,7 +10,10 @@ import { queueItem, select } from './queue-view.ts';
 
 const possible: ReadonlySet<QueueChange['verb']> = new Set(['hold', 'release', 'remove']);
 
-/** Works on an open spool; nothing is tried. Throws `ControlError` `unavailable` for what needs a running relay. */
+/**
+ * Works on an open spool; makes no attempts. Throws `ControlError` `unavailable` for operations that need a running
+ * relay.
+ */
 export async function controlStopped(spool: Spool): Promise<StoppedControl> {
   const clock = systemClock;
   const operator = await idleOperator(spool);

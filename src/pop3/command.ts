@@ -1,6 +1,6 @@
 /** A client's command. `error` is a line that is no command, or one with arguments that make no sense. */
 export type Command =
-  /** Octets as they came: UTF-8 (RFC 6856), or what a client takes for text. */
+  /** Octets as received: UTF-8 (RFC 6856), or any other encoding. */
   | { readonly verb: 'user'; readonly name: Buffer }
   | { readonly verb: 'pass'; readonly password: Buffer }
   | { readonly verb: 'auth'; readonly mechanism: string; readonly initial?: string }
@@ -16,7 +16,7 @@ const badArguments: Command = { verb: 'error', kind: 'arguments' };
 
 /**
  * Parses a line without its CRLF (RFC 1939 §3). Keywords have no case; a password may have spaces. `latin1` is for
- * octets that are no UTF-8: they may be somebody's name or password, and nothing else. Never throws.
+ * octets that are not UTF-8: they may be a name or a password, and nothing else. Never throws.
  */
 export function parseCommand(line: string, encoding: 'utf8' | 'latin1' = 'utf8'): Command {
   const space = line.indexOf(' ');
@@ -50,7 +50,7 @@ export function parseCommand(line: string, encoding: 'utf8' | 'latin1' = 'utf8')
   }
 }
 
-/** RFC 5034 §4: the mechanism, and maybe what the client says first. */
+/** RFC 5034 §4: the mechanism, and perhaps an initial response. */
 function parseAuth([mechanism, initial, ...more]: readonly string[]): Command {
   if (mechanism === undefined || more.length > 0 || !/^[A-Za-z0-9_-]{1,20}$/.test(mechanism))
     return badArguments;
@@ -75,7 +75,7 @@ function wordsOf(text: string): readonly string[] {
   return text.split(' ').filter((word) => word !== '');
 }
 
-/** NaN for what is no number of a sane length; `undefined` where there is nothing. */
+/** NaN for anything but a number of reasonable length; `undefined` if it is absent. */
 function numberOf(word: string | undefined): number | undefined {
   if (word === undefined) return undefined;
   return /^\d{1,9}$/.test(word) ? Number(word) : Number.NaN;

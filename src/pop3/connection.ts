@@ -12,7 +12,7 @@ export interface PopConnectionFacts {
   /** In logs. */
   readonly id: string;
   readonly listener: string;
-  /** Canonical: the client's own, or what a listed proxy says. */
+  /** Canonical: the client's own address, or that given by a listed proxy. */
   readonly address: string;
   readonly port: number;
   readonly idleMs: number;
@@ -22,15 +22,15 @@ export interface PopConnectionFacts {
 }
 
 /**
- * A client's connection as something to read and write. Reading is asked for, so nothing is read ahead of what
- * is worked on; writing waits for a peer that reads slowly. It is cut off when nothing moves for `idleMs`
- * (RFC 1939 §3: without a reply), and `loginMs` after its begin when nobody logged in.
+ * A client's connection as a stream. It reads only when asked, so nothing is read ahead of the work; writing waits for
+ * a slow reader. It is cut off when nothing moves for `idleMs` (RFC 1939 §3: without a reply), and `loginMs` after its
+ * begin without a login.
  */
 export class PopConnection {
   readonly facts: PopConnectionFacts;
-  /** Aborts when the relay ends: what is under way may end, nothing new begins. */
+  /** Aborts when the relay ends: running work may end, nothing new begins. */
   readonly draining: AbortSignal;
-  /** Aborts when the relay ends or the connection is gone: nobody waits for an answer any more. */
+  /** Aborts when the relay ends or the connection is gone: an answer is no longer needed. */
   readonly gone: AbortSignal;
   /** Milliseconds since 1970. */
   readonly since: number;
@@ -99,20 +99,20 @@ export class PopConnection {
     return nextOctets(this.#socket);
   }
 
-  /** Resolves when more may be written, or when the connection is gone: `read` tells of that. */
+  /** Resolves when more may be written, or when the connection is gone, which `read` reports. */
   write(octets: string | Uint8Array): Promise<void> {
     return writeOctets(this.#socket, octets);
   }
 
-  /** Somebody logged in: from now on only silence ends the connection. */
+  /** A user has logged in: from now on only silence ends the connection. */
   loggedIn(name?: string): void {
     this.user = name;
     this.#cancelDeadline();
   }
 
   /**
-   * The handshake, after the reply to STLS was written. Whatever was read before it must be gone: the caller ends
-   * the connection where something came behind STLS (CVE-2011-0411). Rejects when the handshake fails.
+   * The handshake, after the reply to STLS was written. Nothing read before it may be left: the caller ends the
+   * connection if more octets followed STLS (CVE-2011-0411). Rejects when the handshake fails.
    */
   async startTls(): Promise<void> {
     const { secureContext, openingMs } = this.facts;
@@ -126,7 +126,7 @@ export class PopConnection {
     else this.#raw.once('close', callback);
   }
 
-  /** Writes the last word and closes in order; a peer that does not close is cut off. */
+  /** Writes the last line and closes in order; a peer that does not close is cut off. */
   end(lastWord = ''): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#socket.end(lastWord, 'latin1');
@@ -142,7 +142,7 @@ export class PopConnection {
   }
 }
 
-/** The server's side of TLS over a socket that nobody reads. Rejects, and destroys the socket, when it fails. */
+/** The server's side of TLS over a socket that has no other reader. Rejects, and destroys the socket, when it fails. */
 export function secure(
   raw: Socket,
   options: { readonly secureContext: SecureContext; readonly clock: Clock; readonly withinMs: number },

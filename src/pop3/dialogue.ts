@@ -6,7 +6,7 @@ import type { PopServerOptions, PopWire } from './session-options.ts';
 
 /** Where the dialogue stands (RFC 1939 §3). There is no mailbox before a login, and nothing is deleted before QUIT. */
 export type State =
-  /** `user`: what USER said, in the command right before. */
+  /** `user`: the argument of USER, if that was the command right before. */
   | { readonly at: 'authorization'; readonly user?: Buffer }
   | {
       readonly at: 'transaction';
@@ -17,7 +17,7 @@ export type State =
     }
   | { readonly at: 'closed' };
 
-/** One reply: a line, a line with what follows it (the ending dot included), or the last line. */
+/** One reply: a line, a line and further ones (the ending dot included), or the last line. */
 export type Answer =
   | string
   | { readonly line: string; readonly content: AsyncIterable<string | Buffer> }

@@ -15,7 +15,7 @@ export const fuzzTargets: readonly {
 
 const login = 'USER anna\r\nPASS sesame\r\n';
 
-/** What brings a session into each of its states. */
+/** Lines that bring a session into each of its states. */
 const openings: readonly string[] = [
   '',
   'USER anna\r\n',
@@ -38,7 +38,7 @@ async function checkSession(input: Uint8Array): Promise<void> {
     for (let at = 0; at < rest.length; at += size) pieces.push(rest.subarray(at, at + size));
     const first = await answers(join(root, 'a'), [opening, ...pieces]);
     const second = await answers(join(root, 'b'), [opening, rest]);
-    // Only what followed STLS before its reply makes a difference, and ends the session.
+    // Only octets that followed STLS before its reply make a difference, and end the session.
     if (!/STLS/i.test(rest.toString('latin1'))) assert.equal(first, second);
   } finally {
     rmSync(root, { recursive: true, force: true });

@@ -10,9 +10,9 @@ const end: Line = { kind: 'end' };
 const bad: Line = { kind: 'bad' };
 
 /**
- * Lines out of octets that are asked for. LF ends a line, with or without CR: POP3 servers take both, so the proxy
- * must see the same lines that they see. Control characters make a line bad, a CR within it above all: what is one
- * line here must not be two there.
+ * Lines of a stream that is read on demand. LF ends a line, with or without CR: POP3 servers take both, so the proxy
+ * must see the same lines as they do. Control characters make a line bad, a CR within it above all: one line here must
+ * not be two there.
  */
 export class LineReader {
   readonly #read: () => Promise<Buffer | undefined>;

@@ -1,4 +1,4 @@
-/** Where POP3 clients come in: PROXY protocol, TLS and limits, whatever the dialogue is then. */
+/** The front of POP3 listeners: PROXY protocol, TLS and limits, for either dialogue. */
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { type Clock, canonicalIp, type IpSet, type Log } from '../base/index.ts';
@@ -35,7 +35,7 @@ export async function openPopListener(options: PopListenerOptions): Promise<PopL
 export class PopListener implements AsyncDisposable, Listener<PopListenerOptions> {
   #options: PopListenerOptions;
   readonly #tcp: TcpListener;
-  /** Those with a dialogue. */
+  /** The connections with a dialogue. */
   readonly #connections = new Set<PopConnection>();
   readonly #admission = new Admission();
   readonly #draining = new AbortController();
@@ -69,7 +69,7 @@ export class PopListener implements AsyncDisposable, Listener<PopListenerOptions
     return this.#tcp.conversations.size;
   }
 
-  /** The sessions there are now; each can be told a last word and ended. */
+  /** The present sessions; each can be sent a last line and ended. */
   get connections(): Iterable<PopConnection> {
     return this.#connections;
   }
@@ -89,7 +89,7 @@ export class PopListener implements AsyncDisposable, Listener<PopListenerOptions
   }
 
   #accept(socket: Socket, options: PopListenerOptions): Socket | undefined {
-    // Headers of proxies are awaited by sockets that count for nobody yet.
+    // Sockets that wait for a proxy's header are not counted for a client yet.
     if (this.connectionCount >= 2 * options.limits.connections) {
       socket.destroy();
       return undefined;
@@ -174,7 +174,9 @@ function refuse(
   clock.after(1000, () => socket.destroy());
 }
 
-/** Where the client is: by the socket, or by what a listed proxy says first. Undefined ends the connection. */
+/**
+ * The client's address: that of the socket, or the one that a listed proxy gives first. Undefined ends the connection.
+ */
 async function clientOf(
   socket: Socket,
   { proxyProtocolFrom, log, clock, limits }: PopListenerOptions,

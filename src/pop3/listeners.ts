@@ -68,8 +68,8 @@ export class PopListeners {
   }
 
   /**
-   * Binds the listeners that are new. Nobody is served there before `commit`; it drains those that are not wanted any
-   * more. Rejects with the system's error.
+   * Binds new listeners. They serve nobody before `commit`, which drains those that are gone. Rejects with the
+   * system's error.
    */
   prepare({ listeners, ...limits }: PopConfig['pop3']): Promise<PreparedListeners> {
     const { secureContext, clock, log } = this.#parts;
@@ -99,7 +99,7 @@ export class PopListeners {
     }));
   }
 
-  /** Takes no more connections; what is left when `signal` aborts is cut off. */
+  /** Takes no more connections; those that are left when `signal` aborts are cut off. */
   drain(signal: AbortSignal): Promise<void> {
     return this.#listeners.drain(signal);
   }
@@ -109,7 +109,7 @@ export class PopListeners {
       for (const each of listener.connections) yield describe(each);
   }
 
-  /** Ends those that fit; how many they were. */
+  /** Ends the matching sessions; returns their number. */
   closeSessions(fits: (session: PopSessionItem) => boolean): number {
     const those = [...this.#listeners.all()].flatMap(({ connections }) => [...connections]);
     const found = those.filter((connection) => fits(describe(connection)));

@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** An open folder. `path` leads to it even when somebody puts another one, or a link, in its place. */
+/** An open folder. `path` leads to it even when another folder, or a link, is put in its place. */
 export interface Folder extends AsyncDisposable {
   readonly handle: FileHandle;
   readonly path: string;
@@ -16,7 +16,7 @@ export interface Maildir extends AsyncDisposable {
   readonly key: string;
   readonly new: Folder;
   readonly cur: Folder;
-  /** Opens a message; rejects with `ENOENT`, or `EINVAL` for what is no file of this mailbox's. */
+  /** Opens a message; rejects with `ENOENT`, or with `EINVAL` if it is no file of this mailbox. */
   readonly openFile: (folder: 'new' | 'cur', name: string) => Promise<FileHandle>;
 }
 
@@ -67,8 +67,8 @@ async function openFolder(path: string): Promise<Folder> {
 }
 
 /**
- * Opens what is a plain file and no link. In a mailbox that belongs to somebody else everything has to be theirs:
- * a hard link would otherwise show them a file that only the relay may read.
+ * Opens a plain file that is no link. In a mailbox of another owner every file has to be theirs: a hard link would
+ * otherwise show them a file that only the relay may read.
  */
 async function openFile(path: string, owner: number): Promise<FileHandle> {
   // A named pipe would wait for its other end for ever.
@@ -85,7 +85,7 @@ async function openFile(path: string, owner: number): Promise<FileHandle> {
   throw Object.assign(new Error(`no file of this mailbox: "${path}"`), { code: 'EINVAL' });
 }
 
-/** Names of what may be messages. A name that begins with a dot is none (the Maildir rule). */
+/** Names of possible messages. A name that begins with a dot is none (the Maildir rule). */
 export async function* messageNames(folder: Folder): AsyncGenerator<string> {
   for await (const entry of await opendir(folder.path)) {
     const { name } = entry;

@@ -7,13 +7,13 @@ const lf = 10;
 const pieceOctets = 64 * 1024;
 
 /**
- * Ends every line with CRLF, whatever ends it on disk. A bare CR becomes a line end as well, so that no client can
- * see another end of the message than we do. A CRLF that is written is never divided between two pieces.
+ * Ends every line with CRLF, whatever its end on disk. A bare CR becomes a line end as well, so that no client can see
+ * another end of the message than we do. A written CRLF is never divided between two pieces.
  */
 export class CanonicalLines {
   #previous = lf;
 
-  /** Whether what was written ends in a line end. Nothing at all does. */
+  /** Whether the output ends in a line end, or is empty. */
   get isAtLineStart(): boolean {
     return this.#previous === lf || this.#previous === cr;
   }
@@ -47,7 +47,7 @@ export class TopCut {
     this.#linesLeft = lines;
   }
 
-  /** What of the piece belongs to it; `isDone` when nothing more does. */
+  /** The part of the piece that belongs to it; `isDone` if no more does. */
   take(piece: Buffer): { readonly octets: Buffer; readonly isDone: boolean } {
     let at = 0;
     for (let end = piece.indexOf(lf); end >= 0; end = piece.indexOf(lf, at)) {

@@ -12,7 +12,7 @@ const maxRemembered = 200_000;
 /** Files that one session works on at once. */
 const maxParallel = 16;
 
-/** What became of the wish to open a mailbox. */
+/** The result of opening a mailbox. */
 export type Opening =
   | { readonly kind: 'open'; readonly mailbox: Mailbox }
   /** Another session has it (RFC 1939 §4: one at a time). */
@@ -29,11 +29,11 @@ interface Entry {
 /** The Maildirs, one session at a time in each. Shared by all listeners, for it has the locks. */
 export class Mailboxes {
   readonly #locked = new Set<string>();
-  /** Measured once: what is in a file of a Maildir never changes. By mailbox, the oldest one first. */
+  /** Measured once: a file of a Maildir never changes. By mailbox, the oldest one first. */
   readonly #sizes = new Map<string, ReadonlyMap<string, number>>();
   #remembered = 0;
 
-  /** Opens the Maildir at this path; one that is not there yet is empty. Never rejects. */
+  /** Opens the Maildir at this path; a missing one is empty. Never rejects. */
   async open(path: string): Promise<Opening> {
     let maildir: Maildir | undefined;
     try {
@@ -85,8 +85,8 @@ export class Mailboxes {
 }
 
 /**
- * What one session sees of a Maildir: the messages that were there when it began, in the order in which they came.
- * Messages are counted from zero. Nothing of them is kept in memory but their names and sizes.
+ * One session's view of a Maildir: the messages that were there when it began, in order of arrival. Messages are
+ * counted from zero. Only their names and sizes are kept in memory.
  */
 export class Mailbox {
   readonly #entries: readonly Entry[];
@@ -115,7 +115,7 @@ export class Mailbox {
     const entry = this.#entries[index];
     if (entry === undefined) return 0;
     if (entry.size !== undefined) return entry.size;
-    // What comes next is most likely asked for next.
+    // The following sizes are most likely asked for next.
     const batch = this.#entries.slice(index, index + maxParallel).filter(({ size }) => size === undefined);
     await Promise.all(batch.map((one) => this.#measure(one)));
     return entry.size ?? 0;
@@ -128,18 +128,18 @@ export class Mailbox {
     return file && wireContent(file, bodyLines);
   }
 
-  /** Removes messages for good, and says how many of them could not be removed. */
+  /** Removes messages for good, and resolves with the number of those that could not be removed. */
   async remove(indices: Iterable<number>): Promise<number> {
     const doomed = [...indices].flatMap((index) => this.#entries[index] ?? []);
     const moved = await this.#unlinkAll(doomed);
     if (moved.missing.length > 0) await this.#find();
     const again = await this.#unlinkAll(moved.missing);
     await this.#maildir?.cur.handle.sync().catch(() => {});
-    // What is nowhere was removed by somebody else.
+    // A missing message was removed by another program.
     return moved.failed + again.failed;
   }
 
-  /** Lets the next session in. What was asked of it before has to have ended. */
+  /** Lets the next session in. Earlier calls have to have ended. */
   async close(): Promise<void> {
     await this.#close();
   }
@@ -166,7 +166,7 @@ export class Mailbox {
       const file = await this.#open(entry);
       if (file !== undefined) entry.size = await wireSize(file);
     } catch {
-      // It counts as empty, and RETR will say what is the matter.
+      // It counts as empty, and RETR will report the error.
     }
   }
 
@@ -196,7 +196,7 @@ export class Mailbox {
         }
       }
     } catch {
-      // Those that were not found are answered for one by one.
+      // The missing ones are read one by one.
     }
   }
 
@@ -205,7 +205,7 @@ export class Mailbox {
   }
 }
 
-/** Lists `cur` and `new`, and moves what is new to `cur`, for somebody has seen it now. */
+/** Lists `cur` and `new`, and moves new messages to `cur`, since a user has now seen them. */
 async function list(
   maildir: Maildir,
   sizes: ReadonlyMap<string, number> | undefined,
@@ -215,7 +215,7 @@ async function list(
     for await (const name of messageNames(maildir[folder])) {
       if (found.size >= maxMessages) break;
       const unique = uniquePart(name);
-      // One that is in both is being moved by somebody else.
+      // A message in both is being moved by another program.
       if (!found.has(unique)) found.set(unique, { unique, folder, name, size: sizes?.get(unique) });
     }
   }

@@ -8,7 +8,7 @@ export interface PopLimits {
   readonly connectionsPerClient: number;
   /** For the PROXY header, and for the TLS handshake. */
   readonly openingMs: number;
-  /** From the begin until somebody is logged in. */
+  /** The time from the begin until the login. */
   readonly loginMs: number;
   /** Without an octet in either direction. RFC 1939 §3: at least ten minutes. */
   readonly idleMs: number;
@@ -31,7 +31,7 @@ export interface PopUpstream {
   readonly verify: boolean;
   /** Authorities besides those of the system, PEM. */
   readonly ca?: string;
-  /** Whether to tell it of the client by the PROXY protocol, version 2. */
+  /** Whether to name the client to it by the PROXY protocol, version 2. */
   readonly sendProxy: boolean;
   /** To connect, and for each answer. */
   readonly timeoutMs: number;

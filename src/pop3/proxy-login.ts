@@ -1,9 +1,9 @@
 /** Reads the name of a login that passes through the proxy. */
 import { isSameName } from '../identity/index.ts';
 
-/** How a client asks to be logged in, and as whom, as far as that can be told from what it says. */
+/** The login commands of POP3 clients, and the name that each claims, as far as it can be read. */
 
-/** Mechanisms that do not show the password to whoever listens. */
+/** Mechanisms that do not reveal the password to a listener. */
 const protectedMechanisms = /^(?:SCRAM-|CRAM-MD5$|DIGEST-MD5$)/;
 
 /** Whether a mechanism may be used without TLS. */
@@ -15,9 +15,9 @@ export function isProtected(mechanism: string): boolean {
 const separator = '\u0001';
 
 /**
- * The name that the responses of a SASL exchange claim, in the order of the client; undefined where it cannot be
- * told, or where somebody acts for somebody else: then the login opens no window. Whatever a server might read in
- * another way is not read at all: a window must never be for a name that the server did not see.
+ * The name that the responses of a SASL exchange claim, in the order of the client; undefined if it cannot be read, or
+ * if a user acts for another: then the login opens no window. An ambiguous response is not read at all: a window must
+ * never be for a name that the server did not see.
  */
 export function saslName(mechanism: string, responses: readonly string[]): string | undefined {
   const name = claimedName(mechanism, responses);
@@ -66,8 +66,8 @@ export interface Claim {
 }
 
 /**
- * What the responses claim once the next of them would have the server judge them; undefined before that. Tokens
- * are no passwords, and have a count of their own.
+ * The claim of the responses once the server would judge the next of them; undefined before that. Tokens are not
+ * passwords, and have a count of their own.
  */
 export function saslClaim(mechanism: string, responses: readonly string[]): Claim | undefined {
   const last = responses.at(-1);
@@ -116,7 +116,7 @@ function gs2Name(text: string | undefined): string | undefined {
   return text?.replaceAll('=2C', ',').replaceAll('=3D', '=');
 }
 
-/** What the upstream can do, changed to what is true for a client of the proxy. Lines without the last dot. */
+/** The capabilities of the upstream, changed to those of the proxy. Lines without the last dot. */
 export function editCapabilities(
   lines: readonly string[],
   { canSecure, allowsPlain }: { readonly canSecure: boolean; readonly allowsPlain: boolean },

@@ -27,9 +27,9 @@ export interface PopProxyOptions {
   readonly upstream: PopUpstream;
   /** Whether passwords may come without TLS, from this machine only. */
   readonly plaintext: 'never' | 'loopback';
-  /** Opens the window; resolves when it counts. Called before the client hears that it is logged in. */
+  /** Opens the window; resolves when it counts. Called before the client is told that it is logged in. */
   readonly opened: (login: ProxyLogin) => Promise<unknown>;
-  /** Slows down those who guess. */
+  /** Slows down guessing clients. */
   readonly throttle: Pick<Throttle, 'enter'>;
   readonly clock: Clock;
   readonly log: Log<Pop3Events>;
@@ -41,7 +41,7 @@ const maxErrors = 10;
 const maxResponses = 10;
 const busy = '-ERR [SYS/TEMP] the mail server is not available';
 
-/** Serves a connection by the server behind, until either side ends it. Never rejects for what a peer does. */
+/** Serves a connection by the server behind, until either side ends it. Never rejects because of a peer. */
 export async function serveProxy(connection: PopConnection, options: PopProxyOptions): Promise<void> {
   const { upstream, clock, log } = options;
   const { address, port, id } = connection.facts;
@@ -157,7 +157,7 @@ class ProxySession {
     return this.#say([answer, ...lines, '.'].join('\r\n'));
   }
 
-  /** RFC 2595 §4: what was said before counts no more; what came ahead of the handshake ends the session. */
+  /** RFC 2595 §4: earlier facts count no more; octets that came ahead of the handshake end the session. */
   async #secure(): Promise<Step> {
     const { log } = this.#options;
     const { id, address } = this.#connection.facts;
@@ -204,7 +204,7 @@ class ProxySession {
     return await this.#judged(await this.#server.ask(line), claim.name, judged);
   }
 
-  /** RFC 5034: the responses go to the server as they are, and tell who it is. */
+  /** RFC 5034: the responses go to the server as they are, and give the name. */
   async #auth(argument = ''): Promise<Step> {
     const [, mechanism = '', initial] = /^([A-Za-z0-9_-]{1,40})(?: (\S+))?$/.exec(argument) ?? [];
     if (mechanism === '') return this.#refuse('-ERR the mechanisms are in CAPA');
@@ -214,7 +214,7 @@ class ProxySession {
     using turn = new DisposableStack();
     let attempt: Attempt | undefined;
     for (let next = `AUTH ${argument}`; ; ) {
-      // Whatever tells the server who it is waits for its turn, and what comes before tells nobody anything.
+      // A response with the name or the secret waits for its turn; earlier ones reveal nothing.
       const claim = saslClaim(mechanism, responses);
       if (attempt === undefined && claim !== undefined) {
         const entered = await this.#enter(claim);
@@ -238,7 +238,7 @@ class ProxySession {
     const { opened, log } = this.#options;
     const { address, id, listener } = this.#connection.facts;
     if (!isOk(answer)) {
-      // A server that cannot say (RFC 3206) has not refused anybody.
+      // A server with a temporary error (RFC 3206) has not refused the login.
       if (!/^-ERR \[SYS\/TEMP\]/i.test(answer)) attempt?.failed();
       log.info('pop3-login-failed', { session: id, client: address, user: name });
       return this.#refuse(answer);

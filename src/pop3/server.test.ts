@@ -108,7 +108,7 @@ test('a client that reads nothing costs one piece, and its mailbox is free once 
   const before = process.memoryUsage();
   socket.write(`USER bob\r\nPASS sesame\r\n${'RETR 1\r\n'.repeat(200)}`);
   while (logins.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  // What a server would do that did not wait: read 6 GB.
+  // A server that does not wait would read 6 GB.
   for (let turn = 0; turn < 2000; turn++) await new Promise((resolve) => setImmediate(resolve));
   const after = process.memoryUsage();
   const grown = after.arrayBuffers + after.external - before.arrayBuffers - before.external;

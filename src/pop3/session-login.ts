@@ -65,7 +65,7 @@ async function conclude(
   session: PopDialogue,
   step: Exclude<SaslStep, { readonly kind: 'challenge' }> | SaslStep,
 ): Promise<Answer> {
-  // The client may have gone while a password was looked at; then nobody has logged in.
+  // The client may have gone while its password was checked; then the login did not happen.
   if (session.wire.isClosed) return cancelled;
   if (step.kind === 'success') return await enter(session, step.identity);
   const code = step.kind === 'failure' ? step.reply.code : 454;
@@ -74,7 +74,7 @@ async function conclude(
   return code === 535 ? '-ERR [AUTH] authentication failed' : '-ERR authentication failed';
 }
 
-/** Opens the mailbox of somebody who is known. */
+/** Opens the mailbox of a user after the login. */
 async function enter(session: PopDialogue, identity: Identity): Promise<Answer> {
   const { options, wire } = session;
   const { id, address } = wire.facts;
@@ -101,7 +101,7 @@ async function enter(session: PopDialogue, identity: Identity): Promise<Answer> 
   return `+OK ${mailbox.count} messages`;
 }
 
-/** People read their mail even when the window of their address cannot be opened. */
+/** Users read their mail even when the window of their address cannot be opened. */
 async function tell({ options, wire }: PopDialogue, { name, credential }: Identity): Promise<void> {
   const { id, address } = wire.facts;
   try {

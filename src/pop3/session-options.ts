@@ -12,7 +12,10 @@ export interface PopSessionLimits {
   /** Commands that were refused. */
   readonly errors: number;
   readonly failedLogins: number;
-  /** From a reply to the end of the next command, whatever comes meanwhile. RFC 1939 §3: ten minutes at least. */
+  /**
+   * The time from a reply to the end of the next command, with or without octets in between. RFC 1939 §3: ten minutes
+   * at least.
+   */
   readonly idleMs: number;
   /** For one reply, however slowly the client reads. */
   readonly replyMs: number;
@@ -27,7 +30,7 @@ export const defaultPopSessionLimits: PopSessionLimits = {
   replyMs: 3_600_000,
 };
 
-/** A login that succeeded, and what was shown for it. */
+/** A successful login, and its credential. */
 export interface MailboxLogin {
   readonly address: string;
   readonly name: string;
@@ -36,7 +39,7 @@ export interface MailboxLogin {
 
 /** The parts that the embedded server needs. */
 export interface PopServerOptions {
-  /** Those in force: looked at each time. */
+  /** The present ones: read anew each time. */
   readonly identities: Pick<Identities, 'mechanisms' | 'begin' | 'verifyPassword' | 'renew'>;
   /** One for all listeners: it has the locks. */
   readonly mailboxes: Mailboxes;
@@ -45,7 +48,7 @@ export interface PopServerOptions {
   /** Passwords without TLS, from loopback and from nowhere else. */
   readonly allowPlaintext: boolean;
   readonly limits: PopSessionLimits;
-  /** Somebody logged in and has the mailbox. The client is told so once this has settled. */
+  /** A user has logged in and has the mailbox. The client gets its reply once this has settled. */
   readonly onLogin: (login: MailboxLogin) => void | Promise<void>;
   readonly clock: Clock;
   readonly log: Log<Pop3Events>;
@@ -75,7 +78,7 @@ export interface PopWire {
   loggedIn(name?: string): void;
   /** Rejects when the handshake fails. */
   startTls(): Promise<void>;
-  /** Writes the last word and closes in order. */
+  /** Writes the last line and closes in order. */
   end(lastWord?: string): void;
   destroy(): void;
 }

@@ -58,7 +58,7 @@ async function beforeLogin(
   switch (command.verb) {
     case 'user':
       if (!mayLogIn(session)) return '-ERR say STLS first';
-      // Whether there is somebody of that name is told to nobody.
+      // The reply does not reveal whether the name exists.
       session.state = { at: 'authorization', user: command.name };
       return '+OK now the password';
     case 'pass':
@@ -181,7 +181,7 @@ function indexOf({ mailbox, deleted }: Transaction, message: number): number | u
   return index >= 0 && index < mailbox.count && !deleted.has(index) ? index : undefined;
 }
 
-/** RFC 2449 §6. What is offered is what works now. */
+/** RFC 2449 §6. Only capabilities that work now are offered. */
 function capabilities(session: PopDialogue): Answer {
   const mechanisms = offeredMechanisms(session);
   const isOpen = session.state.at === 'authorization';

@@ -30,7 +30,7 @@ export class PopSession implements PopDialogue {
     this.options = options;
   }
 
-  /** What the users are asked about. POP3 has no role of its own, and no greeting by the client. */
+  /** The client's facts for the users. POP3 has no role of its own, and no greeting by the client. */
   get client(): ClientFacts {
     const { address, port, listener } = this.wire.facts;
     const { tls } = this.wire;
@@ -45,7 +45,7 @@ export class PopSession implements PopDialogue {
   /** From the greeting to the end. Never rejects. */
   async run(): Promise<void> {
     const { draining } = this.wire;
-    // Who waits for the next command is told; who is being answered hears the answer first.
+    // A session that waits for a command is told; one that waits for a reply gets that first.
     const stop = () => this.#isWaiting && this.wire.end('-ERR [SYS/TEMP] the server is shutting down\r\n');
     draining.addEventListener('abort', stop);
     try {
@@ -141,7 +141,7 @@ export class PopSession implements PopDialogue {
       await this.#stream(answer.content);
       return;
     }
-    // Who has read the answer to QUIT may come back at once.
+    // A client that has read the answer to QUIT may come back at once.
     if (answer.next === 'close') this.state = await this.#closed();
     await this.#flush();
     if (answer.next === 'tls') await this.#startTls();
@@ -161,7 +161,7 @@ export class PopSession implements PopDialogue {
     }
   }
 
-  /** Nothing that was said before the handshake counts after it (RFC 2595 §4). */
+  /** No fact from before the handshake counts after it (RFC 2595 §4). */
   async #startTls(): Promise<void> {
     try {
       await this.wire.startTls();
@@ -181,7 +181,7 @@ export class PopSession implements PopDialogue {
     cancel();
   }
 
-  /** A bug or a file that broke off: no dot ends what was begun, so nobody takes it for a whole message. */
+  /** After a bug or a broken file no dot ends the reply, so that it is not taken for a whole message. */
   #fail(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.options.log.error('pop3-failed', { session: this.wire.facts.id, error: text });

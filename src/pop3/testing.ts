@@ -17,7 +17,7 @@ export function makeMaildir(path: string, messages: Readonly<Record<string, stri
   return path;
 }
 
-/** A connection in memory. What the client sends is read in the pieces in which it was sent. */
+/** A connection in memory. It is read in the pieces in which the client sent them. */
 export class MemoryWire implements PopWire {
   readonly facts = { id: 's', listener: 'pop3', address: '203.0.113.9', port: 1025 };
   readonly #draining = new AbortController();
@@ -28,7 +28,7 @@ export class MemoryWire implements PopWire {
   canSecure = true;
   isClosed = false;
   said = '';
-  /** Called with what is written; a promise is a client that has not read it yet. */
+  /** Called with the written octets; a promise is a client that has not read them yet. */
   onWrite: (octets: Buffer) => Promise<void> | undefined = () => undefined;
   readonly #sent: Buffer[] = [];
   #isOver = false;
@@ -40,13 +40,13 @@ export class MemoryWire implements PopWire {
     Object.assign(this, { tls, ...others });
   }
 
-  /** The client says this. */
+  /** The client sends this. */
   send(octets: string | Buffer): void {
     this.#sent.push(typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets);
     this.#wake();
   }
 
-  /** The client says no more. */
+  /** The client sends no more. */
   over(): void {
     this.#isOver = true;
     this.#wake();
@@ -140,7 +140,7 @@ export function serverOptions(root: string, changes: Partial<PopServerOptions> =
   return { options, log, logins, clock };
 }
 
-/** Says it all at once (or in the pieces given), ends, and gives everything that was answered. */
+/** Sends everything at once (or in the pieces given), ends, and returns all replies. */
 export async function talk(
   options: PopServerOptions,
   sent: string | readonly (string | Buffer)[],

@@ -7,7 +7,7 @@ import { nextOctets, writeOctets } from './connection.ts';
 import { LineReader } from './line-reader.ts';
 import type { PopUpstream } from './options.ts';
 
-/** The server did not do what a POP3 server does. `message` is for the log. */
+/** The server violated POP3. `message` is for the log. */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
 }
@@ -66,7 +66,7 @@ export class UpstreamSession {
     const answer = await this.#line();
     if (this.#lines.pending > 0 && !isOk(answer)) throw this.#broken('it answered more than it was asked');
     if (!/^(?:\+OK|-ERR)(?: |$)|^\+ |^\+$/.test(answer))
-      // It is not quoted: it may hold the password that the server was told.
+      // The answer is not quoted: it may contain the password that was sent.
       throw this.#broken('it gave what is no answer of POP3');
     return answer;
   }

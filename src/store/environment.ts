@@ -55,7 +55,7 @@ export interface Failure {
   readonly because: string;
 }
 
-/** The numbers are what LMDB gives, the names what Node gives. EFBIG is a limit on the size of a file. */
+/** The numbers are those of LMDB, the names those of Node. EFBIG is a limit on the size of a file. */
 const outOfSpace: readonly unknown[] = [28, 122, 27, 'ENOSPC', 'EDQUOT', 'EFBIG'];
 
 export function failureOf(error: unknown): Failure {
@@ -63,7 +63,7 @@ export function failureOf(error: unknown): Failure {
   return { code: outOfSpace.includes(code) ? 'full' : 'io', because: String(error) };
 }
 
-/** What is behind a failed commit: the error of the library has no code, its cause is a second promise. */
+/** The cause of a failed commit: the error of the library has no code, its cause is a second promise. */
 export async function causeOf(error: unknown): Promise<unknown> {
   if (!(error instanceof Error && 'commitError' in error)) return error;
   try {

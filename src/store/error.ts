@@ -1,7 +1,7 @@
 /**
- * Why the store could not do what was asked. `full`: no space left, nothing was written. `io`: the disk
- * refused, so a write may or may not be durable. `corrupt`: what was read does not match its checksum or
- * its structure. `locked`: another process has the store open.
+ * Why the store could not do its work. `full`: no space left, nothing was written. `io`: the disk refused, so a write
+ * may or may not be durable. `corrupt`: a value does not match its checksum or its structure. `locked`: another
+ * process has the store open.
  */
 export type StoreErrorCode = 'full' | 'io' | 'corrupt' | 'closed' | 'newer-version' | 'locked';
 

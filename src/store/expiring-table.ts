@@ -11,7 +11,7 @@ export interface ExpiringTableOptions<T> {
   readonly store: Pick<Store, 'table' | 'put' | 'remove' | 'write'>;
   /** One of the tables that the store was opened with. */
   readonly name: TableName;
-  /** The value as it was stored, or undefined for what is none. */
+  /** Decodes a stored value; undefined if it is invalid. */
   readonly decode: (value: unknown) => T | undefined;
   /** Rows; beyond this the one that would expire first goes. */
   readonly limit: number;
@@ -50,7 +50,7 @@ export class ExpiringTable<T> {
     this.#load();
   }
 
-  /** Rows, those included that have expired since they were last looked at. */
+  /** The number of rows, expired ones included that were not looked up since. */
   get size(): number {
     return this.#rows.size;
   }
@@ -115,7 +115,7 @@ export class ExpiringTable<T> {
     return this.#options.store.remove(this.#table, keyOctets(key));
   }
 
-  /** Expired: gone for everybody at once, and for good even where the clock is set back; from disk soon. */
+  /** Expired: gone for all readers at once, for good even if the clock is set back; from disk soon. */
   #drop(key: string): void {
     this.#rows.delete(key);
     this.#due.delete(key);
@@ -138,7 +138,7 @@ export class ExpiringTable<T> {
       const text = key.toString('utf8');
       const row = payload === undefined ? undefined : decodeRow(payload, decode);
       if (row === undefined) log.error('state-row-damaged', { table: name.name, key: text });
-      // A table that is larger than it may be now keeps what was read first.
+      // A table that is larger than it may be keeps the rows that were read first.
       const isKept = row !== undefined && now < row.expiresAt && this.#due.set(text, row.expiresAt);
       if (isKept) this.#rows.set(text, row);
       else this.#stale.add(text);

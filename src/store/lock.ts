@@ -4,7 +4,7 @@ import { StoreError } from './error.ts';
 
 /** A lock that is held. */
 export interface ProcessLock {
-  /** The one who had it before died without giving it back. */
+  /** The previous owner died without releasing it. */
   readonly wasAbandoned: boolean;
   release(): void;
 }
@@ -85,7 +85,7 @@ function isAlive(owner: string): boolean {
     if (isCode(error, 'ESRCH')) return false;
   }
   const found = ownerOf(pid);
-  // Without a start time we cannot tell a namesake: better to refuse than to share the store.
+  // Without a start time another process with the same id looks alike: better to refuse than to share the store.
   return found === owner || !found.includes(' ');
 }
 

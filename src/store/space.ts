@@ -42,7 +42,7 @@ export class SpaceWatch {
     this.#cancel();
   }
 
-  /** Tells of octets that were written since the file system was asked: the estimate goes down with them. */
+  /** Subtracts octets that were written since the file system was asked from the estimate. */
   spend(bytes: number): void {
     this.#spentSince += bytes;
   }
@@ -56,7 +56,7 @@ export class SpaceWatch {
       this.#measured = this.#options.freeBytes();
       this.#spentSince = 0;
     } catch {
-      // A file system that does not answer says nothing of its space; a write will tell what is wrong.
+      // A file system that does not answer gives no figure; a write will show its fault.
     }
     this.#cancel = this.#options.clock.after(this.#options.everyMs ?? 1000, () => this.#look());
   }

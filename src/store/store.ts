@@ -121,7 +121,7 @@ export class Store implements AsyncDisposable {
     return { table, key, frame: encodeFrame({ kind: table.kind, key }, payload) };
   }
 
-  /** An operation that removes what is under `key`, if anything is. */
+  /** An operation that removes the value under `key`, if any. */
   remove(table: Table, key: Buffer): Operation {
     return { table, key, frame: undefined };
   }
@@ -131,7 +131,7 @@ export class Store implements AsyncDisposable {
     return this.#writer.write(operations);
   }
 
-  /** Tells of octets that were written beside the store, on the same file system. */
+  /** Subtracts octets that were written beside the store, on the same file system. */
   spend(bytes: number): void {
     this.#space.spend(bytes);
   }

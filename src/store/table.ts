@@ -49,9 +49,8 @@ export class Table {
   }
 
   /**
-   * What `decode` makes of the payload under `key`. The payload it gets is a view that the next read of
-   * any table overwrites; for a value that is parsed at once this saves the allocation, which costs more
-   * than the read. Throws `StoreError` `corrupt`.
+   * The decoded payload under `key`. `decode` gets a view that the next read of any table overwrites; for a value that
+   * is parsed at once this saves the allocation, which costs more than the read. Throws `StoreError` `corrupt`.
    */
   read<T>(key: Buffer, decode: (payload: Buffer) => T): T | undefined {
     return guardRead(() => {
@@ -81,7 +80,7 @@ export class Table {
     );
   }
 
-  /** All rows of the range in order, copied in batches; what is written meanwhile may be seen or not. */
+  /** All rows of the range in order, copied in batches; rows that are written meanwhile may be seen or not. */
   *scan(range: Omit<Range, 'limit' | 'reverse'> = {}): Generator<Row> {
     let start = range.start;
     for (;;) {

@@ -16,7 +16,7 @@ export interface WriterOptions {
   readonly tables: readonly TableName[];
   readonly clock: Clock;
   readonly log: Log<StoreEvents>;
-  /** Told of the octets by which the file grew. */
+  /** Called with the octets by which the file grew. */
   readonly onWrite: (bytes: number) => void;
   /** Makes the operation that tries whether writes work again. */
   readonly probe: () => Operation;
@@ -208,7 +208,7 @@ export class Writer {
     return new StoreError(health.code, `the store takes no writes until a probe works: ${health.because}`);
   }
 
-  /** Waits for what is under way, then closes. Writes that have not begun are done as well. */
+  /** Waits for running writes, then closes. Writes that have not begun are done as well. */
   async close(): Promise<void> {
     if (this.#state === 'closing') return;
     while (this.#underWay !== undefined || this.#waiting.length > 0) {

@@ -1,4 +1,4 @@
-/** The command that takes a message of the operator, and tells what became of it. */
+/** The command that takes a message of the operator, and reports its fate. */
 import { z } from 'zod';
 import { type ControlOf, yielding } from '../admin/index.ts';
 

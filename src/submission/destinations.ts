@@ -25,14 +25,14 @@ export interface OwnPolicy {
   readonly isOurs: (domain: Domain) => boolean;
 }
 
-/** Those who get a message in the place of the recipient that was named, or why nobody does. */
+/** The recipients in place of the one that was named, or the reason why there are none. */
 export type Destined =
   | { readonly kind: 'known'; readonly recipients: readonly Recipient[] }
   | { readonly kind: 'refused'; readonly reply: Reply };
 
 type Asking = Pick<OwnPolicy, 'destinationOf'>;
 
-/** The lane of recipients about whom the policy could not decide. */
+/** The lane of recipients on which the policy could not decide. */
 export const undecidedLane = formatLane({ scheme: 'policy', place: '' });
 
 const fault = reply(451, '3.0', 'the recipient could not be looked up, try again later');
@@ -65,14 +65,14 @@ export async function destinedOne({ destinationOf }: Asking, recipient: Recipien
 async function forEach<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
   for (let at = 0; at < items.length; at += askedAtOnce) {
-    // Answers that are known at once must not hold everybody else up.
+    // Immediate answers must not hold up other work.
     if (at > 0) await setImmediate();
     results.push(...(await Promise.all(items.slice(at, at + askedAtOnce).map(work))));
   }
   return results;
 }
 
-/** RFC 3461 §5.2.7: what is reported about is the address that the sender knows. */
+/** RFC 3461 §5.2.7: a report names the address that the sender knows. */
 function renamed(recipient: Recipient, address: Address): Recipient {
   if (address === recipient.address) return recipient;
   const originalRecipient = recipient.originalRecipient ?? originalRecipientOf(recipient.address);
@@ -84,7 +84,7 @@ export function areWide(recipients: readonly Recipient[]): boolean {
   return recipients.some(({ address }) => needsSmtputf8(address));
 }
 
-/** The routes, with a lane for those about whom the policy could not decide. */
+/** The routes, with a lane for recipients on which the policy could not decide. */
 export function withUndecided(routing: Routing): Routing {
   const assignLanes: AssignLanes = (envelope) => {
     const { recipients } = envelope;

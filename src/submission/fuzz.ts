@@ -1,4 +1,4 @@
-/** Fuzz targets of this folder: a letter of the maildrop was written by anybody on the machine. */
+/** Fuzz targets of this folder: a letter of the maildrop may be written by any local user. */
 import assert from 'node:assert/strict';
 import { ControlError } from '../admin/index.ts';
 import { parseMailbox } from '../mail/index.ts';
@@ -33,7 +33,7 @@ async function checkLetter(input: string): Promise<void> {
   }
 }
 
-/** Whatever is made of it can be said in commands: each value is one of its type. */
+/** A letter that was read can be expressed in SMTP commands: each value is one of its type. */
 async function checkEnvelope(envelope: DropEnvelope): Promise<void> {
   const letter = {
     envelope,
@@ -52,7 +52,7 @@ async function checkEnvelope(envelope: DropEnvelope): Promise<void> {
     assert.ok(notify === undefined || notify.length > 0);
     if (originalRecipient === undefined) continue;
     const value = encodeOriginalRecipient(originalRecipient);
-    // One that is too long for a command has none.
+    // An original recipient that is too long for a command has no value.
     if (value !== undefined) assert.deepEqual(decodeOriginalRecipient(value), originalRecipient);
   }
 }

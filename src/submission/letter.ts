@@ -19,20 +19,20 @@ export interface LetterParts {
   readonly queue: Pick<QueueParts, 'spool' | 'notify' | 'clock' | 'log'>;
 }
 
-/** A recipient of a letter that it will not reach, and why. */
+/** A recipient that a letter will not reach, and the reason. */
 interface Failure {
   readonly recipient: LocalMessage['recipients'][number];
   readonly reply: Reply;
 }
 
 /**
- * Takes in what local users dropped. Nobody waits for an answer as an SMTP client does: recipients that do
- * not exist are left out, and the sender hears of them, and of a letter that cannot be taken at all, by a DSN.
+ * Takes in letters of local users. There is no client that waits for a reply: unknown recipients are left out, and the
+ * sender is notified of them, and of a letter that cannot be taken at all, by a DSN.
  */
 export function createLetterIntake(parts: LetterParts): DropIntake {
   return async (letter) => {
     const message = await readLetter(letter);
-    // Only a hand-made letter is like this: our sendmail looks at the addresses first.
+    // Only a hand-made letter is like this: our sendmail checks the addresses first.
     if (typeof message === 'string') return { kind: 'refused', because: message };
     const outcome = await acceptLocal(parts.local, message);
     if (outcome.kind === 'accepted') {
@@ -47,7 +47,7 @@ export function createLetterIntake(parts: LetterParts): DropIntake {
   };
 }
 
-/** The message of a letter, its text made values. A string says what is no such value. */
+/** The message of a letter, its text parsed. A string is the fault of a malformed one. */
 export async function readLetter(letter: Letter): Promise<LocalMessage | string> {
   const { from, to, body, smtputf8, ret, envid: givenEnvid } = letter.envelope;
   const reversePath = from === '' ? null : parseMailbox(from, { smtputf8: true });
@@ -89,8 +89,8 @@ function readRecipient(text: Letter['envelope']['to'][number]): Recipient | stri
 }
 
 /**
- * Spools the DSN. When that fails the letter must not be tried again because of it, for its other recipients
- * have it already: the log then is where the failure is told.
+ * Spools the DSN. If that fails the letter must not be tried again because of it, for its other recipients have it
+ * already: the failure is then in the log only.
  */
 async function tellSender(
   { local, queue }: LetterParts,
@@ -99,7 +99,7 @@ async function tellSender(
 ): Promise<void> {
   if (failures.length === 0) return;
   const now = queue.clock.now();
-  // The letter that was refused never got a queue id: one is taken for the DSN alone.
+  // A refused letter never got a queue id: one is taken for the DSN alone.
   await using draft = queue.spool.begin();
   const recipients = failures.map(({ recipient }) => recipient);
   const content = { size: letter.size, hasEightBit: false, hasLeadingDot: false, endsWithCrlf: true };

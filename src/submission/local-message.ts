@@ -29,7 +29,7 @@ import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
 import type { SubmissionEvents } from './events.ts';
 
-/** A message of somebody on this machine: from the maildrop, or by the control socket. */
+/** A message from this machine: from the maildrop, or by the control socket. */
 export interface LocalMessage {
   readonly reversePath: ReversePath;
   readonly recipients: readonly Recipient[];
@@ -44,7 +44,7 @@ export interface LocalMessage {
   readonly ret?: 'full' | 'hdrs';
   /** Recipients that do not exist here are left out; else one of them refuses the message. */
   readonly leavesOutUnknown?: boolean;
-  /** Told the id before anything can happen to the message. */
+  /** Called with the id before anything can happen to the message. */
   readonly onBegun?: (id: QueueId) => void;
 }
 
@@ -78,8 +78,8 @@ export interface LocalParts extends OwnPolicy {
 const loopbackClient = '127.0.0.1';
 
 /**
- * Our users may send to anybody; what the policy says still decides where a recipient of ours goes. One about whom
- * it cannot decide now is known, and waits.
+ * Local users may send to any domain; the policy still decides where a recipient of ours goes. One on which it cannot
+ * decide now is known, and waits.
  */
 export async function localRecipients(
   parts: OwnPolicy,
@@ -231,7 +231,7 @@ function bodyOf({ isBinary, hasEightBit }: ContentFacts): Body {
   return hasEightBit ? '8bitmime' : '7bit';
 }
 
-/** The envelope of a message of somebody here. */
+/** The envelope of a local message. */
 export function envelopeOf(
   message: Omit<LocalMessage, 'octets'>,
   of: { readonly recipients: readonly Recipient[]; readonly content: ContentFacts; readonly now: number },

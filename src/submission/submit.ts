@@ -10,7 +10,7 @@ import { acceptLocal, type LocalParts } from './local-message.ts';
 export interface SubmitParts {
   readonly local: LocalParts;
   readonly events: Subscribable<Told>;
-  /** The user that the trace names: the one that the relay runs as, which alone may use the socket. */
+  /** The user in the trace: the one that the relay runs as, which alone may use the socket. */
   readonly user: string;
 }
 
@@ -26,11 +26,11 @@ export function createSubmissionControl(parts: SubmitParts): SubmissionControl {
   return { submit: (submission, octets, signal) => submit(parts, { submission, octets, signal }) };
 }
 
-/** The events that tell what became of a message and its recipients. */
+/** The events that report the fate of a message and its recipients. */
 const toldEvents = ['delivered', 'deferred', 'bounced', 'expired', 'held', 'removed', 'discarded'] as const;
 type Told = Extract<QueueEvents | SubmissionEvents, { readonly event: (typeof toldEvents)[number] }>;
 
-/** Takes in a message of the operator and, when asked, tells of it until every recipient has its fate. */
+/** Takes in a message of the operator and, on request, reports events until every recipient has its fate. */
 async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
   const { submission, octets, signal } = submitting;
   const parsed = parseSubmission(submission);
@@ -100,7 +100,7 @@ function fateOf({ to = '', relay, reply, delayMs }: (Told & { readonly event: 'd
   return { to, ...(relay !== undefined && { relay }), reply, delayMs };
 }
 
-/** Lines of the log between the one who writes them and the one who reads them. Ends when the signal aborts. */
+/** Lines of the log between their writer and their reader. Ends when the signal aborts. */
 class LineQueue implements AsyncIterable<Line<Told>> {
   readonly #waiting: Line<Told>[] = [];
   readonly #signal: AbortSignal;

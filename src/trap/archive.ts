@@ -15,7 +15,7 @@ export interface Trap extends AsyncDisposable {
   readonly size: { readonly messages: number; readonly bytes: number };
 }
 
-/** How often what has become too old is looked for. */
+/** The interval of looks for expired messages. */
 const ageCheckMs = 3_600_000;
 
 /** Opens the archive. Rejects with the system's error when its folder cannot be used. */
@@ -30,7 +30,7 @@ export async function openTrap(options: ArchiveOptions, parts: TrapParts): Promi
   };
 }
 
-/** The files. What is kept is known by its number and its octets; names are read again when the oldest go. */
+/** The files. Of each message the number and the octets are in memory; names are read again when the oldest go. */
 export class Archive implements AsyncDisposable {
   readonly #options: ArchiveOptions;
   readonly #parts: TrapParts;

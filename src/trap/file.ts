@@ -1,7 +1,7 @@
 /** The form of a file in the archive. */
 import type { Envelope, QueueId } from '../mail/index.ts';
 
-/** The first line of a file: what was said before the octets. */
+/** The first line of a file: the facts of the session, before the octets. */
 export interface TrapRecord {
   readonly version: 1;
   readonly id: QueueId;
@@ -24,7 +24,7 @@ export function decodeRecord(line: string): TrapRecord | undefined {
   }
 }
 
-/** Only we write these files, so the outline is enough to tell one from another program's. */
+/** Only we write these files, so the outline is enough to recognise one. */
 function isRecord(value: unknown): value is TrapRecord {
   if (typeof value !== 'object' || value === null) return false;
   const envelope: unknown = Reflect.get(value, 'envelope');

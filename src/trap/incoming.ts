@@ -79,7 +79,7 @@ export class IncomingFile {
     return head.length + this.#size;
   }
 
-  /** Throws away what arrived. */
+  /** Throws the received octets away. */
   async discard(): Promise<void> {
     this.#failure ??= new Error('discarded');
     await this.#written;

@@ -9,7 +9,7 @@ export interface ArchiveOptions {
   /** A folder of its own; made when it is missing. */
   readonly folder: string;
   readonly maxMessages: number;
-  /** Of all files together, those that are arriving included. */
+  /** The octets of all files together, arriving ones included. */
   readonly maxBytes: number;
   readonly maxAgeMs: number;
   /** Of one message: 552 5.3.4. */

@@ -55,7 +55,7 @@ export class TrapArchive implements AsyncDisposable {
     this.#parts.log.info('trap-open', { folder: trap.folder, messages, bytes });
   }
 
-  /** What people need the disk for comes first. */
+  /** The disk's other uses come first. */
   #refusal(folder: string, floorBytes: number): Reply | undefined {
     if (this.#parts.isDraining()) return notNow;
     const now = this.#parts.clock.now();
