@@ -1,9 +1,9 @@
 /**
- * What a relay costs: processor time and memory of all its processes.
+ * The cost of a relay: processor time and memory of all its processes.
  *
- * Where a cgroup can be made, the relay is started inside one: every process it ever has is counted, the
- * short-lived ones of Postfix too. Elsewhere the tree of processes is read from /proc, with the time of children
- * that were waited for; a process that left the tree is then missed, and the report says which way was used.
+ * Where a cgroup can be made, the relay is started inside one: every process it ever has is counted, the short-lived
+ * ones of Postfix too. Elsewhere the tree of processes is read from /proc, with the time of children that were waited
+ * for; a process that left the tree is then missed, and the report says which way was used.
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -17,7 +17,7 @@ export const allCases: readonly string[] = ['k1', 'k10', 'k100', 'r50'].flatMap(
   ['s20', 's100'].flatMap((sessions) => ['one', 'many'].map((many) => `${what}-${sessions}-${many}`)),
 );
 
-/** What `--quick` measures. */
+/** The cases of `--quick`. */
 export const quickCases: readonly string[] = ['k1-s20-one', 'k1-s20-many', 'r50-s20-many'];
 
 function defaultMessages(size: number, recipients: number): number {

@@ -22,7 +22,7 @@ export interface Measurement {
   readonly idleMemory: Memory;
   readonly peakMemory: Memory;
   readonly memoryAfter: Memory;
-  /** What makes the figures worthless: messages refused, lost or delivered twice. */
+  /** The fault that makes the figures worthless: messages refused, lost or delivered twice. */
   readonly problem?: string;
 }
 

@@ -1,8 +1,8 @@
 /**
- * What Posthouse needs in memory, as RssAnon of its process, where memory could grow:
+ * The memory of Posthouse, as RssAnon of its process, in the cases in which it could grow:
  *
  *   large     4 messages of 100 MB at once: the peak is at most 32 MB over idle
- *   idle      1,000 idle sessions: what one costs, and new mail is still taken and delivered
+ *   idle      1,000 idle sessions: the cost of one, and new mail is still taken and delivered
  *   deferred  200,000 × 10 KiB waiting, with --max-old-space-size=256: at most 250 MB, and once the sink accepts, the
  *             queue drains at 80 % or more of the speed without a backlog
  *

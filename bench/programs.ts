@@ -21,7 +21,7 @@ const loadResult = z.object({
   cpuSeconds: z.number(),
 });
 
-/** What `load` measured; instants are seconds of the machine's monotonic clock, latencies milliseconds. */
+/** The figures of `load`; instants are seconds of the machine's monotonic clock, latencies milliseconds. */
 export type LoadResult = z.infer<typeof loadResult>;
 
 const sinkCounts = z.object({
@@ -34,7 +34,7 @@ const sinkCounts = z.object({
   cpuSeconds: z.number(),
 });
 
-/** What `sink` was given since the last `expect`. */
+/** The messages that `sink` got since the last `expect`. */
 export type SinkCounts = z.infer<typeof sinkCounts>;
 
 /** Compiles load and sink into `folder`. */

@@ -23,7 +23,7 @@ export interface RunningRelay {
 
 export interface Relay {
   readonly name: string;
-  /** What it is compared as: the better of a family counts. */
+  /** The family in which it is compared: the best of each counts. */
   readonly family: 'postfix' | 'haraka' | 'posthouse' | 'older' | 'ceiling';
   /** It runs in Node, which compiles what is used much: a second or two of CPU, once, that is no steady state. */
   readonly isCompiledAsItRuns: boolean;

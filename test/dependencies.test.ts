@@ -1,4 +1,6 @@
-/** What the lock and the packages promise: whatever is installed was named before, with its hash, and runs nothing. */
+/**
+ * Tests of the lockfile and the packages: every installed package is named in it, with its hash, and runs no scripts.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

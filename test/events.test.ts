@@ -39,7 +39,7 @@ test('a field has one kind in all declarations of an event', () => {
   );
 });
 
-/** What the Postfix format reads of an event. */
+/** The fields of an event that the Postfix format reads. */
 function fieldsRead(event: string): readonly string[] {
   const read = new Set<string>();
   const fields = new Proxy<Record<string, unknown>>(

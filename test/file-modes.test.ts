@@ -7,7 +7,7 @@ import { dropMail } from '../src/maildrop/index.ts';
 import { SocketPeer } from './support/peer.ts';
 import { openRelay, type TestRelay, testFolder } from './support/relay.ts';
 
-/** What others on the machine may see of mail and secrets: nothing, whatever the umask of the relay is. */
+/** Other users of the machine may see nothing of mail and secrets, whatever the umask of the relay is. */
 
 /** Paths below the folder whose mode lets somebody else in. */
 async function open(folder: string): Promise<string[]> {

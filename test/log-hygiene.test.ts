@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { openLog } from '../src/base/index.ts';
 import { MemoryPeer } from './support/peer.ts';
 
-/** What makes a line two, moves a cursor, or turns the direction of writing. */
+/** Characters that make two lines of one, move a cursor, or turn the direction of writing. */
 const nasty = [
   '\x1b[2J',
   '\x07',

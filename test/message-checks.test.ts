@@ -18,7 +18,7 @@ import { SpoolError } from '../src/spool/index.ts';
 const letter = envelope({ ground: 'recipient', to: ['anna@relay.test'] });
 const id = parseQueueId('0000000000000000') ?? assert.fail();
 
-/** What the clearinghouse found of a copy that many have. */
+/** The verdict on a copy of which there are many. */
 const bulk: Verdict = {
   ...{ count: 40, exact: 0, reported: 0, revoked: 0, confidence: 33, cluster: 'a-1', via: 'text' },
   ...{ isBulk: true, isReported: false, isContested: false, isShort: false, isAllowed: false },

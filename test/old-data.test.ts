@@ -26,7 +26,7 @@ interface Message {
   readonly entries: readonly LaneEntry[];
 }
 
-/** What the older build read back, by the same interfaces. */
+/** The data as the older build read it, by the same interfaces. */
 interface Golden {
   readonly at: number;
   readonly spool: { readonly messages: readonly Message[]; readonly due: readonly object[] };

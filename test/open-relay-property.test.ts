@@ -70,7 +70,7 @@ const configuration = fc.record({
   ),
 });
 
-/** Whatever a stranger may say of himself, and whatever may be said about where he is. */
+/** Any claims of a stranger about himself, and any facts about where he is. */
 const client = fc.record({
   helo: fc.oneof(
     fc.constantFrom('ours.example', 'localhost', '[127.0.0.1]', '10.1.2.3', 'relay.example', ''),

@@ -12,7 +12,7 @@ import { type ServerOptions, TestServer } from './support/server.ts';
 const keeper = 'keeper@elsewhere.example';
 const unlisted = { recipients: { kind: 'list' as const, names: new Set(['known']) } };
 
-/** What of the domains of the server differs. */
+/** Servers that differ in their domains. */
 const setUps: Readonly<Record<string, Parameters<typeof policyOptions>[0]>> = {
   'no domain': {},
   'a domain that knows no postmaster': { domains: [localDomain('ours.example', unlisted)] },

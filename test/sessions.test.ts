@@ -14,7 +14,7 @@ import {
 import { SocketPeer } from './support/peer.ts';
 import { type Keys, openRelay, type TestRelay, testConfig, testFolder } from './support/relay.ts';
 
-/** What an open session may do once something was taken away, through a whole relay; and how operators end it. */
+/** Tests through a whole relay: open sessions after a right was taken away, and their end by an operator. */
 
 const [certificate, certificateKey] = ['cert', 'key'].map((part) =>
   fileURLToPath(new URL(`../src/client/testdata/${part}.pem`, import.meta.url)),

@@ -7,7 +7,7 @@ import { clientOptions, inPieces, quick, testMessage } from '../src/client/testi
 import { MemoryPeer, type Peer, SocketPeer } from './support/peer.ts';
 import { TestServer } from './support/server.ts';
 
-/** What some server takes for the end of data, or for a part of it, and must not be one. */
+/** Octets that some server takes for the end of data, or for a part of it, and that must not end it. */
 const vectors: readonly (readonly [octets: string, refusal: string])[] = [
   ['\n.\n', '550 5.5.2'],
   ['\n.\r', '550 5.5.2'],

@@ -22,7 +22,7 @@ function trapPort(relay: TestRelay): number {
   return relay.relay.addresses.find(({ role }) => role === 'trap')?.port ?? 0;
 }
 
-/** What a peer says to a fresh session, up to the reply to each command. */
+/** The replies of a fresh session, up to the one to each command. */
 async function dialogue(port: number, commands: readonly string[]): Promise<string[]> {
   await using peer = await SocketPeer.greeted(port);
   const replies: string[] = [];

@@ -181,7 +181,7 @@ const certified: ServerOptions = {
   },
 };
 
-/** What EHLO offers. */
+/** The keywords that EHLO offers. */
 async function offered(peer: MemoryPeer): Promise<string> {
   peer.send('EHLO client.example\r\n');
   const lines: string[] = [];

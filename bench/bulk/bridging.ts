@@ -1,4 +1,4 @@
-/** What clients hear that send signatures alone, with and without the clusters that whole messages lead to. */
+/** The verdicts for clients that send signatures alone, with and without the clusters of whole messages. */
 import { readContent } from '../../src/clearinghouse/content/read.ts';
 import { Engine } from '../../src/clearinghouse/engine.ts';
 import { bodyDigest, legacyKeys } from '../../src/clearinghouse/keys/keys.ts';

@@ -33,9 +33,9 @@ function afterFromLine(octets: Buffer): Buffer {
 
 export interface Corpus {
   readonly spam: readonly CorpusMessage[];
-  /** What noise is taken from; used for nothing else. */
+  /** The messages from which noise is taken; used for nothing else. */
   readonly noise: readonly CorpusMessage[];
-  /** What a detector may learn words and boilerplate from before the run. */
+  /** The messages from which a detector may learn words and boilerplate before the run. */
   readonly lexicon: readonly CorpusMessage[];
   /** All other ham. */
   readonly ham: readonly CorpusMessage[];

@@ -1,8 +1,11 @@
-/** What the bench asks; the product is plugged in by `openDetector` of a module of one's own (`--detector FILE`). */
+/**
+ * The interface of a detector under test; the product is plugged in by `openDetector` of a module of one's own
+ * (`--detector FILE`).
+ */
 import { createHash } from 'node:crypto';
 
 export interface Answer {
-  /** What the message is a copy of. */
+  /** The cluster of which the message is a copy. */
   readonly cluster: string | undefined;
   readonly isBulk: boolean;
   /** Said to be spam, which no message of the bench is reported as. Default: false. */

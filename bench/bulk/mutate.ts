@@ -5,7 +5,7 @@ import { words } from './mime.ts';
 import type { Random } from './random.ts';
 import { spin } from './spin.ts';
 
-/** What a copy is made of. */
+/** The parts from which a copy is made. */
 export interface Making {
   readonly campaign: Campaign;
   readonly noise: Noise;

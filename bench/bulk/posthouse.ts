@@ -44,7 +44,7 @@ export function openDetector(): Detector {
   };
 }
 
-/** What the peers' sketches of text are given, so that they are not judged by how they read HTML. */
+/** The text given to the peers' sketches, so that they are not judged by their reading of HTML. */
 export function readText(octets: Uint8Array): string {
   return wordsInOrder(readContent(octets)).join(' ');
 }

@@ -1,4 +1,4 @@
-/** What a detector makes of all copies of one class, shuffled among ham. */
+/** A detector's results for all copies of one class, shuffled among ham. */
 import type { CorpusMessage } from './corpus.ts';
 import type { Detector } from './detector.ts';
 import type { Copy } from './generate.ts';

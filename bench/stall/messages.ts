@@ -1,6 +1,6 @@
 /** Messages that are made to keep a relay busy: each is lawful, and each is worst for another piece of code. */
 
-/** What is sent, and how. */
+/** A message, and the way it is sent. */
 export interface Hostile {
   readonly name: string;
   readonly content: Buffer;

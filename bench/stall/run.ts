@@ -20,7 +20,7 @@ import { startStallSink } from './sink.ts';
 const main = join(import.meta.dirname, '../../src/cli/main.ts');
 const barMs = 50;
 const user = { user: 'anna@home.test', password: 'open sesame' } as const;
-/** What a server may say to a recipient, at its longest and worst. */
+/** The longest and worst reply of a server to a recipient. */
 const atLength = Array.from({ length: 40 }, () => `550-5.1.1 ${'\u7121\u3044 '.repeat(60)}`);
 
 interface Bench {

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { inputOf } from './input.ts';
 import type { FuzzTarget } from './targets.ts';
 
-/** What became of one target. */
+/** The result of one target. */
 export interface FuzzResult {
   readonly name: string;
   readonly runs: number;
@@ -18,7 +18,7 @@ export interface FuzzOptions {
   readonly budgetMs: number;
 }
 
-/** What may stay behind of any number of runs: caches are bounded, everything else is a leak. */
+/** The memory that any number of runs may leave behind, in octets: caches are bounded, everything else is a leak. */
 const maxGrowthBytes = 48 * 1024 * 1024;
 /** A single input that takes longer is a fault of its own: somebody could send many. */
 const maxRunMs = 2000;
@@ -45,7 +45,7 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
   return { name: target.name, runs, failure: { seed: options.seed, input: Buffer.alloc(0), error } };
 }
 
-/** What the target has to say against the input. */
+/** The target's error for the input. */
 export async function attempt(target: FuzzTarget, input: Buffer): Promise<unknown> {
   const began = performance.now();
   try {

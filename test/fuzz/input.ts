@@ -23,7 +23,7 @@ export class Chance {
   }
 }
 
-/** What the languages of our peers and operators are made of: random octets alone would not get far in them. */
+/** The words of our peers' and operators' languages: random octets alone would not get far in them. */
 const words: readonly string[] = [
   ...[
     '\r\n',

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type Peers, Program, until } from './support.ts';
 
-/** What it does besides authentication. */
+/** The services of a Dovecot besides authentication. */
 export interface DovecotServices {
   /** Where it serves POP3, in clear; the Maildirs are in `mail` of its folder. */
   readonly pop3Port?: number;

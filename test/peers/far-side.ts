@@ -1,5 +1,5 @@
 /**
- * What a namespace has of the Internet. `dns JSON`: answers for a zone; prints its address. `door PORT`: takes every
+ * A piece of the Internet in a namespace. `dns JSON`: answers for a zone; prints its address. `door PORT`: takes every
  * connection, says 421, and prints the address that was dialled, one a line.
  */
 import { createServer } from 'node:net';

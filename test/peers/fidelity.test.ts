@@ -60,7 +60,9 @@ const samples: readonly Sample[] = [
   },
 ];
 
-/** What Postfix has to try again, a program of its own that did not start included, it tries before the test gives up. */
+/**
+ * Short intervals, so that Postfix retries before the test gives up, also when one of its own programs did not start.
+ */
 const soon = {
   queue_run_delay: '1s',
   minimal_backoff_time: '1s',

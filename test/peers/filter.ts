@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-/** What the program is given, as JSON. */
+/** The options of the program, as JSON. */
 export interface FilterOptions {
   /** The port it listens on. */
   readonly from: number;

@@ -99,7 +99,7 @@ async function sends(from: Netns, at: string): Promise<void> {
   assert.equal(code, 0, stderr);
 }
 
-/** What left for another host, as the relay tells it. */
+/** The relay's log lines of mail that left for another host. */
 function relayed(posthouse: Posthouse): readonly unknown[] {
   return posthouse.log().filter((line) => String(line.relay ?? '').includes(`${net.stranger}:${net.port}`));
 }

@@ -5,7 +5,7 @@
 import { searchPath } from './program.ts';
 import { type Outcome, type Peers, run } from './support.ts';
 
-/** What a test with namespaces needs of the machine. */
+/** The needs of a test with namespaces: the machine has to have these. */
 export const netnsNeeds = ['root', 'ip'] as const;
 
 /** Runs ip(8) and rejects with what it says when it fails. */
@@ -19,7 +19,7 @@ let serial = 0;
 /** A namespace with its loopback up and no other interface. */
 export class Netns implements AsyncDisposable {
   readonly name: string;
-  /** What comes before a command that runs inside. */
+  /** The words before a command that runs inside. */
   readonly prefix: readonly string[];
 
   private constructor(name: string) {

@@ -191,7 +191,7 @@ sys.exit(1)
   assert.equal(code, 0, `${host}:${port} does not answer`);
 }
 
-/** What a container engine runs for a published port: it connects from the bridge, whoever the client is. */
+/** A container engine's proxy for a published port: it connects from the bridge, whatever the client's address. */
 const userlandProxy = `
 import socket, sys, threading
 def pump(a, b):

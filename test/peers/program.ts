@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
-/** What a program that ran to its end left behind. */
+/** The result of a program that ran to its end. */
 export interface Outcome {
   /** The exit code; 128 + n when signal n ended it. */
   readonly code: number;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { prepareMaildrop } from '../../src/maildrop/index.ts';
 import { isInstalled, peerTest, run } from './support.ts';
 
-/** What a call of sendmail came to. */
+/** The result of a call of sendmail. */
 interface Sent {
   readonly code: number;
   readonly from: string | undefined;

@@ -1,6 +1,6 @@
 /**
- * What the peer tests stand on. `peerTest` gives each test a directory of its own and starts peers that are stopped
- * when it ends; it skips loudly when a peer is not installed, and fails instead where PEERS_REQUIRED is set.
+ * The foundation of the peer tests. `peerTest` gives each test a directory of its own and starts peers that are
+ * stopped when it ends; it skips loudly when a peer is not installed, and fails instead where PEERS_REQUIRED is set.
  */
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -190,7 +190,7 @@ export class Peers implements AsyncDisposable {
     return texts.map((text) => text.split('\n').slice(-40).join('\n')).join('\n----\n');
   }
 
-  /** What each Postfix has complained of, for the error of a test that failed. */
+  /** The complaints of each Postfix, for the error of a test that failed. */
   async complaints(): Promise<string> {
     const texts = await Promise.all(this.#postfixes.map((postfix) => postfix.log()));
     const lines = texts.join('').split('\n');
@@ -209,7 +209,7 @@ export async function readMaildir(maildir: string): Promise<readonly Buffer[]> {
   return await Promise.all(names.map((name) => readFile(join(maildir, 'new', name))));
 }
 
-/** What the machine has to have for a test: commands, or `root`. */
+/** The needs that the machine lacks: commands, or `root`. */
 export function missing(needs: readonly string[]): readonly string[] {
   return needs.filter((need) => (need === 'root' ? process.getuid?.() !== 0 : !isInstalled(need)));
 }

@@ -4,7 +4,7 @@ interface Arrival {
   readonly run: number;
 }
 
-/** What was found in the spool after a kill: for each message, the recipients that had no final status. */
+/** The spool after a kill: for each message, the recipients that had no final status. */
 export type Leftover = ReadonlyMap<string, ReadonlySet<string>>;
 
 export interface Verdict {
@@ -22,8 +22,8 @@ export interface Verdict {
 }
 
 /**
- * Who was promised what, what arrived, and what a kill left behind. Messages are known by the marker in their
- * content, recipients by their address.
+ * The promises that were made, the messages that arrived, and those that a kill left behind. Messages are known by the
+ * marker in their content, recipients by their address.
  */
 export class Ledger {
   readonly #acknowledged = new Map<string, readonly string[]>();
@@ -57,7 +57,7 @@ export class Ledger {
     this.#leftovers.push(leftover);
   }
 
-  /** What the last kill left open, acknowledged or in doubt, and has not arrived in this run. */
+  /** The messages that the last kill left open, acknowledged or in doubt, and that have not arrived in this run. */
   due(): string[] {
     const left = this.#leftovers.at(-1) ?? new Map<string, ReadonlySet<string>>();
     return [...left]

@@ -175,7 +175,7 @@ async function wait(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** What is in the spool, by marker, with the recipients that have no final status. Looks at a copy. */
+/** The messages in the spool, by marker, with the recipients that have no final status. Reads a copy. */
 async function lookInto(folder: string): Promise<Leftover> {
   const copy = join(folder, 'copy');
   await rm(copy, { recursive: true, force: true });

@@ -82,7 +82,7 @@ export async function playDialogue(
 
 const isSpoken = ({ mark }: Step) => mark.startsWith('C');
 
-/** What is sent in one go, with what has to come of it. */
+/** Lines that are sent in one go, with the replies expected. */
 function groups(steps: readonly Step[], sending: Sending): Step[][] {
   const found: Step[][] = [[]];
   let mayGoOn = false;

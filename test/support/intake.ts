@@ -20,9 +20,9 @@ export class MemoryIntake implements Intake {
   /** Messages that were begun and neither committed nor discarded. */
   open = 0;
   room: Room | undefined;
-  /** What `refusal` answers. */
+  /** The answer of `refusal`. */
   refuses: Reply | undefined;
-  /** What `commit` and `write` wait for. */
+  /** Promises for which `commit` and `write` wait. */
   hold: { commit?: Promise<void>; write?: Promise<void> } = {};
   #onCommit: () => void = () => {};
   readonly #ids = new QueueIdSource({ shard: 0, now: () => 1 });

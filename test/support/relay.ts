@@ -58,10 +58,10 @@ class WatchedLog implements Log<AnyEvent> {
 
 export interface Mail {
   readonly from?: string;
-  /** What stands after `<…>` in MAIL. */
+  /** The parameters after `<…>` in MAIL. */
   readonly mailParameters?: string;
   readonly to: string | readonly string[];
-  /** What stands after `<…>` in RCPT. */
+  /** The parameters after `<…>` in RCPT. */
   readonly rcptParameters?: string;
   readonly content?: string;
 }
@@ -71,7 +71,7 @@ export class TestRelay implements AsyncDisposable {
   readonly relay: Relay;
   readonly folder: string;
   readonly log: WatchedLog;
-  /** What a reload loads next. */
+  /** The configuration or error of the next reload. */
   next: Config | Error;
 
   constructor(relay: Relay, folder: string, parts: { readonly log: WatchedLog; readonly config: Config }) {
@@ -174,7 +174,7 @@ export async function testFolder(t: TestContext): Promise<string> {
 
 const stacks = new WeakMap<TestContext, AsyncDisposableStack>();
 
-/** What ends with the test, the last first: `after` would remove a folder from under its relay. */
+/** The resources that end with the test, the last first: `after` would remove a folder from under its relay. */
 export function endings(t: TestContext): AsyncDisposableStack {
   const known = stacks.get(t);
   if (known !== undefined) return known;

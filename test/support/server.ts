@@ -52,7 +52,7 @@ export async function until(isSo: () => unknown): Promise<void> {
   }
 }
 
-/** What of the server a test wants otherwise. */
+/** A test's changes to the server. */
 export interface ServerOptions {
   readonly limits?: Partial<ReceiverLimits>;
   readonly listener?: Partial<ListenerOptions>;
@@ -61,7 +61,7 @@ export interface ServerOptions {
   readonly log?: Log<AnyEvent>;
 }
 
-/** What of a session in memory a test wants otherwise. */
+/** A test's changes to a session in memory. */
 export interface MemoryOptions extends ServerOptions {
   readonly address?: string;
   readonly current?: () => ReceiverSettings;
@@ -136,7 +136,7 @@ export class TestServer implements AsyncDisposable {
     return this.#address?.port ?? 0;
   }
 
-  /** What sessions that begin now work with. */
+  /** Changes the options of sessions that begin from now on. */
   change(options: ServerOptions): void {
     this.receiver.settings = testSettings({ ...this.#options, ...options });
   }

@@ -16,7 +16,7 @@ export interface Peer {
 
 export interface Readable {
   readonly octets: Uint8Array;
-  /** What the sketches of text are taken of. */
+  /** The text from which sketches are computed. */
   readonly text: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What razor-agents 2 send for a message: one e4 ("ephemeral") signature for each part and one e8 ("whiplash") for
- * each host in it. Written from the description of the protocol; MIME is read in our simpler way.
+ * The signatures that razor-agents 2 send for a message: one e4 ("ephemeral") for each part and one e8 ("whiplash")
+ * for each host in it. Written from the description of the protocol; MIME is read in our simpler way.
  */
 import { createHash } from 'node:crypto';
 import { leaves, type Part, withoutTags } from '../mime.ts';
