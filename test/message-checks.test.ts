@@ -17,6 +17,7 @@ import { SpoolError } from '../src/spool/index.ts';
 
 const letter = envelope({ ground: 'recipient', to: ['anna@relay.test'] });
 const id = parseQueueId('0000000000000000') ?? assert.fail();
+const isKnown = () => false;
 
 /** The verdict on a copy of which there are many. */
 const bulk: Verdict = {
@@ -74,6 +75,7 @@ function checksBench({ rules = [rule], octets = 1000, judged = { kind: 'pass' },
       trace: 'T: r\r\n',
       room,
       screening,
+      isKnown,
       envelope: () => letter,
     });
     const write = async (text: string) => {
@@ -158,13 +160,13 @@ test('a hold that cannot be kept is 452 or 451, and a guard that keeps no more a
 test('without a rule about bulk mail nothing is withheld, and no promise is made', () => {
   const { screening } = checksBench({ rules: [] });
   assert.equal(screening.beginningOctets, 0);
-  const subject = { id, envelope: letter, beginning: Buffer.alloc(0), edits: [], held: undefined };
+  const subject = { id, isKnown, envelope: letter, beginning: Buffer.alloc(0), edits: [], held: undefined };
   assert.deepEqual(screening.message?.(subject), { kind: 'pass' });
 });
 
 test('mail of no rule is not looked at, and no promise is made', () => {
   const { screening, looked } = checksBench({ rules: [{ ...rule, grounds: ['network'] }] });
-  const subject = { id, envelope: letter, beginning: Buffer.from('x'), edits: [], held: undefined };
+  const subject = { id, isKnown, envelope: letter, beginning: Buffer.from('x'), edits: [], held: undefined };
   assert.deepEqual(screening.message?.(subject), { kind: 'pass' });
   assert.deepEqual(looked, []);
 });

@@ -214,6 +214,7 @@ test('mail of this machine passes the checks of header and message like any othe
   assert.equal(String(edited.message?.sent), content.replace('Bcc: b\r\n', ''));
   const to = edited.message?.envelope.recipients.map((each) => each.address.text);
   assert.deepEqual(to, ['u@away.test', 'a@there.test']);
+  assert.equal(edited.asked.message[0]?.isKnown(), true, 'whoever is on this machine is no stranger');
   const fates: string[] = [];
   const settled = (fate: string) => fates.push(fate);
   const bug: MessageRuling = {

@@ -4,7 +4,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { manualClock, memoryLog } from '../src/base/index.ts';
 import { parseMailbox, type Reply, reply } from '../src/mail/index.ts';
-import { type Check, createScreening, type Stage, type Verdict } from '../src/receiver/index.ts';
+import {
+  type Authenticator,
+  type Check,
+  createScreening,
+  type Later,
+  type Policy,
+  type Stage,
+  type Verdict,
+} from '../src/receiver/index.ts';
 import { MemoryPeer } from './support/peer.ts';
 import { type MemoryOptions, networks, testPolicy, testSettings } from './support/server.ts';
 
@@ -204,6 +212,70 @@ test('a session that ends while a check is asked begins no transaction', async (
   assert.equal(peer.session.state.at, 'closed');
 });
 
+/** A check that notes at each stage whether the client is known. */
+function knowing(found: string[]): Check {
+  const note = (stage: Stage) => async (subject: { readonly isKnown: () => Later<boolean> }) => {
+    found.push(`${stage} ${await subject.isKnown()}`);
+    return { kind: 'pass' } as const;
+  };
+  const [connect, hello, sender] = [note('connect'), note('hello'), note('sender')];
+  const [recipient, header, message] = [note('recipient'), note('header'), note('message')];
+  return { name: 'x', connect, hello, sender, recipient, header, message };
+}
+
+const stages: readonly Stage[] = ['connect', 'hello', 'sender', 'recipient', 'header', 'message'];
+
+test('a check hears at each stage whether the client is known, also where the ground is that of the recipient', async () => {
+  for (const [trusted, isKnown] of [
+    [[], false],
+    [['192.0.2.0/24'], true],
+  ] as const) {
+    const found: string[] = [];
+    await using peer = behind([knowing(found)], {
+      address: '192.0.2.1',
+      settings: { policy: testPolicy(trusted) },
+    });
+    await peer.reply();
+    await peer.upTo('DATA');
+    peer.send('A: b\r\n\r\nx\r\n.\r\n');
+    assert.match(await peer.reply(), /^250 /);
+    assert.deepEqual(
+      found,
+      stages.map((stage) => `${stage} ${isKnown}`),
+    );
+    assert.equal(peer.intake.messages[0]?.envelope.origin.ground, 'recipient');
+  }
+});
+
+test('a client is known from its login on, and not when a trusted proxy says that it is somebody else', async () => {
+  const found: string[] = [];
+  const policy: Policy = { ...testPolicy(), knows: ({ identity }) => identity !== undefined };
+  const authenticator: Authenticator = {
+    mechanisms: () => ['ASK'],
+    renew: (identity) => identity,
+    begin: () => ({
+      takesInitial: true,
+      cancel() {},
+      step: async () => ({ kind: 'success', identity: { name: 'anna', mechanism: 'ASK', senders: [] } }),
+    }),
+  };
+  await using user = behind([knowing(found)], {
+    listener: { tls: 'none', offersAuth: true },
+    settings: { policy, authenticator },
+  });
+  await user.reply();
+  await user.expect(['EHLO c.example', 250], ['AUTH ASK eA==', 235], ['MAIL FROM:<>', 250]);
+  assert.deepEqual(found.splice(0), ['connect false', 'hello false', 'sender true']);
+  await using proxied = behind([knowing(found)], {
+    address: '192.0.2.1',
+    settings: { policy: testPolicy(['192.0.2.0/24']), xclientFrom: networks('192.0.2.1') },
+  });
+  await proxied.reply();
+  await proxied.expect(['EHLO c.example', 250], ['XCLIENT ADDR=203.0.113.9', 220], ['EHLO d.example', 250]);
+  const before = ['connect true', 'hello true'];
+  assert.deepEqual(found, [...before, 'connect false', 'hello false']);
+});
+
 test('whatever checks say, nothing is relayed that the policy alone refuses', async () => {
   const targets = ['u@example.org', 'known@example.net', 'x@example.net', 'u@third.example'];
   const address = (text: string) => parseMailbox(text, { smtputf8: false }) ?? assert.fail(text);
@@ -219,7 +291,6 @@ test('whatever checks say, nothing is relayed that the policy alone refuses', as
       { kind: 'refuse', reply: reply(250, '0.0', 'ok'), because: 'x' },
     ),
   );
-  const stages: readonly Stage[] = ['connect', 'hello', 'sender', 'recipient', 'header', 'message'];
   const check = fc
     .tuple(fc.constantFrom(...stages), verdict, fc.boolean(), fc.constantFrom(...targets))
     .map(([stage, said, isLater, added]): Check => {

@@ -52,7 +52,8 @@ async function judged({ rules, verdict = bulk, origin = {}, held, isLate }: Case
     recipients: [],
     origin: { client: '192.0.2.1', listener: 'mx', ground: 'open', ...origin },
   } as unknown as Envelope;
-  const subject = { id, envelope, beginning: Buffer.from('x'), edits: [], held };
+  const isKnown = () => false;
+  const subject = { id, isKnown, envelope, beginning: Buffer.from('x'), edits: [], held };
   const late = new AbortController();
   if (isLate) late.abort();
   const found = await check.message?.(subject, { signal: late.signal });

@@ -37,6 +37,7 @@ const denied: Refusal = { kind: 'refusal', reply: reply(550, '7.1', 'relaying de
 const full = reply(452, '7.1', 'later');
 const storage = reply(451, '3.0', 'not now');
 const id = parseQueueId('0000000000000000') ?? assert.fail();
+const isKnown = () => false;
 const parameters = { body: '7bit', smtputf8: false };
 
 /** The check, and what its guard was told. */
@@ -52,7 +53,7 @@ function bench({ isFull = false, judged = { kind: 'pass' } as Judgement } = {}) 
   const log = memoryLog();
   const check = createGuardCheck({ guard, storageReply: () => storage, log });
   const asking = { signal: new AbortController().signal };
-  const about = { session: 's1', reversePath: null, recipient: address('r@x.test') };
+  const about = { session: 's1', isKnown, reversePath: null, recipient: address('r@x.test') };
   return {
     told,
     log,
@@ -63,7 +64,8 @@ function bench({ isFull = false, judged = { kind: 'pass' } as Judgement } = {}) 
       check.recipientRefused?.({ ...about, client: who, refusal }),
     message: () => {
       const letter = envelope({ ground: 'open', to: ['a@x.test'] });
-      const subject = { id, envelope: letter, beginning: Buffer.alloc(0), edits: [], held: undefined };
+      const beginning = Buffer.alloc(0);
+      const subject = { id, isKnown, envelope: letter, beginning, edits: [], held: undefined };
       return check.message?.(subject, asking);
     },
   };
@@ -103,7 +105,7 @@ test('the grant counts for the name that the policy found, and nobody is counted
   };
   const check = createGuardCheck({ guard, storageReply: () => storage, log: memoryLog() });
   const asking = { signal: new AbortController().signal };
-  const about = { session: 's1', reversePath: null, recipient: address('r@x.test') };
+  const about = { session: 's1', isKnown, reversePath: null, recipient: address('r@x.test') };
   await check.recipient?.({ ...about, client, grant: { ...grant, identity: 'fax' } }, asking);
   await check.recipient?.({ ...about, client: { ...client, role: 'local' }, grant }, asking);
   assert.deepEqual(seen, [

@@ -228,6 +228,12 @@ export function isTrusted(client: ClientFacts, options: PolicyOptions): boolean 
   return isListed(client, options) && addressFault(client, options) === undefined;
 }
 
+/** Whether it is known who the client is, by a name or as somebody of a trusted network. */
+export function isKnown(client: ClientFacts, options: PolicyOptions): Later<boolean> {
+  if (isTrusted(client, options)) return true;
+  return once(bindingsOf({ client, reversePath: null }, options), (found) => found.length > 0);
+}
+
 function isListed({ address, listener }: ClientFacts, options: PolicyOptions): boolean {
   return options.networks.has(address) || options.listenerHas(listener, address);
 }

@@ -326,6 +326,49 @@ test('many names behind one trusted address raise one alarm a day and change no 
   assert.equal(log.lines.length, 2);
 });
 
+test('a client is known by a login, a certificate, a window or a trusted network, and by nothing else', async () => {
+  const options = policyOptions({
+    domains: [localDomain('ours.example')],
+    networks: ['10.0.0.0/8'],
+    certificates: { byFingerprint: new Map([[fingerprint, { name: 'fax' }]]), trusted: false },
+    window: (client) => windows.get(client),
+    proxies: new IpSet(cidrs('10.0.0.2')),
+    untruth: (client) => (client === '10.0.0.3' ? { because: 'a gateway', remedy: 'x' } : undefined),
+    open: () => true,
+  });
+  const windows = new Map([
+    ['192.0.2.1', openWindow],
+    ['192.0.2.2', { ...openWindow, needsAuth: true }],
+    ['10.0.0.3', openWindow],
+  ]);
+  const certified = (of: string) => ({
+    tls: {
+      version: 'TLSv1.3',
+      cipher: 'x',
+      certificate: { fingerprint: of, subject: 'CN=fax', isTrusted: false, names: [] },
+    },
+  });
+  const rows: readonly (readonly [Partial<ClientFacts>, boolean])[] = [
+    [{}, false],
+    [{ helo: 'ours.example', name: 'mx.ours.example' }, false],
+    [{ identity: identity('anna', 'anna@ours.example') }, true],
+    [certified(fingerprint), true],
+    [certified(`sha256:${'cd'.repeat(32)}`), false],
+    [{ address: '10.0.0.1' }, true],
+    [{ address: '10.0.0.1', role: 'submission' }, true],
+    [{ address: '10.0.0.1', isStandIn: true }, false],
+    [{ address: '10.0.0.2' }, false],
+    [{ address: '10.0.0.2', isVouchedFor: true }, true],
+    [{ address: '10.0.0.3' }, false],
+    [{ address: '192.0.2.1' }, true],
+    [{ address: '192.0.2.2' }, false],
+  ];
+  const late = { ...options, window: async (client: string) => windows.get(client) };
+  for (const [client, isKnown] of rows)
+    for (const each of [options, late])
+      assert.equal(await createPolicy(each).knows?.(asking(client).client), isKnown, JSON.stringify(client));
+});
+
 test('few names in an hour are no alarm, however many come in a week', async () => {
   const log = memoryLog();
   const clock = manualClock();

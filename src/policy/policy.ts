@@ -7,6 +7,7 @@ import {
   boundGrant,
   certificate,
   isBound,
+  isKnown,
   isSubmission,
   isTrusted,
   network,
@@ -71,6 +72,7 @@ export function createPolicy(options: PolicyOptions): ExplainingPolicy {
     refuseSender: (request) => refuseSender(request, options),
     decide: (request) => decide(request, options),
     trusts: (client) => isTrusted(client, options),
+    knows: (client) => isKnown(client, options),
     isOurs: (domain) => options.domains.has(domain),
     explain: (request) => explain(request, options),
   };

@@ -151,6 +151,11 @@ export interface Policy {
   decide(request: RelayRequest): Later<Decision>;
   /** Whether the client is in one of the networks that are trusted, and its address is its own. */
   trusts?(client: ClientFacts): boolean;
+  /**
+   * Whether it is known who the client is: by a login, a certificate, a window, or an address of its own in a trusted
+   * network. Without it everybody is a stranger, and so are the clients of an open relay.
+   */
+  knows?(client: ClientFacts): Later<boolean>;
   /** Whether the domain is ours, so that the case of a local part makes no other mailbox. Without it none is. */
   isOurs?(domain: Domain): boolean;
 }

@@ -16,6 +16,8 @@ export interface ContentParts {
   readonly judge?: (header: Header) => HeaderDecision | Reply;
   /** Without it nothing is checked. */
   readonly screening?: Screening | undefined;
+  /** Told to the checks. */
+  readonly isKnown: () => Later<boolean>;
   /** The checks' decision before the message arrived. */
   readonly kept?: Kept | undefined;
   /** As far as it is known before the end. */
@@ -33,6 +35,7 @@ export class Content {
   readonly message: IncomingMessage;
   readonly incoming: Incoming;
   readonly screening: Screening | undefined;
+  readonly isKnown: () => Later<boolean>;
   /** A check looks at the content, so that it is kept back until the end, as long as there is room. */
   readonly withholds: boolean;
   readonly #parts: ContentParts;
@@ -48,6 +51,7 @@ export class Content {
     this.begunAt = begunAt;
     this.message = message;
     this.screening = screening;
+    this.isKnown = parts.isKnown;
     this.kept = parts.kept;
     this.withholds = screening !== undefined && screening.beginningOctets > 0;
     const onHeader = (header: Header) => this.#decide(header);
@@ -104,6 +108,7 @@ export class Content {
     if (ask === undefined) return judged;
     const ruling = ask({
       id: this.message.id,
+      isKnown: this.isKnown,
       envelope: this.#parts.envelope(),
       header: header.octets,
     });

@@ -23,8 +23,10 @@ const recipient = parseMailbox('u@example.org', { smtputf8: false }) ?? assert.f
 const sender = { session: 's1', reversePath: null, recipient } as unknown as ScreenedSender;
 const envelope = { recipients: [] } as unknown as Envelope;
 const id = parseQueueId('0000000000000000') ?? assert.fail();
+const isKnown = () => false;
 const message: ScreenedMessage = {
   id,
+  isKnown,
   envelope,
   beginning: Buffer.alloc(0),
   edits: [],
@@ -72,7 +74,7 @@ test('each stage asks its members in the order of the list, each about the stage
     await screening.hello?.(sender),
     await screening.sender?.(sender),
     await screening.recipient?.({ ...sender, recipient, grant }),
-    await screening.header?.({ id, envelope, header: Buffer.alloc(0) }),
+    await screening.header?.({ id, isKnown, envelope, header: Buffer.alloc(0) }),
     await screening.message?.(message),
   ].map((each) => each ?? assert.fail());
   assert.deepEqual(rulings, Array(6).fill(pass));

@@ -1,7 +1,7 @@
 /** A session as its verbs see it: where the dialogue stands, its facts, its wire, and what a verb may change. */
 import type { Reply } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
-import type { ClientFacts, Intake, SaslExchange, TlsFacts } from './ask.ts';
+import type { ClientFacts, Intake, Later, SaslExchange, TlsFacts } from './ask.ts';
 import type { Content } from './content.ts';
 import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
 import type { Kept, Ruling, Screening } from './screening.ts';
@@ -84,6 +84,8 @@ export interface Dialogue {
   readonly screening: Screening | undefined;
   readonly state: State;
   readonly client: ClientFacts;
+  /** Whether the policy in force knows the client; this machine is known. */
+  readonly isKnown: () => Later<boolean>;
   /** The extensions that EHLO offers now, and the parameters that are accepted. */
   readonly extensions: Extensions;
   /** Octets that came and were not looked at: the peer did not wait for the reply. */

@@ -61,6 +61,6 @@ function identify(dialogue: Dialogue, said: Hello): Reply {
   };
 }
 
-function subjectOf({ facts, client }: Dialogue): ScreenedSession {
-  return { session: facts.id, client };
+function subjectOf({ facts, client, isKnown }: Dialogue): ScreenedSession {
+  return { session: facts.id, client, isKnown };
 }

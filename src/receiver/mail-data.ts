@@ -83,13 +83,17 @@ function begin(dialogue: Dialogue, { transaction, hello, by }: Beginning): Conte
     room: intake.room,
     judge: (header) => judgeHeader(dialogue, transaction, { header, id, now }),
     screening: dialogue.screening,
+    isKnown: dialogue.isKnown,
     kept: transaction.kept,
     envelope: () => transaction.envelope(trace, reader.facts),
   });
 }
 
-/** Whether what we alone write into headers would be a lie from here. A trap keeps lies as they are. */
-function isStranger({ client, settings }: Dialogue): boolean {
+/**
+ * Whether what we alone write into headers would be a lie from here: it is none from a relay of ours in a trusted network,
+ * and is one from a user who logged in. A trap keeps lies as they are.
+ */
+function isFromOutside({ client, settings }: Dialogue): boolean {
   if (client.role === 'trap' || client.role === 'local') return false;
   return settings.policy.trusts?.(client) !== true;
 }
@@ -105,7 +109,8 @@ function judgeHeader(
 ): HeaderDecision | Reply {
   const { client, settings } = dialogue;
   const { hostname } = settings;
-  const own: HeaderDecision = header.own > 0 && isStranger(dialogue) ? [{ kind: 'remove-own' }] : undefined;
+  const own: HeaderDecision =
+    header.own > 0 && isFromOutside(dialogue) ? [{ kind: 'remove-own' }] : undefined;
   const { role } = client;
   const identity: SenderBinding | undefined = client.identity ?? binding;
   if (role === 'submission' || role === 'submissions' || client.identity !== undefined) {
@@ -147,7 +152,9 @@ function contentRefusal(dialogue: Dialogue, { fault, refused, incoming }: Conten
   if (fault !== undefined) return { reply: faultReplies[fault] };
   if (incoming.hops > dialogue.settings.limits.hops) return { reply: replies.tooManyHops };
   if (refused !== undefined) return refused;
-  return incoming.hasOwnBeyond && isStranger(dialogue) ? { reply: refusalOfCut(incoming.header) } : undefined;
+  return incoming.hasOwnBeyond && isFromOutside(dialogue)
+    ? { reply: refusalOfCut(incoming.header) }
+    : undefined;
 }
 
 /** 250 comes from the intake alone: only it knows that the message is durable. */

@@ -54,9 +54,9 @@ function begin(
 function screen(dialogue: Dialogue, next: State & { readonly at: 'transaction' }): Step {
   const ask = dialogue.screening?.sender;
   if (ask === undefined) return open(dialogue, next);
-  const { facts, client } = dialogue;
+  const { facts, client, isKnown } = dialogue;
   const { reversePath, parameters } = next.transaction;
-  const ruling = ask({ session: facts.id, client, reversePath, parameters });
+  const ruling = ask({ session: facts.id, client, isKnown, reversePath, parameters });
   return ruling instanceof Promise
     ? ruling.then((made) => rule(dialogue, next, made))
     : rule(dialogue, next, ruling);

@@ -104,6 +104,6 @@ function refused(dialogue: Dialogue, asked: Asked, refusal: Decision & { readonl
   return reply;
 }
 
-function subjectOf({ facts, client }: Dialogue, { recipient, transaction: { reversePath } }: Asked) {
-  return { session: facts.id, client, reversePath, recipient };
+function subjectOf({ facts, client, isKnown }: Dialogue, { recipient, transaction: { reversePath } }: Asked) {
+  return { session: facts.id, client, isKnown, reversePath, recipient };
 }

@@ -37,13 +37,13 @@ export type Screened =
  */
 export function screenMessage(whole: Whole): Later<Screened> {
   const { content, envelope } = whole;
-  const { kept, incoming, message, screening } = content;
+  const { kept, incoming, message, screening, isKnown } = content;
   if (kept?.kind === 'discard') return discarded(content, kept.because);
   const ask = screening?.message;
   const held = kept?.because;
   if (ask === undefined) return { kind: 'keep', envelope, held };
   const beginning = incoming.beginning();
-  const ruling = ask({ id: message.id, envelope, beginning, edits: [], held });
+  const ruling = ask({ id: message.id, isKnown, envelope, beginning, edits: [], held });
   return ruling instanceof Promise ? ruling.then((made) => carryOut(whole, made)) : carryOut(whole, ruling);
 }
 

@@ -7,8 +7,18 @@ import type { ClientFacts, Grant, Later, Refusal } from './ask.ts';
 /** The stages of the milter protocol, in the order in which a message passes them. */
 export type Stage = 'connect' | 'hello' | 'sender' | 'recipient' | 'header' | 'message';
 
+/** Mail on its way in, at whatever stage. */
+interface Screened {
+  /**
+   * Whether the policy knows the client at this stage, by a login, a certificate, a window or a trusted network; mail of
+   * this machine is known. Of a stranger's mail nothing is known but what it says. The ground of a grant does not tell:
+   * it is `recipient` for everybody who writes to a recipient of ours. Asked when it is called, for it costs a look-up.
+   */
+  readonly isKnown: () => Later<boolean>;
+}
+
 /** A session: before the greeting (connect), or once it has said EHLO or HELO (hello). */
-export interface ScreenedSession {
+export interface ScreenedSession extends Screened {
   /** The id of the session, as in the log and in `origin.session` of its messages. */
   readonly session: string;
   readonly client: ClientFacts;
@@ -28,7 +38,7 @@ export interface ScreenedRecipient extends ScreenedSession {
 }
 
 /** A message whose header has come. */
-export interface ScreenedHeader {
+export interface ScreenedHeader extends Screened {
   readonly id: QueueId;
   readonly envelope: Omit<Envelope, 'content'>;
   /** The header as it came, without our own trace field and without the empty line. */
@@ -36,7 +46,7 @@ export interface ScreenedHeader {
 }
 
 /** A message that has come whole and is not kept yet. */
-export interface ScreenedMessage {
+export interface ScreenedMessage extends Screened {
   readonly id: QueueId;
   readonly envelope: Envelope;
   /** The first octets of the content, no fewer than the check asked for (`beginningOctets`) where there are as many. */

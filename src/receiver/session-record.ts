@@ -1,7 +1,7 @@
 /** The state of a session: its client, the settings in force, the step of the dialogue, and its counts. */
 import type { Reply } from '../mail/index.ts';
 import type { CommandInput, Extensions } from '../smtp/index.ts';
-import type { ClientFacts, Intake, TlsFacts } from './ask.ts';
+import type { ClientFacts, Intake, Later, TlsFacts } from './ask.ts';
 import type { Dialogue, SessionFacts, State, StatedClient, Wire } from './dialogue.ts';
 import { offerTo } from './offer.ts';
 import type { ReceiverParts, ReceiverSettings } from './options.ts';
@@ -72,6 +72,9 @@ export class SessionRecord implements Dialogue {
   get client(): ClientFacts {
     return this.#client;
   }
+
+  readonly isKnown = (): Later<boolean> =>
+    this.#client.role === 'local' || (this.#settings.policy.knows?.(this.#client) ?? false);
 
   get extensions(): Extensions {
     this.#extensions ??= offerTo(this);

@@ -139,6 +139,7 @@ async function take(
     trace: trace(parts, message, { id: incoming.id, recipients, now }),
     room: parts.intake.room,
     screening: parts.screening?.(),
+    isKnown: () => true,
     envelope: () => envelopeOf(message, { recipients, content: reader.facts, now }),
   });
   try {
