@@ -1,7 +1,7 @@
-/** At most so many in any span of this length. */
+/** The largest number in any period of this length. */
 export interface Budget {
   readonly max: number;
-  readonly windowMs: number;
+  readonly periodMs: number;
 }
 
 /** The kinds of counts. `reports` are verdicts of other parts: see `Guard.report`. */
@@ -22,9 +22,9 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 /** No period is longer than this. */
-export const longestWindowMs = 7 * day;
+export const longestPeriodMs = 7 * day;
 
-const reports: readonly Budget[] = [{ max: 20, windowMs: hour }];
+const reports: readonly Budget[] = [{ max: 20, periodMs: hour }];
 
 /**
  * Budgets of one user. The budget of a minute stops a hijacked account: at any speed above a message in 1.5 s fewer
@@ -33,21 +33,21 @@ const reports: readonly Budget[] = [{ max: 20, windowMs: hour }];
  */
 export const identityBudgets: Budgets = {
   messages: [
-    { max: 40, windowMs: minute },
-    { max: 300, windowMs: hour },
-    { max: 1000, windowMs: day },
+    { max: 40, periodMs: minute },
+    { max: 300, periodMs: hour },
+    { max: 1000, periodMs: day },
   ],
   recipients: [
-    { max: 500, windowMs: hour },
-    { max: 2000, windowMs: day },
+    { max: 500, periodMs: hour },
+    { max: 2000, periodMs: day },
   ],
   newRecipients: [
-    { max: 250, windowMs: hour },
-    { max: 500, windowMs: day },
+    { max: 250, periodMs: hour },
+    { max: 500, periodMs: day },
   ],
   failedRecipients: [
-    { max: 50, windowMs: hour },
-    { max: 150, windowMs: day },
+    { max: 50, periodMs: hour },
+    { max: 150, periodMs: day },
   ],
   reports,
 };
@@ -60,23 +60,23 @@ export const addressBudgets: Budgets = identityBudgets;
  * them; its recipients are its own business.
  */
 export const networkBudgets: Budgets = {
-  messages: [{ max: 100_000, windowMs: hour }],
-  recipients: [{ max: 300_000, windowMs: hour }],
+  messages: [{ max: 100_000, periodMs: hour }],
+  recipients: [{ max: 300_000, periodMs: hour }],
   newRecipients: [],
-  failedRecipients: [{ max: 5000, windowMs: hour }],
-  reports: [{ max: 1000, windowMs: hour }],
+  failedRecipients: [{ max: 5000, periodMs: hour }],
+  reports: [{ max: 1000, periodMs: hour }],
 };
 
 /**
- * The most that the budgets of an open relay may be raised to, in each span of an hour. More is no open relay
+ * The most that the budgets of an open relay may be raised to, in any period of an hour. More is no open relay
  * with a guard but one without.
  */
 export const addressCeiling: Readonly<Record<Counted, Budget>> = {
-  messages: { max: 3000, windowMs: hour },
-  recipients: { max: 5000, windowMs: hour },
-  newRecipients: { max: 2500, windowMs: hour },
-  failedRecipients: { max: 500, windowMs: hour },
-  reports: { max: 200, windowMs: hour },
+  messages: { max: 3000, periodMs: hour },
+  recipients: { max: 5000, periodMs: hour },
+  newRecipients: { max: 2500, periodMs: hour },
+  failedRecipients: { max: 500, periodMs: hour },
+  reports: { max: 200, periodMs: hour },
 };
 
 /** The effective budgets of an open relay's client: none of them above the ceiling, whatever is configured. */
@@ -101,7 +101,7 @@ export function isUnderCeiling(kind: Counted, budgets: readonly Budget[]): boole
 
 /** Whether one budget is at least as strict as another: no more, in a period at least as long. */
 function isWithin(budget: Budget, ceiling: Budget): boolean {
-  return budget.max <= ceiling.max && budget.windowMs >= ceiling.windowMs;
+  return budget.max <= ceiling.max && budget.periodMs >= ceiling.periodMs;
 }
 
 const units = [
@@ -112,11 +112,11 @@ const units = [
 ] as const;
 
 /** `40/1m`, as the configuration writes it. */
-export function formatBudget({ max, windowMs }: Budget): string {
-  return `${max}/${formatSpan(windowMs)}`;
+export function formatBudget({ max, periodMs }: Budget): string {
+  return `${max}/${formatSpan(periodMs)}`;
 }
 
-/** A span in its largest whole unit. */
+/** A duration in its largest whole unit: `90m`. */
 export function formatSpan(ms: number): string {
   const unit = units.find((each) => ms >= each.ms && ms % each.ms === 0);
   return unit === undefined ? `${ms}ms` : `${ms / unit.ms}${unit.letter}`;

@@ -106,7 +106,7 @@ test('what is for recipients of ours, from this machine or in a trap is not coun
 
 test('a trusted network has budgets of its own, and none on loopback or where it is excepted', () => {
   const networks = ['10.2.0.0/16'].flatMap((text) => parseCidr(text) ?? []);
-  const tight = { ...defaultGuard.identity.budgets, messages: [{ max: 3, windowMs: minuteMs }] };
+  const tight = { ...defaultGuard.identity.budgets, messages: [{ max: 3, periodMs: minuteMs }] };
   const { send } = guardBench({ network: { budgets: tight, quietMs: 0, except: networks } });
   const fates = (client: string) =>
     [1, 2, 3, 4].map(() => send({ ground: 'network', client, to: ['r@t.example'] }));
@@ -142,7 +142,7 @@ test('an allowed identity has no budgets until the time is over or it is taken b
   assert.equal(burst().filter((fate) => fate === 'pass').length, 40);
 });
 
-test('a window slides: as much as it allows passes again when it is over, and never more within it', () => {
+test('a period slides: as much as it allows passes again when it is over, and never more within it', () => {
   const { send, clock } = guardBench();
   let passed = 0;
   for (let n = 0; n < 30; n++) {
@@ -319,7 +319,7 @@ test('other budgets after a reload begin afresh, and holds stay', () => {
     to: [`r${n}@there.example`],
   });
   for (let n = 0; n < 10; n++) send(bob(n));
-  const tight = { ...defaultGuard.identity.budgets, messages: [{ max: 5, windowMs: minuteMs }] };
+  const tight = { ...defaultGuard.identity.budgets, messages: [{ max: 5, periodMs: minuteMs }] };
   guard.reload(guardOptions({ identity: { budgets: tight, quietMs: 0 } }));
   assert.equal(send(alice(['r@there.example'])), 'hold');
   assert.deepEqual(

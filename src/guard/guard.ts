@@ -2,7 +2,7 @@
 import { type Clock, IpSet, isLoopback, type Log } from '../base/index.ts';
 import { type Envelope, mailboxKey, type Origin, type Reply, reply } from '../mail/index.ts';
 import { Allowances } from './allowances.ts';
-import { type Counted, formatSpan, longestWindowMs, underCeiling } from './budget.ts';
+import { type Counted, formatSpan, longestPeriodMs, underCeiling } from './budget.ts';
 import { Decisions } from './decisions.ts';
 import type { GuardEvents } from './events.ts';
 import type { Allowance, HoldStatus } from './hold.ts';
@@ -231,13 +231,13 @@ export class Guard {
   /** Holds the subject from now on, with the counted messages that have not left yet. */
   #begin(subject: SubjectKey, { kind, budget }: Exceeded): Hold {
     const { background, mail, tell } = this.#parts;
-    const because = `more than ${budget.max} ${words[kind]} within ${formatSpan(budget.windowMs)}`;
-    const from = this.#clock.now() - Math.min(budget.windowMs, longestWindowMs) - slowestMs;
+    const because = `more than ${budget.max} ${words[kind]} within ${formatSpan(budget.periodMs)}`;
+    const from = this.#clock.now() - Math.min(budget.periodMs, longestPeriodMs) - slowestMs;
     const hold = this.#holds.begin({ subject, because, from });
     const { id } = hold.record;
     this.#log.warn('guard-held', { hold: id, subject, because, status: 'held' });
     const gathered = this.#holds.durable(hold).then(async () => {
-      const since = hold.record.since - budget.windowMs;
+      const since = hold.record.since - budget.periodMs;
       hold.count(await mail.hold({ subject, from: since, because: hold.because }));
     });
     background.run(`hold ${id}`, gathered);

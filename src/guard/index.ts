@@ -9,7 +9,7 @@
  *
  * Invariants: a grant for a recipient of ours (`recipient`), somebody on this machine (`local`) and a trap are
  * not counted; an open relay always is, whatever the configuration or an operator allows. A message is kept
- * only under a hold that is on disk. Memory is bounded: subjects, recipients and windows by fixed tables, held
+ * only under a hold that is on disk. Memory is bounded: subjects, recipients and counts by fixed tables, held
  * mail by counts; beyond those the subject is told 452 4.7.1, and nothing is lost.
  *
  * On failure: counts are in memory and begin afresh at a start, holds and allowances do not. A hold that cannot

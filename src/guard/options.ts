@@ -11,7 +11,7 @@ export {
   countedKinds,
   formatBudget,
   isUnderCeiling,
-  longestWindowMs,
+  longestPeriodMs,
 } from './budget.ts';
 
 /** The budgets of one sort of subject, and when a hold of it ends by itself. */

@@ -1,7 +1,7 @@
 /** Counts the use of a subject's budgets, in sliding periods. */
 import { type Budget, type Budgets, type Counted, countedKinds } from './budget.ts';
 
-/** Twelve whole parts of a window, and the part that is under way. */
+/** Twelve whole parts of a period, and the part that is under way. */
 const slots = 13;
 /** The parts of a budget, and the number of the newest of them. */
 const cells = slots + 1;
@@ -27,8 +27,8 @@ export class UsagePlan {
 export type Amounts = Readonly<Partial<Record<Counted, number>>>;
 
 /**
- * What one subject used of its budgets. A window slides in twelfths and never forgets early: within any span
- * of its length no more than the budget passes. All counts of a subject are one array of numbers.
+ * The use of one subject's budgets. A period slides in twelfths and never forgets early: within any period no more than
+ * the budget passes. All counts of a subject are one array of numbers.
  */
 export class Usage {
   readonly #plan: UsagePlan;
@@ -77,12 +77,12 @@ export class Usage {
     return used;
   }
 
-  /** Forgets what has left the window. A clock that steps back is taken to stand still. */
-  #advance(place: number, { windowMs }: Budget, now: number): number {
+  /** Forgets counts that are older than the period. A clock that steps back is taken to stand still. */
+  #advance(place: number, { periodMs }: Budget, now: number): number {
     const base = place * cells;
     const newest = base + slots;
     const last = this.#cells[newest] ?? 0;
-    const slot = Math.floor((now * (slots - 1)) / windowMs);
+    const slot = Math.floor((now * (slots - 1)) / periodMs);
     if (slot <= last) return last;
     for (let gone = Math.max(last + 1, slot - slots + 1); gone <= slot; gone++) {
       this.#cells[base + (gone % slots)] = 0;

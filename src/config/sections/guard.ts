@@ -129,7 +129,7 @@ export const guard = section({
   schema: schema
     .prefault({})
     .describe(
-      'Budgets in sliding windows. A client that exceeds one is held: its mail is accepted, kept and reported to the postmaster, until `posthouse guard release` or `remove`.',
+      'Budgets in sliding periods. A client that exceeds one is held: its mail is accepted, kept and reported to the postmaster, until `posthouse guard release` or `remove`.',
     ),
   effect: 'reload',
   resolve({ identity, address, network: { except, ...network }, held }, site): GuardOptions {
