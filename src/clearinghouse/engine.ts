@@ -8,7 +8,7 @@ import type { Content } from './content/content.ts';
 import { Counts } from './counts.ts';
 import type { EngineOptions, Read } from './engine-options.ts';
 import { type Features, featuresOf, phrasesIn } from './features/features.ts';
-import type { Claim, Take } from './flood/claim.ts';
+import type { Take, Tally } from './flood/tally.ts';
 import type { Entry } from './journal.ts';
 import { Recipients } from './recipients.ts';
 import { DailyShare } from './reports/share.ts';
@@ -158,11 +158,11 @@ export class Engine {
   }
 
   /** The counts to be sent to other clearinghouses. */
-  claims(now: number): readonly Claim[] {
-    return this.#counts.flood.claims(now);
+  tallies(now: number): readonly Tally[] {
+    return this.#counts.flood.tallies(now);
   }
 
-  /** Takes a claim of another clearinghouse. */
+  /** Takes a tally of another clearinghouse. */
   take(take: Take, now: number): void {
     const entry = this.#counts.flood.entryOf(take, now);
     if (entry !== undefined) this.#counts.do(entry);

@@ -10,8 +10,8 @@
  * rejected with `ClearinghouseBusy`, and each door says so in the words of its protocol.
  *
  * Clearinghouses flood each other with what they have counted (`flood`): keyed features of cores and sketches of
- * recipients, signed by their origin, over TLS between peers that are pinned. What somebody else claims is kept apart
- * from what was counted here, and weighs no more than it is trusted.
+ * recipients, signed by their origin, over TLS between peers that are pinned. Tallies of others are kept apart
+ * from our own counts, and weigh no more than their node is trusted.
  *
  * Front doors speak the protocols of Razor, Pyzor, dccifd and rspamd; all of them ask the same `Clearinghouse`.
  */

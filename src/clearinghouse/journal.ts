@@ -1,6 +1,6 @@
 /** Encodes the changes of the counts for the journal. */
 import { crc32 } from 'node:zlib';
-import { registers, type Take } from './flood/claim.ts';
+import { registers, type Take } from './flood/tally.ts';
 
 /** One change of the counts, complete: played again in order on the same state, it comes to the same. */
 export type Entry =
@@ -42,7 +42,7 @@ export type Entry =
     }
   /** A picture that is like none before. */
   | { readonly kind: 'picture'; readonly high: number; readonly low: number }
-  /** A claim of another clearinghouse; `ref` is the cluster that it matched, 0 for none. */
+  /** A tally of another clearinghouse; `ref` is the cluster that it matched, 0 for none. */
   | { readonly kind: 'take'; readonly now: number; readonly ref: number; readonly take: Take };
 
 const headOctets = 8;
@@ -82,9 +82,12 @@ function encodeBody(entry: Entry): Buffer {
   if (entry.kind === 'copy') return encodeCopy(entry);
   if (entry.kind === 'learn') return encodeLearn(entry);
   if (entry.kind !== 'take') return Buffer.from(`W${JSON.stringify(entry)}`);
-  const { sketch, ...claim } = entry.take.claim;
+  const { tally, ...take } = entry.take;
+  const { sketch, ...claim } = tally;
   const octets = Buffer.from(sketch).toString('base64');
-  return Buffer.from(`T${JSON.stringify({ ...entry, take: { ...entry.take, claim }, sketch: octets })}`);
+  return Buffer.from(
+    `T${JSON.stringify({ ...entry, take: { ...take, claim }, sketch: octets } satisfies StoredTake)}`,
+  );
 }
 
 /** `L`, of words or not, the sender, then all things. */
@@ -157,17 +160,26 @@ function decodeCopy(body: Buffer): Entry | undefined {
   };
 }
 
+type TakeEntry = Entry & { readonly kind: 'take' };
+
+/** A tally of another clearinghouse on disk, where it is called a claim. */
+interface StoredTake extends Omit<TakeEntry, 'take'> {
+  readonly take: Omit<Take, 'tally'> & { readonly claim: Omit<Take['tally'], 'sketch'> };
+  /** Base 64. */
+  readonly sketch?: string;
+}
+
 /** Entries that are written down as they are. */
 const jsonKinds: ReadonlySet<Entry['kind']> = new Set(['word', 'join', 'allow', 'picture']);
 
 function decodeJson(body: Buffer): Entry | undefined {
   try {
-    const entry: Entry & { readonly sketch?: string } = JSON.parse(body.subarray(1).toString());
+    const entry: Exclude<Entry, TakeEntry> | StoredTake = JSON.parse(body.subarray(1).toString());
     if (entry.kind !== 'take') return jsonKinds.has(entry.kind) ? entry : undefined;
     const sketch = new Uint8Array(Buffer.from(entry.sketch ?? '', 'base64'));
     if (sketch.length !== registers) return undefined;
-    const { now, ref, take } = entry;
-    return { kind: 'take', now, ref, take: { ...take, claim: { ...take.claim, sketch } } };
+    const { claim, ...take } = entry.take;
+    return { kind: 'take', now: entry.now, ref: entry.ref, take: { ...take, tally: { ...claim, sketch } } };
   } catch {
     return undefined;
   }

@@ -16,7 +16,7 @@ import {
   type Verdict,
 } from './ask.ts';
 import type { ClearinghouseEvents } from './events.ts';
-import type { Claim, FloodSource, Take } from './flood/claim.ts';
+import type { FloodSource, Take, Tally } from './flood/tally.ts';
 import type { Thresholds } from './options.ts';
 import type { Answer, Question, WorkerData } from './worker-protocol.ts';
 
@@ -44,7 +44,7 @@ export interface ClearinghouseOptions {
 
 /**
  * Bounds of the queue to the thread: questions, their messages together in octets, the octets examined of one message,
- * and claims.
+ * and tallies.
  */
 const limits = { waiting: 1000, waitingOctets: 64 * 2 ** 20, octets: 8 * 2 ** 20, takes: 1000 } as const;
 const syncMs = 1000;
@@ -83,7 +83,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   readonly #key: Uint8Array;
   readonly #background: Background;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #asked = new Map<number, (claims: readonly Claim[]) => void>();
+  readonly #asked = new Map<number, (tallies: readonly Tally[]) => void>();
   readonly #signers: ReadonlySet<string>;
   #worker: Worker | undefined;
   readonly #askedStats = new Map<
@@ -92,7 +92,7 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
   >();
   #serial = 0;
   #waitingOctets = 0;
-  /** Claims of others that arrived while there was no thread. */
+  /** Tallies of others that arrived while there was no thread. */
   #takes: Take[] = [];
   /** The number of answers so far, by which a stuck thread is recognised. */
   #answers = 0;
@@ -174,18 +174,18 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
     return promise;
   }
 
-  /** The claims for other clearinghouses that are due now. */
-  claims(): Promise<readonly Claim[]> {
+  /** The tallies for other clearinghouses that are due now. */
+  tallies(): Promise<readonly Tally[]> {
     const worker = this.#worker;
     if (worker === undefined || this.#isEnding) return Promise.resolve([]);
     const id = ++this.#serial;
-    const { promise, resolve } = Promise.withResolvers<readonly Claim[]>();
+    const { promise, resolve } = Promise.withResolvers<readonly Tally[]>();
     this.#asked.set(id, resolve);
     worker.postMessage({ kind: 'flood-since', id, now: this.#options.clock.now() } satisfies Question);
     return promise;
   }
 
-  /** Takes claims of other clearinghouses. */
+  /** Takes tallies of other clearinghouses. */
   take(takes: readonly Take[]): void {
     const now = this.#options.clock.now();
     if (this.#worker === undefined) this.#takes = [...this.#takes, ...takes].slice(-limits.takes);
@@ -264,8 +264,8 @@ export class OpenClearinghouse implements Clearinghouse, FloodSource, AsyncDispo
       this.#ended?.();
     } else if (answer.kind === 'fault')
       log.error('clearinghouse-state-unwritable', { because: answer.because });
-    else if (answer.kind === 'flood-claims') {
-      this.#asked.get(answer.id)?.(answer.claims);
+    else if (answer.kind === 'flood-tallies') {
+      this.#asked.get(answer.id)?.(answer.tallies);
       this.#asked.delete(answer.id);
     } else if (answer.kind === 'stats') {
       this.#askedStats.get(answer.id)?.resolve(answer.stats);

@@ -31,12 +31,12 @@ export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): Signed
   let underWay = 0;
   return async (octets, domains) => {
     if (underWay >= maxConcurrent) return false;
-    const claimed = claimOf(octets, domains);
-    if (claimed === undefined) return false;
+    const signed = withSignaturesOf(octets, domains);
+    if (signed === undefined) return false;
     underWay++;
     try {
       const { dkimVerify } = await import('mailauth/lib/dkim/verify.js');
-      const { results } = await dkimVerify(Readable.from(inTurns(claimed)), {
+      const { results } = await dkimVerify(Readable.from(inTurns(signed)), {
         resolver: lookupWith(resolver(), domains),
       });
       return results.some(
@@ -55,7 +55,10 @@ export function createSignedBy(resolver: () => Pick<Resolver, 'lookup'>): Signed
  * The message with a few of the signatures that claim these domains, and without all others. Undefined if there is
  * none, or if the header is too large.
  */
-function claimOf(message: Uint8Array, domains: ReadonlySet<string>): readonly Uint8Array[] | undefined {
+function withSignaturesOf(
+  message: Uint8Array,
+  domains: ReadonlySet<string>,
+): readonly Uint8Array[] | undefined {
   const start = message.subarray(0, lookedThroughOctets);
   const end = headerEnd(start);
   if (end === start.length && start.length < message.length) return undefined;

@@ -238,3 +238,25 @@ test('an entry whose lists are longer than it is, is where the journal ends', ()
     assert.deepEqual([...decodeEntries(Buffer.concat([whole, head, wrong]))].length, 1);
   }
 });
+
+test('a tally is a claim in the journal, so that journals of earlier releases are read', () => {
+  const counts = { cluster: 7, generation: 1, core: [[1, 2]], sizes: [2], cut: 9, reported: 0, revoked: 0 };
+  const times = { firstSeen: 3, lastSeen: 4 };
+  const take = { claim: { ...counts, ...times }, account: 'aa', origin: 'bb' };
+  const sketch = Buffer.alloc(256, 1);
+  const body = Buffer.from(
+    `T${JSON.stringify({ kind: 'take', now: 5, ref: 0, take, sketch: sketch.toString('base64') })}`,
+  );
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(body.length, 0);
+  head.writeUInt32LE(crc32(body), 4);
+  const [read] = [...decodeEntries(Buffer.concat([head, body]))];
+  assert.ok(read?.entry.kind === 'take');
+  assert.deepEqual(read.entry.take, {
+    tally: { ...counts, ...times, sketch: new Uint8Array(sketch) },
+    account: 'aa',
+    origin: 'bb',
+  });
+  const again = encodeEntry(read.entry).subarray(9).toString();
+  assert.deepEqual(JSON.parse(again), JSON.parse(body.subarray(1).toString()));
+});

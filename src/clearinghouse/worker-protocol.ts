@@ -1,6 +1,6 @@
 /** The messages between the clearinghouse and its thread. */
 import type { CheckOptions, Source, Stats, Subject, Verb, Verdict } from './ask.ts';
-import type { Claim, Take } from './flood/claim.ts';
+import type { Take, Tally } from './flood/tally.ts';
 import type { Thresholds } from './options.ts';
 import type { Restored } from './state.ts';
 
@@ -38,6 +38,6 @@ export type Answer =
   | { readonly kind: 'failed'; readonly id: number; readonly because: string }
   | { readonly kind: 'unknown'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: Stats }
-  | { readonly kind: 'flood-claims'; readonly id: number; readonly claims: readonly Claim[] }
+  | { readonly kind: 'flood-tallies'; readonly id: number; readonly tallies: readonly Tally[] }
   | { readonly kind: 'fault'; readonly because: string }
   | { readonly kind: 'ended'; readonly because?: string };

@@ -106,7 +106,7 @@ port.on('message', (question: Question) => {
   }
   const { id } = question;
   if (question.kind === 'flood-since') {
-    port.postMessage({ kind: 'flood-claims', id, claims: engine.claims(question.now) } satisfies Answer);
+    port.postMessage({ kind: 'flood-tallies', id, tallies: engine.tallies(question.now) } satisfies Answer);
     return;
   }
   if (question.kind === 'stats') {

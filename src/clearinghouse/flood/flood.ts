@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Background, type BackOff, backOff, type Clock, type Log } from '../../base/index.ts';
 import type { ClearinghouseEvents } from '../events.ts';
-import type { FloodSource } from './claim.ts';
 import { FloodFile } from './file.ts';
 import { identityOf } from './identity.ts';
 import type { FloodPeer } from './link.ts';
 import { type FloodCounts, FloodNode } from './node.ts';
+import type { FloodSource } from './tally.ts';
 import {
   type Arrival,
   callPeer,

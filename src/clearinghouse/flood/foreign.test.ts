@@ -2,21 +2,21 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { estimateOf } from '../clusters/distinct.ts';
-import type { Take } from './claim.ts';
 import { Foreign } from './foreign.ts';
+import type { Take } from './tally.ts';
 
 const now = Date.UTC(2026, 0, 1);
 const day = 86_400_000;
 const at = { cluster: 7, generation: 1 };
 const empty = () => new Uint8Array(256);
 
-function take(account: string, sketch: Uint8Array, more: Partial<Take & Take['claim']> = {}): Take {
-  const { origin = account, ...claim } = more;
+function take(account: string, sketch: Uint8Array, more: Partial<Take & Take['tally']> = {}): Take {
+  const { origin = account, ...tally } = more;
   const usual = { cluster: 1, generation: 1, core: [], sizes: [], cut: 0, reported: 0, revoked: 0 };
   return {
     account,
     origin,
-    claim: { ...usual, firstSeen: now, lastSeen: now, ...claim, sketch },
+    tally: { ...usual, firstSeen: now, lastSeen: now, ...tally, sketch },
   };
 }
 
@@ -30,12 +30,12 @@ const made = fc
       .fill(value, one, one + 1),
   );
 const sketches = fc.oneof(fc.uint8Array({ minLength: 256, maxLength: 256, max: 33 }), made);
-const claims = fc.array(fc.tuple(fc.constantFrom('b', 'c', 'd'), sketches), { maxLength: 5 });
+const tallies = fc.array(fc.tuple(fc.constantFrom('b', 'c', 'd'), sketches), { maxLength: 5 });
 const trusts = fc.double({ min: 0, max: 0.9, noNaN: true });
 
-test('whatever is claimed, a liar adds at most its trust of what it claims to those who are trusted', () => {
+test('a liar adds at most its trust of its own tally to those of trusted nodes', () => {
   fc.assert(
-    fc.property(claims, sketches, trusts, (others, lie, trust) => {
+    fc.property(tallies, sketches, trusts, (others, lie, trust) => {
       const count = (isLying: boolean) => {
         const foreign = new Foreign(100, (account) => (account === 'liar' ? trust : 1));
         for (const [account, sketch] of others) foreign.add(at, take(account, sketch), now);
@@ -49,7 +49,7 @@ test('whatever is claimed, a liar adds at most its trust of what it claims to th
   );
 });
 
-test('nobody makes another one count for more than what that one claims by its trust', () => {
+test('nobody makes another node count for more than its tally by its trust', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(sketches, trusts), { maxLength: 6 }), (all) => {
       const foreign = new Foreign(100, (account) => all[Number(account.slice(4))]?.[1] ?? 0);
@@ -76,7 +76,7 @@ test('origins behind one peer weigh no more than the peer', () => {
   assert.ok(foreign.countOf(at.cluster, at.generation, { sketch: empty, now }) <= 0.4 * 2000 + 1e-6);
 });
 
-test('what was claimed is forgotten, and is nothing to a cluster that has taken the number', () => {
+test('tallies are forgotten, and are nothing to a cluster that has taken the number', () => {
   const foreign = new Foreign(100, () => 1);
   foreign.add(at, take('b', empty().fill(1), { reported: 1 }), now);
   const count = (generation: number, when: number) =>
@@ -117,7 +117,7 @@ test('who is no peer any more counts for nothing, and who is trusted less counts
   assert.deepEqual(seen(), { count: 0, reported: 0 });
 });
 
-test('what is claimed of two clusters that are one counts once', () => {
+test('tallies of two clusters that are one count once', () => {
   const foreign = new Foreign(100, () => 1);
   const sketch = empty().fill(1, 0, 100);
   const other = { cluster: 8, generation: 3 };

@@ -1,9 +1,9 @@
-/** The claims of other clearinghouses, kept apart from our own counts. */
+/** The tallies of other clearinghouses, kept apart from our own counts. */
 import { z } from 'zod';
 import { estimateOf } from '../clusters/distinct.ts';
-import { registers, type Take } from './claim.ts';
+import { registers, type Take } from './tally.ts';
 
-/** The claims of one account about one of our clusters. */
+/** The tallies of one account for one of our clusters. */
 interface Contribution {
   /** The union of the sketches of its origins. */
   sketch: Uint8Array;
@@ -42,7 +42,7 @@ const savedShape = z.array(
 const day = 86_400_000;
 /** The same half-lives as those of our own counts. */
 const halfLife = { few: day, many: 30 * day, manyFrom: 10, reports: 30 * day } as const;
-const maxClaimsOfAccount = 16;
+const maxTalliesOfAccount = 16;
 const maxAccounts = 64;
 
 /** The present weight of an account, 0 to 1; 0 once it is no longer a peer. */
@@ -52,40 +52,40 @@ export type TrustOf = (account: string) => number;
 export const defaultCap = 2000;
 
 /**
- * The claims of other clearinghouses about our clusters, kept apart from our own counts, so that nothing returns to
- * its origin. Bounded by the number of claims: the cluster with the oldest claims is dropped.
+ * The tallies of other clearinghouses about our clusters, kept apart from our own counts, so that nothing returns to
+ * its origin. Bounded by the number of tallies: the cluster with the oldest tallies is dropped.
  */
 export class Foreign {
-  readonly #maxClaims: number;
+  readonly #maxTallies: number;
   readonly #cap: number;
   readonly #trustOf: TrustOf;
   readonly #clusters = new Map<number, OfCluster>();
-  #claims = 0;
+  #tallies = 0;
 
-  constructor(maxClaims: number, trustOf: TrustOf, cap = defaultCap) {
-    this.#maxClaims = maxClaims;
+  constructor(maxTallies: number, trustOf: TrustOf, cap = defaultCap) {
+    this.#maxTallies = maxTallies;
     this.#trustOf = trustOf;
     this.#cap = cap;
   }
 
   add({ cluster, generation }: Place, take: Take, now: number): void {
-    const { account, origin, claim } = take;
+    const { account, origin, tally } = take;
     const of = this.#take(cluster, generation);
-    const key = `${origin} ${claim.cluster} ${claim.generation}`;
+    const key = `${origin} ${tally.cluster} ${tally.generation}`;
     const before = of.by.get(account);
     if (before === undefined && of.by.size >= maxAccounts) return;
     const said = before?.said ?? new Map();
     said.delete(key);
     // A record has all counts of its origin for its cluster, so if it is the only one it replaces the one before.
     const isAlone = before === undefined || said.size === 0 || fadeOf(before, now) < 1;
-    const sketch = isAlone ? claim.sketch : unionOf(before.sketch, claim.sketch);
-    said.set(key, { reported: claim.reported, revoked: claim.revoked });
-    if (said.size > maxClaimsOfAccount) for (const oldest of said.keys()) if (said.delete(oldest)) break;
-    if (before === undefined) this.#claims++;
-    of.by.set(account, { sketch, at: Math.min(now, claim.lastSeen), said });
+    const sketch = isAlone ? tally.sketch : unionOf(before.sketch, tally.sketch);
+    said.set(key, { reported: tally.reported, revoked: tally.revoked });
+    if (said.size > maxTalliesOfAccount) for (const oldest of said.keys()) if (said.delete(oldest)) break;
+    if (before === undefined) this.#tallies++;
+    of.by.set(account, { sketch, at: Math.min(now, tally.lastSeen), said });
   }
 
-  /** Moves the claims about one cluster to another. */
+  /** Moves the tallies about one cluster to another. */
   move(from: Place, to: Place): void {
     const before = this.#of(from.cluster, from.generation);
     if (before === undefined) return;
@@ -94,14 +94,14 @@ export class Foreign {
     for (const [account, contribution] of before.by) {
       const known = of.by.get(account);
       if (known === undefined && of.by.size >= maxAccounts) continue;
-      if (known === undefined) this.#claims++;
+      if (known === undefined) this.#tallies++;
       of.by.set(account, known === undefined ? contribution : bothOf(known, contribution));
     }
   }
 
   /**
-   * The recipients that claims add to our count. Each claim adds at most the recipients that are new beside claims of
-   * higher trust, and at most its trust times its own estimate, up to the cap. So invented claims add no more than the
+   * The recipients that tallies add to our count. Each tally adds at most the recipients that are new beside tallies of
+   * higher trust, and at most its trust times its own estimate, up to the cap. So invented tallies add no more than the
    * sum of those bounds.
    */
   countOf(
@@ -126,9 +126,9 @@ export class Foreign {
       const added = trust === 1 ? (together.at(-1) ?? 0) : Math.min(...together);
       // A fully trusted account adds its new recipients; bounding them by another estimate would add the error of
       // both.
-      const claimed = trust === 1 ? this.#cap : Math.min(this.#cap, estimateOf(sketch));
+      const estimate = trust === 1 ? this.#cap : Math.min(this.#cap, estimateOf(sketch));
       // An estimate of both together can be smaller than that of one.
-      sum += Math.max(0, Math.min(added, trust * claimed)) * fadeOf(contribution, own.now);
+      sum += Math.max(0, Math.min(added, trust * estimate)) * fadeOf(contribution, own.now);
       const union = unionOf(all.sketch, sketch);
       all = { sketch: union, count: estimateOf(union) };
     }
@@ -177,7 +177,7 @@ export class Foreign {
         if (octets.length === registers) by.set(account, { ...rest, sketch: octets, said: new Map(said) });
       }
       this.#clusters.set(cluster, { generation, by });
-      this.#claims += by.size;
+      this.#tallies += by.size;
     }
   }
 
@@ -192,14 +192,14 @@ export class Foreign {
     this.#clusters.delete(cluster);
     this.#clusters.set(cluster, of);
     for (const oldest of this.#clusters.keys()) {
-      if (this.#claims < this.#maxClaims || oldest === cluster) break;
+      if (this.#tallies < this.#maxTallies || oldest === cluster) break;
       this.#drop(oldest);
     }
     return of;
   }
 
   #drop(cluster: number): void {
-    this.#claims -= this.#clusters.get(cluster)?.by.size ?? 0;
+    this.#tallies -= this.#clusters.get(cluster)?.by.size ?? 0;
     this.#clusters.delete(cluster);
   }
 }
@@ -210,9 +210,9 @@ function fadeOf({ sketch, at }: Contribution, now: number): number {
   return Math.min(1, Math.max(0, 2 - (now - at) / time));
 }
 
-/** The claims of one account about two clusters that turned out to be one. */
+/** The tallies of one account about two clusters that turned out to be one. */
 function bothOf(one: Contribution, other: Contribution): Contribution {
-  const said = [...one.said, ...other.said].slice(0, maxClaimsOfAccount);
+  const said = [...one.said, ...other.said].slice(0, maxTalliesOfAccount);
   const at = Math.max(one.at, other.at);
   return { sketch: unionOf(one.sketch, other.sketch), at, said: new Map(said) };
 }

@@ -92,10 +92,10 @@ export class FloodLog {
   }
 
   /** Whether it is news: of its cluster nothing as new is known. */
-  isNews({ record: { origin, sequence, claim } }: SignedRecord): boolean {
+  isNews({ record: { origin, sequence, tally } }: SignedRecord): boolean {
     const of = this.#origins.get(origin);
     if (of === undefined) return false;
-    const known = of.latest.get(clusterOf(claim));
+    const known = of.latest.get(clusterOf(tally));
     return known === undefined ? sequence > of.forgotten : sequence > known.sequence;
   }
 
@@ -108,11 +108,11 @@ export class FloodLog {
   /** Adds a record; false if it is not newer, or its origin is unknown. */
   add(signed: SignedRecord): boolean {
     if (!this.isNews(signed)) return false;
-    const { origin, sequence, time, claim } = signed.record;
+    const { origin, sequence, time, tally } = signed.record;
     const of = this.#origins.get(origin);
     if (of === undefined) return false;
     of.highest = Math.max(of.highest, sequence);
-    const cluster = clusterOf(claim);
+    const cluster = clusterOf(tally);
     if (of.latest.delete(cluster)) this.#records--;
     of.latest.set(cluster, { sequence, time, octets: encodeSigned(signed) });
     this.#records++;
@@ -184,6 +184,6 @@ function sortLatest({ latest }: OfOrigin): void {
   for (const [cluster, logged] of sorted) latest.set(cluster, logged);
 }
 
-function clusterOf({ cluster, generation }: SignedRecord['record']['claim']): string {
+function clusterOf({ cluster, generation }: SignedRecord['record']['tally']): string {
   return `${cluster} ${generation}`;
 }

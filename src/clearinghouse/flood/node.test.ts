@@ -133,7 +133,7 @@ test('a node that lies adds no more than its trust allows', async (t) => {
   }
   await run(20);
   const before = views([a, b], 'news').map(({ count }) => count);
-  // It has seen the mail, claims millions of recipients, and claims that it is spam.
+  // It has seen the mail, and its tally says that millions have, and that it is spam.
   for (let n = 0; n < 5000; n++) liar.check(copy('news', n % 20), `fake${n}@x.example`);
   for (let n = 0; n < 30; n++) liar.say('reported', copy('news', n), `sock${n}`);
   join(0, 2);

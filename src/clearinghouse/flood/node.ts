@@ -1,12 +1,12 @@
 /** A node of the flood: its links, its log and its engine. */
 import type { Clock, Log } from '../../base/index.ts';
 import type { ClearinghouseEvents } from '../events.ts';
-import type { Claim, FloodSource, Take } from './claim.ts';
 import type { Identity, Origin } from './identity.ts';
 import { readOrigin } from './identity.ts';
 import { type FloodPeer, Link, type LinkHost, type LinkLimits, type Transport } from './link.ts';
 import { FloodLog, type FloodLogSize, type Note } from './log.ts';
 import { decodeSigned, encodeBody, encodeSigned, type SignedRecord } from './record.ts';
+import type { FloodSource, Take, Tally } from './tally.ts';
 
 export interface FloodCounts {
   /** Records of our own, and of others that were taken. */
@@ -43,7 +43,7 @@ const maxEarlyRecords = 1000;
 const takenAgain = 1000;
 
 /**
- * A node of the flood. Claims of the clearinghouse are signed and sent; claims of others are verified, handed to the
+ * A node of the flood. Tallies of the clearinghouse are signed and sent; tallies of others are verified, handed to the
  * clearinghouse and sent on. Each record is signed by its origin, so a peer can hold records back but not forge them.
  * For an origin that is not our peer, the peer that sent the record is answerable.
  */
@@ -100,7 +100,7 @@ export class FloodNode implements LinkHost {
     this.#rewind();
   }
 
-  /** Begins to ask the clearinghouse for claims, each second. */
+  /** Begins to ask the clearinghouse for tallies, each second. */
   start(): void {
     this.#cancel = this.#options.clock.after(tickMs, () => this.#tick());
   }
@@ -170,8 +170,8 @@ export class FloodNode implements LinkHost {
   /**
    * The account answerable for a received record: its origin, if that is also a peer, otherwise the peer that sent it.
    */
-  takeOf({ record: { origin, claim } }: SignedRecord, from: FloodPeer): Take {
-    return { claim, origin, account: this.#peers.has(origin) ? origin : from.origin };
+  takeOf({ record: { origin, tally } }: SignedRecord, from: FloodPeer): Take {
+    return { tally, origin, account: this.#peers.has(origin) ? origin : from.origin };
   }
 
   gone(link: Link): void {
@@ -212,8 +212,8 @@ export class FloodNode implements LinkHost {
     if (!this.#isAsking) {
       this.#isAsking = true;
       source
-        .claims()
-        .then((claims) => this.#say(claims))
+        .tallies()
+        .then((tallies) => this.#say(tallies))
         .catch((error: unknown) => log.error('flood-claims-failed', { because: String(error) }))
         .finally(() => {
           this.#isAsking = false;
@@ -231,16 +231,16 @@ export class FloodNode implements LinkHost {
     if (!this.#isEnding) this.#cancel = clock.after(tickMs, () => this.#tick());
   }
 
-  #say(claims: readonly Claim[]): void {
+  #say(tallies: readonly Tally[]): void {
     if (this.#isEnding) return;
     const { identity, clock } = this.#options;
-    for (const claim of claims) {
+    for (const tally of tallies) {
       const time = clock.now();
       const sequence = Math.max(time, this.log.highest(this.self) + 1);
       // Clocks step back, so the last copy can be older than the first.
-      const lastSeen = Math.min(claim.lastSeen, time);
-      const firstSeen = Math.min(claim.firstSeen, lastSeen);
-      const record = { origin: this.self, sequence, time, claim: { ...claim, firstSeen, lastSeen } };
+      const lastSeen = Math.min(tally.lastSeen, time);
+      const firstSeen = Math.min(tally.firstSeen, lastSeen);
+      const record = { origin: this.self, sequence, time, tally: { ...tally, firstSeen, lastSeen } };
       const body = encodeBody(record);
       this.#keep({ record, hops: 0, body, signature: identity.sign(body) });
       this.counts.said++;

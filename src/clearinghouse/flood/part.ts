@@ -1,11 +1,11 @@
-/** The engine's side of the flood: it chooses the clusters to claim, and takes the claims of others. */
+/** The engine's side of the flood: it sends tallies of its clusters, and takes those of others. */
 import type { Clusters } from '../clusters/clusters.ts';
 import { kinds } from '../clusters/spectrum.ts';
 import type { Entry } from '../journal.ts';
 import type { Reports } from '../reports/reports.ts';
 import { DailyShare } from '../reports/share.ts';
-import { type Claim, maxFeatures, type Take } from './claim.ts';
 import { Foreign, type TrustOf } from './foreign.ts';
+import { maxFeatures, type Take, type Tally } from './tally.ts';
 
 export interface FloodPartOptions {
   readonly clusters: Clusters;
@@ -15,17 +15,17 @@ export interface FloodPartOptions {
   readonly trustOf: TrustOf;
 }
 
-/** The number of distinct recipients of our own from which a cluster is claimed. */
+/** The number of distinct recipients of our own from which a cluster is tallied. */
 const minRecipients = 3;
-/** The factor of growth after which a cluster is claimed again at once; for less it has to settle first. */
+/** The factor of growth after which a cluster is tallied again at once; for less it has to settle first. */
 const grownAtOnce = 1.2;
 const grownSettled = 1.02;
 const settleMs = 15_000;
-/** A smaller change of the reports waits for the next claim. */
+/** A smaller change of the reports waits for the next tally. */
 const saidStep = 0.05;
-const maxClaims = 500;
-/** The number of kept claims of others, for each place of a cluster. */
-const claimsEach = 2;
+const maxTallies = 500;
+/** The number of kept tallies of others, for each place of a cluster. */
+const talliesEach = 2;
 /** The share of clusters that one account, and all of them, may begin in a day, so that they push nobody else's out. */
 const begunShare = { each: 0.25, all: 0.5 } as const;
 
@@ -37,7 +37,7 @@ interface Told {
   readonly at: number;
 }
 
-/** The engine's side of the flood: claims about its clusters, and claims of others. */
+/** The engine's side of the flood: tallies of its clusters, and those of others. */
 export class FloodPart {
   readonly #options: FloodPartOptions;
   readonly #foreign: Foreign;
@@ -50,34 +50,34 @@ export class FloodPart {
   constructor(options: FloodPartOptions) {
     this.#options = options;
     const { capacity, trustOf } = options;
-    this.#foreign = new Foreign(claimsEach * capacity, trustOf);
+    this.#foreign = new Foreign(talliesEach * capacity, trustOf);
     this.#begun = new DailyShare({ each: begunShare.each * capacity, all: begunShare.all * capacity });
   }
 
   /** A copy of it was counted here, or it was reported here. */
   changed(cluster: number): void {
-    if (this.#isAsked || this.#changed.size < maxClaims) this.#changed.add(cluster);
+    if (this.#isAsked || this.#changed.size < maxTallies) this.#changed.add(cluster);
   }
 
-  /** The claims that are due now. Until the first call hardly anything is remembered. */
-  claims(now: number): Claim[] {
+  /** The tallies that are due now. Until the first call hardly anything is remembered. */
+  tallies(now: number): Tally[] {
     this.#isAsked = true;
     const later = new Set<number>();
-    const claims: Claim[] = [];
+    const tallies: Tally[] = [];
     for (const cluster of this.#changed) {
-      const due = claims.length >= maxClaims ? 'later' : this.#due(cluster, now);
+      const due = tallies.length >= maxTallies ? 'later' : this.#due(cluster, now);
       if (due === 'later') later.add(cluster);
-      else if (due !== 'never') claims.push(due);
+      else if (due !== 'never') tallies.push(due);
     }
     this.#changed = later;
-    return claims;
+    return tallies;
   }
 
-  /** A claim of another node as a change that can be written down; undefined if it is left out. */
+  /** A tally of another node as a change that can be written down; undefined if it is left out. */
   entryOf(take: Take, now: number): Entry | undefined {
     const { clusters, trustOf } = this.#options;
     if (trustOf(take.account) <= 0) return undefined;
-    const { core, sizes } = take.claim;
+    const { core, sizes } = take.tally;
     const telling = clusters.telling(core);
     if (telling.every((list) => list.length === 0)) return undefined;
     const match = clusters.matchCore(telling, { core, sizes }) ?? clusters.match(telling).match;
@@ -87,7 +87,7 @@ export class FloodPart {
 
   apply({ ref, take, now }: Entry & { readonly kind: 'take' }): number {
     const { clusters } = this.#options;
-    const cluster = ref > 0 ? ref - 1 : clusters.beginCore(ref === 0 ? undefined : ref, take.claim, now);
+    const cluster = ref > 0 ? ref - 1 : clusters.beginCore(ref === 0 ? undefined : ref, take.tally, now);
     this.#foreign.add({ cluster, generation: clusters.generationOf(cluster) }, take, now);
     return cluster;
   }
@@ -121,7 +121,7 @@ export class FloodPart {
     this.#foreign.restore(saved);
   }
 
-  #due(cluster: number, now: number): Claim | 'later' | 'never' {
+  #due(cluster: number, now: number): Tally | 'later' | 'never' {
     const { clusters, reports } = this.#options;
     const generation = clusters.generationOf(cluster);
     const count = clusters.recipientsOf(cluster, now);

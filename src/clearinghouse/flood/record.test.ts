@@ -38,11 +38,11 @@ const records: fc.Arbitrary<FloodRecord> = fc
     sketch: fc.uint8Array({ minLength: 256, maxLength: 256, max: 33 }),
   })
   .filter(({ core }) => core.some((list) => list.length > 0))
-  .map(({ origin, sequence, times, core, ...claim }) => {
+  .map(({ origin, sequence, times, core, ...tally }) => {
     const [firstSeen = 0, lastSeen = 0, time = 0] = times;
     const lists = core.map((list) => list.sort((a, b) => a - b));
     const sizes = lists.map(({ length }) => length + 3);
-    return { origin, sequence, time, claim: { ...claim, core: lists, sizes, firstSeen, lastSeen } };
+    return { origin, sequence, time, tally: { ...tally, core: lists, sizes, firstSeen, lastSeen } };
   });
 
 const signed = (record: FloodRecord) =>
@@ -65,8 +65,8 @@ test('a record is read as it was written, and any part of it is none', () => {
 test('a record with a number out of its bounds is none', () => {
   fc.assert(
     fc.property(records, (record) => {
-      const change = (claim: Partial<FloodRecord['claim']>) =>
-        decodeSigned(signed({ ...record, claim: { ...record.claim, ...claim } }));
+      const change = (tally: Partial<FloodRecord['tally']>) =>
+        decodeSigned(signed({ ...record, tally: { ...record.tally, ...tally } }));
       assert.equal(change({ sketch: new Uint8Array(256).fill(34) }), undefined);
       assert.equal(change({ reported: Number.NaN }), undefined);
       assert.equal(change({ revoked: -1 }), undefined);
@@ -85,8 +85,8 @@ test('a record with a number out of its bounds is none', () => {
 test('a cut beyond all hashes, and between two of them, is written as a number of 48 bits', () => {
   fc.assert(
     fc.property(records, fc.constantFrom(Number.POSITIVE_INFINITY, 2 ** 50, 12.5), (record, cut) => {
-      const read = decodeSigned(signed({ ...record, claim: { ...record.claim, cut } }));
-      assert.equal(read?.record.claim.cut, cut === 12.5 ? 12 : 2 ** 48 - 1);
+      const read = decodeSigned(signed({ ...record, tally: { ...record.tally, cut } }));
+      assert.equal(read?.record.tally.cut, cut === 12.5 ? 12 : 2 ** 48 - 1);
     }),
     { numRuns: 20 },
   );

@@ -1,9 +1,9 @@
 /** Encodes, signs and reads the records of the flood. */
 import { kindCount } from '../clusters/spectrum.ts';
-import { type Claim, maxFeatures, maxRank, registers } from './claim.ts';
+import { maxFeatures, maxRank, registers, type Tally } from './tally.ts';
 
 /**
- * A claim as it goes from node to node. Numbers are big-endian:
+ * A tally as it goes from node to node. Numbers are big-endian:
  *
  *     hops u8 · length of the signature u16 · signature · body
  *     body: version u8 = 1 · origin 32 · sequence u48 · time u48 · cluster u32 · generation u32 · first seen u48 ·
@@ -19,7 +19,7 @@ export interface FloodRecord {
   readonly sequence: number;
   /** When it was made, milliseconds since 1970. */
   readonly time: number;
-  readonly claim: Claim;
+  readonly tally: Tally;
 }
 
 export interface SignedRecord {
@@ -39,27 +39,27 @@ const maxHash = 2 ** 48 - 1;
 const maxReports = 1e6;
 
 /** Encodes the signed part of a record. */
-export function encodeBody({ origin, sequence, time, claim }: FloodRecord): Buffer {
-  const features = claim.core.reduce((sum, list) => sum + list.length, 0);
+export function encodeBody({ origin, sequence, time, tally }: FloodRecord): Buffer {
+  const features = tally.core.reduce((sum, list) => sum + list.length, 0);
   const body = Buffer.alloc(headOctets + 3 * kindCount + 6 * features + sketchOctets);
   body[0] = version;
   body.write(origin, 1, 'hex');
   let at = body.writeUIntBE(sequence, 33, 6);
   at = body.writeUIntBE(time, at, 6);
-  at = body.writeUInt32BE(claim.cluster, at);
-  at = body.writeUInt32BE(claim.generation, at);
-  at = body.writeUIntBE(claim.firstSeen, at, 6);
-  at = body.writeUIntBE(claim.lastSeen, at, 6);
-  at = body.writeFloatBE(claim.reported, at);
-  at = body.writeFloatBE(claim.revoked, at);
+  at = body.writeUInt32BE(tally.cluster, at);
+  at = body.writeUInt32BE(tally.generation, at);
+  at = body.writeUIntBE(tally.firstSeen, at, 6);
+  at = body.writeUIntBE(tally.lastSeen, at, 6);
+  at = body.writeFloatBE(tally.reported, at);
+  at = body.writeFloatBE(tally.revoked, at);
   // A cut that was widened may be beyond all hashes, and no whole number.
-  at = body.writeUIntBE(Math.min(maxHash, Math.floor(claim.cut)), at, 6);
+  at = body.writeUIntBE(Math.min(maxHash, Math.floor(tally.cut)), at, 6);
   for (let kind = 0; kind < kindCount; kind++) {
-    at = body.writeUInt16BE(claim.sizes[kind] ?? 0, at);
-    at = body.writeUInt8(claim.core[kind]?.length ?? 0, at);
+    at = body.writeUInt16BE(tally.sizes[kind] ?? 0, at);
+    at = body.writeUInt8(tally.core[kind]?.length ?? 0, at);
   }
-  for (const list of claim.core) for (const feature of list) at = body.writeUIntBE(feature, at, 6);
-  packSketch(claim.sketch).copy(body, at);
+  for (const list of tally.core) for (const feature of list) at = body.writeUIntBE(feature, at, 6);
+  packSketch(tally.sketch).copy(body, at);
   return body;
 }
 
@@ -101,15 +101,15 @@ function decodeBody(body: Buffer): FloodRecord | undefined {
   if (!isSound) return undefined;
   const [cluster, generation] = [body.readUInt32BE(45), body.readUInt32BE(49)];
   const cut = body.readUIntBE(73, 6);
-  const claim = { cluster, generation, ...cores, cut, sketch, reported, revoked, firstSeen, lastSeen };
-  return { origin: body.toString('hex', 1, 33), sequence, time, claim };
+  const tally = { cluster, generation, ...cores, cut, sketch, reported, revoked, firstSeen, lastSeen };
+  return { origin: body.toString('hex', 1, 33), sequence, time, tally };
 }
 
 function isWeight(value: number): boolean {
   return value >= 0 && value <= maxReports;
 }
 
-function decodeCore(body: Buffer): Pick<Claim, 'core' | 'sizes'> | undefined {
+function decodeCore(body: Buffer): Pick<Tally, 'core' | 'sizes'> | undefined {
   const from = headOctets;
   const sizes = Array.from({ length: kindCount }, (_, kind) => body.readUInt16BE(from + 3 * kind));
   const lengths = sizes.map((_, kind) => body[from + 3 * kind + 2] ?? 0);

@@ -112,7 +112,7 @@ export class SimulatedNode {
       log,
       note: (note) => void this.#unsynced.flood.push(encodeNote(note)),
       source: {
-        claims: async () => this.#engine.claims(this.#clock.now()),
+        tallies: async () => this.#engine.tallies(this.#clock.now()),
         take: (takes) => {
           for (const take of takes) this.#engine.take(take, this.#clock.now());
         },

@@ -96,7 +96,7 @@ export class Reports {
     };
   }
 
-  /** The standing by known and proven reporters only, which is claimed towards other clearinghouses. */
+  /** The standing by known and proven reporters only, which tallies for other clearinghouses contain. */
   provenOf(cluster: number, generation: number, now: number): Standing {
     const said = this.#said.get(cluster);
     if (said === undefined || said.generation !== generation) return none;

@@ -1,8 +1,10 @@
+/** The tally of a cluster: the counts that clearinghouses exchange. */
+
 /** The features of a core by kind, in the order of `kinds`; each list in the order of its numbers, of 48 bits. */
 export type Core = readonly (readonly number[])[];
 
 /** The counts that a clearinghouse has made itself of one cluster, without any that it has heard from others. */
-export interface Claim {
+export interface Tally {
   /** The number of the cluster there, and how often that number was given away. */
   readonly cluster: number;
   readonly generation: number;
@@ -25,21 +27,21 @@ export interface Claim {
   readonly lastSeen: number;
 }
 
-/** A claim of another clearinghouse, and the account that is answerable for it. */
+/** A tally of another clearinghouse, and the account that is answerable for it. */
 export interface Take {
-  readonly claim: Claim;
+  readonly tally: Tally;
   /**
-   * The peer that is answerable for it, by its origin id. The claims of several origins through one peer are one
+   * The peer that is answerable for it, by its origin id. The tallies of several origins through one peer are one
    * account.
    */
   readonly account: string;
   readonly origin: string;
 }
 
-/** The clearinghouse that floods: the source of its claims, and the taker of others' claims. */
+/** The clearinghouse that floods: the source of its tallies, and the taker of others' tallies. */
 export interface FloodSource {
-  /** The clusters that have changed enough since their last claim. */
-  claims(): Promise<readonly Claim[]>;
+  /** The clusters that have changed enough since their last tally. */
+  tallies(): Promise<readonly Tally[]>;
   take(takes: readonly Take[]): void;
 }
 
