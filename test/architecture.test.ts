@@ -15,28 +15,33 @@ import {
   sourcesOf,
 } from './support/sources.ts';
 
+/** The permissions of a folder: dependencies at run time, which include types, and those of types alone. */
+interface Permissions {
+  readonly values: readonly string[];
+  /** Mostly a folder that implements what another one declares. */
+  readonly types?: readonly string[];
+}
+
 /**
- * Which folder may import which. `values` are dependencies at run time and include types; `types` are
- * `import type` only: mostly a folder that implements what another one declares. The direction is the
- * contract: a new edge is a decision, and belongs here with the code that needs it.
+ * Which folder may import which. The direction is the contract: a new edge is a decision, and belongs here and in the
+ * table of docs/architecture.md, with the code that needs it; an edge that no code needs any more is taken out. Code for
+ * tests runs whatever its folder may import.
  */
-const edges: Readonly<
-  Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }>
-> = {
+const edges: Readonly<Record<string, Permissions>> = {
   base: { values: [] },
   mail: { values: ['base'] },
   message: { values: ['mail', 'base'] },
   // Listeners and what each connection begins with; it knows no mail.
   net: { values: ['base'] },
-  smtp: { values: ['mail', 'base'] },
+  smtp: { values: ['mail'] },
   dns: { values: ['base'] },
   store: { values: ['base'] },
   client: { values: ['smtp', 'mail', 'base'] },
   spool: { values: ['store', 'mail', 'base'] },
   dsn: { values: ['mail', 'base'] },
-  queue: { values: ['spool', 'dsn', 'mail', 'base'] },
-  // It implements the `Deliver` that the queue declares, over the octets that the spool keeps.
-  delivery: { values: ['client', 'dns', 'mail', 'base'], types: ['queue', 'spool'] },
+  queue: { values: ['spool', 'mail', 'base'] },
+  // It implements the `Deliver` that the queue declares.
+  delivery: { values: ['client', 'mail', 'base'], types: ['dns', 'queue'] },
   // It implements the `Authenticator` that the receiver declares.
   identity: { values: ['admin', 'store', 'mail', 'base'], types: ['policy', 'receiver'] },
   guard: {
@@ -44,7 +49,7 @@ const edges: Readonly<
     types: ['delivery', 'queue', 'receiver'],
   },
   // It implements the `Intake` that the receiver declares, and reaches nothing that could deliver.
-  trap: { values: ['message', 'mail', 'base'], types: ['receiver'] },
+  trap: { values: ['message', 'mail'], types: ['receiver', 'base'] },
   clearinghouse: { values: ['admin', 'net', 'mail', 'base'], types: ['dns', 'receiver'] },
   // Logins to mailboxes open relay windows.
   pop3: { values: ['net', 'smtp', 'identity', 'mail', 'base'], types: ['receiver'] },
@@ -53,16 +58,16 @@ const edges: Readonly<
   receiver: { values: ['net', 'message', 'smtp', 'mail', 'base'] },
   admin: { values: ['net', 'base'] },
   // A letter is written by a command that loads nothing else of the relay.
-  maildrop: { values: ['admin', 'base'] },
+  maildrop: { values: ['admin'], types: ['base'] },
   // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.
   submission: {
-    values: ['admin', 'maildrop', 'receiver', 'message', 'smtp', 'mail', 'base'],
+    values: ['admin', 'maildrop', 'receiver', 'smtp', 'mail', 'base'],
     types: ['policy', 'queue'],
   },
   // Notices go where the recipient policy leads them; the DSN is the `Notify` that the queue declares.
   notices: {
-    values: ['guard', 'dsn', 'submission', 'mail', 'base'],
-    types: ['delivery', 'queue', 'spool'],
+    values: ['guard', 'dsn', 'submission', 'mail'],
+    types: ['delivery', 'queue', 'spool', 'base'],
   },
   // It plays the stranger at our own listeners, and takes what comes out of the queue as the `AuditSink` of delivery.
   audit: {
@@ -77,7 +82,7 @@ const edges: Readonly<
   // It parses addresses and networks as the modules do; of the modules it knows their `options.ts` alone.
   config: { values: ['mail', 'base'] },
   // The open-relay battery, for a host of somebody else and for the relay itself.
-  probe: { values: ['client', 'dns', 'mail', 'base'] },
+  probe: { values: ['mail', 'base'] },
   // The composition root.
   relay: {
     values: [
@@ -88,7 +93,6 @@ const edges: Readonly<
       'config',
       'delivery',
       'dns',
-      'dsn',
       'guard',
       'identity',
       'mail',
@@ -101,7 +105,6 @@ const edges: Readonly<
       'pop3',
       'queue',
       'receiver',
-      'smtp',
       'spool',
       'store',
       'submission',
@@ -162,22 +165,38 @@ test('folders import only the folders that the table allows', () => {
   const wrong = between.filter((edge) => {
     if (isOptions(edge)) return false;
     const { from, to, isType } = edge;
-    const allowed = edges[folderOf(from)];
-    const names = [...(allowed?.values ?? []), ...(isType ? (allowed?.types ?? []) : [])];
+    const { values = [], types = [] } = edges[folderOf(from)] ?? {};
+    const names = isType || isForTests(from) ? [...values, ...types] : values;
     return !to.startsWith('src/') || !names.includes(folderOf(to));
   });
   assert.deepEqual(shown(wrong), []);
 });
 
-test('every edge for types only is used', () => {
-  const isUsed = (from: string, to: string, isType: boolean) =>
-    between.some(
-      (edge) => folderOf(edge.from) === from && folderOf(edge.to) === to && edge.isType === isType,
-    );
-  const unused = Object.entries(edges).flatMap(([from, { types = [] }]) =>
-    types.filter((to) => !isUsed(from, to, true)).map((to) => `${from} → ${to}`),
+test('there is no permission that no import uses', () => {
+  const used = new Set(
+    between
+      .filter((edge) => !isForTests(edge.from) && !isOptions(edge))
+      .map(({ from, to, isType }) => `${folderOf(from)} → ${isType ? 'type ' : ''}${folderOf(to)}`),
   );
-  assert.deepEqual(unused, []);
+  const permitted = Object.entries(edges).flatMap(([from, { values, types = [] }]) => [
+    ...values.map((to) => `${from} → ${to}`),
+    ...types.map((to) => `${from} → type ${to}`),
+  ]);
+  assert.deepEqual(
+    permitted.filter((edge) => !used.has(edge)),
+    [],
+  );
+});
+
+test('the table in docs/architecture.md has the same permissions', () => {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+  const rows = page.matchAll(/^\| `(\w+)` \| [^|]+ \| ([^|]*?) \|$/gm);
+  const written = ({ values, types = [] }: Permissions) =>
+    [...values, ...types.map((folder) => `(${folder})`)].join(', ') || '–';
+  assert.deepEqual(
+    Object.fromEntries(rows.map(([, folder, found]) => [folder, found])),
+    Object.fromEntries(Object.entries(edges).map(([folder, each]) => [folder, written(each)])),
+  );
 });
 
 test('the options.ts that the configuration imports runs nothing but mail, base and its own folder', () => {
@@ -266,15 +285,30 @@ test('the reading of imports finds circles', () => {
   ]);
 });
 
-test('the first line of a file of src says what the file is for', () => {
+test('the first line of a file says what the file is for', () => {
   // A test is about the file beside it.
   const silent = files.filter(
-    (file) =>
-      file.startsWith('src/') &&
-      !file.endsWith('.test.ts') &&
-      !saysWhatFor(readFileSync(join(root, file), 'utf8')),
+    (file) => !file.endsWith('.test.ts') && !saysWhatFor(readFileSync(join(root, file), 'utf8')),
   );
   assert.deepEqual(silent, []);
+});
+
+test('a comment right above a declaration is not about the file', () => {
+  for (const said of [
+    '/** Of the file. */\n\nconst a = 1;',
+    '/**\n * Long.\n */\nimport a;',
+    '#!x\n/** A. */\n\n',
+  ])
+    assert.ok(saysWhatFor(said), said);
+  for (const other of [
+    '/** One. */\nconst a = 1;',
+    '/** One. */\nexport const a = 1;',
+    '// A.\n\n',
+    'import a;',
+  ])
+    assert.ok(!saysWhatFor(other), other);
+  assert.ok(saysWhatFor("/** Doors. */\nexport { a } from './a.ts';\n"));
+  assert.ok(!saysWhatFor("/** One. */\n/** Two. */\nimport a from 'a';\n"));
 });
 
 test('nothing that the trap runs leads to queue, spool, delivery or client', () => {

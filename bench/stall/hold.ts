@@ -3,6 +3,7 @@
  * time, in milliseconds, as a line of its own on standard output: the CPU time that its thread used between two turns,
  * and the time on the clock, which others on the machine make longer.
  */
+
 const everyMs = 1;
 const longest = { cpu: 0, clock: 0 };
 let last = look();

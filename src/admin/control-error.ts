@@ -1,5 +1,6 @@
 /** How a control command fails. */
-/** Why a control command failed. */
+
+/** The cause of a failure, for the exit code and the text of a command. */
 export type ControlErrorCode =
   /** The request is not one. */
   | 'bad-request'

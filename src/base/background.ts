@@ -1,4 +1,3 @@
-/** Work that nobody awaits: its errors are logged, and shutdown waits for it. */
 /** Work that nobody awaits. */
 import type { BaseEvents } from './events.ts';
 import type { Log } from './log.ts';

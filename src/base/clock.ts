@@ -1,3 +1,5 @@
+/** The clock, as everything that depends on time is given it. */
+
 /** The time and the timers a module may use, passed in so that tests can move them. */
 export interface Clock {
   /** Milliseconds since 1970. */

@@ -1,3 +1,5 @@
+/** A queue of keys by the time at which each is due. */
+
 /** Keys with the time they are due, the soonest first; setting a key again moves it. Bounded. */
 export class DueHeap<K extends string = string> {
   readonly #due = new Map<K, number>();

@@ -1,3 +1,5 @@
+/** A queue that is quick however long it is. */
+
 /** A first-in first-out list whose `push` and `shift` take constant time. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];

@@ -1,3 +1,5 @@
+/** Gathers octets that come in pieces, at a cost that does not depend on the number of pieces. */
+
 /** Pieces below this are copied into a block with others. */
 const smallOctets = 2048;
 /** A block is as long as all that came before, within these. */

@@ -1,3 +1,5 @@
+/** Makes text and values harmless where a log is read: in a line, in JSON, on a terminal. */
+
 /**
  * Octets that could do harm where a log is read: control characters (C0, DEL, C1), which move a terminal's
  * cursor or end a line; format characters (bidi controls, zero-width, tags), which make text look like other

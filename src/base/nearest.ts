@@ -1,3 +1,5 @@
+/** Guesses the word that somebody meant who mistyped it. */
+
 /** Longer words are cut: nobody meant them, and the work grows with the square. */
 const maxLength = 64;
 

@@ -1,3 +1,5 @@
+/** A bound for work that is done at once: places that are taken in turn. */
+
 /** A number of places that are taken in turn, to bound the work that is done at once. */
 export class Places {
   #free: number;

@@ -1,3 +1,5 @@
+/** The interface of the clearinghouse: its questions, its verdicts, its counts. */
+
 /** The key by which another program knows a message; that program defines how it is computed. */
 export interface LegacyKey {
   /** `razor4` and `razor8` are Razor's engines 4 and 8, of one part each; `exact` is SHA-256 of the decoded body. */

@@ -1,3 +1,5 @@
+/** The exit codes of all commands. */
+
 /** Exit codes of sysexits(3), by which scripts, cron and systemd tell what went wrong. */
 export const exitCode = {
   ok: 0,

@@ -6,7 +6,6 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { type Envelope, laneName, parseMailbox, QueueIdSource, type Recipient } from '../mail/index.ts';
 import type { Attempt } from '../queue/index.ts';
-import type { StoredOctets } from '../spool/index.ts';
 
 /** The key and self-signed certificate of sinks, for `sink.test`. Trust it by passing it as `ca`. */
 export const sinkKey = readFileSync(new URL('testdata/key.pem', import.meta.url), 'utf8');
@@ -302,7 +301,7 @@ class SinkSession {
 }
 
 /** Stored octets in memory, or in pieces of `pieceSize` as those of a large message. */
-export function storedOctets(octets: Buffer, pieceSize?: number): StoredOctets {
+export function storedOctets(octets: Buffer, pieceSize?: number): Attempt['octets'] {
   return {
     size: octets.length,
     whole: pieceSize === undefined ? octets : undefined,

@@ -1,3 +1,5 @@
+/** The records and answers of the resolver, and the form of names. */
+
 /** One mail exchanger (RFC 1035 §3.3.9). `exchange` is lower-case without the trailing dot; `.` is null MX. */
 export interface MxRecord {
   readonly preference: number;

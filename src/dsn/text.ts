@@ -1,3 +1,5 @@
+/** Makes text fit for a notification: visible characters, bounded, in short lines. */
+
 /** The number of characters of a peer's text that are worth repeating. */
 const maxPeerText = 1000;
 

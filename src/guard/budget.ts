@@ -1,3 +1,5 @@
+/** Budgets: the counts that they limit, and their defaults. */
+
 /** The largest number in any period of this length. */
 export interface Budget {
   readonly max: number;

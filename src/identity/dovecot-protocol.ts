@@ -1,3 +1,5 @@
+/** The authentication protocol of Dovecot, version 1: its lines and their escapes. */
+
 /** Reads Dovecot's answers to our requests (its authentication protocol, version 1). */
 export type DovecotReply =
   | { readonly kind: 'ok'; readonly id: number; readonly fields: ReadonlyMap<string, string> }

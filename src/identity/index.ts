@@ -16,8 +16,8 @@
  * On failure: users that cannot be read, a Dovecot or an issuer of tokens that does not answer, lies or makes no
  * sense: 454, never a grant and never a 5yz.
  */
-/** Types of the `Authenticator`, for callers other than SMTP. */
 
+/** Types of the `Authenticator`, for callers other than SMTP. */
 export type { ClientFacts, Identity, SaslExchange, SaslStep, TlsFacts } from '../receiver/index.ts';
 export {
   type AuthenticatorOptions,

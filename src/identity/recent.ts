@@ -1,3 +1,5 @@
+/** A bounded memory of keys. */
+
 /**
  * A bounded set that forgets the keys that were not added for longest, by and by: it keeps two generations, and the
  * older one goes as a whole. A set whose oldest key is deleted each time walks over the gaps of those before.

@@ -1,3 +1,5 @@
+/** A window of POP before SMTP as it is stored, and its changes. */
+
 /** One login within a window; instants are milliseconds since 1970. */
 export interface WindowName {
   readonly name: string;

@@ -1,3 +1,5 @@
+/** Finds the lines and fields of a header section in octets. */
+
 /** One field of a header section, as it stands in the octets. */
 export interface HeaderField {
   /** The name as written. */

@@ -1,4 +1,5 @@
 /** Queue ids: making, parsing, encoding. */
+
 declare const queueIdBrand: unique symbol;
 
 /**

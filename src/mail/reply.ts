@@ -1,3 +1,5 @@
+/** Replies of SMTP: their codes, their classes, their text. */
+
 /** The class digit of a reply or of an enhanced status code (RFC 5321 §4.2.1, RFC 3463 §2). */
 export type ReplyClass = 2 | 3 | 4 | 5;
 

@@ -1,3 +1,5 @@
+/** Parses the commands of POP3. */
+
 /** A client's command. `error` is a line that is no command, or one with arguments that make no sense. */
 export type Command =
   /** Octets as received: UTF-8 (RFC 6856), or any other encoding. */

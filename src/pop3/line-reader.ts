@@ -1,3 +1,5 @@
+/** Reads lines of a POP3 client or server, as the other end reads them. */
+
 /** The next item of a stream of lines. */
 export type Line =
   /** Without its end. */

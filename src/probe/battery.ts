@@ -1,3 +1,5 @@
+/** The forms of the open-relay battery: senders, HELO names and recipients. */
+
 /** The source of a form: the lists of earlier testers of relays, and our own additions. */
 export type Origin =
   /** nmap's `smtp-open-relay`, and Metasploit's extended test after it. */

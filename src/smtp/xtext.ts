@@ -1,3 +1,5 @@
+/** The encodings of addresses in DSN parameters: xtext, and its forms for UTF-8. */
+
 /** Decodes xtext (RFC 3461 §4): `+2B` is `+`. `undefined` when it is none. One character per octet. */
 export function decodeXtext(text: string): string | undefined {
   if (!/^(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;

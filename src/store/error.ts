@@ -1,3 +1,5 @@
+/** The errors of the store. */
+
 /**
  * Why the store could not do its work. `full`: no space left, nothing was written. `io`: the disk refused, so a write
  * may or may not be durable. `corrupt`: a value does not match its checksum or its structure. `locked`: another

@@ -1,3 +1,4 @@
+/** Feeds fuzz targets with random input, and shrinks what breaks them. */
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

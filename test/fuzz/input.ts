@@ -1,3 +1,5 @@
+/** Makes random input of the words that peers and operators use. */
+
 /** A source of chance that a seed determines (xorshift32). */
 export class Chance {
   #state: number;

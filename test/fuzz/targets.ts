@@ -1,3 +1,4 @@
+/** The fuzz targets of all folders. */
 import { fuzzTargets as admin } from '../../src/admin/fuzz.ts';
 import { fuzzTargets as clearinghouse } from '../../src/clearinghouse/fuzz.ts';
 import { fuzzTargets as client } from '../../src/client/fuzz.ts';

@@ -1,3 +1,4 @@
+/** Runs real programs beside the relay. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';

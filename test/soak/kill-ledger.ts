@@ -1,3 +1,5 @@
+/** The ledger of a soak: what was promised, what arrived, and what a kill left behind. */
+
 /** One arrival of a message for one recipient at the sink. */
 interface Arrival {
   /** The run of the relay that delivered it, from 0. */

@@ -1,3 +1,4 @@
+/** The load of a soak: clients that send until their connection breaks. */
 import { connect, type Socket } from 'node:net';
 import type { Ledger } from './kill-ledger.ts';
 

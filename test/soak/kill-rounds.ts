@@ -1,3 +1,4 @@
+/** The rounds of a soak: the relay under load, killed and started again. */
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

@@ -1,3 +1,4 @@
+/** Reads and plays dialogue scripts. */
 import assert from 'node:assert/strict';
 import type { ReceiverLimits } from '../../src/receiver/index.ts';
 import type { MemoryIntake } from './intake.ts';

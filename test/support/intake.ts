@@ -1,3 +1,4 @@
+/** An intake in memory for tests of the receiver. */
 import { type Envelope, QueueIdSource, type Reply, reply } from '../../src/mail/index.ts';
 import type { Room } from '../../src/message/index.ts';
 import type { IncomingMessage, Intake } from '../../src/receiver/index.ts';

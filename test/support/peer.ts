@@ -1,3 +1,4 @@
+/** SMTP clients of tests, over a socket and in memory. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';

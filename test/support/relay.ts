@@ -1,3 +1,4 @@
+/** A whole relay in the process of a test. */
 import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** A receiver with policy and certificates for tests. */
 import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';

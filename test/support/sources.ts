@@ -86,7 +86,12 @@ export function circlesIn(imports: readonly Import[]): string[][] {
   return circles;
 }
 
-/** Whether the first line begins the sentence that says what the file is for. */
+/**
+ * Whether the file begins with a comment of its own: an empty line, an import or a re-export follows it, for a comment
+ * right above anything else belongs to that.
+ */
 export function saysWhatFor(text: string): boolean {
-  return /^(?:#!.*\n)?\/\*\*( .|\n \* .)/.test(text);
+  return /^(?:#!.*\n)?\/\*\*(?: |\n \* )\S(?:[^*]|\*(?!\/))*\*\/\n(?:\n|import |export (?:type )?[*{][^=;]* from )/.test(
+    text,
+  );
 }

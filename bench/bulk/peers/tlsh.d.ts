@@ -1,3 +1,5 @@
+/** Types of the package tlsh, which brings none. */
+
 declare module 'tlsh' {
   /** Throws when the text is too short or too uniform. Takes the low octet of each code unit. */
   function hash(text: string): string;

@@ -1,3 +1,5 @@
+/** Finds clusters by the keys of other programs. */
+
 /** Places that one key may be in. */
 const ways = 4;
 

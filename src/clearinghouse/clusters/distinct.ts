@@ -1,3 +1,5 @@
+/** Counts distinct recipients and reporters without a list of them. */
+
 /** Registers of one sketch; the standard error is 1.04/√256 = 6.5 %. */
 const registers = 256;
 const bits = 8;

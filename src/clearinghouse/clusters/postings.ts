@@ -1,3 +1,5 @@
+/** Finds clusters and single messages by their features. */
+
 /** A place that has a feature: a cluster by its number, or a single message as a negative number. */
 export type Ref = number;
 

@@ -1,3 +1,5 @@
+/** The counts and times of clusters, and the choice of the one that gives up its place. */
+
 /** Copies from which on a cluster is remembered for long. */
 const halfLife = { few: 86_400_000, many: 30 * 86_400_000, manyFrom: 10 } as const;
 /** The number of clusters among which the one to give up its place is chosen. */

@@ -1,3 +1,5 @@
+/** The features of clusters with their counts, and the overlap of a message with them. */
+
 /** Kinds of features; they are counted apart. */
 export const kinds = { text: 0, actions: 1, structure: 2, chunks: 3, images: 4, exact: 5 } as const;
 export type Kind = keyof typeof kinds;

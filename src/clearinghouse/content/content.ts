@@ -1,3 +1,5 @@
+/** The form in which contents of messages are compared. */
+
 /** A leaf of a message, its transfer encoding taken off. */
 export interface Leaf {
   /** The media type in lower case, such as `text/html`; `application/octet-stream` if it is unknown. */

@@ -1,3 +1,5 @@
+/** Reads lengths and font sizes of CSS as pixels. */
+
 /** How many pixels the units of CSS have, of a page of 600 pixels and letters of 16. */
 const units: ReadonlyMap<string, number> = new Map([
   ['', 1],

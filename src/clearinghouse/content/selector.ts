@@ -1,3 +1,5 @@
+/** Reads selectors of CSS and matches them with elements, within a budget. */
+
 /** One element of a page, as far as selectors ask. */
 export interface Element {
   readonly tag: string;

@@ -1,7 +1,6 @@
-/** Cuts marked spans out of a text, and trims its end. */
-/*
- * Regular expressions would do the same, but in time that grows with the square of the length for a text of many
- * beginnings without an end.
+/**
+ * Cuts marked spans out of a text, and trims its end. Regular expressions would do the same, but in time that grows with
+ * the square of the length for a text of many beginnings without an end.
  */
 
 /** Leaves out each span between two marks, and the marks; a beginning without an end stays. */

@@ -1,3 +1,5 @@
+/** Chooses the smallest hashes of a message, as the sample that stands for it. */
+
 /** Hashes are below this. */
 const range = 2 ** 48;
 

@@ -1,4 +1,5 @@
-/** The share of something that each reporter, and all of them, may use in a day. */
+/** Daily shares of something for reporters. */
+
 const dayMs = 86_400_000;
 
 /** How much of something each may have in a day, and all of them together; the day begins at midnight UTC. */

@@ -1,3 +1,5 @@
+/** The weights of reporters, by how often others agreed with them. */
+
 /** Reporters that are remembered; the one that was heard of longest ago goes. */
 const maxReporters = 20_000;
 /** The initial trust in a reporter: without an account, or with one or named by the operator. */
