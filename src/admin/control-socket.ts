@@ -172,6 +172,9 @@ async function nextLine(lines: Call['lines'], connection: Connection): Promise<s
 /** Writes one line, and waits while the client is behind. A client that reads nothing for too long is cut off. */
 async function send({ socket, gone }: Connection, value: unknown): Promise<void> {
   gone.throwIfAborted();
+  // The lines of one turn of the event loop are one write.
+  socket.cork();
+  process.nextTick(() => socket.uncork());
   if (socket.write(formatLine(value))) return;
   const timer = setTimeout(() => socket.destroy(), bounds.idleMs);
   try {
