@@ -40,10 +40,6 @@ export class FreshMessages {
     return this.#messages.get(id);
   }
 
-  has(id: QueueId): boolean {
-    return this.#messages.has(id);
-  }
-
   octets(id: QueueId): Buffer | undefined {
     return this.#messages.get(id)?.octets;
   }
