@@ -57,26 +57,26 @@ const edges: Readonly<Record<string, Permissions>> = {
   policy: { values: ['mail', 'base'], types: ['receiver'] },
   receiver: { values: ['net', 'message', 'smtp', 'mail', 'base'] },
   admin: { values: ['net', 'base'] },
-  // A letter is written by a command that loads nothing else of the relay.
+  // A message is dropped by a command that loads nothing else of the relay.
   maildrop: { values: ['admin'], types: ['base'] },
   // It takes mail in by the `Intake` that the receiver declares, and asks where it goes as the queue's `Deliver`.
-  submission: {
+  'local-mail': {
     values: ['admin', 'maildrop', 'receiver', 'smtp', 'mail', 'base'],
     types: ['policy', 'queue'],
   },
   // Notices go where the recipient policy leads them; the DSN is the `Notify` that the queue declares.
   notices: {
-    values: ['guard', 'dsn', 'submission', 'mail'],
+    values: ['guard', 'dsn', 'local-mail', 'mail'],
     types: ['delivery', 'queue', 'spool', 'base'],
   },
   // It plays the stranger at our own listeners, and takes what comes out of the queue as the `AuditSink` of delivery.
   audit: {
-    values: ['admin', 'probe', 'submission', 'spool', 'mail', 'base'],
+    values: ['admin', 'probe', 'local-mail', 'spool', 'mail', 'base'],
     types: ['delivery', 'queue', 'receiver'],
   },
   // What an operator does by hand.
   operation: {
-    values: ['admin', 'identity', 'queue', 'submission', 'spool', 'mail', 'base'],
+    values: ['admin', 'identity', 'queue', 'local-mail', 'spool', 'mail', 'base'],
     types: ['pop3', 'receiver'],
   },
   // It parses addresses and networks as the modules do; of the modules it knows their `options.ts` alone.
@@ -107,7 +107,7 @@ const edges: Readonly<Record<string, Permissions>> = {
       'receiver',
       'spool',
       'store',
-      'submission',
+      'local-mail',
       'trap',
     ],
   },
@@ -127,7 +127,7 @@ const edges: Readonly<Record<string, Permissions>> = {
       'client',
       'maildrop',
       'spool',
-      'submission',
+      'local-mail',
       'mail',
       'base',
       'trap',
@@ -190,7 +190,7 @@ test('there is no permission that no import uses', () => {
 
 test('the table in docs/architecture.md has the same permissions', () => {
   const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
-  const rows = page.matchAll(/^\| `(\w+)` \| [^|]+ \| ([^|]*?) \|$/gm);
+  const rows = page.matchAll(/^\| `([\w-]+)` \| [^|]+ \| ([^|]*?) \|$/gm);
   const written = ({ values, types = [] }: Permissions) =>
     [...values, ...types.map((folder) => `(${folder})`)].join(', ') || '–';
   assert.deepEqual(

@@ -8,9 +8,9 @@ import { type TestContext, test } from 'node:test';
 import { ControlError, openControlSocket } from '../src/admin/index.ts';
 import { memoryLog, silentLog } from '../src/base/index.ts';
 import { lacks } from '../src/base/testing.ts';
+import type { SubmitEvent } from '../src/local-mail/commands.ts';
 import type { QueueItem } from '../src/operation/commands.ts';
 import { type Control, connectAll, serveAll } from '../src/relay/testing.ts';
-import type { SubmitEvent } from '../src/submission/commands.ts';
 
 async function ownFolder(t: TestContext, name = 'posthouse-control-'): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), name));

@@ -68,7 +68,7 @@ test('files of mail and secrets are 0600 and their folders 0700 with any umask',
   await using mailbox = await SocketPeer.connect(port);
   mailbox.send('USER anna@ours.test\r\nPASS sesame\r\n');
   for (let i = 0; i < 3; i++) assert.match(await mailbox.line(), /^\+OK/);
-  // Anybody may put a letter in there, and see none.
+  // Any user may put a message in there, and see none.
   assert.deepEqual(await open(folder), ['maildrop 3733']);
   await relay.stop();
   assert.deepEqual(await open(folder), ['maildrop 3733']);

@@ -91,7 +91,7 @@ test('where there is no room for a header now, a forged field is put off and hon
   assert.equal(sent, `${header}\r\nbody\r\n`);
 });
 
-test('a letter of this machine that begins with a blank extends no field of ours', async (t) => {
+test('a message of this machine that begins with a blank extends no field of ours', async (t) => {
   const relay = await openRelay(t, { routes: { to: '*', via: 'capture' } });
   const control = relay.control;
   const submission = { from: 'keeper@relay.test', to: ['u@away.test'], follow: true };

@@ -165,7 +165,7 @@ test('windows, holds and allowances of an older build hold on', async (t) => {
 
 test('the clearinghouse of an older build still counts what it counted, and knows its accounts', async (t) => {
   const { relay, control } = await startOn(t);
-  // The letter of the maildrop is counted, too.
+  // The message of the maildrop is counted, too.
   await relay.log.logged('maildrop-taken');
   const { status, message, verdict } = golden.clearinghouse;
   assert.deepEqual(like(await control.clearinghouseStatus(), status), status);

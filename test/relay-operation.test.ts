@@ -110,7 +110,7 @@ test('a submitted message is followed until each recipient has its fate', async 
   );
 });
 
-test('a letter in the maildrop is sent', async (t) => {
+test('a message in the maildrop is sent', async (t) => {
   const relay = await openRelay(t, { routes: { to: '*', via: 'capture' } });
   const envelope = { version: 1, from: 'me@origin.test', body: '7bit' } as const;
   await dropMail(join(relay.folder, 'maildrop'), { ...envelope, to: [{ address: 'ann@x.test' }] }, [

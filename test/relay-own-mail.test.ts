@@ -236,7 +236,7 @@ function events(relay: TestRelay, event: string): readonly unknown[] {
 }
 
 const ways: Readonly<Record<string, (relay: TestRelay) => Promise<unknown>>> = {
-  'a letter in the maildrop': (relay) => drop(relay, ['ann@ask.test', 'x@else.test'], 'me@away.test'),
+  'a message in the maildrop': (relay) => drop(relay, ['ann@ask.test', 'x@else.test'], 'me@away.test'),
   'posthouse send': async (relay) => {
     const to = ['ann@ask.test', 'x@else.test'];
     const submission = { from: 'me@away.test', to, follow: false };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { manualClock, memoryLog } from '../src/base/index.ts';
+import { acceptLocal } from '../src/local-mail/index.ts';
 import { type Address, type Envelope, parseMailbox, reply } from '../src/mail/index.ts';
 import { editEnvelope } from '../src/receiver/edit-envelope.ts';
 import type {
@@ -13,7 +14,6 @@ import type {
   ScreenedMessage,
   Screening,
 } from '../src/receiver/index.ts';
-import { acceptLocal } from '../src/submission/index.ts';
 import { MemoryIntake } from './support/intake.ts';
 import { MemoryPeer } from './support/peer.ts';
 

@@ -5,11 +5,11 @@ import { loadConfig } from '../src/config/index.ts';
 import { createDelivery } from '../src/delivery/index.ts';
 import { createResolver } from '../src/dns/index.ts';
 import { RouteWatch, Watchdog } from '../src/guard/index.ts';
+import type { LocalParts } from '../src/local-mail/index.ts';
 import { type Envelope, laneName, parseMailbox, type RecipientStatus, reply } from '../src/mail/index.ts';
 import { sendAlarmNotice } from '../src/notices/index.ts';
 import type { Suspension } from '../src/queue/index.ts';
 import { type NewLaneEntry, openMemorySpool } from '../src/spool/index.ts';
-import type { LocalParts } from '../src/submission/index.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { ControlError } from '../admin/index.ts';
 import type { Clock, Log, LogHub } from '../base/index.ts';
 import type { Delivery } from '../delivery/index.ts';
+import { acceptLocal, type LocalParts } from '../local-mail/index.ts';
 import { parseMailbox, type QueueId, queueIdBound } from '../mail/index.ts';
 import {
   type AttackResult,
@@ -19,7 +20,6 @@ import {
 import type { Operator } from '../queue/index.ts';
 import type { Receiver } from '../receiver/index.ts';
 import { type Spool, walkInTurns } from '../spool/index.ts';
-import { acceptLocal, type LocalParts } from '../submission/index.ts';
 import type { AuditEvent } from './commands.ts';
 import type { AuditEvents } from './events.ts';
 import { type AuditedConfig, literal, type PlannedAttack, planAttacks, strangerTest } from './plan.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ControlError } from '../admin/index.ts';
-import type { SubmitEvent } from '../submission/commands.ts';
+import type { SubmitEvent } from '../local-mail/commands.ts';
 import { CliError } from './exit-code.ts';
 import { reportFates } from './send-report.ts';
 import { fakeIo } from './testing.ts';

@@ -1,7 +1,7 @@
 /** Follows a sent message and prints the fate of each recipient. */
 import { ControlError } from '../admin/index.ts';
 import { harmlessText } from '../base/index.ts';
-import type { SubmitEvent } from '../submission/commands.ts';
+import type { SubmitEvent } from '../local-mail/commands.ts';
 import { CliError, type ExitCode, exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
 import { formatSpan } from './table.ts';

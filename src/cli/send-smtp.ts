@@ -1,8 +1,8 @@
 /** Sends the message of `posthouse send --server` by SMTP. */
 import { lookup } from 'node:dns/promises';
 import { ClientError, type OutgoingMessage, openClient } from '../client/index.ts';
+import type { SubmitEvent } from '../local-mail/commands.ts';
 import { type Address, formatReplyText, isPositive, type ReversePath } from '../mail/index.ts';
-import type { SubmitEvent } from '../submission/commands.ts';
 import { CliError, exitCode } from './exit-code.ts';
 
 /** A message on its way, to the relay or to a server. */

@@ -1,7 +1,7 @@
 /** `posthouse send`. */
 import { connectControl } from '../admin/index.ts';
+import { type LocalMailControl, localMailCommands, type SubmitEvent } from '../local-mail/commands.ts';
 import { type Address, asciiMailbox, parseMailbox } from '../mail/index.ts';
-import { type SubmissionControl, type SubmitEvent, submissionCommands } from '../submission/commands.ts';
 import { type Arguments, type Command, usage } from './command.ts';
 import { composeMessage } from './compose.ts';
 import { controlPath, dataFolder, loadSite, locationOptions } from './configuration.ts';
@@ -53,7 +53,7 @@ happens; a pipe gets one line per recipient at the end, the queue id first. Exit
     const server = args.text('server');
     const events =
       server === undefined
-        ? submitTo(connectControl(controlPath(dataFolder(args, io)), submissionCommands), mail)
+        ? submitTo(connectControl(controlPath(dataFolder(args, io)), localMailCommands), mail)
         : (await import('./send-smtp.ts')).sendBySmtp({ ...mail, server, hostname });
     return await reportFates(events, to, { io, isJson: args.has('json') });
   },
@@ -86,7 +86,7 @@ async function bodyOf(args: Arguments, io: Io): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-function submitTo(control: SubmissionControl, mail: Outgoing): AsyncIterable<SubmitEvent> {
+function submitTo(control: LocalMailControl, mail: Outgoing): AsyncIterable<SubmitEvent> {
   const { reversePath, recipients, octets, signal } = mail;
   const once = async function* () {
     yield octets;

@@ -72,7 +72,7 @@ export async function maildropSite(t: TestContext): Promise<SendmailSite> {
   return { hostname, postmasterDomain: hostname, maildrop, maxMessageBytes: 100_000, limits };
 }
 
-/** The letters in the maildrop; what is left of a failed one is a failure. */
+/** The messages in the maildrop; a left-over of a failed one is a failure. */
 export async function dropped({ maildrop }: SendmailSite) {
   const names = (await readdir(maildrop)).filter((name) => name !== 'bad');
   assert.ok(names.every((name) => name.endsWith('.mail')));

@@ -31,7 +31,7 @@ const dropRecipientShape = z.strictObject({
 /**
  * A file of the maildrop: one line of JSON (this envelope), LF, then the octets of the message with CRLF
  * line ends, to the end of the file. Addresses and the like are text here: the relay makes values of them
- * (`readLetter`), the writer is not trusted with it.
+ * (`readDropped`), the writer is not trusted with it.
  */
 const dropEnvelopeShape = z.strictObject({
   version: z.literal(1),
@@ -55,7 +55,7 @@ export const recipientsPerTurn = 200;
  * The envelope in the first line of a file. Rejects with `ControlError` `bad-request` and the first thing that is wrong
  * with it.
  */
-export async function parseLetterLine(line: string): Promise<DropEnvelope> {
+export async function parseEnvelopeLine(line: string): Promise<DropEnvelope> {
   const { to: given, ...envelope } = parseLine(dropEnvelopeShape, line);
   const to: DropEnvelope['to'][number][] = [];
   for (const each of given) {
@@ -81,8 +81,8 @@ export const maxRecipients = 1000;
 const maxWrittenOctets = 2 * 1024 * 1024;
 
 /**
- * Puts a message into the maildrop, as several letters where it has more than `maxRecipients`, and returns the names of
- * the letters. When it resolves, the message survives a power cut and the relay will find it, now or when it next runs.
+ * Puts a message into the maildrop, as several files where it has more than `maxRecipients`, and returns the names of
+ * the files. When it resolves, the message survives a power cut and the relay will find it, now or when it next runs.
  * When it rejects nothing is left behind: with `ControlError` `too-large` for addresses that are too long together, else
  * with the system's error. Names are 128 bits of chance: nobody but the relay can list the folder, so nobody else can
  * find the file.
@@ -119,7 +119,7 @@ export async function dropMail(
   }
 }
 
-/** A letter that is being written. */
+/** A file that is being written. */
 interface Part {
   readonly name: string;
   readonly file: FileHandle;

@@ -5,12 +5,12 @@
  * A file is complete when it has its final name; the relay trusts nothing in it but the owner of the open file, and
  * unlinks it only after its spool has the message: a crash in between delivers twice, never loses.
  *
- * On failure: a writer that fails leaves nothing behind; a file that is no letter is put aside; a letter that cannot be
+ * On failure: a writer that fails leaves nothing behind; a malformed file is put aside; a message that cannot be
  * taken now stays and is tried again.
  */
 
+export type { DroppedMessage } from './dropped-message.ts';
 export { type MaildropEvents, maildropEvents } from './events.ts';
-export { type DropEnvelope, dropMail, parseLetterLine, recipientsPerTurn } from './file.ts';
+export { type DropEnvelope, dropMail, parseEnvelopeLine, recipientsPerTurn } from './file.ts';
 export { prepareMaildrop } from './folder.ts';
-export type { Letter } from './letter.ts';
 export { type DropIntake, type DropOutcome, watchMaildrop } from './maildrop.ts';

@@ -25,7 +25,7 @@ import {
   type DropEnvelope,
   dropMail,
   maxEnvelopeOctets,
-  parseLetterLine,
+  parseEnvelopeLine,
   recipientsPerTurn,
 } from './file.ts';
 import { type DropIntake, type MaildropOptions, watchMaildrop } from './maildrop.ts';
@@ -44,10 +44,10 @@ async function start(t: TestContext, over: Partial<MaildropOptions> = {}) {
   await chmod(base, 0o711);
   const folder = join(base, 'maildrop');
   const taken: { uid: number; from: string; text: string }[] = [];
-  const intake: DropIntake = async (letter) => {
+  const intake: DropIntake = async (dropped) => {
     const parts = [];
-    for await (const piece of letter.octets()) parts.push(piece);
-    taken.push({ uid: letter.uid, from: letter.envelope.from, text: Buffer.concat(parts).toString() });
+    for await (const piece of dropped.octets()) parts.push(piece);
+    taken.push({ uid: dropped.uid, from: dropped.envelope.from, text: Buffer.concat(parts).toString() });
     return { kind: 'taken', queueId: 'Q' };
   };
   const log = memoryLog();
@@ -77,13 +77,13 @@ test('a dropped message is noticed, taken in with its owner, and removed', async
   await until(() => log.lines.some(({ event }) => event === 'maildrop-taken'));
 });
 
-test('a message for very many is divided into letters of a thousand recipients', async (t) => {
+test('a message for very many is divided into files of a thousand recipients', async (t) => {
   const to = Array.from({ length: 2500 }, (_, i) => ({ address: `x${i}@d.example` }));
   const seen: DropEnvelope['to'][number][][] = [];
   const { folder, drop } = await start(t, {
-    intake: async (letter) => {
-      seen.push([...letter.envelope.to]);
-      for await (const piece of letter.octets()) assert.equal(String(piece), 'x');
+    intake: async (dropped) => {
+      seen.push([...dropped.envelope.to]);
+      for await (const piece of dropped.octets()) assert.equal(String(piece), 'x');
       return { kind: 'taken', queueId: 'Q' };
     },
   });
@@ -95,7 +95,7 @@ test('a message for very many is divided into letters of a thousand recipients',
   assert.deepEqual(all, to);
 });
 
-test('a message of which one letter cannot be written leaves none', async (t) => {
+test('a message of which one file cannot be written leaves none', async (t) => {
   const { folder, waiting } = await start(t);
   const to = Array.from({ length: 2500 }, (_, i) => ({ address: `x${i}@d.example` }));
   const failing = (async function* () {
@@ -109,12 +109,12 @@ test('a message of which one letter cannot be written leaves none', async (t) =>
 test('a bad recipient among a hundred thousand is told of, and the others are not looked at after it', async () => {
   const good = { address: 'a@b.example' };
   const to = [...Array.from({ length: 99_999 }, () => good), { address: 7 }];
-  await assert.rejects(parseLetterLine(JSON.stringify({ ...envelope, to })), { code: 'bad-request' });
+  await assert.rejects(parseEnvelopeLine(JSON.stringify({ ...envelope, to })), { code: 'bad-request' });
   const allBad = to.map(() => ({}));
-  await assert.rejects(parseLetterLine(JSON.stringify({ ...envelope, to: allBad })), /address/);
+  await assert.rejects(parseEnvelopeLine(JSON.stringify({ ...envelope, to: allBad })), /address/);
 });
 
-test('everything else has its turn while a letter for a hundred thousand is read', async () => {
+test('everything else has its turn while a message for a hundred thousand is read', async () => {
   const to = Array.from({ length: 100_000 }, (_, i) => ({ address: `x${i}@d.example` }));
   let turns = 0;
   let isOver = false;
@@ -123,13 +123,13 @@ test('everything else has its turn while a letter for a hundred thousand is read
     if (!isOver) setImmediate(turn);
   };
   setImmediate(turn);
-  const parsed = await parseLetterLine(JSON.stringify({ ...envelope, to }));
+  const parsed = await parseEnvelopeLine(JSON.stringify({ ...envelope, to }));
   isOver = true;
   assert.equal(parsed.to.length, to.length);
   assert.ok(turns >= to.length / recipientsPerTurn, `${turns}`);
 });
 
-test('a letter of an older writer with as many recipients as there may be is taken; one that could not be read is not written', async (t) => {
+test('a message of an older writer with as many recipients as there may be is taken; one that could not be read is not written', async (t) => {
   const { folder, base, drop, taken, waiting, bad } = await start(t);
   const many = (length: number, size: number) => ({
     ...envelope,
@@ -273,10 +273,10 @@ for (const [what, make, because] of attacks) {
 test('a file that shrinks while it is read is not taken in half', async (t) => {
   const outcome = Promise.withResolvers<unknown>();
   const { folder, drop, waiting } = await start(t, {
-    intake: async (letter) => {
+    intake: async (dropped) => {
       await truncate(join(folder, (await waiting())[0] ?? ''), line.length + 10);
       try {
-        for await (const _ of letter.octets());
+        for await (const _ of dropped.octets());
         outcome.resolve('read');
       } catch (error) {
         outcome.resolve(error);

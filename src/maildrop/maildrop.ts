@@ -4,12 +4,12 @@ import { lstat, opendir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { Clock, Log } from '../base/index.ts';
+import { type DroppedMessage, openDropped, type Refused } from './dropped-message.ts';
 import type { MaildropEvents } from './events.ts';
 import { dropSuffix, partPrefix } from './file.ts';
 import { keepAside, prepareMaildrop } from './folder.ts';
-import { type Letter, openLetter, type Refused } from './letter.ts';
 
-/** The relay's decision about a letter. */
+/** The relay's decision about a message. */
 export type DropOutcome =
   /** It is durable in the spool: the file goes. */
   | { readonly kind: 'taken'; readonly queueId: string }
@@ -18,8 +18,8 @@ export type DropOutcome =
   /** Not now (spool full, draining): the file stays and is tried again. */
   | { readonly kind: 'later'; readonly because: string };
 
-/** Accepts one letter. A rejection counts as `later`. */
-export type DropIntake = (letter: Letter) => Promise<DropOutcome>;
+/** Accepts one message. A rejection counts as `later`. */
+export type DropIntake = (dropped: DroppedMessage) => Promise<DropOutcome>;
 
 /** The options of `watchMaildrop`. */
 export interface MaildropOptions {
@@ -34,7 +34,7 @@ export interface MaildropOptions {
   readonly scanMs?: number;
 }
 
-/** A maildrop that is being watched. Disposing of it waits for the letters that are being taken in. */
+/** A maildrop that is being watched. Disposing of it waits for the messages that are being taken in. */
 export interface Maildrop extends AsyncDisposable {
   /** Reads the folder now; resolves when everything found was dealt with. */
   scan(): Promise<void>;
@@ -42,10 +42,10 @@ export interface Maildrop extends AsyncDisposable {
 
 /** A partial file is litter when its writer has been gone for this long. */
 const litterMs = 24 * 3600 * 1000;
-const parallelLetters = 8;
+const parallelMessages = 8;
 
 /**
- * Takes in what local users leave in the folder. A letter is unlinked only after the intake said `taken`,
+ * Takes in what local users leave in the folder. A message is unlinked only after the intake said `taken`,
  * so a crash between the two delivers it twice and never loses it. Rejects when the folder is not ours or
  * cannot be made safe.
  */
@@ -132,7 +132,7 @@ class WatchedMaildrop implements Maildrop {
       if (this.#stuck.has(entry.name)) continue;
       const work: Promise<void> = this.#take(entry.name).finally(() => running.delete(work));
       running.add(work);
-      if (running.size >= parallelLetters) await Promise.race(running);
+      if (running.size >= parallelMessages) await Promise.race(running);
     }
     await Promise.all(running);
   }
@@ -143,12 +143,12 @@ class WatchedMaildrop implements Maildrop {
     const { folder, intake, log, maxMessageBytes } = this.#options;
     try {
       if (name.startsWith(partPrefix)) return await this.#clearLitter(name);
-      const found = await openLetter(join(folder, name), { maxMessageBytes });
+      const found = await openDropped(join(folder, name), { maxMessageBytes });
       if (found.kind === 'gone') return;
       if (found.kind === 'refused') return await this.#putAside(name, found);
-      await using letter = found.letter;
-      const outcome = await intake(letter);
-      const fields = { name, uid: letter.uid, from: letter.envelope.from, size: letter.size };
+      await using dropped = found.dropped;
+      const outcome = await intake(dropped);
+      const fields = { name, uid: dropped.uid, from: dropped.envelope.from, size: dropped.size };
       if (outcome.kind === 'refused') return await this.#putAside(name, { ...fields, ...outcome });
       if (outcome.kind === 'later')
         return log.warn('maildrop-later', { ...fields, because: outcome.because });

@@ -1,14 +1,14 @@
 /** Writes to the postmaster about an alarm of the watchdog. */
 import type { Delivery } from '../delivery/index.ts';
 import { type Alarm, byMx } from '../guard/index.ts';
-import { formatReplyText, parseLane } from '../mail/index.ts';
 import {
   acceptLocal,
   envelopeOf,
   type LocalMessage,
   type LocalParts,
   localRecipients,
-} from '../submission/index.ts';
+} from '../local-mail/index.ts';
+import { formatReplyText, parseLane } from '../mail/index.ts';
 import { type NoticeSettings, noticeMessage, type TextNotice } from './send.ts';
 
 /** The parts that notices to the postmaster need. */

@@ -1,8 +1,8 @@
 /** Sends notices of a hold of the guard: to the postmaster and, if the identity is a mail address, to its owner. */
 import type { Log } from '../base/index.ts';
 import { type HoldRecord, type Notice, noticeToOwner, noticeToPostmaster } from '../guard/index.ts';
+import type { LocalParts } from '../local-mail/index.ts';
 import { type Address, asciiMailbox, parseMailbox } from '../mail/index.ts';
-import type { LocalParts } from '../submission/index.ts';
 import type { NoticesEvents } from './events.ts';
 import { type NoticeSettings, sendNotice } from './send.ts';
 

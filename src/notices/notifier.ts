@@ -11,10 +11,10 @@ import {
   readStart,
   shortenDsn,
 } from '../dsn/index.ts';
+import { areWide, destinedOne, type OwnPolicy } from '../local-mail/index.ts';
 import { type Address, formatReplyText, type RecipientStatus } from '../mail/index.ts';
 import type { Notify, NotifyEvent, Queue } from '../queue/index.ts';
 import type { Change, Spool } from '../spool/index.ts';
-import { areWide, destinedOne, type OwnPolicy } from '../submission/index.ts';
 import type { NoticesEvents } from './events.ts';
 
 /** The parts that notification needs; `settings` is asked each time, so that a reload counts. */

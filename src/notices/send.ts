@@ -1,6 +1,7 @@
 /** One notice that is text: made of its lines, and taken in as mail of this machine. */
+
+import { acceptLocal, type LocalMessage, type LocalOutcome, type LocalParts } from '../local-mail/index.ts';
 import { type Address, encodeText, noticeHeader, type Recipient } from '../mail/index.ts';
-import { acceptLocal, type LocalMessage, type LocalOutcome, type LocalParts } from '../submission/index.ts';
 
 /** A notice. */
 export interface TextNotice {

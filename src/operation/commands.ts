@@ -1,7 +1,7 @@
 /** The commands of an operator: the queue, changes of it, and sessions. */
 import { z } from 'zod';
 import { answering, type ControlOf, yielding } from '../admin/index.ts';
-import { fateShape } from '../submission/commands.ts';
+import { fateShape } from '../local-mail/commands.ts';
 
 const text = z.string().max(2048);
 const queueId = z.string().max(32);

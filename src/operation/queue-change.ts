@@ -1,10 +1,10 @@
 /** Changes messages and recipients of the queue for an operator. */
 import { ControlError } from '../admin/index.ts';
 import type { Clock } from '../base/index.ts';
+import { destinedOne, type LocalParts } from '../local-mail/index.ts';
 import { formatReplyText, type LaneName, parseMailbox, type QueueId } from '../mail/index.ts';
 import type { Operated, Operator, Portion } from '../queue/index.ts';
 import { type Spool, SpoolError } from '../spool/index.ts';
-import { destinedOne, type LocalParts } from '../submission/index.ts';
 import type { Changed, Planned, QueueChange, Reach, Selector } from './commands.ts';
 import { type Selected, select, type Waiting, waiting } from './queue-view.ts';
 

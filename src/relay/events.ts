@@ -8,6 +8,7 @@ import { type DeliveryEvents, deliveryEvents } from '../delivery/index.ts';
 import { type DnsEvents, dnsEvents } from '../dns/index.ts';
 import { type GuardEvents, guardEvents } from '../guard/index.ts';
 import { type IdentityEvents, identityEvents } from '../identity/index.ts';
+import { type LocalMailEvents, localMailEvents } from '../local-mail/index.ts';
 import { type MaildropEvents, maildropEvents } from '../maildrop/index.ts';
 import { type NoticesEvents, noticesEvents } from '../notices/index.ts';
 import { type OperationEvents, operationEvents } from '../operation/index.ts';
@@ -17,7 +18,6 @@ import { type QueueEvents, queueEvents } from '../queue/index.ts';
 import { type ReceiverEvents, receiverEvents } from '../receiver/index.ts';
 import { type SpoolEvents, spoolEvents } from '../spool/index.ts';
 import { type StoreEvents, storeEvents } from '../store/index.ts';
-import { type SubmissionEvents, submissionEvents } from '../submission/index.ts';
 import { type TrapEvents, trapEvents } from '../trap/index.ts';
 
 const processEvents = {
@@ -75,7 +75,7 @@ type ProcessEvents = EventsOf<typeof processEvents>;
 /** Every event that a relay logs. */
 export type RelayEvents =
   | ReceiverEvents
-  | SubmissionEvents
+  | LocalMailEvents
   | MaildropEvents
   | QueueEvents
   | DeliveryEvents
@@ -98,7 +98,7 @@ export type RelayEvents =
 /** All tables, under the headings that they have in docs/operations.md. */
 export const eventTables: ReadonlyMap<string, EventTable> = new Map<string, EventTable>([
   ['SMTP sessions', receiverEvents],
-  ['Mail of this machine', submissionEvents],
+  ['Mail of this machine', localMailEvents],
   ['The maildrop', maildropEvents],
   ['The queue', queueEvents],
   ['Attempts and destinations', deliveryEvents],

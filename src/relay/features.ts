@@ -18,6 +18,7 @@ import {
 import type { Config } from '../config/index.ts';
 import { createGuardControl, guardCommands } from '../guard/index.ts';
 import { createWindowControl, windowCommands } from '../identity/index.ts';
+import { createLocalMailControl, localMailCommands } from '../local-mail/index.ts';
 import { watchMaildrop } from '../maildrop/index.ts';
 import { ListenerSet, placeKey } from '../net/index.ts';
 import {
@@ -27,7 +28,6 @@ import {
   queueCommands,
   sessionCommands,
 } from '../operation/index.ts';
-import { createSubmissionControl, submissionCommands } from '../submission/index.ts';
 import { type Feature, type Prepared, together } from './feature.ts';
 import { type Current, type Parts, sessionSettings } from './parts.ts';
 import { deliveryOptions, listenerOptions } from './settings.ts';
@@ -50,7 +50,7 @@ export function listFeatures(
     clearinghouse(parts, current),
     audits(parts, current),
     controlSocket(parts, commands),
-    submission(parts),
+    localMail(parts),
     trap(parts),
     attempts(parts),
     watchdog(parts),
@@ -165,13 +165,13 @@ function controlSocket({ log }: Parts, commands: () => readonly ServedCommand[])
 }
 
 /** Mail of this machine: the operator's by the control socket, local users' by the maildrop. */
-function submission(parts: Parts): Feature {
-  const { letters: intake, clock, log } = parts;
+function localMail(parts: Parts): Feature {
+  const { dropIntake: intake, clock, log } = parts;
   const user = userName(process.getuid?.() ?? 0);
   let watched: AsyncDisposable | undefined;
   return {
-    name: 'submission',
-    commands: serve(submissionCommands, createSubmissionControl({ ...parts, user })),
+    name: 'local-mail',
+    commands: serve(localMailCommands, createLocalMailControl({ ...parts, user })),
     async open({ sendmail: { maildrop: folder, maxMessageBytes } }) {
       watched = await watchMaildrop({ folder, maxMessageBytes, log, clock, intake });
     },

@@ -17,6 +17,13 @@ import {
 } from '../guard/index.ts';
 import type { Throttle } from '../identity/index.ts';
 import { type IdentitySources, PopBeforeSmtp } from '../identity/index.ts';
+import {
+  askingAgain,
+  createDropIntake,
+  type LocalParts,
+  type OwnPolicy,
+  withUndecided,
+} from '../local-mail/index.ts';
 import type { DropIntake } from '../maildrop/index.ts';
 import { createNotifier, sendAlarmNotice, tellOfHold } from '../notices/index.ts';
 import {
@@ -33,13 +40,6 @@ import { Operator, Queue, type QueueParts } from '../queue/index.ts';
 import { Lenience, Receiver, type ReceiverSettings, type Screening } from '../receiver/index.ts';
 import type { Spool } from '../spool/index.ts';
 import type { Store } from '../store/index.ts';
-import {
-  askingAgain,
-  createLetterIntake,
-  type LocalParts,
-  type OwnPolicy,
-  withUndecided,
-} from '../submission/index.ts';
 import { TrapArchive } from '../trap/index.ts';
 import type { RelayEvents } from './events.ts';
 import { createIntake } from './intake.ts';
@@ -95,7 +95,7 @@ export interface Parts extends Omit<PartsOptions, 'current' | 'guardMemory' | 'l
   readonly windows: PopBeforeSmtp;
   readonly pop3: PopListeners;
   readonly local: LocalParts;
-  readonly letters: DropIntake;
+  readonly dropIntake: DropIntake;
   readonly watchdog: Watchdog;
 }
 
@@ -160,7 +160,7 @@ export function createParts(options: PartsOptions): Parts {
     windows,
     pop3,
     local,
-    letters: createLetterIntake({ local, queue: queueParts }),
+    dropIntake: createDropIntake({ local, queue: queueParts }),
     watchdog,
   };
 }

@@ -4,15 +4,15 @@ import { auditCommands } from '../audit/commands.ts';
 import { clearinghouseCommands } from '../clearinghouse/commands.ts';
 import { guardCommands } from '../guard/commands.ts';
 import { windowCommands } from '../identity/commands.ts';
+import { localMailCommands } from '../local-mail/commands.ts';
 import { queueCommands, sessionCommands } from '../operation/commands.ts';
-import { submissionCommands } from '../submission/commands.ts';
 import { relayCommands } from './commands.ts';
 
 const table = {
   ...relayCommands,
   ...queueCommands,
   ...sessionCommands,
-  ...submissionCommands,
+  ...localMailCommands,
   ...guardCommands,
   ...windowCommands,
   ...clearinghouseCommands,

@@ -1,7 +1,7 @@
 /** The events of mail of this machine, as they are logged. */
 import type { EventsOf, EventTable } from '../base/index.ts';
 
-export const submissionEvents = {
+export const localMailEvents = {
   accepted: {
     level: 'info',
     when: 'local mail is in the spool; `recipients` is their number',
@@ -26,9 +26,9 @@ export const submissionEvents = {
   },
   'letter-refusal-untold': {
     level: 'error',
-    when: 'a refused letter of the maildrop could not be returned to its sender',
+    when: 'a refused message of the maildrop could not be returned to its sender',
     fields: { uid: 'number', to: 'json', because: 'text' },
   },
 } as const satisfies EventTable;
 
-export type SubmissionEvents = EventsOf<typeof submissionEvents>;
+export type LocalMailEvents = EventsOf<typeof localMailEvents>;

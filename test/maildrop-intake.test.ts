@@ -76,7 +76,7 @@ function drop(
   return dropMail(maildrop, envelope, [Buffer.from(`Subject: letter\r\n\r\n${text}`)]);
 }
 
-test('a letter reaches those who exist, and its sender hears of those who do not', async (t) => {
+test('a message reaches those who exist, and its sender hears of those who do not', async (t) => {
   const { deliveries, maildrop, bad } = await capturing(t);
   await drop(maildrop, { from: 'me@away.test', to: ['ann@ours.test', 'nobody@ours.test', 'x@else.test'] });
   const got = await deliveries(3);
@@ -89,7 +89,7 @@ test('a letter reaches those who exist, and its sender hears of those who do not
   assert.deepEqual(await bad(), []);
 });
 
-test('a letter that can never be taken comes back to its sender, and is kept aside', async (t) => {
+test('a message that can never be taken comes back to its sender, and is kept aside', async (t) => {
   const { logged, deliveries, maildrop, bad } = await capturing(t);
   await drop(maildrop, { from: 'me@away.test', to: ['nobody@ours.test'] });
   const dsn = (await deliveries(1)).get('me@away.test') ?? '';
@@ -101,7 +101,7 @@ test('a letter that can never be taken comes back to its sender, and is kept asi
   assert.equal((await bad()).length, 2);
 });
 
-test('the postmaster hears of a letter from nobody that can never be taken', async (t) => {
+test('the postmaster hears of a message from nobody that can never be taken', async (t) => {
   const { deliveries, maildrop } = await capturing(t);
   await drop(maildrop, { from: '', to: ['nobody@ours.test'] });
   assert.match((await deliveries(1)).get('keeper@relay.test') ?? '', /nobody@ours\.test/);
@@ -116,7 +116,7 @@ test('a sender who wants no notices gets none', async (t) => {
   await logged('bounce-dropped', 1);
 });
 
-test('what was said of each recipient and of the message stays with a letter', async (t) => {
+test('what was said of each recipient and of the message stays with the message', async (t) => {
   const { deliveries, captured, maildrop } = await capturing(t);
   const octets = [Buffer.from('Subject: binary\r\n\r\nbare\nline\r\n')];
   const originalRecipient = { type: 'rfc822', address: 'old@away.test' };
@@ -139,7 +139,7 @@ test('what was said of each recipient and of the message stays with a letter', a
   assert.deepEqual([body, smtputf8], ['binarymime', true]);
 });
 
-test('a letter cannot say commands to the next hop: one with a bad value in it is put aside', async (t) => {
+test('a message cannot say commands to the next hop: one with a bad value in it is put aside', async (t) => {
   const { logged, deliveries, maildrop, bad } = await capturing(t);
   const evil = 'x>\r\nRCPT TO:<evil@else.test';
   const good = { address: 'ann@ours.test', notify: ['failure'] };

@@ -17,13 +17,13 @@ export const fateShape = z.enum([
 ]);
 
 /** A message of the person at the control socket. `from` is empty for the null reverse-path. */
-export const submissionShape = z.strictObject({
+export const sendRequestShape = z.strictObject({
   from: text,
   to: z.array(text).min(1).max(1000),
   /** Report until the fate of each recipient is known; else only until the message is accepted. */
   follow: z.boolean(),
 });
-export type Submission = z.infer<typeof submissionShape>;
+export type SendRequest = z.infer<typeof sendRequestShape>;
 
 /** The events of a submitted message, in order. `refused` concerns all of it; `to` is the recipient that caused it. */
 export const submitEventShape = z.discriminatedUnion('event', [
@@ -41,8 +41,8 @@ export const submitEventShape = z.discriminatedUnion('event', [
 ]);
 export type SubmitEvent = z.infer<typeof submitEventShape>;
 
-export const submissionCommands = {
+export const localMailCommands = {
   /** Takes a message, which carries its header. When `signal` aborts before it is accepted, it is dropped. */
-  submit: yielding('submit', { args: submissionShape, out: submitEventShape, takesMessage: true }),
+  submit: yielding('submit', { args: sendRequestShape, out: submitEventShape, takesMessage: true }),
 };
-export type SubmissionControl = ControlOf<typeof submissionCommands>;
+export type LocalMailControl = ControlOf<typeof localMailCommands>;

@@ -27,7 +27,7 @@ import {
 } from '../receiver/index.ts';
 import { BdatReader } from '../smtp/index.ts';
 import { areWide, destined, type OwnPolicy } from './destinations.ts';
-import type { SubmissionEvents } from './events.ts';
+import type { LocalMailEvents } from './events.ts';
 
 /** A message from this machine: from the maildrop, or by the control socket. */
 export interface LocalMessage {
@@ -70,7 +70,7 @@ export interface LocalParts extends OwnPolicy {
   /** The checks of the configuration in force. */
   readonly screening?: () => Screening | undefined;
   readonly clock: Clock;
-  readonly log: Log<SubmissionEvents>;
+  readonly log: Log<LocalMailEvents>;
   readonly hostname: () => string;
   readonly maxMessageBytes: () => number;
 }

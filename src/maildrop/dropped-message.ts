@@ -3,10 +3,10 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
 import { ControlError } from '../admin/index.ts';
-import { type DropEnvelope, maxEnvelopeOctets, parseLetterLine } from './file.ts';
+import { type DropEnvelope, maxEnvelopeOctets, parseEnvelopeLine } from './file.ts';
 
 /** One message of the maildrop, open for reading. */
-export interface Letter extends AsyncDisposable {
+export interface DroppedMessage extends AsyncDisposable {
   readonly envelope: DropEnvelope;
   /** The local user who wrote it, proven by the ownership of the open file. */
   readonly uid: number;
@@ -16,7 +16,7 @@ export interface Letter extends AsyncDisposable {
   octets(): AsyncIterable<Uint8Array>;
 }
 
-/** The reason why a file is no letter. */
+/** The reason why a file was refused. */
 export interface Refused {
   readonly kind: 'refused';
   readonly because: string;
@@ -25,15 +25,15 @@ export interface Refused {
 
 /** The content under a name. */
 export type Found =
-  | { readonly kind: 'letter'; readonly letter: Letter }
+  | { readonly kind: 'message'; readonly dropped: DroppedMessage }
   | Refused
   | { readonly kind: 'gone' };
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 const pieceOctets = 64 * 1024;
 
-/** The bound that a letter is held to. */
-export interface LetterOptions {
+/** The bound of a message. */
+export interface DroppedOptions {
   readonly maxMessageBytes: number;
 }
 
@@ -42,7 +42,7 @@ export interface LetterOptions {
  * device or a second name of someone else's file (a hard link) is refused, and all facts come from the open file: its
  * name may mean another one a moment later.
  */
-export async function openLetter(path: string, options: LetterOptions): Promise<Found> {
+export async function openDropped(path: string, options: DroppedOptions): Promise<Found> {
   let file: FileHandle;
   try {
     file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -58,8 +58,8 @@ export async function openLetter(path: string, options: LetterOptions): Promise<
   try {
     const stats = await file.stat();
     const because = refusal(stats, options);
-    const found = because === undefined ? await readLetter(file, stats, options) : because;
-    if (typeof found !== 'string') return { kind: 'letter', letter: found };
+    const found = because === undefined ? await readDropped(file, stats, options) : because;
+    if (typeof found !== 'string') return { kind: 'message', dropped: found };
     await file.close();
     return { kind: 'refused', because: found, uid: stats.uid };
   } catch (error) {
@@ -68,14 +68,18 @@ export async function openLetter(path: string, options: LetterOptions): Promise<
   }
 }
 
-function refusal(stats: Stats, { maxMessageBytes }: LetterOptions): string | undefined {
+function refusal(stats: Stats, { maxMessageBytes }: DroppedOptions): string | undefined {
   if (!stats.isFile()) return 'it is not a regular file';
   if (stats.nlink !== 1) return 'it has several names';
   if (stats.size > maxMessageBytes + maxEnvelopeOctets) return 'it is too large';
   return undefined;
 }
 
-async function readLetter(file: FileHandle, stats: Stats, options: LetterOptions): Promise<Letter | string> {
+async function readDropped(
+  file: FileHandle,
+  stats: Stats,
+  options: DroppedOptions,
+): Promise<DroppedMessage | string> {
   const head = await readEnvelope(file, stats.size);
   if (typeof head === 'string') return head;
   const size = stats.size - head.octets;
@@ -102,7 +106,7 @@ async function readEnvelope(
     if (end < 0) continue;
     try {
       const line = Buffer.concat(parts).toString('utf8');
-      return { envelope: await parseLetterLine(line), octets: length + 1 };
+      return { envelope: await parseEnvelopeLine(line), octets: length + 1 };
     } catch (error) {
       if (error instanceof ControlError) return `its envelope is malformed: ${error.message}`;
       throw error;

@@ -1,17 +1,17 @@
-/** Fuzz targets of this folder: a letter of the maildrop may be written by any local user. */
+/** Fuzz targets of this folder: a message of the maildrop may be written by any local user. */
 import assert from 'node:assert/strict';
 import { ControlError } from '../admin/index.ts';
 import { parseMailbox } from '../mail/index.ts';
-import { type DropEnvelope, parseLetterLine } from '../maildrop/index.ts';
+import { type DropEnvelope, parseEnvelopeLine } from '../maildrop/index.ts';
 import { decodeOriginalRecipient, encodeOriginalRecipient, parseEnvid } from '../smtp/index.ts';
-import { readLetter } from './letter.ts';
+import { readDropped } from './maildrop-intake.ts';
 
 export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): Promise<void> }[] = [
-  { name: 'submission/letter', run: (input) => checkLetter(Buffer.from(input).toString('utf8')) },
+  { name: 'local-mail/maildrop', run: (input) => checkDropped(Buffer.from(input).toString('utf8')) },
 ];
 
 /** The input as the rest of a line, and as the texts of an envelope, divided by NULs. */
-async function checkLetter(input: string): Promise<void> {
+async function checkDropped(input: string): Promise<void> {
   const [from = '', address = '', type = '', original = '', envid = '', word = ''] = input.split('\0');
   const originals = [
     { type, address: original },
@@ -26,23 +26,23 @@ async function checkLetter(input: string): Promise<void> {
   }));
   for (const line of [...lines.map((each) => JSON.stringify(each)), `{"version":1,"from":"${input}`]) {
     try {
-      await checkEnvelope(await parseLetterLine(line));
+      await checkEnvelope(await parseEnvelopeLine(line));
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
     }
   }
 }
 
-/** A letter that was read can be expressed in SMTP commands: each value is one of its type. */
+/** A message that was read can be expressed in SMTP commands: each value is one of its type. */
 async function checkEnvelope(envelope: DropEnvelope): Promise<void> {
-  const letter = {
+  const dropped = {
     envelope,
     uid: 0,
     size: 0,
     octets: async function* () {},
     async [Symbol.asyncDispose]() {},
   };
-  const message = await readLetter(letter);
+  const message = await readDropped(dropped);
   if (typeof message === 'string') return;
   const { reversePath, recipients, envid } = message;
   const addresses = [reversePath ?? [], ...recipients.map((recipient) => recipient.address)].flat();

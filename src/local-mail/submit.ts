@@ -2,11 +2,11 @@
 import type { Line, Subscribable } from '../base/index.ts';
 import { type Address, formatReplyText, parseMailbox } from '../mail/index.ts';
 import type { QueueEvents } from '../queue/index.ts';
-import type { Submission, SubmissionControl, SubmitEvent } from './commands.ts';
-import type { SubmissionEvents } from './events.ts';
+import type { LocalMailControl, SendRequest, SubmitEvent } from './commands.ts';
+import type { LocalMailEvents } from './events.ts';
 import { acceptLocal, type LocalParts } from './local-message.ts';
 
-/** The parts that submission needs. */
+/** The parts that request needs. */
 export interface SubmitParts {
   readonly local: LocalParts;
   readonly events: Subscribable<Told>;
@@ -14,26 +14,26 @@ export interface SubmitParts {
   readonly user: string;
 }
 
-/** One submission with its octets. */
+/** One request with its octets. */
 export interface Submitting {
-  readonly submission: Submission;
+  readonly request: SendRequest;
   readonly octets: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
 }
 
 /** Answers the command that takes a message. */
-export function createSubmissionControl(parts: SubmitParts): SubmissionControl {
-  return { submit: (submission, octets, signal) => submit(parts, { submission, octets, signal }) };
+export function createLocalMailControl(parts: SubmitParts): LocalMailControl {
+  return { submit: (request, octets, signal) => submit(parts, { request, octets, signal }) };
 }
 
 /** The events that report the fate of a message and its recipients. */
 const toldEvents = ['delivered', 'deferred', 'bounced', 'expired', 'held', 'removed', 'discarded'] as const;
-type Told = Extract<QueueEvents | SubmissionEvents, { readonly event: (typeof toldEvents)[number] }>;
+type Told = Extract<QueueEvents | LocalMailEvents, { readonly event: (typeof toldEvents)[number] }>;
 
 /** Takes in a message of the operator and, on request, reports events until every recipient has its fate. */
 async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterable<SubmitEvent> {
-  const { submission, octets, signal } = submitting;
-  const parsed = parseSubmission(submission);
+  const { request, octets, signal } = submitting;
+  const parsed = parseRequest(request);
   if ('refused' in parsed) {
     yield parsed.refused;
     return;
@@ -43,7 +43,7 @@ async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterabl
   const outcome = await acceptLocal(parts.local, {
     ...parsed,
     onBegun: (id) => {
-      if (!submission.follow) return;
+      if (!request.follow) return;
       stop = parts.events.subscribe(toldEvents, (...line) => {
         if (line[1].queueId === id) lines.push(line);
       });
@@ -60,24 +60,24 @@ async function* submit(parts: SubmitParts, submitting: Submitting): AsyncIterabl
   }
   try {
     yield { event: 'accepted', queueId: outcome.id, recipients: outcome.recipients };
-    if (submission.follow) yield* tellFates(lines, outcome.recipients);
+    if (request.follow) yield* tellFates(lines, outcome.recipients);
   } finally {
     stop();
   }
 }
 
-function parseSubmission(
-  submission: Submission,
+function parseRequest(
+  request: SendRequest,
 ):
   | { readonly reversePath: Address | null; readonly recipients: readonly Address[] }
   | { readonly refused: SubmitEvent } {
   const bad = (text: string): { refused: SubmitEvent } => ({
     refused: { event: 'refused', to: text, reply: '501 5.1.3 bad address syntax' },
   });
-  const reversePath = submission.from === '' ? null : parseMailbox(submission.from, { smtputf8: true });
-  if (reversePath === undefined) return bad(submission.from);
+  const reversePath = request.from === '' ? null : parseMailbox(request.from, { smtputf8: true });
+  if (reversePath === undefined) return bad(request.from);
   const recipients: Address[] = [];
-  for (const text of submission.to) {
+  for (const text of request.to) {
     const address = parseMailbox(text, { smtputf8: true });
     if (address === undefined) return bad(text);
     recipients.push(address);
