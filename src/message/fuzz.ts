@@ -38,7 +38,7 @@ function checkIncoming(input: Uint8Array): void {
     sink: { write: (each) => void written.push(Buffer.from(each)) },
     trace,
     withholds: (input[0] ?? 0) > 127,
-    onHeader: () => edits,
+    onHeader: () => ({ kind: 'keep', edits }),
   });
   for (let at = 0; at < octets.length; at += size)
     void incoming.write(Buffer.from(octets.subarray(at, at + size)));

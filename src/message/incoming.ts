@@ -13,8 +13,12 @@ export interface Sink {
   write(octets: Uint8Array): Promise<void> | undefined;
 }
 
-/** What becomes of a message once its header is known: edits that are made at once, or nothing more is to be kept. */
-export type HeaderDecision = readonly FieldEdit[] | undefined | 'drop';
+/** The decision about a message once its header is known. */
+export type HeaderDecision =
+  /** With edits, which are made at once. */
+  | { readonly kind: 'keep'; readonly edits?: readonly FieldEdit[] | undefined }
+  /** Nothing more of it is kept. */
+  | { readonly kind: 'drop' };
 
 export interface IncomingOptions {
   readonly sink: Sink;
@@ -24,10 +28,11 @@ export interface IncomingOptions {
   readonly room?: Room | undefined;
   /** All of the message is withheld up to its end, as long as there is room, so that it can be edited then. */
   readonly withholds: boolean;
-  /** Asked once, when the header has come. A message without edits passes as it is. */
+  /** Asked once, when the header has come; without it every message is kept as it is. */
   readonly onHeader?: (header: Header) => HeaderDecision | Promise<HeaderDecision>;
 }
 
+const keep: HeaderDecision = { kind: 'keep' };
 const nothing = Buffer.alloc(0);
 const lineEnd = Buffer.from('\r\n');
 
@@ -160,18 +165,18 @@ export class Incoming {
       end === undefined
         ? beginningOf(all, this.#scan.own)
         : new Header(all.subarray(0, end), { own: this.#scan.own });
-    const decision = this.#options.onHeader?.(this.#header);
+    const decision = this.#options.onHeader?.(this.#header) ?? keep;
     if (decision instanceof Promise) return decision.then((made) => this.#decided(all, made));
     return this.#decided(all, decision);
   }
 
   #decided(all: Buffer, decision: HeaderDecision): Promise<void> | undefined {
     if (this.#state === 'dropped') return undefined;
-    if (decision === 'drop') {
+    if (decision.kind === 'drop') {
       this.#state = 'dropped';
       return undefined;
     }
-    this.#edits = decision;
+    this.#edits = decision.edits;
     if (!this.#options.withholds) return this.#release(all);
     this.#state = 'withheld';
     this.#giveBack();

@@ -13,7 +13,10 @@ function passes(text: string, piece = text.length, dropsOurs = true) {
     sink: { write: (written) => void passed.push(Buffer.from(written)) },
     trace: '',
     withholds: false,
-    onHeader: ({ own }) => (dropsOurs && own > 0 ? [{ kind: 'remove-own' }] : undefined),
+    onHeader: ({ own }) => ({
+      kind: 'keep',
+      edits: dropsOurs && own > 0 ? [{ kind: 'remove-own' }] : undefined,
+    }),
   });
   for (let at = 0; at < octets.length; at += Math.max(1, piece))
     assert.equal(incoming.write(Buffer.from(octets.subarray(at, at + Math.max(1, piece)))), undefined);

@@ -5,6 +5,13 @@ import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts
 import type { IncomingMessage, Later } from './ask.ts';
 import { type Kept, keptAfter, type Ruling, type Screening } from './screening.ts';
 
+/** Our own verdict about a header, before the checks are asked. */
+export type HeaderVerdict = HeaderDecision | { readonly kind: 'refuse'; readonly reply: Reply };
+
+const keep: HeaderDecision = { kind: 'keep' };
+const drop: HeaderDecision = { kind: 'drop' };
+
+/** The parts that a message needs. */
 export interface ContentParts {
   readonly message: IncomingMessage;
   readonly reader: DataReader | BdatReader;
@@ -12,8 +19,8 @@ export interface ContentParts {
   /** Our own trace field. */
   readonly trace: string;
   readonly room: Room | undefined;
-  /** The edits of the header, or the reply that refuses the message; the checks are asked afterwards. */
-  readonly judge?: (header: Header) => HeaderDecision | Reply;
+  /** Without it every header is kept as it is. */
+  readonly judge?: (header: Header) => HeaderVerdict;
   /** Without it nothing is checked. */
   readonly screening?: Screening | undefined;
   /** Told to the checks. */
@@ -98,12 +105,12 @@ export class Content {
   }
 
   #decide(header: Header): Later<HeaderDecision> {
-    const judged = this.#parts.judge?.(header);
-    if (judged !== undefined && judged !== 'drop' && 'code' in judged) {
-      this.refused = { reply: judged };
-      return 'drop';
+    const judged = this.#parts.judge?.(header) ?? keep;
+    if (judged.kind === 'refuse') {
+      this.refused = judged;
+      return drop;
     }
-    if (this.kept?.kind === 'discard') return 'drop';
+    if (this.kept?.kind === 'discard') return drop;
     const ask = this.screening?.header;
     if (ask === undefined) return judged;
     const ruling = ask({
@@ -120,6 +127,6 @@ export class Content {
     if (ruling.kind === 'pass') return judged;
     if (ruling.kind === 'refuse') this.refused = ruling;
     else this.kept = keptAfter(this.kept, ruling);
-    return ruling.kind === 'hold' ? judged : 'drop';
+    return ruling.kind === 'hold' ? judged : drop;
   }
 }

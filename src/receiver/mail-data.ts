@@ -1,15 +1,17 @@
 /** DATA and BDAT: the octets of a message, and what it comes to at their end. */
 import { type Reply, reply, replyClass } from '../mail/index.ts';
-import type { Header, HeaderDecision } from '../message/index.ts';
+import type { FieldEdit, Header } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
 import { complete, refusalOfCut, refuseForeign } from './completion.ts';
-import { Content, type Refused } from './content.ts';
+import { Content, type HeaderVerdict, type Refused } from './content.ts';
 import type { Dialogue, Outcome, State, Step } from './dialogue.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import { type Screened, screenMessage } from './screened.ts';
 import type { Hello, Transaction } from './transaction.ts';
+
+const keep: HeaderVerdict = { kind: 'keep' };
 
 /** DATA (RFC 5321 §4.1.1.4): what follows, up to its end, is the message. */
 export function data(dialogue: Dialogue): Step {
@@ -106,18 +108,21 @@ function judgeHeader(
   dialogue: Dialogue,
   { binding }: Transaction,
   { header, id, now }: { readonly header: Header; readonly id: string; readonly now: number },
-): HeaderDecision | Reply {
+): HeaderVerdict {
   const { client, settings } = dialogue;
   const { hostname } = settings;
-  const own: HeaderDecision =
+  const own: readonly FieldEdit[] | undefined =
     header.own > 0 && isFromOutside(dialogue) ? [{ kind: 'remove-own' }] : undefined;
   const { role } = client;
   const identity: SenderBinding | undefined = client.identity ?? binding;
   if (role === 'submission' || role === 'submissions' || client.identity !== undefined) {
     const completed = complete(header, { identity, id, hostname, now });
-    return 'code' in completed ? completed : [...(own ?? []), ...completed];
+    if ('code' in completed) return { kind: 'refuse', reply: completed };
+    return { kind: 'keep', edits: own === undefined ? completed : [...own, ...completed] };
   }
-  return (identity && refuseForeign(header, identity)) ?? own;
+  const foreign = identity && refuseForeign(header, identity);
+  if (foreign !== undefined) return { kind: 'refuse', reply: foreign };
+  return own === undefined ? keep : { kind: 'keep', edits: own };
 }
 
 /** The end of data, or of a chunk, has come. */

@@ -1,6 +1,6 @@
 /** Lets content pass as the session does, for tests of what is completed and refused in a header. */
 import type { Reply } from '../mail/index.ts';
-import { type Header, type HeaderDecision, Incoming, maxWithheldTogether, Room } from '../message/index.ts';
+import { type FieldEdit, type Header, Incoming, maxWithheldTogether, Room } from '../message/index.ts';
 import { complete, type Submission } from './completion.ts';
 
 /** What went on below the trace field, or the reply instead of it. */
@@ -9,7 +9,7 @@ export type Passed = { readonly octets: Buffer; readonly size: number } | Reply;
 /** The content in pieces of this length, as it goes on after this judgement of its header. */
 export function pass(
   content: Buffer,
-  judge: (header: Header) => HeaderDecision | Reply,
+  judge: (header: Header) => readonly FieldEdit[] | Reply,
   piece = content.length,
 ): Passed {
   const written: Buffer[] = [];
@@ -21,9 +21,9 @@ export function pass(
     withholds: false,
     onHeader: (header) => {
       const judged = judge(header);
-      if (judged === undefined || judged === 'drop' || !('code' in judged)) return judged;
+      if (!('code' in judged)) return { kind: 'keep', edits: judged };
       refusal = judged;
-      return 'drop';
+      return { kind: 'drop' };
     },
   });
   for (let at = 0; at < content.length; at += Math.max(1, piece))
