@@ -82,6 +82,20 @@ test('every link between documents leads somewhere', () => {
   assert.deepEqual(broken, []);
 });
 
+test('every script that a document runs is in package.json, and no document runs sources with the Node of the machine', () => {
+  const { scripts } = JSON.parse(text('package.json'));
+  const developers = [...documents, 'test/old-data/README.md'];
+  for (const document of developers) {
+    const run = [...text(document).matchAll(/\bnpm run (?:-s )?([\w:-]+)/g)].map(([, script = '']) => script);
+    assert.deepEqual(
+      run.filter((script) => !Object.hasOwn(scripts, script)),
+      [],
+      document,
+    );
+    assert.doesNotMatch(text(document), /(?<!-- )\bnode (?:--test |src\/|test\/|bench\/)/, document);
+  }
+});
+
 test('every file of the sources that a document names is there', () => {
   const missing = documents.flatMap((document) =>
     [...text(document).matchAll(/`((?:src|test|bench|examples|docs)\/[\w./-]+)`/g)]

@@ -1,6 +1,6 @@
 /**
  * Prints the size and shape of a checkout, tests left out: files, lines and functions of each folder, and the
- * folders that it imports. `node test/picture.ts [CHECKOUT]`; default: this one.
+ * folders that it imports. `npm run picture [CHECKOUT]`; default: this one.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

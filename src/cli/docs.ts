@@ -22,7 +22,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     return 0;
   }
-  for (const { file } of stale) process.stderr.write(`${file} is stale: run "node src/cli/docs.ts"\n`);
+  for (const { file } of stale) process.stderr.write(`${file} is stale: run "npm run docs"\n`);
   return stale.length === 0 ? 0 : 1;
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { EventTable } from '../base/index.ts';
 import { eventTables } from '../relay/index.ts';
 
-const begin = '<!-- events: written by "node src/cli/docs.ts" from src/*/events.ts -->\n';
+const begin = '<!-- events: written by "npm run docs" from src/*/events.ts -->\n';
 const end = '<!-- end of events -->\n';
 
 /** docs/operations.md as it is, with the tables of today between the marks. */

@@ -5,7 +5,7 @@ import { situations, situationsMarkdown } from './situations.ts';
 
 test('the situations of the documentation are what the rules say today', async () => {
   const page = readFileSync(new URL('../../docs/explain.md', import.meta.url), 'utf8');
-  assert.equal(page, await situationsMarkdown(), 'run "node src/cli/docs.ts"');
+  assert.equal(page, await situationsMarkdown(), 'run "npm run docs"');
 });
 
 test('at least twelve situations are shown, and each ground and each kind of refusal is among them', async () => {

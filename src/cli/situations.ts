@@ -168,7 +168,7 @@ export async function situationsMarkdown(): Promise<string> {
 
 const head = `# Who may relay, explained
 
-This page is printed by \`node src/cli/docs.ts\`; do not edit it.
+This page is printed by \`npm run docs\`; do not edit it.
 
 \`posthouse explain\` asks the rules that decide every session. It shows each of them in order, what it looked at,
 and marks the one that decided with an arrow; what stands below the arrow is what would have been found. The answers

@@ -3,7 +3,7 @@ import { type OptionNode, optionTree } from './option-tree.ts';
 
 const intro = `# Configuration
 
-<!-- Generated from src/config/sections by \`node src/cli/docs.ts\`. Do not edit. -->
+<!-- Generated from src/config/sections by \`npm run docs\`. Do not edit. -->
 
 One YAML file. \`posthouse start --config FILE\` names it; without \`--config\` it is \`posthouse.yaml\` in the
 current folder, then \`/etc/posthouse/posthouse.yaml\`. When there is neither, the *local profile* runs: it

@@ -1,7 +1,7 @@
 /**
  * Accepts, attempts and removes messages of all sizes for a while, with the queue growing and shrinking,
  * closes now and then and verifies the whole spool, the free list of the file included.
- * Run: `node test/soak/spool-churn.ts [seconds] [seed]`.
+ * Run: `npm run node -- test/soak/spool-churn.ts [seconds] [seed]`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
  * The cost of one message in the LMDB spool: accept and remove, with writers that each wait for their own durable
- * commit. Run: `node test/soak/spool-cost.ts [messages] [writers] [octets]`.
+ * commit. Run: `npm run node -- test/soak/spool-cost.ts [messages] [writers] [octets]`.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
