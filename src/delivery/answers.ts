@@ -1,6 +1,7 @@
-/** The status of each recipient of an attempt, as it stands so far. */
+/** The answers about the recipients of an attempt: gathered, and completed at its end. */
 import type { SendResult } from '../client/index.ts';
 import { isPermanent, isPositive, type RecipientStatus, type Reply } from '../mail/index.ts';
+import type { AttemptResult } from '../queue/index.ts';
 import type { PooledSession } from './pool.ts';
 import type { RemoteTransport } from './transport.ts';
 
@@ -50,4 +51,19 @@ export class Answers {
     if (this.#protocol === 'lmtp') return { status: 'delivered', at, relay, reply: said };
     return { status: 'delivered', at, relay, reply: said, relayed: true };
   }
+}
+
+/** The result with one status for each recipient asked about that no others replace, whatever happened. */
+export function completed(
+  result: AttemptResult,
+  recipients: readonly number[],
+  otherwise: () => RecipientStatus,
+): AttemptResult {
+  const { statuses, replacements } = result;
+  if (statuses.size + (replacements?.size ?? 0) === recipients.length) return result;
+  const missing = recipients.filter((index) => !statuses.has(index) && !replacements?.has(index));
+  return {
+    ...result,
+    statuses: new Map([...statuses, ...missing.map((index) => [index, otherwise()] as const)]),
+  };
 }

@@ -12,8 +12,17 @@ import {
   systemClock,
 } from '../base/index.ts';
 import type { Resolver } from '../dns/index.ts';
-import { type Address, formatReplyText, type LaneName, noSuchRecipient, reply } from '../mail/index.ts';
+import {
+  type Address,
+  formatReplyText,
+  type LaneName,
+  noSuchRecipient,
+  type RecipientStatus,
+  type Reply,
+  reply,
+} from '../mail/index.ts';
 import type { AssignLanes, Attempt, AttemptResult, Deliver } from '../queue/index.ts';
+import { completed } from './answers.ts';
 import { type AuditSink, auditLane, auditResult, toAudit } from './audit.ts';
 import { Balance } from './balance.ts';
 import type { Verification } from './callout-verdict.ts';
@@ -144,10 +153,12 @@ class Deliveries implements Delivery {
       if (attempt.lane === auditLane) return await this.#endAudited(attempt);
       const transport = this.#generation.router.resolveLane(attempt.lane);
       if (transport === undefined) throw new Error('no route leads to this lane');
-      return this.#complete(attempt, await transport.deliver(attempt, this.#generation.context, signal));
+      const result = await transport.deliver(attempt, this.#generation.context, signal);
+      return completed(result, attempt.recipients, () => this.#pending(noAnswer));
     } catch (error) {
       this.#log.error('attempt-failed', { queueId: attempt.id, lane: attempt.lane, error: String(error) });
-      return this.#complete(attempt, { statuses: new Map(), health: { kind: 'alive' } }, faultReply(error));
+      const nothing = { statuses: new Map(), health: { kind: 'alive' } } as const;
+      return completed(nothing, attempt.recipients, () => this.#pending(faultReply(error)));
     }
   };
 
@@ -210,14 +221,8 @@ class Deliveries implements Delivery {
     return auditResult(attempt, this.#clock.now());
   }
 
-  /** One status for each recipient asked about, whatever happened. */
-  #complete(attempt: Attempt, result: AttemptResult, why = noAnswer): AttemptResult {
-    if (result.statuses.size === attempt.recipients.length) return result;
-    const statuses = new Map(result.statuses);
-    for (const index of attempt.recipients) {
-      if (!statuses.has(index)) statuses.set(index, { status: 'pending', at: this.#clock.now(), reply: why });
-    }
-    return { statuses, health: result.health };
+  #pending(why: Reply): RecipientStatus {
+    return { status: 'pending', at: this.#clock.now(), reply: why };
   }
 
   /** The part of a configuration that can be wrong: throws a RangeError, and changes nothing. */
