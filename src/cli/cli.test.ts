@@ -144,13 +144,56 @@ test('queue changes take ids, conditions, and ids from a list on standard input'
   );
   const list = `${Array.from({ length: 1500 }, (_, i) => `X${i} 2h 1 kB`).join('\n')}\n\nA1  3h`;
   assert.equal((await run(['queue', 'remove', '-', '--data', data], fakeIo({ stdin: list }))).out, 'A1\n');
-  assert.equal((await run(['queue', 'flush', 'NONE', '--data', data])).code, 66);
+  const none = await run(['queue', 'flush', 'NONE', '--data', data]);
+  assert.deepEqual([none.code, none.out, none.err], [66, '', 'posthouse: no message "NONE" in the queue\n']);
   assert.deepEqual(asked.slice(0, 3), [
     [{ verb: 'hold', because: 'x' }, { ids: ['A1'] }],
     [{ verb: 'bounce', because: '' }, { match: { to: 'd.example' } }],
     [{ verb: 'redirect', to: 'n@d.example' }, { match: {} }],
   ]);
-  assert.equal(asked.length, 3 + 2 + 1);
+  assert.equal(asked.length, 3 + 2 + 1 + 1);
+  assert.deepEqual(asked.at(-1), { ids: ['NONE'] }, 'only ids that were not found are looked up');
+});
+
+test('an id without a message is named, also beside others, and in a dry run', async (t) => {
+  const { data } = await fakeRelay(t);
+  for (const verb of ['hold', 'release', 'flush', 'remove', 'bounce']) {
+    const some = await run(['queue', verb, 'a1', 'nosuch', '--data', data]);
+    assert.deepEqual([some.code, some.out], [0, 'A1\n']);
+    assert.equal(some.err, 'posthouse: no message "NOSUCH" in the queue\n');
+  }
+  const { code, err } = await run(['queue', 'remove', 'A1', 'B\x1b[2J', '--dry-run', '--data', data]);
+  assert.deepEqual([code, err], [0, 'posthouse: no message "B\\u001b[2J" in the queue\n']);
+});
+
+test('a message that is there and is not changed is not called missing', async (t) => {
+  const { data } = await fakeRelay(t, { async *change() {} });
+  const { code, err } = await run(['queue', 'release', 'A1', '--data', data]);
+  assert.deepEqual([code, err], [66, '']);
+});
+
+test('an empty list is one plain line, on a terminal and in a pipe; with --json it is nothing', async (t) => {
+  const { data } = await fakeRelay(t, { async *list() {} });
+  const lists: readonly (readonly [words: readonly string[], line: string])[] = [
+    [['queue', 'list'], 'the queue is empty'],
+    [['queue', 'list', '--held'], 'no such message is in the queue'],
+    [['queue', 'list', 'NONE'], 'no such message is in the queue'],
+    [['pop-before-smtp', 'list'], 'no window is open'],
+    [['session', 'list'], 'no client is connected'],
+    [['guard', 'list'], 'no sender is held'],
+    [['trap', 'list'], 'the trap is empty'],
+  ];
+  for (const [words, line] of lists)
+    for (const stdout of [true, false]) {
+      const io = () => fakeIo({ isTerminal: { stdin: false, stdout, stderr: false } });
+      const plain = await run([...words, '--data', data], io());
+      assert.deepEqual(plain, { code: 0, out: `${line}\n`, err: '' }, words.join(' '));
+      const json = await run([...words, '--json', '--data', data], io());
+      assert.deepEqual(json, { code: 0, out: '', err: '' }, words.join(' '));
+    }
+  const file = ['--file', `${data}/users`];
+  assert.equal((await run(['user', 'list', ...file])).out, 'there are no users\n');
+  assert.equal((await run(['user', 'list', '--json', ...file])).out, '');
 });
 
 const suspended = { until: Date.UTC(2026, 0, 1), reply: '451 4.4.1 refused\x1b[2J' };

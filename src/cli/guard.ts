@@ -8,7 +8,7 @@ import { type Arguments, type Command, usage } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
-import { formatSize, formatSpan, openTable } from './table.ts';
+import { formatSize, formatSpan, printList } from './table.ts';
 
 type HoldItem = Extract<GuardItem, { kind: 'hold' }>;
 
@@ -34,14 +34,8 @@ export const guardList: Command = {
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const table = openTable(columns, io);
-    let count = 0;
-    for await (const item of connect(args, io).guardList()) {
-      count++;
-      if (args.has('json')) await io.out(jsonLine(item));
-      else await table.row(rowOf(item));
-    }
-    if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('nobody is held\n');
+    const items = connect(args, io).guardList();
+    await printList({ items, columns, rowOf, isJson: args.has('json'), empty: 'no sender is held' }, io);
     return exitCode.ok;
   },
 };

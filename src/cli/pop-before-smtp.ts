@@ -7,7 +7,7 @@ import type { Arguments, Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
-import { formatSpan, openTable } from './table.ts';
+import { formatSpan, printList } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
   return connectControl(controlPath(dataFolder(args, io)), windowCommands);
@@ -29,14 +29,8 @@ export const popBeforeSmtpList: Command = {
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const table = openTable(columns, io);
-    let count = 0;
-    for await (const window of connect(args, io).windowsList()) {
-      count++;
-      if (args.has('json')) await io.out(jsonLine(window));
-      else await table.row(rowOf(window));
-    }
-    if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('no window is open\n');
+    const items = connect(args, io).windowsList();
+    await printList({ items, columns, rowOf, isJson: args.has('json'), empty: 'no window is open' }, io);
     return exitCode.ok;
   },
 };

@@ -7,6 +7,7 @@ import { exitCode } from './exit-code.ts';
 import { type Io, jsonLine } from './io.ts';
 import { locationOptions, openQueue } from './queue-access.ts';
 import { checkSelection, selectorOptions, selectorsOf } from './queue-selector.ts';
+import type { OpenQueue } from './stopped-queue.ts';
 import { formatSuspension } from './table.ts';
 
 /** The commands that change messages, each with its arguments besides a selection. */
@@ -115,18 +116,17 @@ async function apply(call: Call): Promise<number> {
   const reach = args.has('whole') ? { whole: true } : {};
   let count = 0;
   for await (const selector of selectorsOf(args, io)) {
-    const plan = () => control.plan({ change, selector, reach });
-    if (args.has('dry-run')) {
-      count += await printPlan(call, plan());
-      continue;
+    const untouched = new Set('ids' in selector && !args.rest.includes('-') ? selector.ids : []);
+    const what = { change, selector, reach };
+    if (!args.has('dry-run') && isAsked(call) && !(await agrees(call, control.plan(what)))) continue;
+    const reached = args.has('dry-run')
+      ? printPlan(call, control.plan(what))
+      : printChanges(call, control.change(what));
+    for await (const id of reached) {
+      count++;
+      untouched.delete(id);
     }
-    if (isAsked(call) && !(await agrees(call, plan()))) continue;
-    for await (const changed of control.change({ change, selector, reach })) {
-      if (typeof changed === 'string') count++;
-      if (args.has('json')) await io.out(jsonLine(changed));
-      else if (typeof changed === 'string') await io.out(`${changed}\n`);
-      else io.err(`${harmlessText(formatUntried(changed))}\n`);
-    }
+    await tellMissing(untouched, control, io);
   }
   if (io.isTerminal.stderr)
     io.err(
@@ -135,13 +135,30 @@ async function apply(call: Call): Promise<number> {
   return count === 0 && args.rest.length > 0 ? exitCode.noInput : exitCode.ok;
 }
 
-async function printPlan({ args, io, done }: Call, plan: AsyncIterable<Planned>): Promise<number> {
-  let count = 0;
+/** Prints a plan, and yields the ids of its messages. */
+async function* printPlan({ args, io, done }: Call, plan: AsyncIterable<Planned>): AsyncGenerator<string> {
   for await (const planned of plan) {
-    count++;
     await io.out(args.has('json') ? jsonLine(planned) : formatPlan(planned, done));
+    yield planned.id;
   }
-  return count;
+}
+
+/** Prints changes as they are made, and yields the ids of the changed messages. */
+async function* printChanges({ args, io }: Call, changes: AsyncIterable<Changed>): AsyncGenerator<string> {
+  for await (const changed of changes) {
+    if (args.has('json')) await io.out(jsonLine(changed));
+    else if (typeof changed === 'string') await io.out(`${changed}\n`);
+    else io.err(`${harmlessText(formatUntried(changed))}\n`);
+    if (typeof changed === 'string') yield changed;
+  }
+}
+
+/** Names those of the ids on standard error that are no message. */
+async function tellMissing(ids: ReadonlySet<string>, queue: OpenQueue, io: Io): Promise<void> {
+  if (ids.size === 0) return;
+  const missing = new Set(ids);
+  for await (const { id } of queue.list({ selector: { ids: [...ids] } })) missing.delete(id);
+  for (const id of missing) io.err(`posthouse: no message "${harmlessText(id)}" in the queue\n`);
 }
 
 function formatPlan({ id, recipients, left }: Planned, done: string): string {

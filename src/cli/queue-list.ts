@@ -2,11 +2,11 @@
 import type { QueueItem } from '../operation/commands.ts';
 import type { Arguments, Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
-import { type Io, jsonLine } from './io.ts';
+import type { Io } from './io.ts';
 import { locationOptions, openQueue } from './queue-access.ts';
-import { checkSelection, selectorOptions, selectorsOf } from './queue-selector.ts';
+import { checkSelection, matchOf, selectorOptions, selectorsOf } from './queue-selector.ts';
 import type { OpenQueue } from './stopped-queue.ts';
-import { formatSize, formatSpan, formatSuspension, openTable } from './table.ts';
+import { formatSize, formatSpan, formatSuspension, printList } from './table.ts';
 
 /** `posthouse queue list`. Rows are printed as they come, whatever the length of the queue. */
 export const queueList: Command = {
@@ -25,17 +25,15 @@ export const queueList: Command = {
 
 /** The listing itself, also for `mailq`. */
 export async function listQueue(args: Arguments, io: Io, queue: OpenQueue): Promise<number> {
-  const table = openTable(columns, io);
-  let count = 0;
-  for await (const selector of selectorsOf(args, io)) {
-    for await (const item of queue.list({ selector })) {
-      count++;
-      if (args.has('json')) await io.out(jsonLine(item));
-      else await table.row(rowOf(item));
-    }
-  }
-  if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('the queue is empty\n');
+  const isAll = args.rest.length === 0 && Object.keys(matchOf(args)).length === 0;
+  const empty = isAll ? 'the queue is empty' : 'no such message is in the queue';
+  const items = selected(args, io, queue);
+  await printList({ items, columns, rowOf, isJson: args.has('json'), empty }, io);
   return exitCode.ok;
+}
+
+async function* selected(args: Arguments, io: Io, queue: OpenQueue): AsyncGenerator<QueueItem> {
+  for await (const selector of selectorsOf(args, io)) yield* queue.list({ selector });
 }
 
 const columns = [

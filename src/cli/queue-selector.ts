@@ -40,7 +40,8 @@ export async function* selectorsOf(args: Arguments, io: Io): AsyncGenerator<Sele
     yield { ids, ...(hasMatch && { match }) };
 }
 
-function matchOf(args: Arguments): Match {
+/** The conditions among the arguments. */
+export function matchOf(args: Arguments): Match {
   const to = args.text('to');
   const from = args.text('from');
   return {

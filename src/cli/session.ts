@@ -6,7 +6,7 @@ import type { Arguments, Command } from './command.ts';
 import { controlPath, dataFolder, locationOptions } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import type { Io } from './io.ts';
-import { formatSpan, openTable } from './table.ts';
+import { formatSpan, printList } from './table.ts';
 
 function connect(args: Arguments, io: Io) {
   return connectControl(controlPath(dataFolder(args, io)), sessionCommands);
@@ -29,14 +29,8 @@ export const sessionList: Command = {
   options: { ...locationOptions, json: { help: 'one JSON object per line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const table = openTable(columns, io);
-    let count = 0;
-    for await (const session of connect(args, io).sessionsList()) {
-      count++;
-      if (args.has('json')) await io.out(`${JSON.stringify(session)}\n`);
-      else await table.row(rowOf(session));
-    }
-    if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('nobody is connected\n');
+    const items = connect(args, io).sessionsList();
+    await printList({ items, columns, rowOf, isJson: args.has('json'), empty: 'no client is connected' }, io);
     return exitCode.ok;
   },
 };

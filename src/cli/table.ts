@@ -1,6 +1,6 @@
 /** Prints tables, sizes and spans of time for people. */
 import { harmlessText } from '../base/index.ts';
-import type { Io } from './io.ts';
+import { type Io, jsonLine } from './io.ts';
 
 /** One column of a table. */
 export interface Column {
@@ -35,6 +35,31 @@ export function openTable(
       await print(cells);
     },
   };
+}
+
+/** A list of items: as a table, or one JSON object a line. */
+export interface Listing<T> {
+  readonly items: AsyncIterable<T>;
+  readonly columns: readonly Column[];
+  readonly rowOf: (item: T) => readonly string[];
+  readonly isJson: boolean;
+  /** The line for people in place of an empty table, without its end. */
+  readonly empty: string;
+}
+
+/** Prints items as they come. */
+export async function printList<T>(
+  { items, columns, rowOf, isJson, empty }: Listing<T>,
+  io: Io,
+): Promise<void> {
+  const table = openTable(columns, io);
+  let isEmpty = true;
+  for await (const item of items) {
+    isEmpty = false;
+    if (isJson) await io.out(jsonLine(item));
+    else await table.row(rowOf(item));
+  }
+  if (isEmpty && !isJson) await io.out(`${empty}\n`);
 }
 
 function fit(line: string, columns: number): string {

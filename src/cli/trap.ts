@@ -5,7 +5,7 @@ import type { Command } from './command.ts';
 import { locationOptions, trapFolder } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { jsonLine } from './io.ts';
-import { formatSize, formatSpan, openTable } from './table.ts';
+import { formatSize, formatSpan, printList } from './table.ts';
 
 const columns = [
   { title: 'ID', width: 16 },
@@ -29,18 +29,19 @@ export const trapList: Command = {
   },
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    const limit = Number(args.text('limit') ?? 100);
-    const table = openTable(columns, io);
-    let count = 0;
-    for await (const message of listTrapped(trapFolder(args, io))) {
-      if (++count > limit) break;
-      if (args.has('json')) await io.out(jsonLine(message));
-      else await table.row(rowOf(message));
-    }
-    if (count === 0 && io.isTerminal.stdout && !args.has('json')) await io.out('the trap is empty\n');
+    const items = first(Number(args.text('limit') ?? 100), listTrapped(trapFolder(args, io)));
+    await printList({ items, columns, rowOf, isJson: args.has('json'), empty: 'the trap is empty' }, io);
     return exitCode.ok;
   },
 };
+
+async function* first<T>(limit: number, items: AsyncIterable<T>): AsyncGenerator<T> {
+  let count = 0;
+  for await (const item of items) {
+    if (++count > limit) return;
+    yield item;
+  }
+}
 
 function rowOf({ id, envelope }: TrappedMessage): string[] {
   const { origin, reversePath, recipients, content, receivedAt } = envelope;

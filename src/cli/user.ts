@@ -149,7 +149,9 @@ export const userList: Command = {
   options: { ...fileOption, json: { help: 'one JSON object a line' } },
   arity: { min: 0, max: 0 },
   async run(args, io) {
-    for (const user of (await read(usersFile(args, io))).values()) {
+    const users = await read(usersFile(args, io));
+    if (users.size === 0 && !args.has('json')) await io.out('there are no users\n');
+    for (const user of users.values()) {
       const { name, senderTexts, devices, isDisabled } = user;
       const facts = { name, senders: senderTexts, devices: devices.map(({ device }) => device), isDisabled };
       await io.out(args.has('json') ? jsonLine(facts) : format(facts));
