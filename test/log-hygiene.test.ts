@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openLog } from '../src/base/index.ts';
+import { renderPostfix } from '../src/relay/index.ts';
 import { MemoryPeer } from './support/peer.ts';
 
 /** Characters that make two lines of one, move a cursor, or turn the direction of writing. */
@@ -34,7 +35,7 @@ for (const format of ['json', 'pretty', 'syslog-postfix'] as const) {
   test(`nothing that a peer says is unescaped in the log (${format})`, async () => {
     let written = '';
     await using log = openLog({
-      format,
+      format: format === 'syslog-postfix' ? renderPostfix() : format,
       stream: {
         write: (text: string) => {
           written += text;

@@ -17,8 +17,16 @@ export { formatHostPort } from './host-port.ts';
 export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, octetsOf, parseCidr } from './ip.ts';
 export { type Log, memoryLog, silentLog } from './log.ts';
 export { LogHub, type Subscribable } from './log-hub.ts';
-export { harmlessJson, harmlessLines, harmlessText, withoutPassword } from './log-text.ts';
-export { type LogFormat, type LogStream, openLog } from './log-writer.ts';
+export type { LogRecord } from './log-pretty.ts';
+export {
+  fieldText,
+  harmlessJson,
+  harmlessLines,
+  harmlessText,
+  keyValue,
+  withoutPassword,
+} from './log-text.ts';
+export { type LogFormat, type LogStream, openLog, type RenderRecord } from './log-writer.ts';
 export { nearest } from './nearest.ts';
 export { type OwnNetworkSource, readOwnNetwork, type SharedAddress } from './own-network.ts';
 export { Places } from './places.ts';

@@ -1,13 +1,15 @@
 /** Opens the log of the process in one of its formats. */
 import type { AnyEvent, LogFields, LogLevel } from './event-table.ts';
 import type { Log } from './log.ts';
-import { renderPostfix } from './log-postfix.ts';
-import { renderPretty } from './log-pretty.ts';
+import { type LogRecord, renderPretty } from './log-pretty.ts';
 import { DescriptorSink, type LogSink } from './log-sink.ts';
 import { jsonKey, jsonValue } from './log-text.ts';
 
-/** `auto` is `pretty` on a terminal and `json` everywhere else. */
-export type LogFormat = 'auto' | 'json' | 'pretty' | 'syslog-postfix';
+/** The lines of one record, each with its end. */
+export type RenderRecord = (record: LogRecord) => readonly string[];
+
+/** `auto` is `pretty` on a terminal and `json` everywhere else; a function is any other format. */
+export type LogFormat = 'auto' | 'json' | 'pretty' | RenderRecord;
 
 /** Anything that takes text, for tests and for embedding. */
 export interface LogStream {
@@ -47,22 +49,18 @@ interface LineOptions {
   readonly sink: (line: string) => void;
 }
 
-function lineWriter(format: Exclude<LogFormat, 'auto'>, options: LineOptions): WriteLine {
-  switch (format) {
-    case 'json':
-      return jsonWriter(options.sink);
-    case 'pretty': {
-      const hasColour = options.isTerminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
-      const render = renderPretty(hasColour);
-      return (level, event, fields = {}) => options.sink(render({ at: new Date(), level, event, fields }));
-    }
-    case 'syslog-postfix': {
-      const render = renderPostfix();
-      return (level, event, fields = {}) => {
-        for (const text of render({ at: new Date(), level, event, fields })) options.sink(text);
-      };
-    }
-  }
+function lineWriter(format: Exclude<LogFormat, 'auto'>, { isTerminal, sink }: LineOptions): WriteLine {
+  if (format === 'json') return jsonWriter(sink);
+  const render = format === 'pretty' ? prettyLines(isTerminal) : format;
+  return (level, event, fields = {}) => {
+    for (const line of render({ at: new Date(), level, event, fields })) sink(line);
+  };
+}
+
+function prettyLines(isTerminal: boolean): RenderRecord {
+  const hasColour = isTerminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+  const render = renderPretty(hasColour);
+  return (record) => [render(record)];
 }
 
 /** JSON lines, put together here: a library that does it took three times as long for the same line. */

@@ -1,7 +1,7 @@
 /** `posthouse start`. */
 import { type AnyEvent, formatHostPort, type Log, type LogFormat, openLog } from '../base/index.ts';
 import { type Config, localFiles, localUser } from '../config/index.ts';
-import { configChecks, type RelayEvents, startRelay } from '../relay/index.ts';
+import { configChecks, type RelayEvents, renderPostfix, startRelay } from '../relay/index.ts';
 import type { Command } from './command.ts';
 import { ConfigProblems, configOption, findConfigFile, loadConfiguration } from './configuration.ts';
 import { CliError, exitCode } from './exit-code.ts';
@@ -56,7 +56,8 @@ export async function runStart(configFile: string | undefined, io: Io, parts: St
   const failure = configFile === undefined ? await localFailure(parts, io) : undefined;
   const load = () => loadConfiguration(io, configFile, configChecks);
   const config = load();
-  await using writer = parts.openLog({ format: config.logs.format });
+  const { format } = config.logs;
+  await using writer = parts.openLog({ format: format === 'syslog-postfix' ? renderPostfix() : format });
   const log: Log<RelayEvents> = writer;
   if (failure !== undefined) log.warn('local-login-unavailable', { because: failure });
   const outdated = runtimeFault(process.versions.node);

@@ -11,4 +11,5 @@
 export { configChecks, configWarnings } from './checks.ts';
 export { eventTables, type RelayEvents } from './events.ts';
 export { type ExplainFacts, explainConfig, explainStopped } from './explain.ts';
+export { renderPostfix } from './log-postfix.ts';
 export { Relay, type RelayOptions, startRelay } from './relay.ts';

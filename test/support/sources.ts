@@ -53,7 +53,8 @@ export function isForTests(file: string): boolean {
   const name = basename(file);
   return (
     name.endsWith('.test.ts') ||
-    ['testing.ts', 'testing-bench.ts', 'fuzz.ts', 'contract.ts'].includes(name) ||
+    /^testing(?:-\w+)?\.ts$/.test(name) ||
+    ['fuzz.ts', 'contract.ts'].includes(name) ||
     /\/(?:contract|fault|testdata|golden)\//.test(file)
   );
 }

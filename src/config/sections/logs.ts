@@ -1,6 +1,5 @@
 /** `logs`: the format of the log. */
 import { z } from 'zod';
-import type { LogFormat } from '../../base/index.ts';
 import { section } from '../section.ts';
 import { choice } from '../values/value.ts';
 
@@ -13,5 +12,5 @@ const schema = z.strictObject({
 export const logs = section({
   schema: schema.prefault({}).describe('The log of messages and of the relay itself.'),
   effect: 'restart',
-  resolve: (value): { readonly format: LogFormat } => value,
+  resolve: (value): Readonly<z.output<typeof schema>> => value,
 });
