@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +24,12 @@ function text(document: string): string {
 function blocks(document: string, language: string): string[] {
   const pattern = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm');
   return [...text(document).matchAll(pattern)].map(([, block = '']) => block);
+}
+
+/** The sources that a document adds, whole, by their path. */
+function added(document: string): ReadonlyMap<string, string> {
+  const pattern = /^`(src\/[\w./-]+\.ts)`[^\n]*:\n\n```ts\n(.*?)^```$/gms;
+  return new Map([...text(document).matchAll(pattern)].map(([, path = '', source = '']) => [path, source]));
 }
 
 /** The files that the examples name. */
@@ -101,7 +110,35 @@ test('every file of the sources that a document names is there', () => {
     [...text(document).matchAll(/`((?:src|test|bench|examples|docs)\/[\w./-]+)`/g)]
       .map(([, path = '']) => path)
       .filter((path) => !path.startsWith('bench/.cache') && !existsSync(join(root, path)))
+      .filter((path) => !added(document).has(path))
       .map((path) => `${document}: ${path}`),
   );
   assert.deepEqual(missing, []);
+});
+
+test('the check that a document adds passes its tests, and its section of the configuration loads', async (t) => {
+  const files = added('docs/howto/add-a-check.md');
+  assert.ok(files.size > 4);
+  const folder = await mkdtemp(join(tmpdir(), 'posthouse-check-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  for (const path of ['base', 'mail', 'receiver', 'config/section.ts', 'config/values']) {
+    await mkdir(dirname(join(folder, 'src', path)), { recursive: true });
+    await symlink(join(root, 'src', path), join(folder, 'src', path));
+  }
+  for (const [path, source] of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), source);
+  }
+  const { impostor } = await import(join(folder, 'src/config/sections/impostor.ts'));
+  assert.deepEqual(impostor.schema.parse({}), { action: 'refuse' });
+  const tests = join(folder, 'src/impostor/impostor-check.test.ts');
+  // Without the channel to this runner, which would take its report.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const ran = spawnSync(process.execPath, ['--test', '--test-reporter=tap', tests], {
+    env,
+    encoding: 'utf8',
+  });
+  assert.match(ran.stdout, /^# pass 2$/m, ran.stdout + ran.stderr);
+  assert.equal(ran.status, 0);
 });

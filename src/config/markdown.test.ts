@@ -29,14 +29,20 @@ test('the document has every option once', () => {
 });
 
 test('the defaults that are printed are those that are in force', () => {
+  const load = (text: string) => loadConfig(text, { file: '/p.yaml', env: { hostname: 'box.example' } });
+  const bare = load('');
+  assert.ok(bare.ok);
+  const inForce = new Map<string, unknown>(Object.entries(bare.config));
   const lines = optionTree().flatMap(({ key, children }) => {
     const members = children.filter((child) => child.default !== undefined && child.children.length === 0);
-    return members.length === 0 || ['listeners', 'domains', 'routes', 'tls', 'clearinghouse'].includes(key)
+    // Defaults of lists are those of their members, and without its key an optional section comes to nothing.
+    const isSection = inForce.has(key) && !Array.isArray(inForce.get(key));
+    return members.length === 0 || !isSection
       ? []
       : [
           `${key}: { ${members.map((child) => `${child.key}: ${JSON.stringify(child.default)}`).join(', ')} }`,
         ];
   });
-  const load = (text: string) => loadConfig(text, { file: '/p.yaml', env: { hostname: 'box.example' } });
-  assert.deepEqual(load(lines.join('\n')), load(''));
+  assert.ok(lines.length > 10);
+  assert.deepEqual(load(lines.join('\n')), bare);
 });
