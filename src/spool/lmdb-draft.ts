@@ -34,6 +34,8 @@ export class DraftMemory {
 /** The parts that a draft hands to its spool at the commit. */
 export interface DraftedMessage {
   readonly id: QueueId;
+  /** The id as a key. */
+  readonly key: Buffer;
   readonly envelope: Envelope;
   readonly entries: readonly NewLaneEntry[];
   /** The changes that become durable with it. */
@@ -43,18 +45,18 @@ export interface DraftedMessage {
   readonly frame: Buffer | undefined;
 }
 
-export interface DraftOptions {
-  readonly id: QueueId;
+/** A spool as its drafts see it: one object for all of them, since closures for each cost a message 600 octets. */
+export interface DraftHost {
   readonly path: string;
   readonly memory: DraftMemory;
   readonly inlineMaxBytes: number;
   /** Throws `SpoolError` when there is no room for a new message. */
-  readonly checkRoom: () => void;
+  checkRoom(): void;
   /** Told of octets that go to a file. */
-  readonly onFileWrite: (bytes: number) => void;
-  readonly accept: (message: DraftedMessage) => Promise<void>;
+  onFileWrite(bytes: number): void;
+  accept(message: DraftedMessage): Promise<void>;
   /** Told once, when the draft is committed or disposed. */
-  readonly onEnd: (draft: Draft) => void;
+  onEnd(draft: Draft): void;
 }
 
 const keyBytes = 10;
@@ -72,21 +74,20 @@ type DraftState =
   | { readonly in: 'file'; readonly file: Promise<LargeFileWriter>; buffer: Buffer; filled: number }
   | { readonly in: 'nowhere' };
 
+const nothingWritten = Promise.resolve();
+
 export class LmdbDraft implements Draft {
-  readonly #options: DraftOptions;
-  #state: DraftState;
+  readonly id: QueueId;
+  readonly #host: DraftHost;
+  #state: DraftState = { in: 'memory', pieces: [] };
   #size = 0;
   /** The writes to the file, one after the other. */
-  #written: Promise<void> = Promise.resolve();
+  #written = nothingWritten;
   #failure: SpoolError | undefined;
 
-  constructor(options: DraftOptions) {
-    this.#options = options;
-    this.#state = { in: 'memory', pieces: [] };
-  }
-
-  get id(): QueueId {
-    return this.#options.id;
+  constructor(id: QueueId, host: DraftHost) {
+    this.id = id;
+    this.#host = host;
   }
 
   get size(): number {
@@ -104,8 +105,8 @@ export class LmdbDraft implements Draft {
 
   /** Keeps the chunk in memory; false when that would be too much. */
   #keep(state: { pieces: Buffer[] }, chunk: Uint8Array): boolean {
-    if (this.#size + chunk.length > this.#options.inlineMaxBytes) return false;
-    if (!this.#options.memory.take(chunk.length)) return false;
+    if (this.#size + chunk.length > this.#host.inlineMaxBytes) return false;
+    if (!this.#host.memory.take(chunk.length)) return false;
     this.#size += chunk.length;
     state.pieces.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
     if (state.pieces.length > maxPieces) state.pieces = [Buffer.concat(state.pieces)];
@@ -113,9 +114,9 @@ export class LmdbDraft implements Draft {
   }
 
   #moveToFile(pieces: readonly Buffer[]): void {
-    const file = LargeFileWriter.create(this.#options.path, this.id);
+    const file = LargeFileWriter.create(this.#host.path, this.id);
     this.#state = { in: 'file', file, buffer: Buffer.allocUnsafeSlow(filePieceBytes), filled: 0 };
-    this.#options.memory.give(this.#size);
+    this.#host.memory.give(this.#size);
     for (const piece of pieces) this.#append(file, piece);
   }
 
@@ -145,7 +146,7 @@ export class LmdbDraft implements Draft {
   }
 
   #append(file: Promise<LargeFileWriter>, octets: Buffer): void {
-    this.#options.onFileWrite(octets.length);
+    this.#host.onFileWrite(octets.length);
     this.#written = this.#written.then(async () => await (await file).write(octets));
     // Kept for the next call: the caller need not wait for every piece.
     this.#written.catch((error: unknown) => {
@@ -162,29 +163,31 @@ export class LmdbDraft implements Draft {
     if (state.in === 'nowhere') throw finished();
     try {
       checkEntries(envelope, entries);
-      this.#options.checkRoom();
-      const octets = state.in === 'memory' ? this.#seal(state) : await this.#finishFile(state);
+      this.#host.checkRoom();
+      const { id } = this;
+      const key = idKey(id);
+      const { place, frame } = state.in === 'memory' ? this.#seal(state, key) : await this.#finishFile(state);
       // From here on the file belongs to the spool, whether or not the record becomes durable.
       this.#state = { in: 'nowhere' };
-      await this.#options.accept({ id: this.id, envelope, entries, changes, ...octets });
-      return this.id;
+      await this.#host.accept({ id, key, envelope, entries, changes, place, frame });
+      return id;
     } finally {
       if (state.in === 'memory') {
-        this.#options.memory.give(this.#size);
+        this.#host.memory.give(this.#size);
         this.#state = { in: 'nowhere' };
-        this.#options.onEnd(this);
+        this.#host.onEnd(this);
       } else await this[Symbol.asyncDispose]();
     }
   }
 
-  #seal({ pieces }: DraftState & { in: 'memory' }) {
+  #seal({ pieces }: DraftState & { in: 'memory' }, key: Buffer) {
     const frame = Buffer.allocUnsafe(frameOverhead(keyBytes) + this.#size);
     let at = payloadOffset(keyBytes);
     for (const piece of pieces) {
       frame.set(piece, at);
       at += piece.length;
     }
-    sealFrame(frame, { kind: tables.octets.kind, key: idKey(this.id) }, this.#size);
+    sealFrame(frame, { kind: tables.octets.kind, key }, this.#size);
     return { place: { in: 'store', size: this.#size } as const, frame };
   }
 
@@ -197,8 +200,8 @@ export class LmdbDraft implements Draft {
   async [Symbol.asyncDispose](): Promise<void> {
     const state = this.#state;
     this.#state = { in: 'nowhere' };
-    this.#options.onEnd(this);
-    if (state.in === 'memory') this.#options.memory.give(this.#size);
+    this.#host.onEnd(this);
+    if (state.in === 'memory') this.#host.memory.give(this.#size);
     if (state.in !== 'file') return;
     await this.#written.catch(() => {});
     const file = await state.file.catch(() => undefined);

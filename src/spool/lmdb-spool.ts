@@ -26,8 +26,6 @@ import {
   decodeEntry,
   decodeJson,
   type EnvelopeRecord,
-  encodeEntry,
-  entryKey,
   idKey,
   idOfKey,
   layoutVersion,
@@ -35,7 +33,7 @@ import {
   ScheduleKeys,
   tables,
 } from './layout.ts';
-import { type DraftedMessage, DraftMemory, LmdbDraft } from './lmdb-draft.ts';
+import { type DraftedMessage, type DraftHost, DraftMemory, LmdbDraft } from './lmdb-draft.ts';
 import { defaultFloorBytes } from './options.ts';
 import { wholeOctets } from './pieces.ts';
 import { recover, recoverMessage } from './recover.ts';
@@ -90,7 +88,7 @@ class LmdbSpool implements Spool {
   readonly #store: Store;
   readonly #tables: SpoolTables;
   readonly #ids: QueueIdSource;
-  readonly #memory: DraftMemory;
+  readonly #host: DraftHost;
   readonly #drafts = new Set<Draft>();
   readonly #inFlight = new InFlight();
   readonly #fresh = new FreshMessages();
@@ -100,7 +98,6 @@ class LmdbSpool implements Spool {
   readonly #translator: UpdateTranslator;
   readonly #schedule: Schedule;
   readonly #background: Background;
-  readonly #inlineMaxBytes: number;
   #count: number;
   #state: 'open' | 'closed' = 'open';
 
@@ -116,8 +113,7 @@ class LmdbSpool implements Spool {
     this.#count = found.count;
     const after = found.newest === undefined ? {} : { after: found.newest };
     this.#ids = new QueueIdSource({ shard, now: () => clock.now(), ...after });
-    this.#memory = new DraftMemory(draftMemoryBytes);
-    this.#inlineMaxBytes = options.inlineMaxBytes ?? 128 * 1024;
+    this.#host = this.#hostOf(new DraftMemory(draftMemoryBytes));
     this.#translator = new UpdateTranslator({
       store,
       tables: this.#tables,
@@ -157,11 +153,17 @@ class LmdbSpool implements Spool {
 
   begin(): Draft {
     this.#checkOpen();
-    const draft: Draft = new LmdbDraft({
-      id: this.#ids.next(),
-      path: this.#options.path,
-      memory: this.#memory,
-      inlineMaxBytes: this.#inlineMaxBytes,
+    const draft = new LmdbDraft(this.#ids.next(), this.#host);
+    this.#drafts.add(draft);
+    return draft;
+  }
+
+  #hostOf(memory: DraftMemory): DraftHost {
+    const { path, inlineMaxBytes = 128 * 1024 } = this.#options;
+    return {
+      path,
+      memory,
+      inlineMaxBytes,
       checkRoom: () => this.#checkRoom(),
       onFileWrite: (bytes) => {
         this.#store.spend(bytes);
@@ -170,9 +172,7 @@ class LmdbSpool implements Spool {
       },
       accept: (message) => this.#accept(message),
       onEnd: (ended) => this.#drafts.delete(ended),
-    });
-    this.#drafts.add(draft);
-    return draft;
+    };
   }
 
   #checkRoom(): void {
@@ -184,32 +184,27 @@ class LmdbSpool implements Spool {
     }
   }
 
-  async #accept(message: DraftedMessage): Promise<void> {
-    const { id, envelope, place, frame } = message;
-    const record: EnvelopeRecord = { envelope, octets: place };
-    const key = idKey(id);
-    const { envelope: envelopes, octets, entry: entries, schedule } = this.#tables;
-    const operations: Operation[] = [this.#store.put(envelopes, key, JSON.stringify(record))];
-    if (frame !== undefined) operations.push({ table: octets, key, frame });
-    const numbered = message.entries.map((given, number): LaneEntry => ({ ...given, id, number }));
-    for (const entry of numbered) {
-      const { number } = entry;
-      operations.push(this.#store.put(entries, entryKey(id, number), encodeEntry(entry)));
-      if (entry.held === undefined)
-        operations.push(this.#store.put(schedule, this.#keys.key(entry), entry.lane));
-    }
-    try {
-      if (message.changes.length > 0) await this.#write(message.changes, operations);
-      else await this.#store.write(operations);
-      this.#count++;
-      if (frame !== undefined)
-        this.#fresh.add(id, { envelope, entries: numbered, octets: payloadOf(frame, key) });
-    } catch (cause) {
-      const error = spoolError(cause);
-      // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
-      if (place.in === 'file' && error instanceof SpoolError && error.code === 'full') this.#unlink(id);
-      throw error;
-    }
+  #accept(message: DraftedMessage): Promise<void> {
+    const { id, changes } = message;
+    const entries = message.entries.map((entry, number): LaneEntry => ({ ...entry, id, number }));
+    const operations = this.#translator.accepted(message, entries);
+    const written = changes.length > 0 ? this.#write(changes, operations) : this.#store.write(operations);
+    return written.then(
+      () => this.#accepted(message, entries),
+      (cause: unknown) => this.#notAccepted(message, cause),
+    );
+  }
+
+  #accepted({ id, key, envelope, frame }: DraftedMessage, entries: LaneEntry[]): void {
+    this.#count++;
+    if (frame !== undefined) this.#fresh.add(id, { envelope, entries, octets: payloadOf(frame, key) });
+  }
+
+  #notAccepted({ id, place }: DraftedMessage, cause: unknown): never {
+    const error = spoolError(cause);
+    // After `io` the record may be durable all the same, so its file has to stay: the next start knows.
+    if (place.in === 'file' && error instanceof SpoolError && error.code === 'full') this.#unlink(id);
+    throw error;
   }
 
   envelope(id: QueueId): Envelope | undefined {

@@ -15,6 +15,7 @@ import {
   type ScheduleKeys,
   statusKey,
 } from './layout.ts';
+import type { DraftedMessage } from './lmdb-draft.ts';
 import { type Change, type LaneEntry, SpoolError } from './spool.ts';
 import type { SpoolTables } from './tables.ts';
 
@@ -47,6 +48,21 @@ export class UpdateTranslator {
     this.#keys = options.keys;
     this.#inFlight = options.inFlight;
     this.#fresh = options.fresh;
+  }
+
+  /** The operations that put a new message and its entries into the store. */
+  accepted(message: DraftedMessage, entries: readonly LaneEntry[]): Operation[] {
+    const { id, key, envelope, place, frame } = message;
+    const tables = this.#tables;
+    const record: EnvelopeRecord = { envelope, octets: place };
+    const operations = [this.#store.put(tables.envelope, key, JSON.stringify(record))];
+    if (frame !== undefined) operations.push({ table: tables.octets, key, frame });
+    for (const entry of entries) {
+      operations.push(this.#store.put(tables.entry, entryKey(id, entry.number), encodeEntry(entry)));
+      if (entry.held === undefined)
+        operations.push(this.#store.put(tables.schedule, this.#keys.key(entry), entry.lane));
+    }
+    return operations;
   }
 
   translate(changes: readonly Change[]): Translation {
