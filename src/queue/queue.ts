@@ -46,7 +46,7 @@ import { logStatuses, recipientsOf } from './entry.ts';
 import { type Lane, type Suspension, Task } from './lane.ts';
 import { recoverInterrupted } from './loader.ts';
 import type { QueueOptions } from './options.ts';
-import type { QueueParts } from './parts.ts';
+import type { QueueParts, Routing } from './parts.ts';
 
 /** How a message is accepted. */
 export interface AcceptOptions {
@@ -54,6 +54,15 @@ export interface AcceptOptions {
   readonly changes?: readonly Change[];
   /** Why it is set aside from the beginning: no attempt before it is released. */
   readonly held?: string;
+}
+
+/** A message on its way into the queue, with its lanes by the routes of this generation. */
+interface NewMessage {
+  readonly draft: Draft;
+  readonly envelope: Envelope;
+  readonly changes: AcceptOptions['changes'];
+  readonly assigned: ReturnType<Routing['assignLanes']>;
+  readonly routes: number;
 }
 
 /** The queue, as the relay sees it. */
@@ -124,21 +133,42 @@ export class Queue {
    * Accepts a message: routes it, makes it durable, and begins what may begin, unless it is to be held.
    * Rejects with `SpoolError`, and then nothing was accepted.
    */
-  async accept(draft: Draft, envelope: Envelope, { changes, held }: AcceptOptions = {}): Promise<QueueId> {
-    if (held !== undefined) return await this.#acceptHeld(draft, envelope, { changes, held });
-    const dispatcher = this.#dispatcher;
+  accept(draft: Draft, envelope: Envelope, { changes, held }: AcceptOptions = {}): Promise<QueueId> {
+    if (held !== undefined) return this.#acceptHeld(draft, envelope, { changes, held });
+    const { inFlow, lanes } = this.#dispatcher;
     const { routing } = this.#parts;
     const routes = routing.generation;
     const assigned = routing.assignLanes(envelope);
-    for (const { lane } of assigned) {
-      if (!dispatcher.inFlow.isFull(dispatcher.lanes.get(lane))) continue;
-      await dispatcher.inFlow.room(assigned.map((each) => dispatcher.lanes.get(each.lane)));
-      break;
-    }
+    const message: NewMessage = { draft, envelope, changes, assigned, routes };
+    if (!assigned.some(({ lane }) => inFlow.isFull(lanes.get(lane)))) return this.#acceptNow(message);
+    return inFlow.room(assigned.map(({ lane }) => lanes.get(lane))).then(() => this.#acceptNow(message));
+  }
+
+  #acceptNow(message: NewMessage): Promise<QueueId> {
+    const { draft, envelope, changes } = message;
+    const { entries, tasks } = this.#claim(message);
+    return draft.commit(envelope, entries, changes).then(
+      (id) => {
+        for (const task of tasks) if (task.state === 'claiming') this.#dispatcher.enqueue(task);
+        if (tasks.length < entries.length)
+          for (const entry of entries) if (entry.begun !== true) this.#leaveOnDisk(entry, envelope);
+        this.#settled(tasks);
+        return id;
+      },
+      (error: unknown) => {
+        for (const task of tasks) this.claims.remove(task);
+        this.#settled(tasks);
+        throw error;
+      },
+    );
+  }
+
+  /** The entries of a message, claimed before the commit: whoever finds them on disk knows that they are under way. */
+  #claim({ draft, envelope, assigned, routes }: NewMessage) {
+    const dispatcher = this.#dispatcher;
     const isMailing = this.claims.isMailing(envelope);
     const entries: LaneEntry[] = [];
     const tasks: Task[] = [];
-    // Claimed before the commit: whoever finds the entries on disk then knows that they are under way.
     for (const { lane: name, recipients } of assigned) {
       const lane = dispatcher.lanes.get(name);
       const isClaimed = dispatcher.mayClaim(lane) && this.claims.admits(lane, isMailing);
@@ -150,19 +180,13 @@ export class Queue {
       lane.reserve(1);
       tasks.push(task);
     }
-    try {
-      const id = await draft.commit(envelope, entries, changes);
-      for (const task of tasks) if (task.state === 'claiming') dispatcher.enqueue(task);
-      if (tasks.length < entries.length)
-        for (const entry of entries) if (entry.begun !== true) this.#leaveOnDisk(entry, envelope);
-      return id;
-    } catch (error) {
-      for (const task of tasks) this.claims.remove(task);
-      throw error;
-    } finally {
-      for (const { lane } of tasks) lane.unreserve(1);
-      dispatcher.dispatch();
-    }
+    return { entries, tasks };
+  }
+
+  /** The commit of new claims is over, for better or worse. */
+  #settled(tasks: readonly Task[]): void {
+    for (const { lane } of tasks) lane.unreserve(1);
+    this.#dispatcher.dispatch();
   }
 
   /** Its lanes are assigned as they are now, but hear nothing of it: who releases it wakes them. */
