@@ -49,7 +49,7 @@ import {
   type StoredOctets,
 } from './spool.ts';
 import { type SpoolTables, spoolTables } from './tables.ts';
-import { UpdateTranslator } from './update.ts';
+import { type Translation, UpdateTranslator } from './update.ts';
 
 export interface LmdbSpoolOptions {
   /** A folder for this spool alone; made when it is missing. */
@@ -246,27 +246,35 @@ class LmdbSpool implements Spool {
     });
   }
 
-  update(changes: readonly Change[]): Promise<void> {
-    return this.#write(changes, []);
+  async update(changes: readonly Change[]): Promise<void> {
+    this.#checkOpen();
+    await this.#write(changes, []);
   }
 
-  /** Writes the changes, and what else is to be durable with them. */
-  async #write(changes: readonly Change[], more: readonly Operation[]): Promise<void> {
-    this.#checkOpen();
+  /** Writes the changes, and what else is to be durable with them. Throws where they cannot be. */
+  #write(changes: readonly Change[], more: readonly Operation[]): Promise<void> {
     for (const change of changes) checkChange(change);
-    const { operations, touched, removed } = this.#read(() => this.#translator.translate(changes));
+    const translation = this.#read(() => this.#translator.translate(changes));
+    const { operations } = translation;
     operations.push(...more);
-    try {
-      if (operations.length > 0) await this.#store.write(operations);
-      this.#count -= removed.length;
-      for (const { id, isLarge } of removed) if (isLarge) this.#unlink(id);
-    } catch (error) {
-      // What is on disk now is to be read.
-      for (const id of touched) this.#fresh.take(id);
-      throw spoolError(error);
-    } finally {
-      this.#inFlight.leave(touched);
-    }
+    if (operations.length === 0) return Promise.resolve(this.#written(translation));
+    return this.#store.write(operations).then(
+      () => this.#written(translation),
+      (error: unknown) => this.#notWritten(translation, error),
+    );
+  }
+
+  #written({ touched, removed }: Translation): void {
+    this.#count -= removed.length;
+    for (const { id, isLarge } of removed) if (isLarge) this.#unlink(id);
+    this.#inFlight.leave(touched);
+  }
+
+  #notWritten({ touched }: Translation, error: unknown): never {
+    // What is on disk now is to be read.
+    for (const id of touched) this.#fresh.take(id);
+    this.#inFlight.leave(touched);
+    throw spoolError(error);
   }
 
   #unlink(id: QueueId): void {
