@@ -8,26 +8,28 @@ import type { Log } from './log.ts';
  */
 export class Background {
   readonly #log: Log<BaseEvents>;
-  readonly #running = new Set<Promise<void>>();
+  /** How much is under way. A number, for each message hands over several. */
+  #running = 0;
+  #drains: (() => void)[] = [];
 
   constructor(log: Log<BaseEvents>) {
     this.#log = log;
   }
 
   run(what: string, work: Promise<unknown>): void {
-    const done: Promise<void> = work.then(
-      () => {
-        this.#running.delete(done);
-      },
-      (error: unknown) => {
-        this.#running.delete(done);
-        this.#log.error('background-failed', { what, error: String(error) });
-      },
-    );
-    this.#running.add(done);
+    this.#running++;
+    work.then(this.#done, (error: unknown) => {
+      this.#log.error('background-failed', { what, error: String(error) });
+      this.#done();
+    });
   }
 
+  readonly #done = (): void => {
+    if (--this.#running > 0) return;
+    for (const resolve of this.#drains.splice(0)) resolve();
+  };
+
   async drain(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    while (this.#running > 0) await new Promise<void>((resolve) => this.#drains.push(resolve));
   }
 }

@@ -49,24 +49,31 @@ export function receivedProtocol(
  * characters of names, so that no HELO can end the line, open a comment or forge a clause.
  */
 export function formatReceived(facts: ReceivedFacts): string {
-  const rdns = facts.rdns === undefined ? '' : `${nameOf(facts.rdns)} `;
-  const clauses = [`(${rdns}${addressLiteral(facts.client)})`];
-  if (facts.port !== undefined) clauses.push(`(port ${facts.port})`);
-  clauses.push(`by ${nameOf(facts.by)}`, `with ${receivedProtocol(facts)}`, `id ${nameOf(facts.id)}`);
+  const { rdns, port, tls } = facts;
   const recipient = facts.for === undefined ? undefined : printablePath(facts.for, facts.smtputf8);
-  if (recipient !== undefined) clauses.push(`for <${recipient}>`);
-  // RFC 8314 §4.3; the version is a comment.
-  if (facts.tls !== undefined) clauses.push(`tls ${nameOf(facts.tls.cipher)} (${nameOf(facts.tls.version)})`);
+  const clauses = [
+    rdns === undefined
+      ? `(${addressLiteral(facts.client)})`
+      : `(${nameOf(rdns)} ${addressLiteral(facts.client)})`,
+    port === undefined ? undefined : `(port ${port})`,
+    `by ${nameOf(facts.by)}`,
+    `with ${receivedProtocol(facts)}`,
+    `id ${nameOf(facts.id)}`,
+    recipient === undefined ? undefined : `for <${recipient}>`,
+    // RFC 8314 §4.3; the version is a comment.
+    tls === undefined ? undefined : `tls ${nameOf(tls.cipher)} (${nameOf(tls.version)})`,
+  ];
   return `${fold(`Received: from ${nameOf(facts.helo)}`, clauses)};\r\n\t${formatDate(facts.at)}\r\n`;
 }
 
 /** Puts the clauses on lines of at most 77 characters where they fit; the longest has 520. */
-function fold(start: string, clauses: readonly string[]): string {
+function fold(start: string, clauses: readonly (string | undefined)[]): string {
   let text = start;
   let width = start.length;
   for (const clause of clauses) {
+    if (clause === undefined) continue;
     const fits = width + 1 + clause.length <= 77;
-    text += fits ? ` ${clause}` : `\r\n\t${clause}`;
+    text += (fits ? ' ' : '\r\n\t') + clause;
     width = (fits ? width : 0) + 1 + clause.length;
   }
   return text;

@@ -30,8 +30,10 @@ export class Header {
 
   /** The unfolded, trimmed value of the topmost field with this name, given in lower case. */
   first(name: string): string | undefined {
-    const line = this.lines.find((each) => isNamed(this.octets, each, name));
-    return line === undefined ? undefined : unfold(fieldValue(this.octets, line));
+    // Every message is asked for its Message-ID, most for nothing else: that is no reason to list its lines.
+    for (let line = headerLine(this.octets, 0); line !== undefined; line = headerLine(this.octets, line.end))
+      if (isNamed(this.octets, line, name)) return unfold(fieldValue(this.octets, line));
+    return undefined;
   }
 }
 

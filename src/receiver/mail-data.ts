@@ -1,15 +1,17 @@
 /** DATA and BDAT: the octets of a message, and what it comes to at their end. */
-import { type Reply, reply, replyClass } from '../mail/index.ts';
+import { type Envelope, type Reply, reply, replyClass } from '../mail/index.ts';
 import type { FieldEdit, Header } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
 import type { SenderBinding } from './ask.ts';
 import { complete, refusalOfCut, refuseForeign } from './completion.ts';
 import { Content, type HeaderVerdict, type Refused } from './content.ts';
-import type { Dialogue, Outcome, State, Step } from './dialogue.ts';
+import type { Dialogue, State, Step } from './dialogue.ts';
 import { logRefusal } from './refusal.ts';
 import { faultReplies, replies } from './replies.ts';
 import { type Screened, screenMessage } from './screened.ts';
 import type { Hello, Transaction } from './transaction.ts';
+
+type ContentState = State & { readonly at: 'content' };
 
 const keep: HeaderVerdict = { kind: 'keep' };
 
@@ -126,7 +128,7 @@ function judgeHeader(
 }
 
 /** The end of data, or of a chunk, has come. */
-export function endContent(dialogue: Dialogue, state: State & { readonly at: 'content' }): Step {
+export function endContent(dialogue: Dialogue, state: ContentState): Step {
   const { hello, transaction, content } = state;
   if (state.by === 'bdat' && content.fault === undefined) {
     dialogue.enter({ at: 'chunks', hello, transaction, content });
@@ -138,16 +140,16 @@ export function endContent(dialogue: Dialogue, state: State & { readonly at: 'co
 }
 
 /** The peer may have left meanwhile: nobody would hear what became of the message, and it will come again. */
-function concludeLater(dialogue: Dialogue, state: State & { readonly at: 'content' }): Step {
+function concludeLater(dialogue: Dialogue, state: ContentState): Step {
   if (dialogue.state.at !== 'closed') return conclude(dialogue, state);
   state.content.discard();
   return undefined;
 }
 
-function conclude(dialogue: Dialogue, state: State & { readonly at: 'content' }): Step {
+function conclude(dialogue: Dialogue, state: ContentState): Step {
   const { transaction, content } = state;
   const refused = contentRefusal(dialogue, content);
-  if (refused === undefined) return commit(dialogue, state);
+  if (refused === undefined) return screen(dialogue, state);
   content.discard();
   logRefusal(dialogue, { stage: 'data', reversePath: transaction.reversePath, ...refused });
   return refused.reply;
@@ -162,40 +164,49 @@ function contentRefusal(dialogue: Dialogue, { fault, refused, incoming }: Conten
     : undefined;
 }
 
-/** 250 comes from the intake alone: only it knows that the message is durable. */
-async function commit(
-  dialogue: Dialogue,
-  { hello, transaction, content }: State & { readonly at: 'content' },
-): Promise<Outcome> {
+function screen(dialogue: Dialogue, state: ContentState): Step {
+  const { hello, transaction, content } = state;
   const { parts, client, facts } = dialogue;
   const { reversePath } = transaction;
   const trace = { client, hello, session: facts.id, now: parts.clock.now() };
-  const asked = screenMessage({
+  const screened = screenMessage({
     content,
     envelope: transaction.envelope(trace, content.facts),
     decide: (recipient) => dialogue.settings.policy.decide({ client, reversePath, recipient }),
   });
-  const screened = asked instanceof Promise ? await asked : asked;
-  if (dialogue.state.at === 'closed' && screened.kind === 'keep') {
-    content.discard();
-    screened.settled?.('refused');
-    return undefined;
-  }
+  return screened instanceof Promise
+    ? screened.then((made) => commit(dialogue, state, made))
+    : commit(dialogue, state, screened);
+}
+
+/** 250 comes from the intake alone: only it knows that the message is durable. */
+function commit(dialogue: Dialogue, state: ContentState, screened: Screened): Step {
+  const { content, transaction } = state;
+  const { reversePath } = transaction;
   if (screened.kind === 'over') {
     tellOver(dialogue, { queueId: content.message.id, reversePath }, screened);
     return screened.reply;
   }
-  const { envelope, held, leftOut = [] } = screened;
+  const { envelope, held, leftOut = [], settled } = screened;
+  if (dialogue.state.at === 'closed') {
+    content.discard();
+    settled?.('refused');
+    return undefined;
+  }
   for (const { to, reply, because } of leftOut)
     logRefusal(dialogue, { stage: 'data', reversePath, to: to.text, reply, because });
-  const answer = await content.message.commit(envelope, held);
-  content.incoming.close();
-  const isKept = replyClass(answer) === 2;
-  screened.settled?.(!isKept ? 'refused' : held === undefined ? 'accepted' : 'held');
-  if (!isKept) {
-    logRefusal(dialogue, { stage: 'data', reversePath, reply: answer });
+  return content.message.commit(envelope, held).then((answer) => {
+    content.incoming.close();
+    const isKept = replyClass(answer) === 2;
+    settled?.(!isKept ? 'refused' : held === undefined ? 'accepted' : 'held');
+    if (isKept) tellAccepted(dialogue, state, envelope);
+    else logRefusal(dialogue, { stage: 'data', reversePath, reply: answer });
     return answer;
-  }
+  });
+}
+
+function tellAccepted(dialogue: Dialogue, { hello, content }: ContentState, envelope: Envelope): void {
+  const { parts, client, facts } = dialogue;
   dialogue.countAccepted();
   parts.log.info('accepted', {
     queueId: content.message.id,
@@ -208,7 +219,6 @@ async function commit(
     ground: envelope.origin.ground,
     messageId: parts.log.isVerbose ? content.incoming.header?.first('message-id')?.slice(0, 300) : undefined,
   });
-  return answer;
 }
 
 /** A check had it refused or thrown away. */
