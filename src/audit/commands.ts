@@ -1,12 +1,12 @@
 /** The command that attacks the relay, and the events that it yields. */
 import { z } from 'zod';
-import { type ControlOf, yielding } from '../admin/index.ts';
+import { yielding } from '../admin/index.ts';
 
 /** The result of an attack on one listener, in one of the forms of a session. */
 const listenerVerdict = z.enum(['closed', 'open', 'inconclusive', 'trap']);
 
 /** The events of an audit, in order: `begin`; for each attack on a listener its cases and then `listener`; `end`. */
-export const auditEventShape = z.discriminatedUnion('event', [
+const auditEventShape = z.discriminatedUnion('event', [
   z.object({ event: z.literal('begin'), run: z.string(), domain: z.string(), attacks: z.number() }),
   z.object({
     event: z.literal('case'),
@@ -49,4 +49,3 @@ export const auditCommands = {
   /** Attacks the relay as a stranger would, and yields the outcome. `in-use` while another audit runs. */
   audit: yielding('audit', { out: auditEventShape }),
 };
-export type AuditControl = ControlOf<typeof auditCommands>;

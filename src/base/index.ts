@@ -34,6 +34,6 @@ export { type PlainRequest, plainFetch } from './plain-fetch.ts';
 export { Reclaimer } from './reclaim.ts';
 export { type Redactor, redactor, type Secrets } from './redact.ts';
 export { type SelfSigned, selfSigned } from './self-signed.ts';
-export { Slices, type SlicesOptions, sliceOctets } from './slices.ts';
+export { Slices, type SlicesOptions } from './slices.ts';
 export { embeddedIpv4, isGlobal, isPrivate, isUnspecified } from './special-addresses.ts';
 export { packageVersion } from './version.ts';

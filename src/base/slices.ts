@@ -1,7 +1,7 @@
 /** Cuts long work on octets into slices, between which everything else has its turn. */
 
 /** How many octets are worked on in one go: a millisecond or two of the slowest work on them. */
-export const sliceOctets = 128 * 1024;
+const sliceOctets = 128 * 1024;
 
 /** The options of `Slices`; the tests count with it. */
 export interface SlicesOptions {

@@ -6,7 +6,7 @@ import { answering, type ControlOf } from '../admin/index.ts';
 const instant = z.number();
 
 /** The clearinghouse's facts about a message or a cluster. */
-export const bulkVerdictShape = z.object({
+const bulkVerdictShape = z.object({
   /** Distinct recipients. */
   count: z.number(),
   /** Copies that are the same octet for octet. */
@@ -28,7 +28,7 @@ export const bulkVerdictShape = z.object({
 });
 export type BulkVerdict = z.infer<typeof bulkVerdictShape>;
 
-export const clearinghouseStatusShape = z.object({
+const clearinghouseStatusShape = z.object({
   clusters: z.number(),
   /** Clusters that there can be. */
   most: z.number(),
@@ -52,7 +52,7 @@ export const clearinghouseStatusShape = z.object({
 export type ClearinghouseStatus = z.infer<typeof clearinghouseStatusShape>;
 
 /** About a cluster by its name, else about the message that follows. */
-export const bulkQuestionShape = z.strictObject({
+const bulkQuestionShape = z.strictObject({
   verb: z.enum(['check', 'report', 'revoke', 'allow', 'disallow', 'learn']),
   cluster: z.string().max(64).exactOptional(),
 });

@@ -111,7 +111,7 @@ async function fileOf(path: string): Promise<AsyncIterable<Uint8Array>> {
 }
 
 /** In words, the verdict first. */
-export function formatBulkVerdict(verdict: BulkVerdict, now: number): string {
+function formatBulkVerdict(verdict: BulkVerdict, now: number): string {
   const { count, exact, reported, revoked, confidence, cluster, firstSeen, lastSeen, matched = [] } = verdict;
   const words = [
     verdict.isBulk ? 'bulk' : 'not bulk',

@@ -17,7 +17,7 @@ export function operationsMarkdown(): string {
 }
 
 /** One table under each heading. */
-export function eventsMarkdown(tables: ReadonlyMap<string, EventTable>): string {
+function eventsMarkdown(tables: ReadonlyMap<string, EventTable>): string {
   return [...tables].map(([heading, table]) => `### ${heading}\n\n${tableMarkdown(table)}\n`).join('');
 }
 

@@ -9,7 +9,7 @@ const subject = z.string().max(600);
 const holdId = z.string().max(32);
 
 /** A held subject, or one that is exempt from holds. */
-export const guardItemShape = z.discriminatedUnion('kind', [
+const guardItemShape = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('hold'),
     id: z.string(),
@@ -30,7 +30,7 @@ export const guardItemShape = z.discriminatedUnion('kind', [
 export type GuardItem = z.infer<typeof guardItemShape>;
 
 /** The decisions of an operator. */
-export const guardChangeShape = z.discriminatedUnion('verb', [
+const guardChangeShape = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('release'), id: holdId }),
   z.strictObject({ verb: z.literal('remove'), id: holdId }),
   z.strictObject({ verb: z.literal('allow'), subject, forMs: z.number().positive().exactOptional() }),
@@ -39,7 +39,7 @@ export const guardChangeShape = z.discriminatedUnion('verb', [
 export type GuardChange = z.infer<typeof guardChangeShape>;
 
 /** The result: the number of messages released or removed, or the subject as it was understood. */
-export const guardChangedShape = z.object({
+const guardChangedShape = z.object({
   messages: z.number().exactOptional(),
   subject: z.string().exactOptional(),
   until: instant.exactOptional(),

@@ -66,7 +66,7 @@ interface Range {
 }
 
 /** The messages that are kept with this tag, the oldest first. */
-export async function* heldMessages(
+async function* heldMessages(
   { spool, queue }: Pick<GuardMailParts, 'spool' | 'queue'>,
   { tag, from, until }: Range,
 ): AsyncGenerator<QueueId> {

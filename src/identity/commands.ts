@@ -6,7 +6,7 @@ import { answering, type ControlOf, yielding } from '../admin/index.ts';
 const instant = z.number();
 
 /** A relay window of POP before SMTP. */
-export const windowShape = z.object({
+const windowShape = z.object({
   /** An IP address; a network where the windows of IPv6 are for a /64. */
   address: z.string(),
   names: z.array(z.string()).readonly(),
@@ -20,13 +20,12 @@ export const windowShape = z.object({
 export type Window = z.infer<typeof windowShape>;
 
 /** The windows to select: that of an address, or all windows of a user. */
-export const whichWindowsShape = z.union([
+const whichWindowsShape = z.union([
   z.strictObject({ address: z.string().max(64) }),
   z.strictObject({ name: z.string().max(600) }),
 ]);
-export type WhichWindows = z.infer<typeof whichWindowsShape>;
 
-export const revokedShape = z.object({ windows: z.number() });
+const revokedShape = z.object({ windows: z.number() });
 
 export const windowCommands = {
   /** The open windows. */

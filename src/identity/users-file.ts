@@ -161,7 +161,7 @@ export async function editUsers(file: string, edit: (users: UsersEdit) => void):
 }
 
 /** The operations of a change to a users file. */
-export class UsersEdit {
+class UsersEdit {
   readonly #document: Document;
 
   constructor(document: Document) {

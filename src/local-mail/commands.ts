@@ -17,7 +17,7 @@ export const fateShape = z.enum([
 ]);
 
 /** A message of the person at the control socket. `from` is empty for the null reverse-path. */
-export const sendRequestShape = z.strictObject({
+const sendRequestShape = z.strictObject({
   from: text,
   to: z.array(text).min(1).max(1000),
   /** Report until the fate of each recipient is known; else only until the message is accepted. */
@@ -26,7 +26,7 @@ export const sendRequestShape = z.strictObject({
 export type SendRequest = z.infer<typeof sendRequestShape>;
 
 /** The events of a submitted message, in order. `refused` concerns all of it; `to` is the recipient that caused it. */
-export const submitEventShape = z.discriminatedUnion('event', [
+const submitEventShape = z.discriminatedUnion('event', [
   z.object({ event: z.literal('refused'), to: z.string().exactOptional(), reply: z.string() }),
   z.object({ event: z.literal('accepted'), queueId: z.string(), recipients: z.number() }),
   z.object({

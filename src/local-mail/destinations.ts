@@ -33,7 +33,7 @@ export type Destined =
 type Asking = Pick<OwnPolicy, 'destinationOf'>;
 
 /** The lane of recipients on which the policy could not decide. */
-export const undecidedLane = formatLane({ scheme: 'policy', place: '' });
+const undecidedLane = formatLane({ scheme: 'policy', place: '' });
 
 const fault = reply(451, '3.0', 'the recipient could not be looked up, try again later');
 

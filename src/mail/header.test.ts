@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { threadMs } from '../base/testing.ts';
-import { countReceived, findField, headerEnd, headerFields, unfold } from './index.ts';
+import { findField, headerEnd, headerFields, unfold } from './index.ts';
 
 const octets = (text: string) => Buffer.from(text, 'latin1');
 const names = (text: string) => [...headerFields(octets(text))].map((field) => field.name);
@@ -41,13 +41,14 @@ test('lines that are no field are passed over', () => {
   assert.deepEqual(names('no colon'), []);
 });
 
-test('Received fields are counted in any case of letters and only in the header section', () => {
+test('Received fields are found as they are written, and only in the header section', () => {
+  const countReceived = (text: string) => names(text).filter((name) => /^received$/i.test(name)).length;
   const header =
     'Received: a\r\nX: y\r\n received: folded\r\nRECEIVED : b\r\nReceived-SPF: pass\r\nreceive: d\r\n';
-  assert.equal(countReceived(octets(`${header}\r\nReceived: body\r\n`)), 2);
-  assert.equal(countReceived(octets('Received:')), 1);
-  assert.equal(countReceived(octets('Received')), 0);
-  assert.equal(countReceived(octets('')), 0);
+  assert.equal(countReceived(`${header}\r\nReceived: body\r\n`), 2);
+  assert.equal(countReceived('Received:'), 1);
+  assert.equal(countReceived('Received'), 0);
+  assert.equal(countReceived(''), 0);
 });
 
 test('a field is found by its name and unfolded', () => {
@@ -59,7 +60,7 @@ test('a field is found by its name and unfolded', () => {
   assert.equal(unfold(' a\r\n b\n\tc'), 'a b\tc');
 });
 
-test('the scanner covers random octets without gaps, and the count agrees with it', () => {
+test('the scanner covers random octets without gaps', () => {
   const piece = fc.constantFrom(
     'Received:',
     'received',
@@ -78,13 +79,10 @@ test('the scanner covers random octets without gaps, and the count agrees with i
     fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
       const header = octets(pieces.join(''));
       let last = 0;
-      let count = 0;
       for (const field of headerFields(header)) {
         assert.ok(field.start >= last && field.end > field.start && field.end <= headerEnd(header));
         last = field.end;
-        if (field.name.toLowerCase() === 'received') count++;
       }
-      assert.equal(countReceived(header), count);
     }),
   );
 });
@@ -96,7 +94,6 @@ test('a header section of a megabyte is scanned in time linear to its length', (
   const before = threadMs();
   for (const header of [many, folded, oneLine]) {
     for (const _ of headerFields(header));
-    countReceived(header);
     headerEnd(header);
   }
   // Quadratic work would take minutes.

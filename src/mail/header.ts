@@ -81,19 +81,6 @@ export function* headerFields(
   }
 }
 
-/** The number of Received fields: the hops so far (RFC 5321 §6.3). Allocates nothing. */
-export function countReceived(octets: Uint8Array): number {
-  let count = 0;
-  let start = 0;
-  while (start < octets.length && !isEmptyLine(octets, start)) {
-    if (isReceived(octets, start)) count++;
-    const next = octets.indexOf(lf, start);
-    if (next < 0) break;
-    start = next + 1;
-  }
-  return count;
-}
-
 /** The unfolded value of the first field of that name (in any case of letters), trimmed. */
 export function findField(octets: Uint8Array, name: string): string | undefined {
   const wanted = name.toLowerCase();
@@ -140,15 +127,4 @@ function isNameOctet(octet: number | undefined): boolean {
 function withoutLineEnd(octets: Uint8Array, start: number, end: number): number {
   if (octets[end - 1] !== lf) return end;
   return end - 2 >= start && octets[end - 2] === cr ? end - 2 : end - 1;
-}
-
-const received = Buffer.from('received');
-
-function isReceived(octets: Uint8Array, start: number): boolean {
-  for (let i = 0; i < received.length; i++) {
-    if (((octets[start + i] ?? 0) | 0x20) !== received[i]) return false;
-  }
-  let after = start + received.length;
-  while (octets[after] === 32 || octets[after] === 9) after++;
-  return octets[after] === colon;
 }

@@ -35,7 +35,6 @@ export {
   type ReversePath,
 } from './envelope.ts';
 export {
-  countReceived,
   fieldValue,
   findField,
   type HeaderField,
@@ -76,7 +75,6 @@ export {
   isTransient,
   noSuchRecipient,
   type Reply,
-  type ReplyClass,
   reply,
   replyClass,
 } from './reply.ts';

@@ -1,8 +1,5 @@
 /** Replies of SMTP: their codes, their classes, their text. */
 
-/** The class digit of a reply or of an enhanced status code (RFC 5321 §4.2.1, RFC 3463 §2). */
-export type ReplyClass = 2 | 3 | 4 | 5;
-
 /**
  * One SMTP reply. The same value goes to the wire, the log, the metrics and the tests.
  * `detail` is the subject and detail of the enhanced status (`7.1`); its class digit is derived

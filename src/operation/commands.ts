@@ -21,7 +21,7 @@ export type Match = z.infer<typeof matchShape>;
  * recipients, `from` and ids whole messages. `match` with nothing given is every message. `to` and `from` are an
  * address, or a domain (`example.org`); `from: '<>'` is the null reverse-path.
  */
-export const selectorShape = z.union([
+const selectorShape = z.union([
   z.strictObject({ ids: z.array(queueId).min(1).max(1000), match: matchShape.exactOptional() }),
   z.strictObject({ match: matchShape }),
 ]);
@@ -48,7 +48,7 @@ const recipientItemShape = z.object({
 });
 
 /** One message of the queue. `from` is empty for the null reverse-path. */
-export const queueItemShape = z.object({
+const queueItemShape = z.object({
   id: z.string(),
   from: z.string(),
   /** Octets. */
@@ -65,7 +65,7 @@ export type QueueItem = z.infer<typeof queueItemShape>;
  * those that are still pending and notifies the sender; `remove` notifies nobody; `redirect` replaces them by `to`, as
  * the policy resolves it.
  */
-export const changeShape = z.discriminatedUnion('verb', [
+const changeShape = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('hold'), because: text }),
   z.strictObject({ verb: z.literal('release') }),
   z.strictObject({ verb: z.literal('flush') }),
@@ -76,18 +76,18 @@ export const changeShape = z.discriminatedUnion('verb', [
 export type QueueChange = z.infer<typeof changeShape>;
 
 /** How far a change goes. */
-export const reachShape = z.strictObject({
+const reachShape = z.strictObject({
   /** To all that wait, also where the selector names some recipients of a message only. */
   whole: z.boolean().exactOptional(),
 });
 export type Reach = z.infer<typeof reachShape>;
 
 /** The id of a message that was changed; after a flush also each destination that turned out to take nothing. */
-export const changedShape = z.union([z.string(), suspensionShape.extend({ lane: z.string() })]);
+const changedShape = z.union([z.string(), suspensionShape.extend({ lane: z.string() })]);
 export type Changed = z.infer<typeof changedShape>;
 
 /** The effect of a change on one message: the waiting recipients that it touches, and those that it leaves. */
-export const plannedShape = z.object({
+const plannedShape = z.object({
   id: z.string(),
   recipients: z.array(z.string()),
   /** Those of `recipients` that the selector does not name. */
@@ -100,11 +100,11 @@ export type Planned = z.infer<typeof plannedShape>;
 export const shapeMinutes = [5, 10, 20, 40, 80, 160, 320, 640, 1280] as const;
 
 /** Waiting recipients of one destination domain by age; one count more than `shapeMinutes` has bounds. */
-export const shapeRowShape = z.object({ destination: z.string(), counts: z.array(z.number()) });
+const shapeRowShape = z.object({ destination: z.string(), counts: z.array(z.number()) });
 export type ShapeRow = z.infer<typeof shapeRowShape>;
 
 /** A client that is connected now. */
-export const sessionShape = z.object({
+const sessionShape = z.object({
   id: z.string(),
   protocol: z.enum(['smtp', 'pop3']),
   listener: z.string(),
@@ -126,10 +126,9 @@ export type SessionItem = z.infer<typeof sessionShape>;
 /**
  * The selection of sessions: `id:…`, `address:…` (of IPv6 also a /64), `user:…`; without a kind it may be any of them.
  */
-export const whichSessionsShape = z.strictObject({ which: z.string().min(1).max(600) });
-export type WhichSessions = z.infer<typeof whichSessionsShape>;
+const whichSessionsShape = z.strictObject({ which: z.string().min(1).max(600) });
 
-export const closedSessionsShape = z.object({ sessions: z.number() });
+const closedSessionsShape = z.object({ sessions: z.number() });
 
 const selectedShape = z.strictObject({ selector: selectorShape });
 const changeArgsShape = z.strictObject({

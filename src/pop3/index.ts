@@ -18,7 +18,7 @@
 
 export { PopConnection, type PopConnectionFacts } from './connection.ts';
 export { type Pop3Events, pop3Events } from './events.ts';
-export { openPopListener, PopListener, type PopListenerOptions } from './listener.ts';
+export { PopListener, type PopListenerOptions } from './listener.ts';
 export { mailboxOf, type PopConfig, PopListeners } from './listeners.ts';
 export { Mailboxes } from './mailbox.ts';
 export { defaultPopLimits, type PopLimits, type PopUpstream } from './options.ts';

@@ -4,8 +4,9 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { IpSet, manualClock, memoryLog, parseCidr } from '../base/index.ts';
 import type { PopConnection } from './connection.ts';
-import { openPopListener, type PopListenerOptions } from './listener.ts';
+import type { PopListenerOptions } from './listener.ts';
 import { defaultPopLimits } from './options.ts';
+import { openPopListener } from './testing.ts';
 
 /** The header of a proxy that speaks for this client. */
 const proxied = (client: string) =>

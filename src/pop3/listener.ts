@@ -24,13 +24,6 @@ export interface PopListenerOptions {
   readonly log: Log<Pop3Events>;
 }
 
-/** Binds and serves. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
-export async function openPopListener(options: PopListenerOptions): Promise<PopListener> {
-  const listener = await PopListener.bind(options);
-  listener.serve(options);
-  return listener;
-}
-
 /** One address that POP3 clients come to. */
 export class PopListener implements AsyncDisposable, Listener<PopListenerOptions> {
   #options: PopListenerOptions;

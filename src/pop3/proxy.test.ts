@@ -5,9 +5,10 @@ import { type TestContext, test } from 'node:test';
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import { IpSet, memoryLog, selfSigned, systemClock } from '../base/index.ts';
 import { Throttle } from '../identity/index.ts';
-import { openPopListener, type PopListenerOptions } from './listener.ts';
+import type { PopListenerOptions } from './listener.ts';
 import { defaultPopLimits } from './options.ts';
 import { type PopProxyOptions, type ProxyLogin, serveProxy } from './proxy.ts';
+import { openPopListener } from './testing.ts';
 
 const certificate = selfSigned('localhost');
 const secureContext = createSecureContext(certificate);

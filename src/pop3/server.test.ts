@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createSecureContext, connect as tlsConnect } from 'node:tls';
 import { IpSet, systemClock } from '../base/index.ts';
-import { openPopListener, type PopListenerOptions } from './listener.ts';
+import type { PopListenerOptions } from './listener.ts';
 import { defaultPopLimits } from './options.ts';
 import { servePop3 } from './server.ts';
 import type { PopServerOptions } from './session-options.ts';
-import { makeMaildir, serverOptions } from './testing.ts';
+import { makeMaildir, openPopListener, serverOptions } from './testing.ts';
 
 const file = (name: string) => readFileSync(new URL(`../client/testdata/${name}`, import.meta.url));
 const secureContext = createSecureContext({ key: file('key.pem'), cert: file('cert.pem') });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type AnyEvent, type Log, manualClock, memoryLog } from '../base/index.ts';
 import type { Identity, SaslStep, TlsFacts } from '../identity/index.ts';
 import { reply } from '../mail/index.ts';
+import { PopListener, type PopListenerOptions } from './listener.ts';
 import { Mailboxes } from './mailbox.ts';
 import { PopSession } from './session.ts';
 import { defaultPopSessionLimits, type PopServerOptions, type PopWire } from './session-options.ts';
@@ -150,4 +151,11 @@ export async function talk(
   wire.over();
   await new PopSession(wire, options).run();
   return wire.said;
+}
+
+/** Binds and serves. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …). */
+export async function openPopListener(options: PopListenerOptions): Promise<PopListener> {
+  const listener = await PopListener.bind(options);
+  listener.serve(options);
+  return listener;
 }

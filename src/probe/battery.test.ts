@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fill, helos, recipients, senders } from './battery.ts';
-import { abuseNetPairs, classicCases, commandsOf, mapsPairs, nmapPairs, unionCases } from './cases.ts';
+import { fill, helos, type Names, recipients, senders } from './battery.ts';
+import { abuseNetPairs, type Case, classicCases, mapsPairs, nmapPairs, unionCases } from './cases.ts';
 import { sessionForms } from './session-forms.ts';
 import { testNames } from './testing.ts';
 
@@ -10,6 +10,18 @@ const text = (forms: typeof senders, id: string) =>
   fill(forms.find((form) => form.id === id)?.text ?? assert.fail(id), names);
 const shown = (pairs: typeof nmapPairs) =>
   pairs.map(([sender, recipient]) => `${text(senders, sender)} ${text(recipients, recipient)}`);
+
+/** One case as the commands of a plain transaction, in latin1: for tests that have no wire. */
+function commandsOf(
+  one: Case,
+  names: Names,
+): { readonly helo: string; readonly mail: string; readonly rcpt: string } {
+  return {
+    helo: `EHLO ${fill(one.helo.text, names)}`.trimEnd(),
+    mail: `MAIL FROM:${fill(one.sender.text, names)}`,
+    rcpt: `RCPT TO:${fill(one.recipient.text, names)}`,
+  };
+}
 
 test("nmap's sixteen are these", () => {
   const from = '<spamtest@[192.0.2.1]>';

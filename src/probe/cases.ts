@@ -1,5 +1,5 @@
 /** The sender and recipient forms of known open-relay tests. */
-import { type Form, fill, helos, type Names, recipients, senders } from './battery.ts';
+import { type Form, helos, recipients, senders } from './battery.ts';
 import { type SessionForm, sessionForms } from './session-forms.ts';
 
 /** One case: the HELO name, the sender, the recipient and the kind of session. */
@@ -107,16 +107,4 @@ export function unionCases(): readonly Case[] {
     for (const recipient of [plain, percent]) collection.add(insider, recipient, { session });
   }
   return collection.cases;
-}
-
-/** One case as the commands of a plain transaction, in latin1: for tests that have no wire. */
-export function commandsOf(
-  one: Case,
-  names: Names,
-): { readonly helo: string; readonly mail: string; readonly rcpt: string } {
-  return {
-    helo: `EHLO ${fill(one.helo.text, names)}`.trimEnd(),
-    mail: `MAIL FROM:${fill(one.sender.text, names)}`,
-    rcpt: `RCPT TO:${fill(one.recipient.text, names)}`,
-  };
 }

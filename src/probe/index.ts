@@ -23,7 +23,6 @@ export {
   abuseNetPairs,
   type Case,
   classicCases,
-  commandsOf,
   mapsPairs,
   nmapPairs,
   unionCases,

@@ -1,6 +1,6 @@
 /** The commands about the relay as a whole: its status, its policy, its configuration. */
 import { z } from 'zod';
-import { answering, type ControlOf } from '../admin/index.ts';
+import { answering } from '../admin/index.ts';
 
 const text = z.string().max(2048);
 /** Milliseconds since 1970. */
@@ -30,7 +30,7 @@ const calloutShape = z.object({
 });
 
 /** The relay at a glance. */
-export const statusShape = z.object({
+const statusShape = z.object({
   version: z.string(),
   pid: z.number(),
   hostname: z.string(),
@@ -54,7 +54,7 @@ export const statusShape = z.object({
 export type RelayStatus = z.infer<typeof statusShape>;
 
 /** A client and its request, as `explain` takes them. */
-export const questionShape = z.strictObject({
+const questionShape = z.strictObject({
   /** Its address; after PROXY or XCLIENT the one that the proxy gave. */
   client: text,
   to: text,
@@ -73,7 +73,7 @@ export const questionShape = z.strictObject({
 export type Question = z.infer<typeof questionShape>;
 
 /** The rules in order with the facts they looked at and their outcomes, and the decision. */
-export const explanationShape = z.object({
+const explanationShape = z.object({
   listener: z.object({ name: z.string(), role: z.string() }),
   findings: z.array(
     z.object({
@@ -100,7 +100,7 @@ export const explanationShape = z.object({
 export type ExplanationAnswer = z.infer<typeof explanationShape>;
 
 /** A reload takes effect as a whole or not at all. */
-export const reloadShape = z.discriminatedUnion('outcome', [
+const reloadShape = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('reloaded'), changes: z.array(z.string()) }),
   z.object({ outcome: z.literal('refused'), problems: z.array(z.string()) }),
 ]);
@@ -112,4 +112,3 @@ export const relayCommands = {
   /** The policy's decision about a client, and its derivation. `bad-request` for a malformed address. */
   explain: answering('explain', { args: questionShape, out: explanationShape }),
 };
-export type RelayControl = ControlOf<typeof relayCommands>;

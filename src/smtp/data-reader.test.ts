@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type ContentFault, type ContentLimits, DataReader, DotStuffer, stuff } from './index.ts';
+import { type ContentFault, type ContentLimits, DataReader, DotStuffer } from './index.ts';
+import { stuff } from './testing.ts';
 
 const octets = (text: string) => Buffer.from(text, 'latin1');
 

@@ -86,10 +86,3 @@ export class DotStuffer {
     return dots;
   }
 }
-
-/** Everything to send after 354 for the given pieces, in pieces, with the end of data. */
-export function* stuff(chunks: Iterable<Buffer>, facts?: ContentFacts): Generator<Buffer> {
-  const stuffer = new DotStuffer(facts);
-  for (const chunk of chunks) yield stuffer.write(chunk);
-  yield stuffer.end();
-}

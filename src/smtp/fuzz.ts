@@ -23,8 +23,8 @@ import {
   parseExtensions,
   parseLeniently,
   ReplyReader,
-  stuff,
 } from './index.ts';
+import { stuff } from './testing.ts';
 
 export const fuzzTargets: readonly { readonly name: string; run(input: Uint8Array): void }[] = [
   { name: 'smtp/command', run: checkCommand },

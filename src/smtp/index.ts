@@ -26,7 +26,7 @@ export {
   parseLeniently,
 } from './command.ts';
 export { type ContentFault, type ContentLimits, DataReader } from './data-reader.ts';
-export { DotStuffer, LineEndError, stuff } from './dot-stuffing.ts';
+export { DotStuffer, LineEndError } from './dot-stuffing.ts';
 export {
   type Extensions,
   formatExtensions,

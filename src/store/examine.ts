@@ -26,7 +26,7 @@ export async function examine(file: string, options: { readonly isSuspect: boole
 }
 
 /** Everything that a walk through the trees finds wrong. */
-export function pageProblems(pages: PageFile): PageProblem[] {
+function pageProblems(pages: PageFile): PageProblem[] {
   const problems: PageProblem[] = [];
   walkTrees(pages, { onRecord: () => {}, onProblem: (problem) => problems.push(problem) });
   return problems;

@@ -31,7 +31,7 @@ export async function openTrap(options: ArchiveOptions, parts: TrapParts): Promi
 }
 
 /** The files. Of each message the number and the octets are in memory; names are read again when the oldest go. */
-export class Archive implements AsyncDisposable {
+class Archive implements AsyncDisposable {
   readonly #options: ArchiveOptions;
   readonly #parts: TrapParts;
   readonly #ids: QueueIdSource;

@@ -12,7 +12,7 @@ export interface ArrivingRoom {
 const pieceOctets = 64 * 1024;
 
 /** The archive has no room for an arriving message. */
-export class NoRoomError extends Error {
+class NoRoomError extends Error {
   readonly code = 'ENOSPC';
 }
 

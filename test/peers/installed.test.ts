@@ -68,7 +68,7 @@ function assertComplete(packed: readonly string[]): void {
     packed.filter(
       (name) =>
         !wanted.test(name) ||
-        /\/(?:testing|testing-bench|fuzz|docs|situations)\.js|\.test\.|\/fault\/|\/contract/.test(name),
+        /\/(?:testing(?:-\w+)?|fuzz|docs|situations)\.js|\.test\.|\/fault\/|\/contract/.test(name),
     ),
     [],
   );

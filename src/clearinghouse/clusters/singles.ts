@@ -2,7 +2,7 @@
 import { kinds } from './spectrum.ts';
 
 /** Features that stand for a message that was seen once: the smallest hashes, the same ones in every copy. */
-export const sampleSize = 128;
+const sampleSize = 128;
 /**
  * Kinds in the order in which they take places in the sample: kinds with few features first, so that none of those is
  * lost.
@@ -11,7 +11,7 @@ const order = [kinds.exact, kinds.images, kinds.actions, kinds.text, kinds.chunk
 /** The cut of a list that is complete. */
 export const everything = 2 ** 48 - 1;
 /** Recipients of it that are remembered. */
-export const singleRecipients = 4;
+const singleRecipients = 4;
 
 /** Messages that were seen once, in a ring: the oldest gives its place to the next. Fixed memory. */
 export class Singles {

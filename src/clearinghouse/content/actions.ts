@@ -75,7 +75,7 @@ export class Actions {
 }
 
 /** A path with the parts that differ in each copy replaced: numbers, hexadecimal digits, long words. */
-export function pathSkeleton(path: string): string {
+function pathSkeleton(path: string): string {
   return path
     .slice(0, 300)
     .toLowerCase()

@@ -4,7 +4,7 @@ import type { Leaf } from './content.ts';
 import { decodeBase64, decodeQuotedPrintable } from './transfer.ts';
 
 /** How much of a message is looked at. */
-export const mimeBounds = { parts: 1000, depth: 20, octets: 16 * 2 ** 20 } as const;
+const mimeBounds = { parts: 1000, depth: 20, octets: 16 * 2 ** 20 } as const;
 
 /** The leaves of a message, and whether some were left out. */
 export interface Walk {

@@ -2,7 +2,7 @@
 import { Parser } from 'htmlparser2';
 
 /** Elements that are open at once; browsers stop at 512. */
-export const maxOpen = 256;
+const maxOpen = 256;
 
 /** Elements without child elements are always opened, so that their content does not count as text. */
 const flat = new Set(['script', 'style', 'title', 'textarea', 'iframe', 'noembed', 'noframes', 'xmp']);

@@ -59,7 +59,7 @@ function unmixed(text: string): string {
 }
 
 /** The Latin reading of a word whose letters all look like Latin ones. */
-export function latinReading(text: string): string {
+function latinReading(text: string): string {
   if (!notAscii.test(text)) return text;
   const letters = [...text].map((character) => (character <= '\x7f' ? character : ascii.get(character)));
   return letters.every((letter) => letter !== undefined) ? letters.join('') : text;

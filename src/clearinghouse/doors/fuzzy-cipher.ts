@@ -129,13 +129,3 @@ export function parseFuzzyKey(text: string): Buffer | undefined {
   }
   return key.subarray(0, 32);
 }
-
-/** The same the other way round. */
-export function formatFuzzyKey(key: Uint8Array): string {
-  let text = '';
-  for (let bit = 0; bit < 8 * key.length; bit += 5) {
-    const both = (key[bit >> 3] ?? 0) | ((key[(bit >> 3) + 1] ?? 0) << 8);
-    text += alphabet.charAt((both >> (bit & 7)) & 31);
-  }
-  return text;
-}

@@ -12,7 +12,7 @@ import { IpSet, manualClock, memoryLog, parseCidr } from '../../base/index.ts';
 import type { Clearinghouse, Verdict } from '../ask.ts';
 import { defaultDoorLimits } from '../options.ts';
 import { unknown } from '../verdict.ts';
-import { FuzzyCipher, formatFuzzyKey, parseFuzzyKey } from './fuzzy-cipher.ts';
+import { FuzzyCipher, parseFuzzyKey } from './fuzzy-cipher.ts';
 import { FuzzyTable } from './fuzzy-table.ts';
 import { type FuzzyCommand, formatFuzzyReply, parseFuzzyCommand } from './fuzzy-wire.ts';
 import { type FuzzyFlags, openRspamdFuzzy } from './rspamd-fuzzy.ts';
@@ -147,6 +147,16 @@ test('a table is read back as it was, and damage is said', () => {
   assert.match(again.restore(saved) ?? '', /damaged/);
   assert.match(again.restore(Buffer.from('rubbish')) ?? '', /no fuzzy storage/);
 });
+
+/** A key in the base 32 of rspamadm. */
+function formatFuzzyKey(key: Uint8Array): string {
+  let text = '';
+  for (let bit = 0; bit < 8 * key.length; bit += 5) {
+    const both = (key[bit >> 3] ?? 0) | ((key[(bit >> 3) + 1] ?? 0) << 8);
+    text += 'ybndrfg8ejkmcpqxot1uwisza345h769'.charAt((both >> (bit & 7)) & 31);
+  }
+  return text;
+}
 
 test('keys are read as rspamadm writes them, and in hexadecimal digits', () => {
   const key = randomBytes(32);

@@ -12,7 +12,7 @@ function sourceOf(name: string, { address, isKnown }: Visitor): Source {
 }
 
 /** Whether a client that knows yes and no alone should hear yes. */
-export function isUnwanted({ isBulk, isReported, isAllowed, confidence }: Verdict): boolean {
+function isUnwanted({ isBulk, isReported, isAllowed, confidence }: Verdict): boolean {
   return !isAllowed && isBulk && (isReported || confidence > 50);
 }
 

@@ -49,7 +49,7 @@ const maxAccounts = 64;
 export type TrustOf = (account: string) => number;
 
 /** How many recipients one account can add to a cluster, at most, before trust. */
-export const defaultCap = 2000;
+const defaultCap = 2000;
 
 /**
  * The tallies of other clearinghouses about our clusters, kept apart from our own counts, so that nothing returns to

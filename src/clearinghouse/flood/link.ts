@@ -52,7 +52,7 @@ export interface LinkLimits {
   readonly idleMs: number;
 }
 
-export const defaultLinkLimits: LinkLimits = {
+const defaultLinkLimits: LinkLimits = {
   framesPerSecond: 500,
   framesAtOnce: 1000,
   octetsPerSecond: 2 * 2 ** 20,

@@ -41,7 +41,7 @@ export interface FloodLogSize {
   readonly originsPerPeer: number;
 }
 
-export const defaultLogSize: FloodLogSize = { records: 20_000, originsPerPeer: 64 };
+const defaultLogSize: FloodLogSize = { records: 20_000, originsPerPeer: 64 };
 
 /**
  * The records of this node and of others: the latest one of each cluster of each origin. They are all that a peer
