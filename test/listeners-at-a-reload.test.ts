@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { loadConfigFile } from '../src/config/index.ts';
 import { freePort } from './peers/program.ts';
 import { SocketPeer } from './support/peer.ts';
 import { type Keys, openRelay, type TestRelay, testConfig } from './support/relay.ts';
@@ -52,6 +53,23 @@ test('a listener that is added greets, and the others keep their sessions', asyn
   await peer.expect(['EHLO client.test', 250]);
   const told = await relay.log.logged('listening', { address: `127.0.0.1:${two}` });
   assert.equal(told.length, 1);
+});
+
+test('a file that is empty or was not written to its end does not take the relay off the air', async (t) => {
+  const one = await freePort();
+  const relay = await openRelay(t, { listeners: at(one) });
+  const file = join(relay.folder, 'posthouse.yaml');
+  for (const written of ['', '\n', '# to be written\n', 'hostname: relay.test\n']) {
+    await writeFile(file, written);
+    const found = loadConfigFile(file);
+    assert.ok(found.ok, written);
+    relay.next = found.config;
+    const { outcome, ...told } = await relay.relay.reload();
+    assert.equal(outcome, 'refused', written);
+    assert.match(Object(told).problems.join(), /^listeners: .*without this key/, written);
+    await using peer = await SocketPeer.greeted(one);
+    await peer.expect(['EHLO client.test', 250]);
+  }
 });
 
 test('a listener that is removed refuses, its idle sessions are told 421, and transactions come to their end', async (t) => {

@@ -22,5 +22,6 @@ export { configurationMarkdown } from './markdown.ts';
 export { formatProblem, type Problem } from './problem.ts';
 export type { Env } from './resolve.ts';
 export type { Effect, Warning } from './section.ts';
+export { listensByDefault } from './sections/listeners.ts';
 export type { Config } from './sections.ts';
 export { warningsOf } from './warnings.ts';

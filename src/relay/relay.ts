@@ -11,7 +11,7 @@ import {
   packageVersion,
   systemClock,
 } from '../base/index.ts';
-import { type Config, diffConfig } from '../config/index.ts';
+import { type Config, diffConfig, listensByDefault } from '../config/index.ts';
 import { createResolver, type Resolver } from '../dns/index.ts';
 import { type GuardMemory, openGuardMemory } from '../guard/index.ts';
 import { createIdentities, proxiesOf, Throttle } from '../identity/index.ts';
@@ -173,6 +173,7 @@ export class Relay implements AsyncDisposable {
     try {
       if (isDraining) throw new Error('the relay is shutting down');
       const config = await this.#options.reload();
+      checkListeners(before, config);
       const changes = describeChanges(before, config);
       const known = new Set(this.addresses.map(({ address }) => address));
       await this.#swap(config);
@@ -230,6 +231,17 @@ export class Relay implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(AbortSignal.abort());
   }
+}
+
+/**
+ * Refuses to go to the default listener from others. A file that is empty, or that was read before it was written to its
+ * end, is a valid one without `listeners`, and would take the relay off the air.
+ */
+function checkListeners(before: Config, after: Config): void {
+  if (!listensByDefault(after) || listensByDefault(before)) return;
+  throw new Error(
+    `listeners: 127.0.0.1:2525 alone is what a file without this key means; write the listeners, or restart if it is meant`,
+  );
 }
 
 /** For people: the changes, and those among them that wait for a restart. */

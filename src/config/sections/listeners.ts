@@ -64,9 +64,18 @@ interface Others {
   readonly users?: unknown;
 }
 
+const byDefault = { role: 'mx', host: '127.0.0.1', port: 2525 } as const;
+
+/** Whether the listeners are those of a file that names none. */
+export function listensByDefault(config: { readonly listeners: readonly ListenerConfig[] }): boolean {
+  const [only, ...others] = config.listeners;
+  const { role, host, port } = byDefault;
+  return others.length === 0 && only?.role === role && only.host === host && only.port === port;
+}
+
 export const listeners = section({
   schema: listOf(schema)
-    .prefault([{ role: 'mx', address: '127.0.0.1:2525' }])
+    .prefault([{ role: byDefault.role, address: hostPort(byDefault) }])
     .describe('Where mail comes in.'),
   effect: 'rebind',
   // Several listeners may ask for port 0; their names differ.
