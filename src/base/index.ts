@@ -13,7 +13,7 @@ export type { AnyEvent, EventsOf, EventTable, Line, LineSubject, LogFields } fro
 export { type BaseEvents, baseEvents } from './events.ts';
 export { Fifo } from './fifo.ts';
 export { Gathered } from './gathered.ts';
-export { formatHostPort } from './host-port.ts';
+export { formatHostPort, type HostPort, isPort, splitHostPort } from './host-port.ts';
 export { blockOf, type Cidr, canonicalIp, IpSet, isLoopback, octetsOf, parseCidr } from './ip.ts';
 export { type Log, memoryLog, silentLog } from './log.ts';
 export { LogHub, type Subscribable } from './log-hub.ts';

@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { canonicalIp, harmlessText, parseCidr } from '../base/index.ts';
+import { canonicalIp, harmlessText, isPort, parseCidr, splitHostPort } from '../base/index.ts';
 import { type Domain, parseDomain, parseMailbox } from '../mail/index.ts';
 import { classicCases, noteOptOut, noteTest, permission, readRecord, unionCases } from '../probe/index.ts';
 import { type Arguments, type Command, usage } from './command.ts';
@@ -227,9 +227,6 @@ async function find(name: string): Promise<{ readonly address: string; readonly 
 
 /** `host`, `host:port`, `[2001:db8::1]:port`, `2001:db8::1`. */
 function placeOf(text: string): { readonly host: string; readonly port: number } | undefined {
-  if (isIP(text) !== 0) return { host: text, port: 25 };
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3] ?? 25);
-  return host === undefined || port > 65_535 ? undefined : { host, port };
+  const { host, port = 25 } = splitHostPort(text) ?? {};
+  return host === undefined || !isPort(port) ? undefined : { host, port };
 }

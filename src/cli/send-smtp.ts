@@ -1,5 +1,6 @@
 /** Sends the message of `posthouse send --server` by SMTP. */
 import { lookup } from 'node:dns/promises';
+import { isPort, splitHostPort } from '../base/index.ts';
 import { ClientError, type OutgoingMessage, openClient } from '../client/index.ts';
 import type { SubmitEvent } from '../local-mail/commands.ts';
 import { type Address, formatReplyText, isPositive, type ReversePath } from '../mail/index.ts';
@@ -62,12 +63,11 @@ function messageOf({ reversePath, recipients, octets }: SmtpSubmission): Outgoin
 }
 
 async function locate(server: string): Promise<{ host: string; port: number; address: string }> {
-  const found = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(server);
-  const host = found?.[1] ?? found?.[2];
-  if (host === undefined) throw new CliError(exitCode.usage, `"${server}" is not HOST:PORT`);
+  const { host, port = 25 } = splitHostPort(server) ?? {};
+  if (host === undefined || !isPort(port)) throw new CliError(exitCode.usage, `"${server}" is not HOST:PORT`);
   try {
     const { address } = await lookup(host);
-    return { host, port: Number(found?.[3] ?? 25), address };
+    return { host, port, address };
   } catch (cause) {
     throw new CliError(exitCode.noHost, `there is no host "${host}"`, { cause });
   }

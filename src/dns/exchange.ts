@@ -1,8 +1,8 @@
 /** Asks one DNS server one question. */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { connect, isIPv6 } from 'node:net';
-import type { Clock } from '../base/index.ts';
+import { connect, isIP, isIPv6 } from 'node:net';
+import { type Clock, isPort, splitHostPort } from '../base/index.ts';
 import { decodeResponse, encodeQuery, type Question, type Response } from './wire.ts';
 
 /** A DNS server's transport address. */
@@ -22,12 +22,8 @@ interface ExchangeOptions {
 
 /** Parses `127.0.0.1:53`, `::1`, `[::1]:53` or `127.0.0.1`; the port is 53 when absent. */
 export function parseServer(text: string): ServerAddress | undefined {
-  if (isIPv6(text)) return { host: text, port: 53 };
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([0-9.]+))(?::(\d{1,5}))?$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined) return undefined;
-  const port = Number(match?.[3] ?? 53);
-  return port > 0 && port < 65536 ? { host, port } : undefined;
+  const { host = '', port = 53 } = splitHostPort(text) ?? {};
+  return isIP(host) !== 0 && isPort(port) ? { host, port } : undefined;
 }
 
 /** Asks one server one question: by UDP, again by TCP when the answer was truncated (RFC 7766 §5). */

@@ -1,6 +1,7 @@
 /** `users`: the users that may log in. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isPort, splitHostPort } from '../../base/index.ts';
 import { type DovecotOptions, defaultDovecotTimeoutMs, type OAuthOptions } from '../../identity/options.ts';
 import { defined, type Site, section } from '../section.ts';
 import { domainName } from '../values/mail.ts';
@@ -76,12 +77,10 @@ function dovecotOf({ socket, domain, timeout }: NonNullable<Parsed['dovecot']>, 
 
 /** `127.0.0.1:12345`, `[::1]:12345`, or the path of a socket. */
 function placeOf(socket: string, site: Site): DovecotOptions['place'] {
-  const match = /^(?:\[([^\]]+)\]|([^/:]+)):(\d{1,5})$/.exec(socket);
-  const host = match?.[1] ?? match?.[2];
+  const { host, port } = splitHostPort(socket) ?? {};
   if (socket.includes('\0')) site.find(['users', 'dovecot', 'socket'], 'is not a path');
-  if (host === undefined) return { path: site.path(socket) };
-  const port = Number(match?.[3]);
-  if (isIP(host) === 0 || port > 65_535 || port === 0)
+  if (host === undefined || port === undefined) return { path: site.path(socket) };
+  if (isIP(host) === 0 || !isPort(port))
     site.find(['users', 'dovecot', 'socket'], `not a path or an address and port: "${socket}"`);
   return { host, port };
 }

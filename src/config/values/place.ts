@@ -1,12 +1,15 @@
 /** Options that name a place in a network: networks, addresses, ports, servers. */
+import { isIP } from 'node:net';
 import {
   type Cidr,
   canonicalIp,
   formatHostPort,
   IpSet,
   isLoopback,
+  isPort,
   isPrivate,
   parseCidr,
+  splitHostPort,
 } from '../../base/index.ts';
 import { describe, Fault, textual } from './value.ts';
 
@@ -74,26 +77,26 @@ export const socketAddress = (defaultPort?: number) =>
     return port <= 65535 ? { host, port } : new Fault(`${port} is no port`);
   });
 
+/** An IP address or a name. */
+const isHost = (text: string): boolean => isIP(text) !== 0 || /^[\w.-]+$/.test(text);
+
 /** The host of another server, a name or an address, and its port. */
 export const hostAndPort = () =>
   textual('host and port', (value): SocketAddress | Fault => {
-    const match = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(value);
-    const [host, port] = [match?.[1] ?? match?.[2], Number(match?.[3])];
-    if (host === undefined)
+    const { host = '', port } = splitHostPort(value) ?? {};
+    if (port === undefined || !isHost(host))
       return new Fault(`not a host and port: ${describe(value)}`, 'write bulk.example.org:2704');
-    return port > 0 && port <= 65535 ? { host, port } : new Fault(`${port} is no port`);
+    return isPort(port) ? { host, port } : new Fault(`${port} is no port`);
   });
 
 /** A POP3 server, and whether it is under TLS from the first octet. */
 export const popServer = () =>
   textual('POP3 server', (value) => {
-    const match = /^(pop3s?):\/\/(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/i.exec(value);
-    const host = match?.[2] ?? match?.[3];
-    if (host === undefined)
-      return new Fault(`not a POP3 server: ${describe(value)}`, 'write pop3s://host:995');
-    const isSecure = match?.[1]?.toLowerCase() === 'pop3s';
-    const port = match?.[4] === undefined ? (isSecure ? 995 : 110) : Number(match[4]);
-    if (port === 0 || port > 65_535) return new Fault(`${port} is no port`);
+    const [, scheme = '', authority = ''] = /^(pop3s?):\/\/(.*)$/i.exec(value) ?? [];
+    const isSecure = scheme.toLowerCase() === 'pop3s';
+    const { host = '', port = isSecure ? 995 : 110 } = splitHostPort(authority) ?? {};
+    if (!isHost(host)) return new Fault(`not a POP3 server: ${describe(value)}`, 'write pop3s://host:995');
+    if (!isPort(port)) return new Fault(`${port} is no port`);
     return { host: host.toLowerCase(), port, isSecure };
   });
 
