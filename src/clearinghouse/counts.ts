@@ -73,8 +73,8 @@ export class Counts {
     switch (entry.kind) {
       case 'copy':
         return this.#copy(entry);
-      case 'word':
-        return this.#word(entry);
+      case 'report':
+        return this.#report(entry);
       case 'join':
         return this.#join(entry);
       case 'allow':
@@ -172,7 +172,7 @@ export class Counts {
     return cluster;
   }
 
-  #word({ side, cluster, reporter, isKnown, now }: Of<'word'>): number {
+  #report({ side, cluster, reporter, isKnown, now }: Of<'report'>): number {
     this.reports.add(side, this.#at(cluster), { reporter, isKnown, now });
     this.flood.changed(cluster);
     return cluster;

@@ -130,7 +130,7 @@ test('one stranger adds five hundred recipients to a cluster at most, whatever i
   assert.ok(count > 400 && count < 600, `${count}`);
 });
 
-test('a second look at the same letter counts nobody anew where nobody says to whom it goes', () => {
+test('a second look at the same message counts nobody anew where nobody says to whom it goes', () => {
   const all = engine();
   const nobody = { reporter: 'rspamd-razor:127.0.0.1', isKnown: true, recipients: [] };
   const sent = (n: number) =>

@@ -80,7 +80,14 @@ export class Engine {
       this.#beginFor(source, now, () => this.#copy(match, lists, { read, source, now, begins: true }));
     if (cluster === undefined) return unknown;
     for (const picture of this.#counts.learnt.newPictures(read.images)) this.#counts.do(picture);
-    this.#counts.do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
+    this.#counts.do({
+      kind: 'report',
+      side,
+      cluster,
+      reporter: source.reporter,
+      isKnown: source.isKnown,
+      now,
+    });
     if (side === 'revoked' && source.isKnown)
       this.#maybe(this.#counts.learnt.fromGood(features, senderOf(read.content, source)));
     return this.#verdict(cluster, {
@@ -106,7 +113,14 @@ export class Engine {
   ): Verdict | undefined {
     const cluster = this.#counts.named(name);
     if (cluster === undefined) return undefined;
-    this.#counts.do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
+    this.#counts.do({
+      kind: 'report',
+      side,
+      cluster,
+      reporter: source.reporter,
+      isKnown: source.isKnown,
+      now,
+    });
     return this.#verdict(cluster, { now });
   }
 
@@ -145,7 +159,14 @@ export class Engine {
         return { entry: { ...begins, recipients, ...this.#counts.keysOf(keys), now }, keys: [] };
       });
     if (cluster === undefined) return unknown;
-    this.#counts.do({ kind: 'word', side, cluster, reporter: source.reporter, isKnown: source.isKnown, now });
+    this.#counts.do({
+      kind: 'report',
+      side,
+      cluster,
+      reporter: source.reporter,
+      isKnown: source.isKnown,
+      now,
+    });
     return { ...this.#verdict(cluster, { now }), via: 'key' };
   }
 
@@ -250,8 +271,8 @@ export class Engine {
   }
 
   #copy(match: Match | undefined, lists: Lists, { read, source, now, begins = false }: Counting): Copy {
-    const letter = read.exact && read.content.letter && `${read.exact} ${read.content.letter}`;
-    const all = this.#recipients.of(source, letter);
+    const { messageKey } = read.content;
+    const all = this.#recipients.of(source, read.exact && messageKey && `${read.exact} ${messageKey}`);
     // A message to many recipients is a cluster at once, unless its source is unknown.
     const recipients = match === undefined && !source.isKnown ? all.slice(0, bulkAtOnce - 1) : all;
     // Keys cannot lead to a message without a match; for the same body they are already there.

@@ -17,8 +17,9 @@ export type Entry =
       readonly keys: readonly number[];
       readonly keyFeatures: readonly number[];
     }
+  /** A report or a revocation; on disk its kind is `word`. */
   | {
-      readonly kind: 'word';
+      readonly kind: 'report';
       readonly now: number;
       readonly side: 'reported' | 'revoked';
       readonly cluster: number;
@@ -81,6 +82,7 @@ function decodeBody(body: Buffer): Entry | undefined {
 function encodeBody(entry: Entry): Buffer {
   if (entry.kind === 'copy') return encodeCopy(entry);
   if (entry.kind === 'learn') return encodeLearn(entry);
+  if (entry.kind === 'report') return Buffer.from(`W${JSON.stringify({ ...entry, kind: 'word' })}`);
   if (entry.kind !== 'take') return Buffer.from(`W${JSON.stringify(entry)}`);
   const { tally, ...take } = entry.take;
   const { sketch, ...claim } = tally;
@@ -161,6 +163,8 @@ function decodeCopy(body: Buffer): Entry | undefined {
 }
 
 type TakeEntry = Entry & { readonly kind: 'take' };
+type ReportEntry = Entry & { readonly kind: 'report' };
+type StoredReport = Omit<ReportEntry, 'kind'> & { readonly kind: 'word' };
 
 /** A tally of another clearinghouse on disk, where it is called a claim. */
 interface StoredTake extends Omit<TakeEntry, 'take'> {
@@ -170,11 +174,14 @@ interface StoredTake extends Omit<TakeEntry, 'take'> {
 }
 
 /** Entries that are written down as they are. */
-const jsonKinds: ReadonlySet<Entry['kind']> = new Set(['word', 'join', 'allow', 'picture']);
+const jsonKinds: ReadonlySet<Entry['kind']> = new Set(['join', 'allow', 'picture']);
 
 function decodeJson(body: Buffer): Entry | undefined {
   try {
-    const entry: Exclude<Entry, TakeEntry> | StoredTake = JSON.parse(body.subarray(1).toString());
+    const entry: Exclude<Entry, TakeEntry | ReportEntry> | StoredTake | StoredReport = JSON.parse(
+      body.subarray(1).toString(),
+    );
+    if (entry.kind === 'word') return { ...entry, kind: 'report' };
     if (entry.kind !== 'take') return jsonKinds.has(entry.kind) ? entry : undefined;
     const sketch = new Uint8Array(Buffer.from(entry.sketch ?? '', 'base64'));
     if (sketch.length !== registers) return undefined;

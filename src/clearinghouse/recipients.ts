@@ -20,16 +20,16 @@ export class Recipients {
   }
 
   /**
-   * The hashes of the recipients. `letter` identifies this message among its copies, so that asking about it again
+   * The hashes of the recipients. `messageKey` identifies this message among its copies, so that asking about it again
    * counts no recipient anew.
    */
-  of({ recipients, targets, reporter, isKnown }: Source, letter?: string): number[] {
+  of({ recipients, targets, reporter, isKnown }: Source, messageKey?: string): number[] {
     const named = recipients.map((recipient) => this.#hash.text(recipient.toLowerCase()));
     const missing = Math.min(maxTargets, (targets ?? 1) - named.length);
     // Without addresses, each target of a message counts as a different one.
     for (let n = 0; n < missing; n++)
       named.push(
-        this.#hash.text(letter === undefined ? `${this.#salt} ${this.#serial++}` : `${n} ${letter}`),
+        this.#hash.text(messageKey === undefined ? `${this.#salt} ${this.#serial++}` : `${n} ${messageKey}`),
       );
     if (isKnown) return named;
     const places = named.map((recipient) => this.#hash.text(`${reporter} ${recipient % maxOfStranger}`));

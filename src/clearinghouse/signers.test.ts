@@ -64,7 +64,7 @@ test('a signature of a part of the body is none, for more was put behind it', as
   assert.equal(await createSignedBy(resolver)(part, domains), false);
 });
 
-test('a letter with a thousand signatures of others asks for the keys of the domain alone, and for five at most', async () => {
+test('a message with a thousand signatures of others asks for the keys of the domain alone, and for five at most', async () => {
   const { resolver, asked } = resolverOf(known);
   const bodyHash = /bh=([^;]+);/.exec((await signed('shop.test')).toString())?.[1];
   const signature = (domain: string, selector: string) =>

@@ -38,14 +38,14 @@ class Counter implements Storable {
   }
 }
 
-const word = (n: number): Entry => ({
-  ...{ kind: 'word', now: n, side: 'reported', cluster: n, reporter: `reporter${n}`, isKnown: false },
+const report = (n: number): Entry => ({
+  ...{ kind: 'report', now: n, side: 'reported', cluster: n, reporter: `reporter${n}`, isKnown: false },
 });
 
 async function written(folder: string, count: number): Promise<void> {
   const files = new StateFiles(folder, new Counter(), of);
   await files.open();
-  for (let n = 0; n < count; n++) files.note(word(n));
+  for (let n = 0; n < count; n++) files.note(report(n));
   await files.sync();
 }
 
@@ -107,7 +107,7 @@ test('a snapshot that is damaged anywhere, or of something else, is put aside wi
     await using files = new StateFiles(folder, counter, of);
     await files.open();
     counter.array.fill(7);
-    files.note(word(1));
+    files.note(report(1));
   }
   const path = join(folder, 'snapshot');
   const whole = await readFile(path);
@@ -147,7 +147,7 @@ function withFullDisk(blocks: number, script: string): string {
   const source = JSON.stringify(new URL('./state.ts', import.meta.url).href);
   const program = `const { StateFiles } = await import(${source});
     const said = (error) => console.log('rejected', error.code);
-    const word = (n) => ({ kind: 'word', now: n, side: 'reported', cluster: n, reporter: 'r'.repeat(100), isKnown: false });
+    const report = (n) => ({ kind: 'report', now: n, side: 'reported', cluster: n, reporter: 'r'.repeat(100), isKnown: false });
     ${script}`;
   const ran = spawnSync(
     'sh',
@@ -165,9 +165,9 @@ test('a disk that is full in the middle of a journal leaves what was whole, and 
     `const counter = { arrays: () => [], save: () => ({}), restore() {}, apply() {} };
     const files = new StateFiles(${JSON.stringify(folder)}, counter, '${of}');
     await files.open();
-    for (let n = 0; n < 10; n++) files.note(word(n));
+    for (let n = 0; n < 10; n++) files.note(report(n));
     await files.sync();
-    for (let n = 10; n < 2000; n++) files.note(word(n));
+    for (let n = 10; n < 2000; n++) files.note(report(n));
     await files.sync().catch(said);
     await files.sync().catch(said);`,
   );
@@ -183,7 +183,7 @@ test('a disk that is full in the middle of a snapshot leaves the one before and 
     await using files = new StateFiles(folder, counter, of);
     await files.open();
     counter.array.fill(7);
-    files.note(word(1));
+    files.note(report(1));
   }
   const out = withFullDisk(
     8000,
@@ -192,7 +192,7 @@ test('a disk that is full in the middle of a snapshot leaves the one before and 
     const files = new StateFiles(${JSON.stringify(folder)}, counter, '${of}');
     await files.open();
     array.fill(9);
-    for (let n = 0; n < 10; n++) files.note(word(n));
+    for (let n = 0; n < 10; n++) files.note(report(n));
     await files[Symbol.asyncDispose]().catch(said);`,
   );
   assert.equal(out, 'rejected EFBIG\n');
@@ -205,7 +205,7 @@ test('a snapshot that cannot be written is tried again later, and nothing is los
   const files = new StateFiles(folder, new Counter(), of);
   await files.open();
   await mkdir(join(folder, 'snapshot.new'));
-  for (let n = 0; n < 5; n++) files.note(word(n));
+  for (let n = 0; n < 5; n++) files.note(report(n));
   await assert.rejects(files[Symbol.asyncDispose](), /EISDIR/);
   await rm(join(folder, 'snapshot.new'), { recursive: true });
   assert.equal((await reopened(folder)).entries, 5);
@@ -259,4 +259,13 @@ test('a tally is a claim in the journal, so that journals of earlier releases ar
   });
   const again = encodeEntry(read.entry).subarray(9).toString();
   assert.deepEqual(JSON.parse(again), JSON.parse(body.subarray(1).toString()));
+});
+
+test('a report is a word in the journal, so that journals of earlier releases are read', () => {
+  const octets = encodeEntry(report(1));
+  assert.equal(JSON.parse(octets.subarray(9).toString()).kind, 'word');
+  assert.deepEqual(
+    [...decodeEntries(octets)].map(({ entry }) => entry),
+    [report(1)],
+  );
 });

@@ -16,7 +16,7 @@ export const clearinghouseLearn: Command = {
   options: { ...locationOptions, json: { help: 'one JSON object: how many were read' } },
   notes: `
 PATH is a message, an mbox, or a folder of either (a Maildir too), with all that is below it. Footers, disclaimers and
-phrases that four senders use or more no longer make letters look like copies of each other. Nothing is counted and
+phrases that four senders use or more no longer make messages look like copies of each other. Nothing is counted and
 nobody is allowed by it.`,
   arity: { min: 0, max: Number.POSITIVE_INFINITY },
   async run(args, io) {

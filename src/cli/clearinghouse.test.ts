@@ -69,7 +69,7 @@ test('status shows the doors and the peers', async (t) => {
   const { out } = await run(['clearinghouse', 'status', '--data', data]);
   assert.match(
     out,
-    /70 messages counted since the start; 5 of 100 clusters, 1 allowed; 2 reporters, 3 of whose words were passed over/,
+    /70 messages counted since the start; 5 of 100 clusters, 1 allowed; 2 reporters, 3 of whose reports were passed over/,
   );
   assert.match(out, /peer north: linked\npeer south: no link\n/);
   assert.match(out, /^pyzor +127\.0\.0\.1:24441 +7 +2 +1$/m);

@@ -41,7 +41,7 @@ export const clearinghouseStatus: Command = {
 async function printStatus(status: ClearinghouseStatus, io: Io): Promise<void> {
   const { clusters, most, counted, reporters, passedOver, allowed, doors, peers } = status;
   await io.out(
-    `${counted} messages counted since the start; ${clusters} of ${most} clusters, ${allowed} allowed; ${reporters} reporters, ${passedOver} of whose words were passed over\n`,
+    `${counted} messages counted since the start; ${clusters} of ${most} clusters, ${allowed} allowed; ${reporters} reporters, ${passedOver} of whose reports were passed over\n`,
   );
   for (const { name, isLinked } of peers ?? [])
     await io.out(`peer ${harmlessText(name)}: ${isLinked ? 'linked' : 'no link'}\n`);

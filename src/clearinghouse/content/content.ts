@@ -44,7 +44,7 @@ export interface Content {
   /** `List-Id` (RFC 2919), in lower case. */
   readonly listId?: string;
   /** Message-ID and To as written, which tell this message from its copies. Absent without a Message-ID. */
-  readonly letter?: string;
+  readonly messageKey?: string;
   /** Whether it has GTUBE or our own test string. */
   readonly isTest: boolean;
   readonly isTruncated: boolean;

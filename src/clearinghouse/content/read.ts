@@ -46,7 +46,7 @@ export function readContent(octets: Uint8Array, { recipients = [] }: ReadOptions
     pictures: seen.pictures.map((base64) => decodeBase64(Buffer.from(base64, 'latin1'))),
     ...(sender !== undefined && { senderDomain: sender }),
     ...(listId !== undefined && { listId }),
-    ...(fields.has('message-id') && { letter: `${fields.get('message-id')}\n${fields.get('to') ?? ''}` }),
+    ...(fields.has('message-id') && { messageKey: `${fields.get('message-id')}\n${fields.get('to') ?? ''}` }),
     isTest: testStrings.some(
       (text) => seen.text.includes(text) || leaves.some((leaf) => hasText(leaf, text)),
     ),

@@ -141,14 +141,14 @@ class FuzzyStorage implements AsyncDisposable {
 
   async #tell(command: FuzzyCommand, visitor: Visitor): Promise<FuzzyReply> {
     const done = { ...miss, flag: command.flag, probability: 1 };
-    const verb = this.#wordOf(command);
+    const verb = this.#verbOf(command);
     if (verb === undefined) return done;
     const verdict = await this.#ask(verb, command, visitor);
     return verdict === undefined ? { ...miss, value: overloaded } : done;
   }
 
   /** Adding to a list of good messages revokes; removing from one is not a report. */
-  #wordOf({ verb, value, flag }: FuzzyCommand): 'report' | 'revoke' | undefined {
+  #verbOf({ verb, value, flag }: FuzzyCommand): 'report' | 'revoke' | undefined {
     const isAdded = verb === 'write' && value > 0;
     const { ham } = this.options.flags ?? allSpam;
     if (ham.has(flag)) return isAdded ? 'revoke' : undefined;

@@ -95,7 +95,7 @@ test('a share of a day is for each and for all together, and comes again with th
   assert.equal(taken('a', now + 86_400_000), true);
 });
 
-test('words that are moved to another cluster are words of those who said them, each once', () => {
+test('reports that are moved to another cluster remain those of their reporters, each once', () => {
   const { reports, say } = opened();
   say('reported', 1, 'boss', known);
   say('reported', 1, 'other', known);

@@ -28,8 +28,8 @@ interface Said {
   looseReported: number;
   looseRevoked: number;
   at: number;
-  /** By reporter, each of whom has one report. On disk its name is `words`. */
-  readonly words: Map<string, Report>;
+  /** By reporter, each of whom has one report. */
+  readonly reports: Map<string, Report>;
 }
 
 export interface Standing {
@@ -75,7 +75,7 @@ export class Reports {
   readonly #trust: Trust;
   readonly #said = new Map<number, Said>();
   #reportCount = 0;
-  /** Words that did not count: too many of one reporter, or too many about one cluster. */
+  /** Reports that did not count: too many of one reporter, or too many about one cluster. */
   passedOver = 0;
 
   constructor(trust: Trust) {
@@ -116,10 +116,10 @@ export class Reports {
   ): void {
     const weight = this.#trust.weigh(reporter, isKnown, now);
     const said = this.#take(cluster, generation, now);
-    const before = said.words.get(reporter);
+    const before = said.reports.get(reporter);
     if (before?.side === side) return;
     const isFull =
-      before === undefined && said.words.size >= (isKnown ? maxReportsOfCluster : maxReportsOfStrangers);
+      before === undefined && said.reports.size >= (isKnown ? maxReportsOfCluster : maxReportsOfStrangers);
     if (weight === 0 || isFull) {
       this.passedOver++;
       return;
@@ -129,7 +129,7 @@ export class Reports {
       this.#learn(reporter, report, said);
       this.#reportCount++;
     } else weigh(said, before, -leftOf(before.at, now));
-    said.words.set(reporter, report);
+    said.reports.set(reporter, report);
     weigh(said, report, 1);
   }
 
@@ -138,22 +138,22 @@ export class Reports {
     const before = this.#said.get(from.cluster);
     if (before === undefined || before.generation !== from.generation) return;
     this.#said.delete(from.cluster);
-    this.#reportCount -= before.words.size;
+    this.#reportCount -= before.reports.size;
     const said = this.#take(to.cluster, to.generation, now);
-    for (const [reporter, report] of before.words) {
+    for (const [reporter, report] of before.reports) {
       const max = report.isKnown ? maxReportsOfCluster : maxReportsOfStrangers;
-      if (said.words.has(reporter) || said.words.size >= max) continue;
-      said.words.set(reporter, report);
+      if (said.reports.has(reporter) || said.reports.size >= max) continue;
+      said.reports.set(reporter, report);
       weigh(said, report, leftOf(report.at, now));
       this.#reportCount++;
     }
   }
 
   save(): unknown {
-    const said = [...this.#said].map(([cluster, { words, ...rest }]) => ({
+    const said = [...this.#said].map(([cluster, { reports, ...rest }]) => ({
       cluster,
       ...rest,
-      words: [...words],
+      words: [...reports],
     }));
     return { said, trust: this.#trust.save() };
   }
@@ -163,7 +163,7 @@ export class Reports {
     if (parsed === undefined) return;
     this.#trust.restore(parsed.trust);
     for (const { cluster, words, ...rest } of parsed.said) {
-      this.#said.set(cluster, { ...rest, words: new Map(words) });
+      this.#said.set(cluster, { ...rest, reports: new Map(words) });
       this.#reportCount += words.length;
     }
   }
@@ -172,8 +172,8 @@ export class Reports {
    * The first report of a reporter about a cluster changes trust, by the reports of known reporters only: agreement
    * among strangers proves nothing, however many they are.
    */
-  #learn(reporter: string, report: Report, { words }: Said): void {
-    for (const [other, { side, weight, isKnown }] of words) {
+  #learn(reporter: string, report: Report, { reports }: Said): void {
+    for (const [other, { side, weight, isKnown }] of reports) {
       const isSame = side === report.side;
       if (isKnown && isSame) this.#trust.confirmed(reporter, weight);
       if (isKnown && !isSame && !report.isKnown) this.#trust.contradicted(reporter, weight);
@@ -186,7 +186,7 @@ export class Reports {
   #take(cluster: number, generation: number, now: number): Said {
     const before = this.#said.get(cluster);
     const isSame = before?.generation === generation;
-    if (!isSame) this.#reportCount -= before?.words.size ?? 0;
+    if (!isSame) this.#reportCount -= before?.reports.size ?? 0;
     const left = isSame ? leftOf(before.at, now) : 0;
     const said: Said = {
       generation,
@@ -195,7 +195,7 @@ export class Reports {
       looseReported: (before?.looseReported ?? 0) * left,
       looseRevoked: (before?.looseRevoked ?? 0) * left,
       at: now,
-      words: isSame ? before.words : new Map<string, Report>(),
+      reports: isSame ? before.reports : new Map<string, Report>(),
     };
     this.#said.delete(cluster);
     this.#said.set(cluster, said);
@@ -204,11 +204,11 @@ export class Reports {
   }
 
   #bound(latest: number): void {
-    for (const [oldest, { words }] of this.#said) {
+    for (const [oldest, { reports }] of this.#said) {
       if ((this.#said.size <= limits.clusters && this.#reportCount <= limits.reports) || oldest === latest)
         return;
       this.#said.delete(oldest);
-      this.#reportCount -= words.size;
+      this.#reportCount -= reports.size;
     }
   }
 }

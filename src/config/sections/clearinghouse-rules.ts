@@ -28,7 +28,7 @@ export const ruleSchema = z.strictObject({
   action: choice(['tag', 'hold', 'refuse', 'defer'])
     .prefault('tag')
     .describe(
-      '`tag` adds the header only; `hold` accepts it and keeps it for an operator; `refuse` is 550, `defer` 451. Ordinary letters may be called bulk, so let anything but `tag` wait for reports (`when: reported`).',
+      '`tag` adds the header only; `hold` accepts it and keeps it for an operator; `refuse` is 550, `defer` 451. Ordinary mail may be called bulk, so let anything but `tag` wait for reports (`when: reported`).',
     ),
   unavailable: choice(['pass', 'hold', 'defer'])
     .prefault('pass')
@@ -64,11 +64,11 @@ function hintOf(listeners: Listeners): string {
   return `there are ${listeners.map(({ name }) => `"${name}"`).join(', ')}`;
 }
 
-/** Letters that people write alike are taken for copies too often for more than a header to follow from it. */
+/** Similar messages of different people count as copies too often for more than a header to follow. */
 export function ruleWarnings(rules: readonly BulkRule[]): Warning[] {
   return rules.flatMap(({ action, when }, i) => {
     if (action === 'tag' || when === 'reported') return [];
-    const message = `action "${action}" is for what is merely bulk, and ordinary letters may be called that: "when: reported" is safer`;
+    const message = `action "${action}" is for mail that is merely bulk, and ordinary mail may be called that: "when: reported" is safer`;
     return [{ path: `clearinghouse.relay[${i}]`, message }];
   });
 }

@@ -38,7 +38,7 @@ const identity = z.strictObject({
   recipients: budgetsOf(
     'identity',
     'recipients',
-    'Recipients of all messages. A letter to all 200 members of a club passes, and so does a second one.',
+    'Recipients of all messages. A message to all 200 members of a club passes, and so does a second one.',
   ),
   newRecipients: budgetsOf(
     'identity',
