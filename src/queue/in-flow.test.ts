@@ -55,6 +55,29 @@ test('when waiting does not help, all that wait are accepted, and later ones do 
   assert.equal(bench.spool.count(), 0);
 });
 
+test('each message waits for its own time, whoever was there before it', async () => {
+  const { deliver, end, waiting } = gate();
+  const bench = await openBench({ deliver, lanes });
+  const first = flood(bench, 12);
+  await bench.settle();
+  await bench.pass(30);
+  const second = flood(bench, 5);
+  await bench.settle();
+  await bench.pass(19);
+  assert.deepEqual([first.accepted, second.accepted], [10, 0]);
+  await bench.pass(1);
+  assert.deepEqual([first.accepted, second.accepted], [12, 0]);
+  await bench.pass(29);
+  assert.equal(second.accepted, 0);
+  await bench.pass(1);
+  assert.equal(second.accepted, 5);
+  while (waiting.length > 0) {
+    end();
+    await bench.settle();
+  }
+  assert.equal(bench.spool.count(), 0);
+});
+
 test('mail for other destinations does not wait', async () => {
   const { deliver } = gate();
   const bench = await openBench({ deliver, lanes });

@@ -22,7 +22,7 @@ export class InFlow {
   readonly #clock: Clock;
   readonly #hasRoom: (lane: Lane) => boolean;
   readonly #patienceMs: number;
-  readonly #waiting = new Map<LaneName, Set<() => void>>();
+  readonly #lines = new Map<LaneName, WaitingLine>();
 
   constructor({ clock, hasRoom, patienceMs }: InFlowOptions) {
     this.#clock = clock;
@@ -32,7 +32,7 @@ export class InFlow {
 
   /** Whether a message for the lane had better wait. */
   isFull(lane: Lane): boolean {
-    return this.#patienceMs > 0 && (this.#waiting.has(lane.name) || this.#isWorthWaiting(lane));
+    return this.#patienceMs > 0 && (this.#lines.has(lane.name) || this.#isWorthWaiting(lane));
   }
 
   /** Waits for room in each of the lanes, in turn, as long as that may help. */
@@ -40,17 +40,15 @@ export class InFlow {
     const until = this.#clock.now() + this.#patienceMs;
     for (const lane of lanes) {
       if (!this.isFull(lane)) continue;
-      do await this.#turn(lane.name, until - this.#clock.now());
+      do await this.#turn(lane.name, until);
       while (this.#isWorthWaiting(lane) && this.#clock.now() < until);
     }
   }
 
   /** An attempt in the lane is over: the first in turn has its place. */
   left(lane: Lane): void {
-    const turns = this.#waiting.get(lane.name);
-    if (turns === undefined || !this.#hasRoom(lane)) return;
-    const [first] = turns;
-    first?.();
+    const line = this.#lines.get(lane.name);
+    if (line !== undefined && this.#hasRoom(lane)) line.next();
   }
 
   /** It is full, and nothing for it is on disk yet. */
@@ -58,18 +56,76 @@ export class InFlow {
     return !lane.hasMore && lane.health.kind === 'alive' && !this.#hasRoom(lane);
   }
 
-  #turn(name: LaneName, ms: number): Promise<void> {
-    const turns = this.#waiting.get(name) ?? new Set();
-    this.#waiting.set(name, turns);
-    return new Promise((resolve) => {
-      const turn = () => {
-        cancel();
-        turns.delete(turn);
-        if (turns.size === 0) this.#waiting.delete(name);
-        resolve();
-      };
-      const cancel = this.#clock.after(Math.max(0, ms), turn);
-      turns.add(turn);
+  #turn(name: LaneName, until: number): Promise<void> {
+    let line = this.#lines.get(name);
+    if (line === undefined) {
+      line = new WaitingLine(this.#clock, () => this.#lines.delete(name));
+      this.#lines.set(name, line);
+    }
+    return line.wait(until);
+  }
+}
+
+/** One message that waits. */
+interface Turn {
+  readonly until: number;
+  readonly come: () => void;
+}
+
+/**
+ * The messages that wait for room in one lane. Under load that is nearly every message, and a timer for each would cost
+ * more than the rest of its acceptance: there is one, for the message whose time is over first.
+ */
+class WaitingLine {
+  readonly #clock: Clock;
+  readonly #onEmpty: () => void;
+  readonly #turns = new Set<Turn>();
+  #wakeAt = Number.POSITIVE_INFINITY;
+  #cancel: () => void = () => {};
+
+  constructor(clock: Clock, onEmpty: () => void) {
+    this.#clock = clock;
+    this.#onEmpty = onEmpty;
+  }
+
+  wait(until: number): Promise<void> {
+    return new Promise((come) => {
+      this.#turns.add({ until, come });
+      this.#wake(until);
     });
+  }
+
+  /** The first in line has its turn. */
+  next(): void {
+    for (const turn of this.#turns) {
+      this.#leave(turn);
+      return;
+    }
+  }
+
+  #leave(turn: Turn): void {
+    this.#turns.delete(turn);
+    turn.come();
+    if (this.#turns.size > 0) return;
+    this.#cancel();
+    this.#onEmpty();
+  }
+
+  #wake(at: number): void {
+    if (at >= this.#wakeAt) return;
+    this.#cancel();
+    this.#wakeAt = at;
+    this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#lookForLate());
+  }
+
+  #lookForLate(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY;
+    const now = this.#clock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const turn of [...this.#turns]) {
+      if (turn.until <= now) this.#leave(turn);
+      else next = Math.min(next, turn.until);
+    }
+    if (this.#turns.size > 0) this.#wake(next);
   }
 }
