@@ -194,12 +194,12 @@ export class Incoming {
     const { sink } = this.#options;
     const trace = Buffer.from(this.#options.trace);
     const header = this.#header ?? new Header(nothing);
-    const rest = all.subarray(header.octets.length);
-    const isBelowBlank = header.octets.length === 0 && (rest[0] === 32 || rest[0] === 9);
+    const isBelowBlank = header.octets.length === 0 && (all[0] === 32 || all[0] === 9);
     if (this.#edits === undefined) {
       const first = sink.write(trace);
       return both(first, this.#pass(isBelowBlank ? Buffer.concat([lineEnd, all]) : all));
     }
+    const rest = all.subarray(header.octets.length);
     const body = isBelowBlank ? Buffer.concat([lineEnd, rest]) : rest;
     const written = edited({ trace, header, rest: body }, this.#edits);
     this.#written = written;

@@ -38,6 +38,8 @@ export class Session {
   /** The reply that follows the answer under way. */
   #last: Reply | undefined;
   #answeredAt = 0;
+  /** When the octets came, or the answer, that are being worked on: the clock is asked once for each of them. */
+  #now = 0;
 
   constructor(facts: SessionFacts, parts: ReceiverParts, wire: Wire) {
     // A token may be longer than any other command (RFC 4954 §4).
@@ -83,6 +85,7 @@ export class Session {
   }
 
   greet(): void {
+    this.#now = this.#parts.clock.now();
     this.#take(greet(this.#record));
     this.#flush();
   }
@@ -90,6 +93,7 @@ export class Session {
   receive(octets: Buffer): void {
     const { at } = this.state;
     if (at === 'closed') return;
+    this.#now = this.#parts.clock.now();
     // What completes a message too late is too late as well.
     if (!this.#isBusy && (at === 'content' || at === 'chunks') && this.#isOverdue()) {
       this.close(replies.timeout);
@@ -108,11 +112,11 @@ export class Session {
   #isOverdue(): boolean {
     const state = this.state;
     const { idleMs, contentMs } = this.#record.settings.limits;
-    const silentMs = this.#parts.clock.now() - this.#answeredAt;
+    const silentMs = this.#now - this.#answeredAt;
     if (state.at === 'discard') return silentMs > contentMs;
     // The time of a message goes on between its chunks, where silence is bounded besides.
     const isMessage = state.at === 'content' || state.at === 'chunks';
-    if (isMessage && this.#parts.clock.now() - state.content.begunAt > contentMs) return true;
+    if (isMessage && this.#now - state.content.begunAt > contentMs) return true;
     return state.at !== 'content' && silentMs > idleMs;
   }
 
@@ -277,6 +281,7 @@ export class Session {
       (value) => {
         this.#isBusy = false;
         if (this.state.at === 'closed') return;
+        this.#now = this.#parts.clock.now();
         this.#settle(value);
         this.#pump();
       },
@@ -334,7 +339,7 @@ export class Session {
     if (this.#output === '') return;
     const text = this.#output;
     this.#output = '';
-    this.#answeredAt = this.#parts.clock.now();
+    this.#answeredAt = this.#now;
     this.#wire.write(text);
   }
 }

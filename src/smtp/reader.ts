@@ -88,7 +88,7 @@ export class CommandInput {
   /** Everything not yet taken, for the readers of DATA and BDAT; `undefined` when there is nothing. */
   takeRest(): Buffer | undefined {
     if (this.buffered === 0) return undefined;
-    const rest = this.#octets.subarray(this.#at);
+    const rest = this.#at === 0 ? this.#octets : this.#octets.subarray(this.#at);
     this.#octets = nothing;
     this.#at = 0;
     this.#scanned = 0;

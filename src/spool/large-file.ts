@@ -39,7 +39,7 @@ export class LargeFileWriter {
     });
   }
 
-  async write(octets: Buffer): Promise<void> {
+  async write(octets: Uint8Array): Promise<void> {
     await asSpoolErrors(async () => {
       for (let at = 0; at < octets.length; ) {
         const { bytesWritten } = await this.#handle.write(octets, at, octets.length - at, this.#size + at);

@@ -70,7 +70,7 @@ const filePieceBytes = 32 * 1024;
  * its garbage collection (measured: a third of the time of a message of 100 KB).
  */
 type DraftState =
-  | { readonly in: 'memory'; pieces: Buffer[] }
+  | { readonly in: 'memory'; pieces: Uint8Array[] }
   | { readonly in: 'file'; readonly file: Promise<LargeFileWriter>; buffer: Buffer; filled: number }
   | { readonly in: 'nowhere' };
 
@@ -104,16 +104,16 @@ export class LmdbDraft implements Draft {
   }
 
   /** Keeps the chunk in memory; false when that would be too much. */
-  #keep(state: { pieces: Buffer[] }, chunk: Uint8Array): boolean {
+  #keep(state: { pieces: Uint8Array[] }, chunk: Uint8Array): boolean {
     if (this.#size + chunk.length > this.#host.inlineMaxBytes) return false;
     if (!this.#host.memory.take(chunk.length)) return false;
     this.#size += chunk.length;
-    state.pieces.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+    state.pieces.push(chunk);
     if (state.pieces.length > maxPieces) state.pieces = [Buffer.concat(state.pieces)];
     return true;
   }
 
-  #moveToFile(pieces: readonly Buffer[]): void {
+  #moveToFile(pieces: readonly Uint8Array[]): void {
     const file = LargeFileWriter.create(this.#host.path, this.id);
     this.#state = { in: 'file', file, buffer: Buffer.allocUnsafeSlow(filePieceBytes), filled: 0 };
     this.#host.memory.give(this.#size);
@@ -145,7 +145,7 @@ export class LmdbDraft implements Draft {
     state.filled = 0;
   }
 
-  #append(file: Promise<LargeFileWriter>, octets: Buffer): void {
+  #append(file: Promise<LargeFileWriter>, octets: Uint8Array): void {
     this.#host.onFileWrite(octets.length);
     this.#written = this.#written.then(async () => await (await file).write(octets));
     // Kept for the next call: the caller need not wait for every piece.
