@@ -76,7 +76,7 @@ export async function measure(job: Job): Promise<Measurement> {
     const watch = watchMemory(account, 500);
     const cpuBefore = account.cpuSeconds();
     const load = await runLoad(job.folder, loadArguments(running.port, what, messages));
-    // What is missing after the time-out shows in the counts.
+    // Lost messages show in the counts after the time-out.
     await sink.reached(load.failed > 0 ? 10_000 : drainTimeoutMs).catch(() => {});
     await pause(500);
     const cpuSeconds = account.cpuSeconds() - cpuBefore;

@@ -53,7 +53,7 @@ async function startRelaying(
   bench: Bench,
   options: { readonly configuration?: Configuration; readonly nodeArguments?: readonly string[] } = {},
 ): Promise<Relaying> {
-  // What is started is stopped in the opposite order, also when the next step fails.
+  // Everything started is stopped in the opposite order, also when the next step fails.
   await using starting = new AsyncDisposableStack();
   const directory = await relayFolder(bench.folder, 'posthouse');
   starting.defer(() => removeFolder(directory));
@@ -139,7 +139,7 @@ async function idle(bench: Bench): Promise<readonly Finding[]> {
   const during = account.memory({ proportional: true });
   await sink.expect(100);
   const load = await relaying.load(['--messages', '100', '--sessions', '5']);
-  // What is missing after the time-out shows in the count.
+  // A lost message shows in the count after the time-out.
   await sink.reached(20_000).catch(() => {});
   const counts = await sink.counts();
   const growth = during.anonymous - before.anonymous;

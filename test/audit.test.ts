@@ -95,7 +95,7 @@ test('a closed relay is shown to be closed, on every listener, in clear and unde
     'six tls backup.test closed',
   ]);
   assert.ok(cases.length > 8 * 350);
-  // What is ours was taken, and seen to stay.
+  // Mail for our own domains was accepted, and seen to stay.
   assert.ok(cases.some(({ verdict }) => verdict === 'kept'));
   const outward = cases.filter(({ lanes }) => lanes.some((lane) => lane.startsWith('mx:')));
   for (const { arrived } of outward) for (const to of arrived) assert.match(to, /@backup\.test$/);

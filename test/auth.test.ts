@@ -241,7 +241,7 @@ test('somebody who would not be let in today is not let on: the session ends at 
   await using peer = await login();
   await peer.expect(['MAIL FROM:<anna@example.org>', 250], ['RCPT TO:<bob@example.org>', 250], ['DATA', 354]);
   authenticator.today = () => undefined;
-  // What is being transferred already may come to its end.
+  // A transfer that is under way may end.
   await peer.expect(['From: <anna@example.org>\r\n\r\n.', 250]);
   assert.match(await peer.command('MAIL FROM:<anna@example.org>'), /^421 4\.7\.0 your login/);
   await peer.over();

@@ -51,7 +51,7 @@ test('an open relay that is abused holds what exceeds its budget, and one comman
   const [hold] = await holds(relay);
   assert.equal(hold?.subject, 'address:127.0.0.1');
   assert.ok(hold?.kind === 'hold');
-  // What was still waiting of the first forty is held with them.
+  // The messages that still waited of the first forty are held with them.
   assert.ok((await held(relay)).length >= 20);
   await relay.log.logged('delivered', {}, 1);
   // The notice is neither counted nor held.

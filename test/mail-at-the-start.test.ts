@@ -59,7 +59,7 @@ test('mail right after a start does not pass a rule that holds', async (t) => {
     });
     if (!wasEarly) t.diagnostic('the relay was faster than its first client');
     const sent = Promise.allSettled([send(port), send(port), send(port), send(port)]);
-    // Whatever came of them, the relay ends with the test.
+    // Whatever their results, the relay ends with the test.
     const relay = await starting;
     for (const reply of await sent) assert.match(String(Object(reply).value), /^250 /);
     assert.equal(await held(relay), 4);

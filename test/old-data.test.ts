@@ -158,7 +158,7 @@ test('windows, holds and allowances of an older build hold on', async (t) => {
   );
   const decisions = async () =>
     (await all(control.guardList())).map((decision, index) => like(decision, golden.guard[index] ?? {}));
-  // What a hold keeps is counted in the background.
+  // Held mail is counted in the background.
   await until(async () => isDeepStrictEqual(await decisions(), golden.guard)).catch(() => {});
   assert.deepEqual(await decisions(), golden.guard);
 });

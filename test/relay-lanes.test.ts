@@ -50,7 +50,7 @@ test('mail for a destination that is down says so in the list, and in what a flu
   assert.equal(waiting.length, 4);
   for (const selector of [{ match: {} }, { match: { to: 'x.test' } }]) {
     let told: Changed[] = [];
-    // What came of the last attempt may not be in the queue yet; a message is passed by until then.
+    // The result of the last attempt may not be in the queue yet; a message is skipped until then.
     await until(async () => {
       told = [];
       for await (const changed of control.change({ change: { verb: 'flush' }, selector })) told.push(changed);

@@ -162,7 +162,7 @@ test('queue redirect to somebody whom the policy refuses says so, and changes no
 
 test('queue redirect to an alias reaches its members', async (t) => {
   const { relay, mailboxes, redirect } = await withWaiting(t);
-  // What came of the attempt is in the queue a moment after it is logged.
+  // The result of the attempt is in the queue a moment after it is logged.
   await until(async () => (await redirect('team@home.test')).out !== '');
   await relay.log.logged('delivered', { to: 'bob@home.test' });
   assert.deepEqual(await mailboxes(), { bob: 1 });
@@ -253,7 +253,7 @@ for (const [way, send] of Object.entries(ways)) {
     await send(relay);
     await pass('delivered', { to: 'x@else.test' });
     await pass('deferred', { to: 'ann@ask.test' });
-    // What is logged is in the queue a moment later.
+    // A logged result is in the queue a moment later.
     await until(async () => {
       const { out } = await run(['queue', 'list', '--data', relay.folder]);
       return / deferred .*ann@ask\.test.* \(450 4\.\d\.\d+ /.test(out);

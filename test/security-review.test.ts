@@ -21,7 +21,7 @@ test('every test that docs/security-review.md names is there', () => {
 });
 
 test('secrets are compared in a time that says nothing of them', () => {
-  // What a secret is called in these sources, next to a comparison that ends at the first difference.
+  // Names of secrets in these sources, next to a comparison that ends at the first difference.
   const secret = '\\w*(?:[sS]ecret|[tT]oken|[pP]assword|[pP]roof|[mM]ac)|aresp|sig';
   const early = new RegExp(
     `\\b(?:${secret}) [!=]== (?!undefined|''|null)|(?<!typeof \\S+) [!=]== (?:${secret})\\b`,

@@ -69,7 +69,7 @@ function paragraphsOf(text: string): readonly (readonly string[])[] {
   const paragraphs = text.split(/\n\s*\n/).filter((one) => words(one).length > 0);
   const all = words(text);
   const cut: string[][] = [];
-  // What came in one piece is cut, so that there is something to shuffle.
+  // A message in one piece is cut, so that there is something to shuffle.
   const size = Math.min(30, Math.ceil(all.length / 6));
   for (let at = 0; at < all.length; at += size) cut.push(all.slice(at, at + size));
   const chosen = paragraphs.length >= 5 && paragraphs.length <= 40 ? paragraphs.map(words) : cut;

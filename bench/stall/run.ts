@@ -120,7 +120,7 @@ function isSettled(lines: readonly LogLine[]): boolean {
     lines.filter(({ event }) => events.includes(String(event))).map(({ queueId }) => queueId);
   const removed = new Set(idsOf('removed'));
   const trapped = new Set(lines.filter(({ ground }) => ground === 'trap').map(({ queueId }) => queueId));
-  // What a trap takes stays there.
+  // The mail of a trap stays there.
   const all = idsOf('accepted', 'bounce-sent').filter((id) => !trapped.has(id));
   return all.length > 0 && all.every((id) => removed.has(id));
 }

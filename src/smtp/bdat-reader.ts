@@ -70,7 +70,7 @@ export class BdatReader {
     };
   }
 
-  /** Announces a chunk of `octets`. One that cannot fit is `too-big` before its first octet comes. */
+  /** Announces a chunk of `octets`. One beyond the limit is `too-big` before its first octet comes. */
   begin(octets: number, isLast: boolean): void {
     this.#left = octets;
     this.#isLast = isLast;
@@ -96,7 +96,7 @@ export class BdatReader {
     return this.#left === 0 ? stop : -1;
   }
 
-  /** One loop over the octets, skipping those that cannot matter, as in `DataReader`. */
+  /** One loop over the octets that skips irrelevant ones, as in `DataReader`. */
   #scan(chunk: Buffer, from: number, stop: number): void {
     let place = this.#place;
     let bits = this.#bits;
@@ -135,7 +135,7 @@ export class BdatReader {
     this.#lineOctets = stop - lineStart;
   }
 
-  /** Looks at what only the end of the message can tell. */
+  /** Checks that need the end of the message. */
   #finish(): void {
     if (!this.#isLast || this.#left > 0) return;
     if (this.#place === afterCr) this.#odd('bare-cr');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Command, type CommandError, formatReply, parseCommand, parseLeniently } from './index.ts';
 
-/** A short form of what came out, so that tables stay readable. */
+/** A short form of a result, so that tables stay readable. */
 function short(line: string): string {
   return brief(parseCommand(line));
 }

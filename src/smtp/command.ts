@@ -42,7 +42,7 @@ export type Command =
    */
   | { readonly verb: 'unknown'; readonly name: string; readonly kind: 'smtp' | 'foreign' | 'other' };
 
-/** A command whose line is wrong. `reply` is what to send: it never contains what the peer sent. */
+/** A command with a malformed line. `reply` is the reply to it: it never contains the peer's text. */
 export interface CommandError {
   readonly verb: 'error';
   /** The verb as it would have been, for the log and the metrics. */
@@ -124,9 +124,9 @@ export function parseCommand(line: string): Command | CommandError {
 }
 
 /**
- * Reads a command that `parseCommand` refuses as Postfix does, which more programs were tried with than with
- * the standard: a greeting of several words or beyond ASCII, tabs for blanks, blanks around an address, an
- * address without brackets. What it means is never in doubt; `undefined` where it would be.
+ * Reads a command that `parseCommand` refuses as Postfix reads it, with which more programs were tested than with the
+ * standard: a greeting of several words or beyond ASCII, tabs for blanks, blanks around an address, an address without
+ * brackets. `undefined` if its meaning would be in doubt.
  */
 export function parseLeniently(line: string): Command | undefined {
   const [, verb = '', rest = ''] = /^(\S+)[ \t]+(.*)$/s.exec(trimEnd(line)) ?? [];
@@ -151,12 +151,12 @@ function accepted(line: string): Command | undefined {
   return command.verb === 'error' ? undefined : command;
 }
 
-/** A name that is one word of ASCII: it is only shown, so nothing depends on what becomes a question mark. */
+/** A name that is one word of ASCII: it is only shown, so no decision depends on its question marks. */
 function asName(argument: string): string {
   return argument.replace(/[^!-~]/gu, '?').slice(0, 255);
 }
 
-/** The path in brackets, and what follows behind one blank. */
+/** The path in brackets, and the text after one blank. */
 function asPath(text: string): string | undefined {
   const [, inner, rest = ''] =
     /^<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)$/s.exec(text) ??
@@ -167,7 +167,7 @@ function asPath(text: string): string | undefined {
 }
 
 function unknownCommand(name: string): Command {
-  // A first word with a colon is a header field: somebody speaks HTTP, or sends a message without DATA.
+  // A first word with a colon is a header field: the client speaks HTTP, or sends a message without DATA.
   const isForeign = httpVerbs.has(name) || /^[A-Z][A-Z0-9-]*:$/.test(name);
   const kind = smtpVerbs.has(name) ? 'smtp' : isForeign ? 'foreign' : 'other';
   return { verb: 'unknown', name: /^[A-Z]{1,20}$/.test(name) ? name : '', kind };

@@ -2,8 +2,8 @@
 import type { ContentFacts } from '../mail/index.ts';
 
 /**
- * What was wrong with the octets of a message, the first thing of all. `bare-cr` and `bare-lf` are how one
- * message is made to look like two (SMTP smuggling); they are refused after the real end of the data.
+ * The first fault in the octets of a message. `bare-cr` and `bare-lf` make one message look like two (SMTP smuggling);
+ * they are refused after the real end of the data.
  */
 export type ContentFault = 'bare-cr' | 'bare-lf' | 'nul' | 'line-too-long' | 'too-big';
 
@@ -67,7 +67,7 @@ export class DataReader {
   #bits = 0;
   #hasLeadingDot = false;
   #fault: ContentFault | undefined;
-  /** What stands before the dots that were taken out of a chunk, in one piece, and how much that is. */
+  /** The octets before removed dots of a chunk, in one piece, and their number. */
   #undotted: Buffer | undefined;
   #undottedOctets = 0;
 
@@ -176,7 +176,7 @@ export class DataReader {
     return place === ended ? at : -1;
   }
 
-  /** Copies what stands before a dot that is left out. */
+  /** Copies the octets before a removed dot. */
   #keep(chunk: Buffer, start: number, end: number): void {
     if (!this.#count(end - start)) return;
     this.#undotted ??= Buffer.allocUnsafe(chunk.length - start);

@@ -29,7 +29,7 @@ type Place = 0 | 1 | 2;
  * With facts that say there is nothing to stuff, the octets go through unread.
  */
 export class DotStuffer {
-  /** The facts say that the octets can go as they are; they also tell how they end. */
+  /** The facts by which the octets can go as they are; they also tell how the octets end. */
   readonly #clean: ContentFacts | undefined;
   #place: Place = atLineStart;
 

@@ -1,7 +1,7 @@
 /** The extensions in the reply to EHLO. */
 import type { Reply } from '../mail/index.ts';
 
-/** LIMITS (RFC 9422): what a server takes of each before it refuses. */
+/** LIMITS (RFC 9422): the numbers that a server accepts. */
 export interface SessionLimits {
   readonly rcptMax?: number;
   readonly mailMax?: number;
@@ -9,8 +9,8 @@ export interface SessionLimits {
 }
 
 /**
- * The extensions of one EHLO: what a server offers, or what a client was offered. The same value makes the
- * EHLO reply and decides which parameters are taken, so that nothing is offered that is then refused.
+ * The extensions of one EHLO, as the server offers them. The same value makes the EHLO reply and decides which
+ * parameters are accepted, so that no extension is offered and then refused.
  */
 export interface Extensions {
   /** SIZE (RFC 1870): octets; 0 is "no fixed maximum"; absent when not offered. */
@@ -90,7 +90,7 @@ export function parseExtensions(reply: Reply): Extensions {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** What each keyword sets; `values` are the words after it. */
+/** The setting of each keyword; `values` are the words after it. */
 const readers: Readonly<Record<string, (into: Mutable<Extensions>, values: readonly string[]) => void>> = {
   SIZE: (into, [value]) => {
     into.size =

@@ -1,6 +1,6 @@
 /**
- * Fuzz targets of this folder: each takes any octets and throws when an invariant is broken. Most of them
- * compare one chunk with many: the first octet of the input says how the rest is cut.
+ * Fuzz targets of this folder: each takes any octets and throws if an invariant is broken. Most of them compare one
+ * chunk with many: the first octet of the input decides how the rest is cut.
  */
 import assert from 'node:assert/strict';
 import type { ContentFacts } from '../mail/index.ts';
@@ -78,7 +78,7 @@ function checkCommand(input: Uint8Array): void {
   }
 }
 
-/** What is lenient says nothing else than the strict parser where that one is content. */
+/** The lenient parser agrees with the strict one on lines that the latter accepts. */
 function checkLenient(line: string, strict: Command | CommandError): void {
   const lenient = parseLeniently(line);
   if (lenient === undefined) return;
@@ -184,7 +184,7 @@ function checkData(input: Uint8Array): void {
   checkRoundTrip(one.content, one.facts);
 }
 
-/** What was read is written so that it is read again as the same message. */
+/** A message that was read is written so that it is read again as the same one. */
 function checkRoundTrip(content: Buffer, facts: ContentFacts): void {
   const wire = Buffer.concat([...stuff([content], facts)]);
   assert.deepEqual(Buffer.concat([...stuff([content])]), wire);

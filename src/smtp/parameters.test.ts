@@ -113,7 +113,7 @@ test('RCPT parameters become what the envelope holds', () => {
   assert.deepEqual(rcpt('ORCPT=rfc822;U+2Bx@d'), { originalRecipient: { type: 'rfc822', address: 'U+x@d' } });
   assert.deepEqual(rcpt('ORCPT=UTF-8;\\x{FC}@d'), { originalRecipient: { type: 'utf-8', address: 'ü@d' } });
   assert.deepEqual(rcpt('ORCPT=utf-8;ü@d'), { originalRecipient: { type: 'utf-8', address: 'ü@d' } });
-  // What Postfix sends for an internationalised address.
+  // As Postfix sends it for an internationalised address.
   assert.deepEqual(rcpt('ORCPT=rfc822;+C3+BC@d'), { originalRecipient: { type: 'utf-8', address: 'ü@d' } });
 });
 

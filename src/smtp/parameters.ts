@@ -14,7 +14,7 @@ import type { Parameters } from './command.ts';
 import type { Extensions } from './extensions.ts';
 import { decodeUtf8Xtext, decodeXtext, encodeUtf8Xtext, encodeXtext } from './xtext.ts';
 
-/** The parameters of MAIL, decoded. What the client did not say is as the RFCs have it. */
+/** The parameters of MAIL, decoded. Absent ones have the defaults of the RFCs. */
 export interface MailParameters {
   /** SIZE= (RFC 1870): octets, as the client believes. */
   readonly size?: number;
@@ -22,7 +22,7 @@ export interface MailParameters {
   readonly smtputf8: boolean;
   readonly ret?: 'full' | 'hdrs';
   readonly envid?: string;
-  /** AUTH= (RFC 4954 §5): who sent it first; `null` is `<>`, "nobody that I trust to know". */
+  /** AUTH= (RFC 4954 §5): the original sender; `null` is `<>`, a sender without authentication. */
   readonly auth?: ReversePath;
 }
 
@@ -63,7 +63,7 @@ const mailDecoders: ReadonlyMap<string, Decoder<MailParameters>> = new Map<strin
   ['SMTPUTF8', { isOffered: (offer) => offer.smtputf8, decode: decodeSmtputf8 }],
   ['RET', { isOffered: (offer) => offer.dsn, decode: decodeRet }],
   ['ENVID', { isOffered: (offer) => offer.dsn, decode: decodeEnvid }],
-  // Parsed whoever sends it (RFC 4954 §5); whether it is believed is not decided here.
+  // Parsed for every client (RFC 4954 §5); whether it is believed is decided elsewhere.
   ['AUTH', { isOffered: (offer) => offer.auth.length > 0, decode: decodeAuth }],
 ]);
 
@@ -200,8 +200,8 @@ export function decodeOriginalRecipient(value: string): OriginalRecipient | unde
 }
 
 /**
- * An original recipient that is not in xtext: its type an atom, its address printable. Characters beyond ASCII
- * have the type `utf-8`, whatever the text says (RFC 6533 §3). `undefined` for what no ORCPT could say.
+ * An original recipient that is not in xtext: its type an atom, its address printable. Characters beyond ASCII have
+ * the type `utf-8`, whatever the text says (RFC 6533 §3). `undefined` if ORCPT cannot express it.
  */
 export function parseOriginalRecipient(text: OriginalRecipient): OriginalRecipient | undefined {
   const { address } = text;
@@ -220,8 +220,8 @@ function utf8Text(octets: string | undefined): string | undefined {
 }
 
 /**
- * Encodes the value of ORCPT so that it needs no SMTPUTF8 on the way. `undefined` when there is none, whoever
- * made the original recipient: a bad one, or one that is too long for a command.
+ * Encodes the value of ORCPT so that it needs no SMTPUTF8 on the way. `undefined` for an invalid one, or one that is
+ * too long for a command.
  */
 export function encodeOriginalRecipient(original: OriginalRecipient): string | undefined {
   const parsed = parseOriginalRecipient(original);
@@ -236,7 +236,7 @@ export function formatNotify(notify: Notify): string {
   return notify === 'never' ? 'NEVER' : notify.join(',').toUpperCase();
 }
 
-/** Printable ASCII and spaces: what a DSN can carry (RFC 3461 §4.2, §4.4). */
+/** Printable ASCII and spaces, as a DSN can carry them (RFC 3461 §4.2, §4.4). */
 function isPrintable(text: string): boolean {
   return /^[ -~]+$/.test(text);
 }

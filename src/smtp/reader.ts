@@ -1,7 +1,7 @@
 /** Cuts input into command lines. */
 import { isUtf8 } from 'node:buffer';
 
-/** What `takeLine` found. Each value but `undefined` is one line of the peer and gets exactly one reply. */
+/** The result of `takeLine`. Each value but `undefined` is one line of the peer and gets exactly one reply. */
 export type LineResult =
   | { readonly kind: 'line'; readonly text: string }
   /** Longer than the limit; all of it was read and dropped. */
@@ -18,18 +18,18 @@ const tooLong: LineResult = { kind: 'too-long' };
 const bareLineEnd: LineResult = { kind: 'bare-line-end' };
 const invalid: LineResult = { kind: 'invalid' };
 
-/** The limit for a command line with its CRLF: 512 octets (RFC 5321 §4.5.3.1.4) plus what extensions add. */
+/** The limit for a command line with its CRLF: 512 octets (RFC 5321 §4.5.3.1.4) plus those of extensions. */
 export const commandLineOctets = 4096;
 /** The limit during an AUTH exchange: 12288 octets (RFC 4954 §4) plus CRLF. */
 export const authLineOctets = 12290;
 
 /**
- * Cuts what a peer sends into command lines. Only CRLF ends a line. A bare LF is answered at once, so that a
- * peer that knows no better hears of it, but the line it stands in goes on: what follows up to the CRLF is
- * dropped without an answer. So a command behind a bare LF is never carried out, wherever the chunks end.
+ * Cuts a peer's octets into command lines. Only CRLF ends a line. A bare LF is answered at once, so that a peer that
+ * knows no better is told, but its line goes on: the octets up to the CRLF are dropped without a reply. So a command
+ * behind a bare LF is never carried out, wherever the chunks end.
  *
- * Holds at most one line of the limit beyond the chunk last pushed. A pushed chunk is kept, not copied, and
- * must not change afterwards; it is copied only when a line begins in one chunk and ends in another.
+ * Holds at most one line of the limit beyond the chunk last pushed. A pushed chunk is kept, not copied, and must not
+ * change afterwards; it is copied only when a line begins in one chunk and ends in another.
  */
 export class CommandInput {
   /** Octets of a line with its CRLF; a longer one is `too-long`. May be changed between lines. */
@@ -95,7 +95,7 @@ export class CommandInput {
     return rest;
   }
 
-  /** Remembers how far it looked, and drops what will not become part of a line. */
+  /** Remembers how far it has searched, and drops octets that will not become part of a line. */
   #wait(): void {
     const length = this.#octets.length;
     if (this.#mode === 'line' && this.buffered >= this.maxLineOctets) this.#mode = 'drop';

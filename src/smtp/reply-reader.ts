@@ -14,7 +14,7 @@ const maxReplyOctets = 65_536;
 /** Of a refusal more than this is read and not kept: it is kept for each of a thousand recipients. */
 const maxRefusalOctets = 4096;
 
-/** The replies that are remembered: those of the first message. */
+/** The number and size of the replies that are cached: those of the first message. */
 const [maxKnown, maxKnownOctets] = [16, 128];
 
 interface Partial {
@@ -22,7 +22,7 @@ interface Partial {
   readonly detail: string | undefined;
   readonly lines: string[];
   octets: number;
-  /** Lines, those that are not kept included. */
+  /** The number of lines, including those that are not kept. */
   count: number;
   /** A line had another code than the first. */
   isMixed: boolean;
@@ -48,7 +48,7 @@ export class ReplyReader {
   #scanned = 0;
   #lineEnd: 'crlf' | 'lf' | undefined;
   #partial: Partial | undefined;
-  /** Replies of one line that came: a server says the same few to MAIL, RCPT and DATA for every message. */
+  /** Replies of one line: a server repeats a few of them for the MAIL, RCPT and DATA of every message. */
   readonly #known = new Map<string, Reply>();
   #broken: 'invalid' | 'too-long' | undefined;
 
@@ -168,9 +168,9 @@ function withoutStatus(code: number, detail: string | undefined, text: string): 
 }
 
 /**
- * What a server said, one character per octet, as text for logs, notifications and terminals. UTF-8 is read
- * (RFC 6531 §3.7.4.2) whether or not it was agreed on; characters that are none to look at become `?`: controls,
- * those that turn the direction of a text or hide a part, and all beyond ASCII of what is no UTF-8.
+ * A server's text, one character per octet, as text for logs, notifications and terminals. UTF-8 is read (RFC 6531
+ * §3.7.4.2) with or without SMTPUTF8; unsuitable characters become `?`: controls, those that change the direction of
+ * text or hide a part, and all beyond ASCII in text that is not UTF-8.
  */
 function harmless(octets: string): string {
   if (/^[ -~]*$/.test(octets)) return octets;

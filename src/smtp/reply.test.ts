@@ -113,7 +113,7 @@ test('UTF-8 of a server stays readable, and what would hide in it does not stay'
   for (const text of ['gelöscht', 'нет такого ящика', '该用户不存在', 'é', '👍'])
     assert.deepEqual(said(text), line(text));
   assert.deepEqual(said('a\u202eb\u200bc\u2028d\u0085e\u00a0f\u{e0041}\ufeff'), line('a?b?c?d?e f??'));
-  // Of what is half UTF-8 nothing is guessed.
+  // Text that is partly UTF-8 is not guessed at.
   const half = Buffer.concat([Buffer.from('550 5.1.1 ü'), Buffer.from([0xfc]), Buffer.from('\r\n')]);
   assert.deepEqual(takeAll([half]), line('???'));
   // The same wherever the chunks end.

@@ -44,7 +44,7 @@ await writeFile(join(folder, 'users.yaml'), JSON.stringify({ users: { 'anna@ours
 });
 await writeFile(join(folder, 'token'), 'sixteen-characters-and-more\n', { mode: 0o600 });
 
-/** What the next hop says, by the domain of the recipient. */
+/** The replies of the next hop, by the domain of the recipient. */
 const answers = { 'slow.test': '451 4.2.1 busy', 'gone.test': '550 5.1.1 unknown', 'silent.test': 'silence' };
 const sink = await startSink({
   answer: (command) => answers[/^RCPT TO:<[^>]*@([^>]+)>/i.exec(command)?.[1] ?? ''],
