@@ -120,7 +120,7 @@ class Client {
   }
 }
 
-/** Everybody else: one letter a minute each, and a newsletter to 200 in the middle. Says when each was accepted. */
+/** All other users: one message a minute each, and a newsletter to 200 in the middle. Returns the times of acceptance. */
 function others({ relay, clock }: Pick<Awaited<ReturnType<typeof bench>>, 'relay' | 'clock'>) {
   const accepted = new Map<string, number>();
   const people = Array.from({ length: 20 }, (_, n) => {

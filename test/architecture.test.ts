@@ -311,6 +311,21 @@ test('a comment right above a declaration is not about the file', () => {
   assert.ok(!saysWhatFor("/** One. */\n/** Two. */\nimport a from 'a';\n"));
 });
 
+/** A comment that begins with a pronoun, where the noun belongs. */
+const pronounFirst = /^[ \t]*(?:\/\*\*|\*) (?:What|Who|Whom|Whose|Whoever|Whatever)\b/m;
+
+test('a comment of a declaration begins with a noun or a verb, not with "what" or "who"', () => {
+  const found = files.flatMap((file) => {
+    const line = pronounFirst.exec(readFileSync(join(root, file), 'utf8'))?.[0];
+    return line === undefined ? [] : [`${file}: ${line.trim()}`];
+  });
+  assert.deepEqual(found, []);
+  for (const text of ['/** What it is. */', 'a\n/**\n * Who asks.\n */', '  /** Whatever. */'])
+    assert.match(text, pronounFirst);
+  for (const text of ['/** Whole. */', '// What follows is read next.', '/** The number. What is left. */'])
+    assert.doesNotMatch(text, pronounFirst);
+});
+
 test('nothing that the trap runs leads to queue, spool, delivery or client', () => {
   const reached = new Set(files.filter((file) => file.startsWith('src/trap/') && !isForTests(file)));
   for (const file of reached) {

@@ -144,7 +144,7 @@ async function startOn(t: TestContext) {
 const portOf = (relay: TestRelay, role: string) =>
   relay.relay.addresses.find((address) => address.role === role)?.port ?? 0;
 
-/** Those fields of `found` that the golden object has. */
+/** The fields of `found` that the golden object has. */
 function like(found: object, model: object): object {
   return Object.fromEntries(Object.keys(model).map((key) => [key, Reflect.get(found, key)]));
 }

@@ -98,7 +98,7 @@ const senders = [
 const helos = ['example.org', 'relay.example.org', 'localhost', '[127.0.0.1]', ip, d, '10.0.0.1'];
 
 const limits = { commandErrors: 1e9, idleCommands: 1e9, transactions: 1e9 };
-/** Somebody is trusted, but not the tester. */
+/** A network is trusted, but not that of the tester. */
 const settings = { policy: testPolicy(['127.0.0.0/8', '10.0.0.0/8', '192.0.2.1']) };
 
 function tester(): MemoryPeer {

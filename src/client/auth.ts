@@ -92,7 +92,7 @@ async function bearer(
   const isStandard = mechanism === 'OAUTHBEARER';
   const text = isStandard ? oauthBearer(options) : xoauth2(credentials);
   const answer = await begin(wire, { mechanism, response: encode(text), wait });
-  // A refusal begins with a challenge that tells why; the reply follows its answer (RFC 7628 §3.2.3).
+  // A refusal begins with a challenge that gives the reason; the reply follows the client's answer (RFC 7628 §3.2.3).
   return respond(wire, answer, { response: isStandard ? encode('\x01') : '', wait });
 }
 
@@ -106,7 +106,7 @@ function oauthBearer({
   return `n,a=${name},\x01host=${host}\x01port=${port}\x01auth=Bearer ${token}\x01\x01`;
 }
 
-/** What Google and Microsoft had before RFC 7628. */
+/** The form of Google and Microsoft from before RFC 7628. */
 function xoauth2({ user, token }: TokenCredentials): string {
   return `user=${user}\x01auth=Bearer ${token}\x01\x01`;
 }

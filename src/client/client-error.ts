@@ -55,7 +55,7 @@ export class ClientError extends Error {
   readonly phase: ClientPhase;
   /** The reply that caused it. Its text is the peer's: escape it before it is shown. */
   readonly reply: Reply | undefined;
-  /** STARTTLS had been said: in clear the same server may be of use. */
+  /** STARTTLS had been sent: the same server may be usable in clear. */
   readonly isOfTls: boolean;
 
   constructor(

@@ -25,8 +25,7 @@ export function formatMail(
     const envid = message.envid === undefined ? undefined : parseEnvid(message.envid);
     if (envid !== undefined) line += ` ENVID=${encodeXtext(envid)}`;
   }
-  // The server would take the message for our own otherwise: we proved who we are, not who wrote it
-  // (RFC 4954 §5).
+  // Otherwise the server would take the message for our own: we proved who we are, not who wrote it (RFC 4954 §5).
   if (isAuthenticated) line += ' AUTH=<>';
   return line;
 }
@@ -45,7 +44,7 @@ export function formatRcpt(recipient: Recipient, capabilities: Extensions): stri
 
 function bodyParameter(message: OutgoingMessage, capabilities: Extensions): string {
   const needed = neededBody(message);
-  // What the sender declared beyond need is passed on where it can be said.
+  // A declaration beyond need is passed on where the server allows it.
   const mayBeBinary = message.body === 'binarymime' && capabilities.binaryMime && capabilities.chunking;
   if (needed === 'binarymime' || mayBeBinary) return ' BODY=BINARYMIME';
   const isEightBit = needed === '8bitmime' || message.body !== '7bit';

@@ -15,7 +15,7 @@ const usual: SaidText = {
   word: 'failure',
 };
 
-/** What ends a line somewhere, and what a line could go on with. */
+/** Characters that end a line somewhere, and commands that could follow. */
 const harm = fc
   .array(fc.constantFrom('\r\n', '\n', '\r', '\0', '\x7f', '\x1b', 'RSET', 'QUIT', '>', ' ', '.', 'ü', 'a'), {
     minLength: 1,

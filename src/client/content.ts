@@ -78,7 +78,7 @@ export async function writePieces(
   }
 }
 
-/** What stands between the octets of a message and the wire. May throw, before anything harmful is written. */
+/** The framing of a message's octets on the wire. May throw, before anything harmful is written. */
 interface Framer {
   write(piece: Buffer): Buffer;
   end(): Buffer;

@@ -48,7 +48,7 @@ async function openHouse(t: TestContext, keywords: readonly string[], isTls = fa
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
-    /** Resolves when nobody is connected any more. */
+    /** Resolves when no connection is left. */
     async empty(): Promise<void> {
       while (open.size > 0) await once(events, 'gone');
     },
@@ -151,7 +151,7 @@ test('a fault at any step of opening a session closes its connection', async (t)
     const steps = await atEachStep(async (plan) => {
       const options = faulty(clientOptions(house.port, { tls: 'implicit', credentials }), plan);
       const session = await openClient(options).catch((error: unknown) => error);
-      // A fault of the clock may come later, in a session that is open: it ends with what is done next.
+      // A fault of the clock may come later, in an open session: the next command ends it.
       if (session instanceof ClientError) await house.empty();
       else if (typeof session === 'object' && session !== null && 'quit' in session) {
         await (session as Awaited<ReturnType<typeof openClient>>).quit();

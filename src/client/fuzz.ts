@@ -1,4 +1,4 @@
-/** What `npm run fuzz` tries on the client. */
+/** Fuzz targets of this folder: replies of a server, and texts in commands. */
 import { type Duplex, duplexPair } from 'node:stream';
 import { ClientError } from './client-error.ts';
 import type { OutgoingMessage } from './message.ts';
@@ -7,7 +7,7 @@ import type { ClientOptions } from './options.ts';
 import type { ClientSession } from './session.ts';
 import { clientOptions, inPieces, testAddress, testMessage } from './testing.ts';
 
-/** What a fuzz runner needs: a name, and something that throws when the input uncovered a fault. */
+/** A fuzz target: a name, and a function that throws if the input uncovers a fault. */
 export interface FuzzTarget {
   readonly name: string;
   run(input: Uint8Array): Promise<void> | void;
@@ -15,7 +15,7 @@ export interface FuzzTarget {
 
 const extensions = 'PIPELINING\r\n250-SIZE 9999\r\n250-8BITMIME\r\n250-DSN\r\n250-LIMITS MAILMAX=9';
 
-/** What a server says to get a client to a phase, before the input takes over. */
+/** The replies that bring a client to a phase, before the input takes over. */
 const openings: readonly (readonly string[])[] = [
   [],
   ['220 hi\r\n'],
@@ -30,8 +30,8 @@ const openings: readonly (readonly string[])[] = [
 const message = testMessage('Subject: x\r\n\r\n.text\r\n', ['b@example.net', 'c@example.net']);
 
 /**
- * A server that says random things: the first octet of the input chooses how far the dialogue goes by the
- * book, the second how the rest of the input is cut into chunks, and then the server closes.
+ * A server with random replies: the first octet of the input chooses how far the dialogue goes by the book, the second
+ * how the rest of the input is cut into chunks, and then the server closes.
  */
 async function talkTo(input: Uint8Array, protocol: ClientOptions['protocol']): Promise<void> {
   const [near, far] = duplexPair();
@@ -65,7 +65,7 @@ async function talkTo(input: Uint8Array, protocol: ClientOptions['protocol']): P
   }
 }
 
-/** Everything a session can do; checks what the API promises whatever the server says. */
+/** Uses everything of a session; checks the promises of the API for any replies. */
 async function converse(session: ClientSession): Promise<void> {
   const { signal } = new AbortController();
   try {
@@ -83,7 +83,7 @@ async function converse(session: ClientSession): Promise<void> {
   }
 }
 
-/** What a greeting and an envelope are made of, whoever made them. */
+/** The texts of a greeting and an envelope, of any origin. */
 export interface SaidText {
   readonly helo: string;
   readonly from: string;
@@ -144,7 +144,7 @@ function takeEverything(stream: Duplex, keywords: readonly string[]): readonly s
   return lines;
 }
 
-/** An envelope as nobody should have let it in. */
+/** An envelope with texts that should never have been accepted. */
 function messageOf(text: SaidText): OutgoingMessage {
   const address = (name: string) => ({ ...testAddress('a@example.net'), text: name, localPart: name });
   return {

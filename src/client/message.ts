@@ -49,7 +49,7 @@ export interface SendResult {
   readonly startedAt: number;
 }
 
-/** How a transaction ended, and with it what became of the session. */
+/** The end of a transaction, and its consequence for the session. */
 export type SendEnding =
   /** Every reply came. The session may be used again unless `isUsable` is false. */
   | { readonly kind: 'complete' }

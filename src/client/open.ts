@@ -21,7 +21,10 @@ export async function openClient(options: ClientOptions): Promise<ClientSession>
   return openOver(dial(options, feed), options, feed);
 }
 
-/** What a socket reads goes here, once there is a wire: all of it through one buffer, which `Wire.receive` allows. */
+/**
+ * The receiver of the octets that a socket reads, once there is a wire: all of them pass through one buffer, which
+ * `Wire.receive` allows.
+ */
 interface Feed {
   receive?: (chunk: Buffer) => void;
 }
@@ -143,8 +146,8 @@ class Opening {
     const isDeclined = answer !== undefined && replyClass(answer) >= 4 && this.#wire.isIdle;
     if (isDeclined && tls === 'opportunistic') return false;
     this.#positive(answer, 'starttls');
-    // Whoever can put octets between the reply and the handshake could have them read as if they had come
-    // through TLS (response injection).
+    // Anybody who can put octets between the reply and the handshake could have them read as if they had come through
+    // TLS (response injection).
     if (this.#wire.hasPartialReply) {
       this.#wire.fail('protocol', 'octets came before the handshake', { phase: 'starttls' });
     }

@@ -26,7 +26,7 @@ export interface ClientTimeouts {
 
 const minute = 60_000;
 
-/** RFC 5321 §4.5.3.2, with a short wait for the reply to QUIT, which says nothing any more. */
+/** RFC 5321 §4.5.3.2, with a short wait for the reply to QUIT, which no longer matters. */
 export const defaultTimeouts: ClientTimeouts = {
   connect: 30_000,
   greeting: 5 * minute,
@@ -48,7 +48,7 @@ export type ClientCredentials =
       readonly user: string;
       /** An access token (RFC 6750). */
       readonly token: string;
-      /** `auto` takes what is offered, OAUTHBEARER before XOAUTH2. */
+      /** `auto` takes an offered one, OAUTHBEARER before XOAUTH2. */
       readonly mechanism: 'auto' | 'xoauth2' | 'oauthbearer';
     };
 
@@ -81,15 +81,15 @@ export interface ClientOptions {
    */
   readonly secureContext?: SecureContext;
   /**
-   * The certificate has to be one of these, whoever issued it: `sha256:` and 64 hexadecimal digits in lower
-   * case, over its DER. To be used with TLS that is `required` or `implicit`.
+   * The certificate has to be one of these, of any issuer: `sha256:` and 64 hexadecimal digits in lower case, over its
+   * DER. To be used with TLS that is `required` or `implicit`.
    */
   readonly fingerprints?: readonly string[];
   /** Only ever sent over TLS (RFC 4954). */
   readonly credentials?: ClientCredentials;
-  /** EHLO keywords to act on as if they were not offered, for servers that offer what they cannot do. */
+  /** EHLO keywords to be ignored, for servers that offer extensions which they do not support. */
   readonly ignoreKeywords?: readonly string[];
-  /** Missing members are those of `defaultTimeouts`. */
+  /** Missing members have the values of `defaultTimeouts`. */
   readonly timeouts?: Partial<ClientTimeouts>;
   /** Ends dialling, and later the session, at once. */
   readonly signal: AbortSignal;

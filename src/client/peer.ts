@@ -1,10 +1,10 @@
-/** The server of a session: what it offers, and how long its replies may take. */
+/** The server of a session: its extensions, and the time limits of its replies. */
 import type { Clock } from '../base/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { ClientOptions, ClientTimeouts } from './options.ts';
 import { type Wait, type Wire, waitFor } from './wire.ts';
 
-/** The other end of a session and what is known of it: all that a transaction needs besides its message. */
+/** The other end of a session and its facts: all that a transaction needs besides its message. */
 export interface Peer {
   readonly wire: Wire;
   readonly protocol: ClientOptions['protocol'];

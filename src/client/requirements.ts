@@ -17,19 +17,19 @@ export function lacksLineEnd(message: OutgoingMessage): boolean {
   return !message.content.endsWithCrlf && neededBody(message) !== 'binarymime';
 }
 
-/** Some address cannot be said without SMTPUTF8, or the sender asked for it. */
+/** Whether an address needs SMTPUTF8, or the sender asked for it. */
 export function needsSmtputf8(message: OutgoingMessage): boolean {
   return message.smtputf8 || hasWideAddress(message);
 }
 
-/** The size as SIZE= says it: no stuffed dots, no final dot (RFC 1870 §5). */
+/** The size for SIZE=: without stuffed dots and the final dot (RFC 1870 §5). */
 export function messageSize(message: OutgoingMessage): number {
   return (message.prefix?.length ?? 0) + message.octets.size + (lacksLineEnd(message) ? 2 : 0);
 }
 
 /**
- * What this message needs and a server with these capabilities does not offer; `undefined` when it can be
- * sent. The caller decides whether to convert it or to bounce it with the reply.
+ * The extension that this message needs and a server with these capabilities lacks; `undefined` when it can be sent.
+ * The caller decides whether to convert it or to bounce it with the reply.
  */
 export function checkCapabilities(message: OutgoingMessage, capabilities: Extensions): Unmet | undefined {
   const body = neededBody(message);

@@ -28,16 +28,16 @@ export interface ClientSession extends AsyncDisposable {
   readonly isUsable: boolean;
   /** Transactions begun on this session. */
   readonly messagesSent: number;
-  /** One transaction. Never rejects: what went wrong is the `ending`. */
+  /** One transaction. Never rejects: its fault is the `ending`. */
   send(message: OutgoingMessage, signal: AbortSignal): Promise<SendResult>;
   /**
    * A callout: MAIL, RCPT, RSET and no content. Resolves with the reply to RCPT, or to MAIL when that was
    * refused. Rejects with a `ClientError` when no reply came.
    */
   verify(reversePath: ReversePath, recipient: Recipient): Promise<CalloutAnswer>;
-  /** Says QUIT, waits shortly for the reply and closes. Never rejects. */
+  /** Sends QUIT, waits shortly for the reply and closes. Never rejects. */
   quit(): Promise<void>;
-  /** Closes at once, in whatever state. */
+  /** Closes at once, in any state. */
   close(): void;
 }
 
@@ -51,7 +51,7 @@ export interface Opened {
   readonly tls: ClientTls | undefined;
 }
 
-/** The session over a wire whose opening is done. */
+/** The session over a wire whose opening is complete. */
 export class WireSession implements ClientSession {
   readonly greeting: Reply;
   readonly tls: ClientTls | undefined;

@@ -17,7 +17,7 @@ export const testCertificate = readFileSync(new URL('testdata/cert.pem', import.
 /** A server that plays a script to the first client that comes. */
 export interface FakeServer extends AsyncDisposable {
   readonly port: number;
-  /** What came by `C.` and `C#`, in order, as latin1. */
+  /** The octets received by `C.` and `C#`, in order, as latin1. */
   readonly contents: readonly string[];
   /** Resolves when the script is played to its end; rejects when the client left it. */
   readonly played: Promise<void>;
@@ -168,7 +168,7 @@ export const quit = '\nC: QUIT\nS: 221 bye\nWAIT';
 /** Long enough for any test. */
 export const quick = () => AbortSignal.timeout(5000);
 
-/** Plays the script to a client that runs `act`, and gives what the server was sent as content. */
+/** Plays the script to a client that runs `act`, and returns the contents that the server received. */
 export async function play(
   script: string,
   act: (session: ClientSession) => Promise<void>,
@@ -176,7 +176,7 @@ export async function play(
 ): Promise<readonly string[]> {
   await using server = await fakeServer(script, options);
   await using session = await openClient(clientOptions(server.port));
-  // Together, so that a step the client did not take is what the test fails with.
+  // Together, so that the test fails with the step that the client did not take.
   await Promise.all([act(session).then(() => session.quit()), server.played]);
   return server.contents;
 }
@@ -242,7 +242,7 @@ class Player {
     else if (step === 'TLS' || step === 'TLS?') await this.#secure(step === 'TLS?');
     else throw new Error(`not a step: ${step}`);
   }
-  /** What has come up to where `find` says, waiting until it says so. */
+  /** The octets up to the end that `find` returns, waiting until it returns one. */
   async #take(find: (received: string) => number): Promise<string> {
     for (let end = find(this.#received); ; end = find(this.#received)) {
       if (end > 0) {

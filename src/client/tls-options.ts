@@ -27,7 +27,7 @@ export function describeTls(socket: TLSSocket): ClientTls {
   };
 }
 
-/** Why the certificate is none of those that are pinned; `undefined` when it is one, or none is pinned. */
+/** The reason why the certificate is none of the pinned ones; `undefined` when it is one, or none is pinned. */
 export function pinFailure(
   socket: TLSSocket,
   fingerprints: readonly string[] | undefined,

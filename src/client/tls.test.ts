@@ -113,7 +113,7 @@ test('a reply slipped in behind the 220 of STARTTLS ends the session', async () 
 
 test('a handshake that fails says so, so that the caller may dial again in clear', async () => {
   for (const garbage of ['S: 250 this is no TLS', 'END', 'RST']) {
-    // The 220 goes out first: what follows it has to come after the client began the handshake.
+    // The 220 goes out first: the rest has to come after the client began the handshake.
     await using server = await fakeServer(`${beforeTls}\nC*\n${garbage}`);
     const error = await failureOf(server.port, { tls: 'opportunistic' });
     assert.deepEqual([error.code, error.phase], ['tls', 'tls']);

@@ -8,8 +8,8 @@ import type { Peer } from './peer.ts';
 import { messageSize } from './requirements.ts';
 
 /**
- * One transaction, from MAIL to the last reply. The replies are gathered as they come; what they mean for
- * each recipient is read off them at the end, however far it came.
+ * One transaction, from MAIL to the last reply. The replies are gathered as they come; their meaning for each
+ * recipient is derived at the end, however far it came.
  */
 export class Transaction {
   readonly #peer: Peer;
@@ -52,7 +52,7 @@ export class Transaction {
       if (more !== undefined) await more;
       if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
     } catch (cause) {
-      // Where the dialogue stands is not known any more, so nothing else may be said on this connection.
+      // The state of the dialogue is no longer known, so nothing else may be sent on this connection.
       wire.fail('internal', `a fault of this relay: ${String(cause)}`, { cause });
     }
     return this.#result();
@@ -116,7 +116,7 @@ export class Transaction {
     this.#onData(await wire.ask('DATA', waits.dataInit));
   }
 
-  /** What comes after the envelope, if anything. */
+  /** The content after the envelope, if any. */
   #finish(): Promise<void> | undefined {
     const mayGoOn = this.#framing === 'octets' || this.#isDataOpen;
     if (this.#mail === undefined || !mayGoOn) return undefined;
@@ -124,10 +124,10 @@ export class Transaction {
     return this.#isDataOpen ? this.#sendLoneDot() : undefined;
   }
 
-  /** DATA was answered 354 although nobody is to receive anything: the way out (RFC 2920 §3.1). */
+  /** DATA was answered 354 without an accepted recipient: the way out (RFC 2920 §3.1). */
   async #sendLoneDot(): Promise<void> {
     const { wire, waits, protocol } = this.#peer;
-    // LMTP replies once for each accepted recipient, so nobody knows what is owed here.
+    // LMTP replies once for each accepted recipient, so the number of replies is unknown here.
     if (protocol === 'lmtp')
       return wire.fail('protocol', 'the server wants content for nobody', { phase: 'data' });
     await wire.ask('.', waits.endOfData);
@@ -172,7 +172,7 @@ export class Transaction {
     return `BDAT ${messageSize(this.#message)} LAST`;
   }
 
-  /** DATA was answered 354: the server takes what comes for content. */
+  /** DATA was answered 354: the server takes the next octets for content. */
   get #isDataOpen(): boolean {
     return this.#data !== undefined && replyClass(this.#data) === 3;
   }
@@ -203,7 +203,7 @@ export class Transaction {
     if (!values.some((value) => this.#isOdd(value, 2, 'end-of-data'))) this.#ends = values;
   }
 
-  /** A positive reply of the wrong kind tells that we no longer understand each other (RFC 5321 §4.3.2). */
+  /** A positive reply of the wrong kind shows that the two sides no longer understand each other (RFC 5321 §4.3.2). */
   #isOdd(value: Reply, positive: 2 | 3, phase: ClientPhase): boolean {
     if (!isPositive(value) || replyClass(value) === positive) return false;
     this.#peer.wire.fail('protocol', `the server answered with ${value.code}`, { phase });
@@ -260,7 +260,7 @@ export function rcptReply(value: Reply, accepted: number): Reply {
   if (value.code !== 552) return value;
   if (value.detail === '5.3') return { ...value, code: 452 };
   if (value.detail !== undefined && value.detail !== '0.0') return value;
-  // A status of another class than the code is none, but says that the server does not mean it for good.
+  // A status of another class than the code is invalid, but shows that the refusal is not permanent.
   const isTransient = /^4\.\d/.test(value.lines[0] ?? '');
   return accepted > 0 || isTransient ? { ...value, code: 452 } : value;
 }

@@ -12,12 +12,12 @@ import { clientOptions, fakeServer, inShort, offering, testMessage } from './tes
 
 const never = new AbortController().signal;
 
-/** A stream that keeps what is written, one entry for each write that would reach the system. */
+/** A stream that keeps written octets, one entry for each write that would reach the system. */
 class RecordingStream extends Duplex {
   readonly writes: string[] = [];
   readonly #answer: (octets: string) => string | undefined;
 
-  /** `answer` is asked for what the server says to each write. */
+  /** `answer` returns the server's reply to each write. */
   constructor(answer: (octets: string) => string | undefined) {
     super({ decodeStrings: false });
     this.#answer = answer;

@@ -15,7 +15,7 @@ export interface Wait {
   readonly lastMs: number;
 }
 
-/** What a failure is known by, besides its code: a phase that is not the one the wire is in, and its cause. */
+/** The facts of a failure besides its code: a phase other than the wire's present one, and its cause. */
 export interface FailureFacts {
   readonly phase?: ClientPhase;
   readonly cause?: unknown;
@@ -27,8 +27,8 @@ export function waitFor(phase: ClientPhase, eachMs: number): Wait {
 }
 
 /**
- * What a server may send between two commands before we stop listening: the largest EHLO replies seen are
- * below 4 KiB. Each reply that is expected adds a little, for a group with hundreds of recipients.
+ * The octets that a server may send between two commands before we stop listening: the largest EHLO replies seen are
+ * below 4 KiB. Each expected reply adds a little, for a group with hundreds of recipients.
  */
 const baseAllowance = 64 * 1024;
 const replyAllowance = 2 * 1024;
@@ -50,7 +50,7 @@ export class Wire {
   #stream: Duplex;
   #reader = new ReplyReader();
   readonly #deadline: Deadline;
-  /** Those that are listened to. */
+  /** The signals that are listened to. */
   readonly #signals = new Map<AbortSignal, () => void>();
   #heeded: AbortSignal | undefined;
   #lastHeeded: AbortSignal | undefined;
@@ -168,7 +168,7 @@ export class Wire {
     this.#stream.uncork();
   }
 
-  /** From now on no reply has any of these: a server may say again what it was told, and replies are kept. */
+  /** From now on no reply contains any of these: a server may repeat them, and replies are kept. */
   conceal(secrets: Secrets): void {
     this.#redactor = redactor(secrets);
   }
@@ -196,7 +196,7 @@ export class Wire {
     });
   }
 
-  /** Says a command, without its CRLF, and resolves with its reply; `undefined` when none came. */
+  /** Sends a command, without its CRLF, and resolves with its reply; `undefined` when none came. */
   async ask(command: string, wait: Wait): Promise<Reply | undefined> {
     const replies = this.expect(1, wait);
     this.say([command]);
@@ -227,7 +227,7 @@ export class Wire {
     this.enter('tls', timeoutMs);
     if (this.#error !== undefined) return undefined;
     this.#forget();
-    // The stream below still reports its own end; only what TLS makes of it counts.
+    // The stream below still reports its own end; only TLS's view of it counts.
     this.#stream.on('error', () => {});
     const secured = connectTls({ ...options, socket: this.#stream });
     this.#stream = secured;
@@ -288,7 +288,7 @@ export class Wire {
 
   readonly #onError = (error: NodeJS.ErrnoException & { readonly reason?: string }): void => {
     const code = codeOf(error, this.#phase, this.#stream);
-    // OpenSSL says in words what the other side demands, such as a certificate.
+    // OpenSSL explains in words what the other side demands, such as a certificate.
     const { code: name, reason = name } = error;
     this.fail(code, `the connection failed with ${reason}`, { cause: error });
   };
@@ -360,7 +360,7 @@ export class Wire {
     this.enter(wait.phases[isLast ? 2 : done === 0 ? 0 : 1], isLast ? wait.lastMs : wait.eachMs);
   }
 
-  /** Hands over what has come. From then on nothing is owed. */
+  /** Hands over the received replies. From then on none is owed. */
   #answer(): void {
     const settle = this.#settle;
     this.#settle = undefined;

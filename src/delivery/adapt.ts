@@ -13,7 +13,7 @@ const pieceOctets = 64 * 1024;
 export interface Conversions {
   /** Larger messages are not converted. */
   readonly maxBytes: number;
-  /** Those that may be converted at once: each is in memory as a whole, before and after. */
+  /** The number of messages converted at once: each is in memory as a whole, before and after. */
   readonly places: Places;
 }
 

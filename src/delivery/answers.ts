@@ -16,12 +16,12 @@ export class Answers {
     this.#now = now;
   }
 
-  /** Those of the recipients who have no status. */
+  /** The recipients without a status. */
   missing(indices: readonly number[]): readonly number[] {
     return indices.filter((index) => !this.statuses.has(index));
   }
 
-  /** One reply, which is not positive, for all of them; `relay` is who said it. */
+  /** One reply, which is not positive, for all of them; `relay` is its server. */
   settle(indices: readonly number[], why: Reply, relay?: string): void {
     const at = this.#now();
     const status = isPermanent(why) ? 'failed' : 'pending';
@@ -53,7 +53,7 @@ export class Answers {
   }
 }
 
-/** The result with one status for each recipient asked about that no others replace, whatever happened. */
+/** The result with one status for each recipient that was asked about and not replaced, in any case. */
 export function completed(
   result: AttemptResult,
   recipients: readonly number[],

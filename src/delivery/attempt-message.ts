@@ -3,7 +3,7 @@ import type { ClientSession, OutgoingMessage, SendResult } from '../client/index
 import type { Attempt } from '../queue/index.ts';
 import { adapt, type Conversions, isAsciiRecipient } from './adapt.ts';
 
-/** The message of an attempt as one session after the other is given it, converted for one that needs it so. */
+/** The message of an attempt as successive sessions are given it, converted for one that needs it so. */
 export class AttemptMessage {
   readonly #attempt: Attempt;
   readonly #conversions: Conversions;
@@ -44,7 +44,7 @@ export class AttemptMessage {
     return result;
   }
 
-  /** Those who can be named to a server without SMTPUTF8. */
+  /** The recipients that can be named to a server without SMTPUTF8. */
   asciiOf(chunk: readonly number[]): readonly number[] {
     const { recipients } = this.#attempt.envelope;
     return chunk.filter((index) => {

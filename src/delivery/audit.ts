@@ -10,7 +10,7 @@ import type { Attempt, AttemptResult } from '../queue/index.ts';
 export interface AuditSink {
   /** Whether the message is one of the run. Asked once for each message that is accepted. */
   takes(envelope: Envelope): boolean;
-  /** A message has come out of the queue. `lanes` are those it would have gone by. */
+  /** A message has come out of the queue. `lanes` are those that it would have taken. */
   arrived(attempt: Attempt, lanes: readonly LaneName[]): Promise<void>;
 }
 
@@ -23,9 +23,9 @@ export const toAudit: readonly { readonly lane: LaneName; readonly recipients: '
 
 const seen = reply(250, '0.0', 'Seen by the audit');
 
-/** The end of a message of an audit: delivered to nobody, told to nobody. */
+/** The end of a message of an audit: delivered nowhere, reported to nobody. */
 export function auditResult(attempt: Attempt, now: number): AttemptResult {
-  // A sender who asked for a report of success is told nothing: the duty to tell was passed on, to nobody.
+  // A sender who asked for a report of success gets none: the duty to report was passed on, to nobody.
   const status: RecipientStatus = {
     status: 'delivered',
     at: now,

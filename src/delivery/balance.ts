@@ -2,8 +2,8 @@
 import type { NextHost, RemoteTransport } from './transport.ts';
 
 /**
- * Whose turn it is among weighted hosts: smooth weighted round robin, in which each host gains its weight with
- * every turn and the one that has most takes it and pays the sum. With 3 and 1 the order is a a b a.
+ * The turns of weighted hosts: smooth weighted round robin, in which each host gains its weight with every turn, and
+ * the one with the most takes it and pays the sum. With 3 and 1 the order is a a b a.
  */
 export class Balance {
   /** By transport, so that a reload begins anew and nothing has to be forgotten. */

@@ -6,15 +6,15 @@ import { enhancedStatus, isPermanent, isPositive } from '../mail/index.ts';
 export type Verification = 'known' | 'unknown' | 'unavailable';
 
 /**
- * What servers without enhanced codes say with the same codes when it is not the recipient that they refuse: qmail's
- * `553 … rcpthosts (#5.7.1)`, Exim's `550 relay not permitted`, `550 Administrative prohibition`.
+ * Replies of servers without enhanced codes that have the same code and refuse something other than the recipient:
+ * qmail's `553 … rcpthosts (#5.7.1)`, Exim's `550 relay not permitted`, `550 Administrative prohibition`.
  */
 const otherReasons =
   /relay|rcpthosts|authenti|authori|log ?in|denied|permitted|allowed|prohibit|policy|5\.7\.|spam|b(?:lack|lock)|gr[ae]y|sender|helo|ehlo|reverse|\bptr\b|\bdns|call ?(?:out|back)|later|too many|\brate\b|limit|quota|full|storage|space|size|secur|\btls\b|\bssl\b/i;
 
 /**
- * Judges an answer. A refused MAIL, and whatever else is not about the recipient (policy, authentication, the order
- * of commands, greylisting), does not answer the question: it tells nothing of who exists. A full mailbox exists.
+ * Judges an answer. A refused MAIL, and any other reply that is not about the recipient (policy, authentication, the
+ * order of commands, greylisting), does not answer the question. A full mailbox exists.
  */
 export function judgeAnswer({ to, reply }: CalloutAnswer, unknown: ReadonlySet<string>): Verification {
   if (to === 'mail') return 'unavailable';

@@ -92,7 +92,7 @@ test('only a refusal that is about the recipient says that it does not exist', (
     assert.equal(judge('mail', line), 'unavailable', line);
 });
 
-/** A delivery side whose domain is asked at a sink. */
+/** A delivery whose domain is asked at a sink. */
 async function asking(
   t: TestContext,
   options: SinkOptions,

@@ -17,7 +17,7 @@ export interface CalloutOptions {
   readonly unknown: ReadonlySet<string>;
 }
 
-/** A destination that does not say who exists. */
+/** A destination that does not answer about recipients. */
 export interface CalloutTrouble {
   /** Its lane. */
   readonly destination: string;
@@ -30,13 +30,13 @@ export interface CalloutTrouble {
   readonly because: string;
 }
 
-/** Waiting, dialling and asking together may take this long: somebody waits for the reply to RCPT. */
+/** Waiting, dialling and asking together may take this long: a client waits for the reply to RCPT. */
 const verifyMs = 20_000;
-/** Those that wait for one destination; more are told to come again. */
+/** The number of questions that wait for one destination; more are told to come again. */
 const maxWaiting = 1000;
-/** A trouble that nobody met again for so long is none any more. */
+/** A trouble ends when it was not met again for this time. */
 const forgetMs = 3_600_000;
-/** The same is said in the log again after this. */
+/** The same trouble is logged again after this. */
 const sayAgainMs = 3_600_000;
 const maxTroubles = 1000;
 
@@ -86,7 +86,7 @@ export class Callouts {
       .map(({ saidAt: _, ...trouble }) => trouble);
   }
 
-  /** Never rejects for what a peer or the network does. */
+  /** Never rejects because of a peer or the network. */
   async verify(transport: RemoteTransport, recipient: Address, parts: RemoteParts): Promise<Verification> {
     const { verification, because = '', relay } = await this.#ask(transport, recipient, parts);
     const { lane } = transport;
@@ -161,7 +161,7 @@ export class Callouts {
     return places;
   }
 
-  /** Logged when it begins, when other words are said, and once an hour. */
+  /** Logged when it begins, when its text changes, and once an hour. */
   #note(
     lane: string,
     { because, relay }: { readonly because: string; readonly relay: string | undefined },

@@ -59,7 +59,7 @@ export class Capture {
     this.#now = options.now;
   }
 
-  /** Carries out an attempt. Never rejects: what the disk refuses is transient. */
+  /** Carries out an attempt. Never rejects: a refusal of the disk is transient. */
   async deliver(attempt: Attempt, signal: AbortSignal): Promise<AttemptResult> {
     let outcome: Reply = captured;
     try {
@@ -163,7 +163,7 @@ export class Capture {
       body,
     };
     await this.#writeFile(id, 'json', [Buffer.from(`${JSON.stringify(facts, null, 2)}\n`)], signal);
-    // The message comes last: what has no message is not in the inbox.
+    // The message comes last: an envelope without its message is not in the inbox.
     if (!sizes.has(id))
       await this.#writeFile(id, 'eml', octets.whole === undefined ? octets.chunks() : [octets.whole], signal);
     this.#bytes += octets.size - (sizes.get(id) ?? 0);

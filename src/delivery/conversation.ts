@@ -43,7 +43,7 @@ const endedEarly = reply(451, '4.2', 'The session ended before the recipient was
 /** Our own octets, our own mistake or our own end: no other host will do better, and none is to blame. */
 const ownFaults: ReadonlySet<ClientErrorCode> = new Set(['content', 'internal', 'aborted', 'busy']);
 
-/** The conversations of one attempt, host by host, and what they came to so far. */
+/** The conversations of one attempt, host by host, and their results so far. */
 export class Conversation {
   readonly answers: Answers;
   health: Health = { kind: 'alive' };
@@ -84,7 +84,7 @@ export class Conversation {
     const left: number[] = [];
     let queue = recipients;
     let result: SendResult | undefined;
-    // It has carried something before: one that refuses its first MAIL will refuse it on another connection too.
+    // It has carried mail before: if it refuses its first MAIL, it will refuse it on another connection too.
     let isProven = session.messagesSent > 0;
     this.#message.begin();
     while (queue.length > 0 && (result === undefined || session.isUsable) && !this.isOver) {
@@ -104,11 +104,11 @@ export class Conversation {
       result = demand ?? result;
       queue = this.#record(host, chunk, result, left, rest);
     }
-    // Who puts MAIL off now is likely to do so to the next message too.
+    // A host that defers MAIL now is likely to defer the next message too.
     if (!session.isUsable) session.close();
     else if (result !== undefined && isTransient(result.mail)) pool.retire(host);
     else pool.give(host);
-    // All that it takes on one connection: it said so beforehand (RFC 9422).
+    // It takes no more on one connection, as it announced (RFC 9422).
     const isFull = result?.ending.kind === 'complete' && isPositive(result.mail);
     if (isFull && !this.isOver) return { left, again: queue };
     if (queue.length > 0) this.answers.settle(queue, endedEarly, host.relay);
@@ -122,7 +122,7 @@ export class Conversation {
     return true;
   }
 
-  /** Writes down what came of a transaction; gives the indices to ask this same session about next. */
+  /** Records the result of a transaction; returns the indices to ask this same session about next. */
   #record(
     host: PooledSession,
     chunk: readonly number[],
@@ -156,7 +156,7 @@ export class Conversation {
       if (said.code === 452 && result.accepted > 0) again.push(index);
       else if (ending.kind !== 'in-doubt') left.push(index);
     }
-    // Last, so that whatever goes wrong here takes no answer away from a recipient.
+    // Last, so that no fault here takes an answer away from a recipient.
     this.#judgeHost(host, result);
     return again.length === 0 ? rest : [...rest, ...again];
   }
@@ -179,8 +179,8 @@ export class Conversation {
   }
 
   /**
-   * Whether the host does its work, as far as this transaction tells: it took somebody's mail, or refused for
-   * good; or it answered MAIL or the content with 4yz, or broke off. A 4yz to RCPT is about the recipient.
+   * Whether the host does its work, as far as this transaction shows: it accepted mail for a recipient, or refused
+   * permanently; or it answered MAIL or the content with 4yz, or broke off. A 4yz to RCPT is about the recipient.
    */
   #judgeHost({ keys }: PooledSession, { mail, end, accepted, recipients, ending }: SendResult): void {
     const { memory } = this.#parts.targets;

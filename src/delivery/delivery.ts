@@ -40,7 +40,7 @@ import { type OnPassedOver, Router } from './router.ts';
 import { Tokens } from './tokens.ts';
 import type { TransportContext } from './transports/kind.ts';
 
-/** How often it is said that mail passes a route over. */
+/** The interval at which it is logged that mail passes a route over. */
 const passedOverMs = 60_000;
 const maxTold = 1000;
 
@@ -78,15 +78,15 @@ export interface Delivery extends AsyncDisposable {
   keeps(lane: LaneName): boolean;
   /** Asks the destination of a recipient whether it knows it. Without a server to ask, every one is known. */
   verify(recipient: Address): Promise<Verification>;
-  /** Destinations that do not say who exists. */
+  /** Destinations that do not answer about recipients. */
   readonly calloutTroubles: readonly CalloutTrouble[];
   /** Whether the lane is one of a route that the operator wrote, rather than of some domain of the world. */
   isStatic(lane: LaneName): boolean;
-  /** Renews tokens that are due, and says what does not work. To be called every few seconds. */
+  /** Renews tokens that are due, and returns those that fail. To be called every few seconds. */
   tend(): readonly Trouble[];
   /** The capture inbox, when a folder for it is set. */
   readonly capture: Capture | undefined;
-  /** While it is set, the mail of an audit goes there, after policy and whatever the routes say. */
+  /** While it is set, the mail of an audit goes there, after the policy and before the routes. */
   audit: AuditSink | undefined;
   /**
    * Swaps the configuration. Attempts under way end as they began; kept sessions are closed. Throws a
@@ -118,7 +118,7 @@ class Deliveries implements Delivery {
   readonly #memory: HostMemory;
   readonly #onward = new Onward();
   readonly #tokens: Tokens;
-  /** When it was last said of a lane that mail passed it over. */
+  /** The last time at which it was logged of a lane that mail passed it over. */
   readonly #toldAt = new Map<LaneName, number>();
   readonly #conversions = new Places(1);
   readonly #callouts: Callouts;
@@ -214,7 +214,7 @@ class Deliveries implements Delivery {
 
   readonly keeps = (lane: LaneName): boolean => lane === auditLane;
 
-  /** Also what a run that was cut off has left behind comes to its end here. */
+  /** A run that was cut off ends here, too. */
   async #endAudited(attempt: Attempt): Promise<AttemptResult> {
     const lanes = this.#generation.router.assign(attempt.envelope).map(({ lane }) => lane);
     await this.audit?.arrived(attempt, lanes);
@@ -280,7 +280,7 @@ class Deliveries implements Delivery {
     return { number, router, context: { now, remote, hasMailbox, capture: this.#capture } };
   }
 
-  /** Said once a minute and lane: a whole queue may be passed over. */
+  /** Logged once a minute and lane: a whole queue may be passed over. */
   #tellPassedOver(lane: LaneName, { reversePath, origin }: Parameters<OnPassedOver>[1]): void {
     const now = this.#clock.now();
     if (now - (this.#toldAt.get(lane) ?? Number.NEGATIVE_INFINITY) < passedOverMs) return;

@@ -128,7 +128,7 @@ export class Dialer {
     // There are no credentials: they would have required TLS.
     const second = await this.#dial(transport, target, { tls: 'none' }, signal);
     if (!(second instanceof ClientError)) this.tlsBroke(second, inWords(first));
-    // A refusal for good in clear is not what would have been said under TLS.
+    // A permanent refusal in clear may not be the reply under TLS.
     else if (second.reply !== undefined && isPermanent(second.reply)) return first;
     return second;
   }
@@ -186,7 +186,7 @@ export class Dialer {
       const now = clock.now();
       const kept = { lane: transport.lane, relay, hostKey, keys, next, openedAt: now, idleSince: now };
       const session = await openClient(credentials === undefined ? options : { ...options, credentials });
-      // Nothing comes after this that could fail and leave the session to nobody.
+      // Nothing after this can fail and leave the session without an owner.
       return { ...kept, session, fallback: fallbackOf(tlsModeOf(transport, target), tls, session) };
     } catch (error) {
       if (error instanceof ClientError) return error;
@@ -241,7 +241,7 @@ export class Dialer {
   }
 }
 
-/** The server understood, and said no for good: not that it could not look just now. */
+/** The server understood, and refused permanently: it is not merely unable to check now. */
 function isAuthRefused({ phase, code, reply }: ClientError): boolean {
   return phase === 'auth' && code === 'rejected' && reply !== undefined && isPermanent(reply);
 }

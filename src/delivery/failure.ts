@@ -3,7 +3,7 @@ import type { ClientError } from '../client/index.ts';
 import { isTransient, type Reply, reply } from '../mail/index.ts';
 import type { Health } from '../queue/index.ts';
 
-/** Why a host was not good for a transaction: what to tell the recipients, what to tell the lane. */
+/** The fault of a host in a transaction: its reply for the recipients, and its meaning for the lane. */
 export interface HostFailure {
   readonly reply: Reply;
   readonly health: Health['kind'];
@@ -20,8 +20,8 @@ export function faultReply(error: unknown): Reply {
 export const shuttingDown = reply(451, '3.2', 'Delivery was interrupted');
 
 /**
- * What a session that could not be opened means (RFC 3463 §3.5). A refusal of the greeting or EHLO is the
- * host's own reply; what goes wrong with TLS or our credentials is our affair and always transient.
+ * The meaning of a session that could not be opened (RFC 3463 §3.5). A refusal of the greeting or EHLO is the host's
+ * own reply; a fault of TLS or our credentials is our affair and always transient.
  */
 export function failureOf(error: ClientError, relay: string): HostFailure {
   const said = error.reply;

@@ -16,7 +16,7 @@ const resolver: Resolver = {
   },
 } as Resolver;
 
-/** An 8-bit message to two recipients, one of whom the sender called by a wide name. */
+/** An 8-bit message to two recipients, one with an original recipient beyond ASCII. */
 function attemptTo(lane: string) {
   const attempt = attemptFor(
     'Subject: x\r\nContent-Type: text/plain\r\n\r\n\xe4\r\n',
@@ -37,7 +37,7 @@ function attemptTo(lane: string) {
   return attempt;
 }
 
-/** Sockets of the sink are counted after the pool has let go of its own: what is left then is lost. */
+/** Sockets of the sink are counted after the pool has let go of its own: any that are left are lost. */
 async function tryAtEachStep(sink: Sink, options: Partial<DeliveryOptions>, lane: string): Promise<number> {
   for (let at = 0; ; at++) {
     const plan: FaultPlan = { at, steps: 0 };
@@ -56,7 +56,7 @@ async function tryAtEachStep(sink: Sink, options: Partial<DeliveryOptions>, lane
     assert.equal(result.statuses.size, 2);
     const hasFailed = plan.steps > at;
     plan.at = -1;
-    // Whatever it was, the lane is good for the next message.
+    // After any fault, the lane is good for the next message.
     assert.deepEqual(fates(await delivery.deliver(attemptTo(lane), never)), [
       'delivered 250 0.0',
       'delivered 250 0.0',

@@ -2,7 +2,7 @@
 import { backOff, type Clock } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 
-/** Hosts remembered at most; when there are more, the one that was noted first is forgotten. */
+/** The number of hosts that are remembered; beyond it the one that was noted first is forgotten. */
 const maxHosts = 10_000;
 /** So many transactions in a row that a host took up and did not carry through make it a failed one. */
 const brokenToAvoid = 3;
@@ -51,7 +51,7 @@ export class HostMemory {
     this.#options = options;
   }
 
-  /** Whether nothing is held against anybody: then nothing else needs to be asked. */
+  /** Whether no host has a fault: then nothing else needs to be asked. */
   get isEmpty(): boolean {
     return this.#hosts.size === 0;
   }
@@ -62,7 +62,7 @@ export class HostMemory {
     this.#avoid(key, { since: known?.since ?? this.#clock.now(), broken: known?.broken ?? 0, reply });
   }
 
-  /** A session came about. What its transactions did is another matter. */
+  /** A session was opened. The results of its transactions are another matter. */
   answered(key: string): void {
     if (this.#hosts.size === 0) return;
     const known = this.#hosts.get(key);
@@ -90,7 +90,7 @@ export class HostMemory {
     return (this.#hosts.get(key)?.avoidUntil ?? 0) > this.#clock.now();
   }
 
-  /** A host said that it does TLS, and it did not work; in clear it may. */
+  /** A host offered TLS, and it failed; in clear it may work. */
   tlsBroke(key: string): void {
     putBounded(this.#clear, key, this.#clock.now() + this.#options.tlsRetryMs);
   }

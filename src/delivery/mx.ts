@@ -174,12 +174,12 @@ function isOwn(address: string, { ownAddresses }: MxOptions): boolean {
   return ownAddresses.has(address) || embeddedIpv4(address).some((inner) => ownAddresses.has(inner));
 }
 
-/** Whether an address that somebody's DNS names may be dialled. The unspecified ones would be this machine. */
+/** Whether an address from a foreign DNS may be dialled. The unspecified ones would be this machine. */
 function mayDial(address: string, { refusePrivate }: MxOptions): boolean {
   return refusePrivate ? isGlobal(address) : !isUnspecified(address);
 }
 
-/** `user@[192.0.2.1]`: that host, whatever the DNS says (RFC 5321 §5.1). */
+/** `user@[192.0.2.1]`: that host, without the DNS (RFC 5321 §5.1). */
 function literalHost(domain: Domain, options: MxOptions): HostList {
   const address = canonicalIp(domain.slice(1, -1).replace(/^IPv6:/i, ''));
   if (address === undefined) return failed(reply(550, '1.2', `Not an address: ${domain}`));

@@ -31,10 +31,10 @@ export class TokenError extends Error {
 export interface TokenParts {
   readonly clock: Clock;
   readonly log: Log<DeliveryEvents>;
-  /** Work that nobody waits for. */
+  /** Background work. */
   readonly background: { run(what: string, work: Promise<unknown>): void };
   readonly fetch?: typeof plainFetch;
-  /** Cuts off what is under way. */
+  /** Cuts off running requests. */
   readonly signal: AbortSignal;
 }
 
@@ -99,7 +99,7 @@ export class OauthToken {
     this.#parts.background.run('token', this.#underWay);
   }
 
-  /** Somebody changed something: a pause after failures is over. */
+  /** The configuration or a file has changed: a pause after failures is over. */
   hurry(): void {
     if (this.#failing !== undefined) this.#failing = { ...this.#failing, retryAt: 0 };
   }

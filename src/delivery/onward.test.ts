@@ -15,7 +15,7 @@ test('the next attempt goes on where this one stopped, so that the seventh addre
   const zone = { 'dest.test': { MX }, ...names };
   const b = await bench(t, { mxPort: sink.port }, zone);
   assert.deepEqual(fates(await b.send(to)), ['pending 451 4.1']);
-  // Long enough for nobody to be avoided any more.
+  // Long enough for no host to be avoided any more.
   b.clock.advance(3_600_000);
   assert.deepEqual(fates(await b.send(to)), ['delivered 250 0.0']);
 });

@@ -2,7 +2,7 @@
 import { isIPv6 } from 'node:net';
 import type { LaneName } from '../mail/index.ts';
 
-/** Lanes remembered at most; when there are more, the one that was noted first begins anew. */
+/** The number of lanes that are remembered; beyond it the one that was noted first begins anew. */
 const maxLanes = 10_000;
 
 /**

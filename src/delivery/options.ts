@@ -50,8 +50,8 @@ export interface DeliveryRoute {
    */
   readonly via: string | readonly string[];
   /**
-   * Who handed the message over: the name of its identity, with `*` for any characters. Letter case does not
-   * matter. Mail of nobody known by name does not match. Default: any.
+   * The identity of the sender of the message, by name, with `*` for any characters. Letter case does not matter. Mail
+   * without an identity does not match. Default: any.
    */
   readonly identity?: string | readonly string[];
   /**
@@ -139,8 +139,8 @@ export interface DeliveryOptions {
   readonly domains?: readonly DeliveryDomain[];
   readonly routes?: readonly DeliveryRoute[];
   /**
-   * Whether a Maildir that is not there may be made for this address: no name that stands for others, and nobody
-   * who does not exist. Default: for any.
+   * Whether a missing Maildir may be made for this address: not for a name that stands for others, nor for an unknown
+   * recipient. Default: for any.
    */
   readonly hasMailbox?: (address: Address) => boolean;
   /**
@@ -153,7 +153,7 @@ export interface DeliveryOptions {
   /** Where `capture` writes; required when a route or domain uses it. */
   readonly capture?: { readonly folder: string; readonly maxMessages?: number; readonly maxBytes?: number };
   readonly limits?: Partial<DeliveryLimits>;
-  /** How destinations are asked who exists. */
+  /** The way destinations are asked about recipients. */
   readonly callouts?: {
     /** Connections to one destination that ask at once; default 4. */
     readonly connections?: number;

@@ -5,7 +5,7 @@ import type { LaneName } from '../mail/index.ts';
 import type { DeliveryLimits } from './options.ts';
 import type { NextHost } from './transport.ts';
 
-/** A session with what is to be known of it between attempts. */
+/** A session with its facts between attempts. */
 export interface PooledSession {
   readonly session: ClientSession;
   readonly lane: LaneName;

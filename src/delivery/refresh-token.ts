@@ -14,12 +14,12 @@ export class RefreshToken {
     this.#path = path;
   }
 
-  /** The token in use, for whoever has to keep it out of a message. */
+  /** The token in use, for code that has to keep it out of a message. */
   get value(): string | undefined {
     return this.#known?.value;
   }
 
-  /** The token in use, unless somebody put another one into the file. Rejects when there is none. */
+  /** The token in use, unless an operator put another one into the file. Rejects when there is none. */
   async read(): Promise<string> {
     const known = this.#known;
     const file = await readFile(this.#path, 'utf8').then(
@@ -43,7 +43,7 @@ export class RefreshToken {
   }
 }
 
-/** Replaces a file, or what a link leads to, as a whole; nobody else may read it. */
+/** Replaces a file, or the target of a link, as a whole; only its owner may read it. */
 async function replaceFile(path: string, text: string): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const fresh = `${target}.new`;

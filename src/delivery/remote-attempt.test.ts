@@ -118,7 +118,7 @@ test('a full mailbox that is told by 552 is for good at once, by SMTP and LMTP, 
       const result = await b.send(['a@dest.test', 'full@dest.test', 'full2@dest.test']);
       const said = full.startsWith('552 5') ? 'failed 552 2.2' : 'failed 552';
       assert.deepEqual(fates(result), ['delivered 250 0.0', said, said]);
-      // Without a status it was asked again, as the first of its transaction, and nobody got a second copy.
+      // Without a status it was asked again, as the first of its transaction, and no recipient got a second copy.
       assert.equal(sink.messages.length, 1);
     }
   }

@@ -50,7 +50,7 @@ class RemoteAttempt {
     return { statuses: this.#talk.answers.statuses, health: this.#talk.health };
   }
 
-  /** Those who have their answer keep it: a recipient whose mail was delivered is not asked for again. */
+  /** Recipients with an answer keep it: one whose mail was delivered is not asked for again. */
   #onFault(error: unknown): void {
     const { id, recipients } = this.#attempt;
     this.#parts.log.error('attempt-failed', {
@@ -69,7 +69,7 @@ class RemoteAttempt {
     let tried: string | undefined;
     if (kept !== undefined) {
       waiting = await this.#talk.converse(kept, waiting.left);
-      // One that was not good any more is as if it had not been there.
+      // A kept session that was no longer good is as if it had not been there.
       if (waiting.again.length < this.#attempt.recipients.length) {
         tried = kept.hostKey;
         this.#sessions++;
@@ -130,7 +130,7 @@ class RemoteAttempt {
     const last = lastOf(rounds);
     if (last === undefined) return;
     if (this.#sessions === 0) this.#talk.health = healthOf(last.failure.health, last.failure.reply);
-    // What a server said to a recipient tells more than that the next host is down.
+    // A server's reply to a recipient says more than that the next host is down.
     const untold = this.#talk.answers.missing([...still.left, ...still.again]);
     this.#talk.answers.settle(untold, last.failure.reply, last.relay);
   }

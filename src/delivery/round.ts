@@ -3,7 +3,7 @@ import { isPermanent, type Reply } from '../mail/index.ts';
 import type { Target } from './dialer.ts';
 import type { HostFailure } from './failure.ts';
 
-/** A list of targets to try, and the failure among them that tells most. */
+/** A list of targets to try, and the most informative failure among them. */
 export class Round {
   readonly targets: readonly Target[];
   last: { readonly failure: HostFailure; readonly relay?: string } | undefined;

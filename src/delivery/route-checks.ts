@@ -5,7 +5,7 @@ import type { DeliveryRoute, OauthOptions } from './options.ts';
 import { parsePin, passwordFor, type SmtpServer } from './transport.ts';
 import type { Via } from './transports/kind.ts';
 
-/** Says what is wrong with a key of the route. */
+/** Reports a fault in a key of the route. */
 type Report = (key: string, message: string) => void;
 
 /** The destinations of a route, parsed. */

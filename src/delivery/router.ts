@@ -38,7 +38,7 @@ type Sender = Pick<Envelope, 'reversePath'> & { readonly origin?: Envelope['orig
 
 const nobody: Sender = { reversePath: null };
 
-/** Told of mail that would have matched a route with credentials, but for its ground. */
+/** Called for mail that would have matched a route with credentials, but for its ground. */
 export type OnPassedOver = (lane: LaneName, sender: Sender) => void;
 
 type Assignment = ReturnType<AssignLanes>;
@@ -99,7 +99,7 @@ export class Router {
   resolveLane(lane: LaneName): Transport | undefined {
     const fixed = this.#byLane.get(lane);
     if (fixed !== undefined) return fixed;
-    // What no rule names is a lane of the recipients' domain.
+    // A lane without a rule is one of the recipients' domain.
     const domain = parseDomain(parseLane(lane).place ?? '');
     if (domain === undefined) return undefined;
     return this.#candidates(domain).find((candidate) => candidate.transport.lane === lane)?.transport;

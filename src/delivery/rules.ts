@@ -12,9 +12,9 @@ export interface Rule extends TransportRule {
   readonly to: readonly Pattern[];
   /** Absent: any. */
   readonly from: readonly Pattern[] | undefined;
-  /** Absent: any, also nobody. */
+  /** Absent: any, also none. */
   readonly identity: RegExp | undefined;
-  /** It goes by sender and has credentials: only for senders who are bound to what they claim to be. */
+  /** It goes by sender and has credentials: only for senders that the ground binds. */
   readonly needsBoundSender: boolean;
   readonly vias: readonly Via[];
   /** The domain of ours that the rule is about: its Maildirs are a lane of their own. */
@@ -166,8 +166,8 @@ function literal(text: string): string {
 }
 
 /**
- * What works and is perhaps not meant: a route with credentials that goes by sender, in words for an operator.
- * The reverse-path is the client's own claim, which credentials must not rest on.
+ * Warnings about valid routes that may be mistakes: a route with credentials that goes by sender. The reverse-path is
+ * the client's own choice, on which credentials must not depend.
  */
 export function routeWarnings(routes: readonly DeliveryRoute[]): readonly RouteProblem[] {
   return routes.flatMap((route, index) => {

@@ -43,7 +43,7 @@ async function kept(
   return words;
 }
 
-/** Says again what it was told. */
+/** Repeats the text that it was sent. */
 function echoing(keyword: string, verbs: readonly string[], code = '535'): SinkOptions {
   let told = '';
   return {
@@ -66,7 +66,7 @@ test('a smart host that says the password again puts it into no reply, log or al
     ['AUTH PLAIN', ['AUTH'], '535'],
     ['AUTH PLAIN', ['AUTH'], '454'],
     ['AUTH PLAIN', ['AUTH'], '421'],
-    // After the login too, in whatever it refuses.
+    // After the login too, in every refusal.
     ['AUTH PLAIN', ['MAIL'], '451'],
     ['AUTH PLAIN', ['RCPT'], '450'],
     ['AUTH PLAIN', ['DATA'], '421'],

@@ -29,7 +29,7 @@ export function isTired(result: SendResult): boolean {
 export function isUnheard({ ending }: SendResult): boolean {
   if (ending.kind !== 'lost' && ending.kind !== 'in-doubt') return false;
   const { code, phase } = ending.error;
-  // Who is slow may still take what was sent to the end.
+  // A slow server may still take the whole message.
   const isEnd = code === 'closed' || (code === 'timeout' && ending.kind === 'lost');
   return isEnd && (phase === 'mail' || phase === 'idle');
 }

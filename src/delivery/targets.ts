@@ -82,7 +82,7 @@ function targetsOf(
   return reply(451, '4.4', 'The route has no hosts');
 }
 
-/** Those for one attempt: where the last one stopped, hosts that do badly last, both address families. */
+/** The targets of one attempt: from where the last one stopped, hosts that do badly last, both address families. */
 function chosen(
   targets: readonly Target[],
   { lane }: RemoteTransport,

@@ -12,7 +12,7 @@ import type { AttemptResult } from '../queue/index.ts';
 import { createDelivery, type DeliveryOptions } from './index.ts';
 import { type AttemptChanges, attemptFor, type Sink, type SinkOptions, startSink } from './testing.ts';
 
-/** What is sent when a test does not say. */
+/** The content of messages unless a test gives another. */
 export const text = 'Subject: hello\r\n\r\n.dot\r\nbody\r\n';
 export const never = new AbortController().signal;
 
@@ -89,7 +89,7 @@ export function only({ statuses }: AttemptResult): RecipientStatus {
   return first;
 }
 
-/** A port where nobody listens. */
+/** A port at which no program listens. */
 export async function deadPort(host = '127.0.0.1'): Promise<number> {
   const server = createServer();
   await once(server.listen(0, host), 'listening');

@@ -11,7 +11,7 @@ import type { Attempt } from '../queue/index.ts';
 export const sinkKey = readFileSync(new URL('testdata/key.pem', import.meta.url), 'utf8');
 export const sinkCertificate = readFileSync(new URL('testdata/cert.pem', import.meta.url), 'utf8');
 
-/** What a sink knows when it answers. */
+/** The facts that a sink has when it answers. */
 export interface SinkMoment {
   /** Connections so far, this one included, from 1. */
   readonly session: number;
@@ -24,7 +24,7 @@ export interface SinkMoment {
 
 export interface SinkOptions {
   readonly protocol?: 'smtp' | 'lmtp';
-  /** EHLO keywords; default: what a good server has, without CHUNKING. */
+  /** EHLO keywords; default: those of a good server, without CHUNKING. */
   readonly keywords?: readonly string[];
   /**
    * The reply to a command line, to `CONNECT`, and to `.` for the end of data (`. <path>` for each recipient
@@ -70,7 +70,7 @@ export interface Sink extends AsyncDisposable {
 
 const usualKeywords = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'];
 
-/** A small SMTP or LMTP server on loopback that keeps what it is given and answers as it is told. */
+/** A small SMTP or LMTP server on loopback that keeps its mail and gives prepared answers. */
 export async function startSink(options: SinkOptions = {}): Promise<Sink> {
   const sockets = new Set<Socket>();
   const messages: SinkMessage[] = [];
@@ -283,7 +283,7 @@ class SinkSession {
     this.#listen();
   }
 
-  /** Answers as told, or as usual; true when the reply was positive. */
+  /** Answers as prepared, or as usual; true when the reply was positive. */
   #say(command: string, usual: string): boolean {
     const { options, number } = this.#parts;
     const moment = { session: number, taken: this.#taken, accepted: this.#rcpts.length, isTls: this.#isTls };

@@ -87,7 +87,7 @@ test('refused credentials are transient: the message is not to blame', async (t)
   assert.equal(result.health.kind, 'unavailable');
 });
 
-/** What comes of opportunistic TLS that a server begins and does not carry through. */
+/** Servers that begin opportunistic TLS and fail. */
 const broken: readonly (SinkOptions & { readonly name: string })[] = [
   { name: 'the handshake fails', tls: 'broken' },
   { name: 'a client certificate is demanded, which TLS 1.3 tells after the handshake', tls: 'certificate' },

@@ -5,7 +5,7 @@ import { type Clock, plainFetch } from '../base/index.ts';
 const fetchMs = 15_000;
 const maxAnswerOctets = 64 * 1024;
 
-/** A token, how long it is good for, and what came with it. */
+/** A token, its life, and the other values of the answer. */
 export interface TokenAnswer {
   readonly token: string;
   readonly lifeMs?: number;
@@ -13,7 +13,7 @@ export interface TokenAnswer {
   readonly refreshLifeMs?: number;
 }
 
-/** Sends the form and reads the answer (RFC 6749 §3.2). Rejects with what is wrong, in words without the form. */
+/** Sends the form and reads the answer (RFC 6749 §3.2). Rejects with the fault, in words without the form. */
 export async function askForToken(
   url: string,
   form: URLSearchParams,
@@ -32,7 +32,7 @@ export async function askForToken(
     });
     return parseAnswer(response.status, await readBounded(response));
   } catch (error) {
-    // What `fetch` rejects with says little; its cause says what happened.
+    // The error of `fetch` says little; its cause names the fault.
     const cause = error instanceof Error ? error.cause : undefined;
     throw deadline.signal.aborted ? late : cause instanceof Error ? cause : error;
   } finally {
@@ -40,7 +40,7 @@ export async function askForToken(
   }
 }
 
-/** RFC 6749 §5. Throws what is wrong with it. */
+/** RFC 6749 §5. Throws the fault of a malformed answer. */
 function parseAnswer(status: number, text: string): TokenAnswer {
   let value: unknown;
   try {

@@ -24,7 +24,7 @@ export class Tokens {
     this.#parts = { ...parts, signal: this.#life.signal };
   }
 
-  /** Ends what is under way. */
+  /** Ends running requests. */
   close(): void {
     this.#life.abort();
   }
@@ -47,7 +47,7 @@ export class Tokens {
     return this.#sources.get(keyOf(account))?.token ?? new OauthToken(account, this.#parts);
   }
 
-  /** Renews what is due and tells what is wrong. */
+  /** Renews tokens that are due and returns the faults. */
   tend(): readonly (TokenTrouble & { readonly lanes: readonly LaneName[] })[] {
     return [...this.#sources.values()].flatMap(({ token, lanes }) => {
       token.tend();

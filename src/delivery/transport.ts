@@ -1,4 +1,7 @@
-/** A route's connections: hosts, TLS, credentials, and what tells its lane from another one to the same place. */
+/**
+ * A route's connections: hosts, TLS, credentials, and the part of a lane's name that tells it from another to the same
+ * place.
+ */
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Domain, LaneName } from '../mail/index.ts';
@@ -12,7 +15,7 @@ export interface SmtpServer {
   readonly user?: string;
 }
 
-/** The same with what it takes to log in. */
+/** The same with the credentials for a login. */
 export interface NextHost extends SmtpServer {
   /** Absent where the user logs in with a token. */
   readonly password?: string;
@@ -101,8 +104,9 @@ export function nextHostOf(
 }
 
 /**
- * What tells two lanes to the same place apart: empty for a plain route, else `#` and eight hex digits over
- * users, TLS policy, source, `from` and the like. No secret is in it: lane names are shown and logged.
+ * The part of a lane's name that tells two lanes to the same place apart: empty for a plain route, else `#` and eight
+ * hex digits over users, TLS policy, source, `from` and the like. It reveals no secret: lane names are shown and
+ * logged.
  */
 export function discriminator(
   route: DeliveryRoute,
@@ -123,7 +127,7 @@ export function discriminator(
   return `#${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8)}`;
 }
 
-/** What routes had not always: it is passed over where it is not used, so that old names stay. */
+/** Options that routes did not always have: unused ones are left out, so that old names stay. */
 function laterParts(route: DeliveryRoute): readonly unknown[] {
   const { identity, fallback, balance, weights, fingerprint, oauth } = route;
   const used = {

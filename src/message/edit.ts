@@ -25,10 +25,10 @@ export interface BodyEdit {
   readonly octets: Uint8Array;
 }
 
-/** The start of what only we may say in a header; in lower case. */
+/** The start of header fields that only we may write; in lower case. */
 export const ownPrefix = 'x-posthouse-';
 
-/** Whether a line that begins there says what only we may say. */
+/** Whether a line that begins there is a field that only we may write. */
 export function isOwn(octets: Buffer, start: number): boolean {
   // Most lines begin with another letter, and a header may have very many.
   if (((octets[start] ?? 0) | 0x20) !== 0x78) return false;
@@ -38,8 +38,8 @@ export function isOwn(octets: Buffer, start: number): boolean {
 const fieldName = /^[!-9;-~]+$/;
 
 /**
- * A field as it is written. Line ends of any kind in the value become folds, so that no value ends the field. Throws
- * a `RangeError` for a name that no field has: it is a bug of whoever wants the edit.
+ * A field in its written form. Line ends of any kind in the value become folds, so that no value ends the field.
+ * Throws a `RangeError` for an invalid name: that is a bug of the caller.
  */
 export function formatField(name: string, value: string): Buffer {
   if (!fieldName.test(name)) throw new RangeError(`no name of a field: ${JSON.stringify(name)}`);

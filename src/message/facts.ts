@@ -1,4 +1,4 @@
-/** Reads what an envelope says of the octets of a body that somebody else put in the place of the one that came. */
+/** Determines the facts of a body that a check put in the place of the original one. */
 import type { ContentFacts } from '../mail/index.ts';
 
 /** RFC 5322 §2.1.1. */

@@ -27,7 +27,7 @@ const choices: readonly (readonly FieldEdit[] | undefined)[] = [
   ],
 ];
 
-/** The first octet says how it is cut, the second what is changed, the others are words. */
+/** The first octet decides how the message is cut, the second the edits; the others are words. */
 function checkIncoming(input: Uint8Array): void {
   const size = ((input[0] ?? 0) % 20) + 1;
   const edits = choices[(input[1] ?? 0) % choices.length];

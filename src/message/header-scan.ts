@@ -1,4 +1,4 @@
-/** Finds the end of a header while it arrives, in one pass, and counts on the way what every message is asked about. */
+/** Finds the end of a header while it arrives, in one pass, and counts the hops and our own fields on the way. */
 import { ownPrefix } from './edit.ts';
 
 const lf = 10;
@@ -23,7 +23,7 @@ export class HeaderScan {
   isComplete = false;
   /** Received fields: the hops so far (RFC 5321 §6.3). */
   hops = 0;
-  /** Lines that say what only we may say. */
+  /** The number of lines that only we may write. */
   own = 0;
   #place: Place = 'start';
   #name: Buffer = received;
@@ -66,7 +66,7 @@ export class HeaderScan {
     this.#place = octet === cr ? 'empty' : letter === this.#name[0] ? 'name' : 'rest';
   }
 
-  /** What comes next, behind one octet more of a line that may have the name. */
+  /** The next place, after one more octet of a line that may have the name. */
   #match(octet: number): Place {
     if (this.#matched < this.#name.length) {
       if ((octet | 0x20) !== this.#name[this.#matched]) return 'rest';

@@ -1,10 +1,10 @@
-/** The header of a message, parsed once, when somebody asks. */
+/** The header of a message, parsed once, on demand. */
 import { fieldValue, type HeaderLine, headerLine, isNamed, unfold } from '../mail/index.ts';
 
 /** The octets of a header, without the empty line, and the lines in them. */
 export class Header {
   readonly octets: Buffer;
-  /** How many lines say what only we may say. */
+  /** The number of lines that only we may write. */
   readonly own: number;
   /** Why this is only its beginning: it is longer than may be kept, or at the moment there was no room for more. */
   readonly cut: 'too-long' | 'no-room' | undefined;
@@ -16,7 +16,7 @@ export class Header {
     this.cut = facts.cut;
   }
 
-  /** Fields and whatever else stands there, in order: joined they are the header. */
+  /** Fields and all other lines, in order: joined they are the header. */
   get lines(): readonly HeaderLine[] {
     this.#lines ??= linesOf(this.octets);
     return this.#lines;

@@ -116,7 +116,7 @@ export class Incoming {
     return this.#release(this.#take());
   }
 
-  /** What is true of the octets that were written, or still are withheld, by what the reader found in those that came. */
+  /** The facts of the octets that were written or are withheld, from the reader's facts about the received ones. */
   facts(read: ContentFacts): ContentFacts {
     const written = this.#written;
     if (this.#state === 'withheld' || (written === undefined && this.#size === read.size)) return read;
@@ -219,7 +219,7 @@ export class Incoming {
   }
 }
 
-/** What can be known of a header that is too long: its lines up to the last, of which more may come. */
+/** The known part of a header that is too long: its lines up to the last, of which more may come. */
 function beginningOf(octets: Buffer, own: number): Header {
   const kept = octets.subarray(0, maxWithheldOctets);
   const cut = octets.length > maxWithheldOctets ? 'too-long' : 'no-room';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { factsOf } from './facts.ts';
 import { Incoming } from './incoming.ts';
 
-/** What passes of the text, cut into pieces of this length, and by how much it grew. */
+/** The text that passes, cut into pieces of this length, and its growth in octets. */
 function passes(text: string, piece = text.length, dropsOurs = true) {
   const octets = Buffer.from(text, 'latin1');
   const passed: Buffer[] = [];

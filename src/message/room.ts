@@ -20,7 +20,9 @@ export class Room {
   }
 }
 
-/** Of one message: its header until the end is found, and what a check wants to see or to change. */
+/**
+ * The octets of one message: its header until the end is found, and the part that a check wants to see or to change.
+ */
 export const maxWithheldOctets = 256 * 1024;
 /** Of all messages together. Beyond it a message is looked at as far as it came. */
 export const maxWithheldTogether = 64 * 2 ** 20;

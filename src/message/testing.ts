@@ -1,4 +1,4 @@
-/** A simple reading of a whole message and its edits, as what `Incoming` does in pieces is compared with. */
+/** A simple reading of a whole message and its edits, with which `Incoming` is compared. */
 import type { Edit, FieldEdit } from './edit.ts';
 
 /** Everything is text with one character an octet. `undefined` edits leave the message as it is. */

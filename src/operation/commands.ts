@@ -90,7 +90,7 @@ export type Changed = z.infer<typeof changedShape>;
 const plannedShape = z.object({
   id: z.string(),
   recipients: z.array(z.string()),
-  /** Those of `recipients` that the selector does not name. */
+  /** The members of `recipients` that the selector does not name. */
   unnamed: z.array(z.string()),
   left: z.array(z.string()),
 });

@@ -1,4 +1,4 @@
-/** One attempt: who is still to be asked for, where, and what came of it. */
+/** One attempt: its remaining recipients, its lane, and its result. */
 import type { RecipientStatus } from '../mail/index.ts';
 import { SpoolError, type StoredOctets } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
@@ -49,7 +49,7 @@ export class Attempts {
     this.#options = options;
   }
 
-  /** Cuts off what is under way. */
+  /** Cuts off running attempts. */
   abort(): void {
     this.#abort.abort();
   }

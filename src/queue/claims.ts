@@ -31,7 +31,7 @@ export class Claims {
   readonly #numbers = new Map<QueueId, number>();
   #size = 0;
 
-  /** `onLetGo` is told of each message that was seized and may be claimed again. */
+  /** `onLetGo` is called for each message that was seized and may be claimed again. */
   constructor(limits: ClaimLimits, onLetGo: (id: QueueId) => void) {
     this.#limits = limits;
     this.#onLetGo = onLetGo;
@@ -77,8 +77,8 @@ export class Claims {
   }
 
   /**
-   * Keeps the entries of a message from being claimed while somebody changes them. `undefined` when somebody
-   * else does so. An attempt that is under way goes on.
+   * Keeps the entries of a message from being claimed while the caller changes them. `undefined` while another caller
+   * does. A running attempt goes on.
    */
   seize(id: QueueId): Disposable | undefined {
     if (this.#seized.has(id)) return undefined;

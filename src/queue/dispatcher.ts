@@ -75,7 +75,7 @@ export class Dispatcher {
     return this.#state === 'running' && !lane.hasMore && lane.health.kind === 'alive';
   }
 
-  /** How long to wait after so many attempts, and how long the claim of the last of them is leased. */
+  /** The wait after this number of attempts, and the lease of the claim of the last one. */
   delayMs(attempts: number): number {
     return retryDelay(attempts, this.#options().retry, this.#parts.random);
   }
@@ -102,9 +102,9 @@ export class Dispatcher {
     }
   }
 
-  /** Begins what may begin. */
+  /** Begins the attempts that may begin. */
   dispatch(): void {
-    // What ends now could not be recorded: better not begun.
+    // An attempt that ends now could not be recorded: better not begun.
     if (this.#parts.spool.health().state === 'failing') {
       this.#pause();
       return;

@@ -66,7 +66,7 @@ export class Endings {
     this.#notices.check(id);
   }
 
-  /** From now on each end is told of at once: nobody waits for others. */
+  /** From now on each end is reported at once: none waits for others. */
   gatherNoMore(): void {
     this.#notices.hurry();
   }
@@ -98,14 +98,14 @@ export class Endings {
       await this.finish({ id: entry.id, entries: [entry], statuses });
       return undefined;
     }
-    // What could not be told is not tried again and again, also when its time is over.
+    // An end that could not be reported is not tried again and again, also when its time is over.
     const isUntold = statuses !== result.statuses;
     const dueAt = isUntold ? Math.max(times.dueAt, clock.now() + pauses.maxMs) : times.dueAt;
     await this.#leave(task, statuses, dueAt);
     return isHeldWhole(task, statuses) ? undefined : dueAt;
   }
 
-  /** Writes what is left of an entry: who waits, and in entries of their own those that are held. */
+  /** Writes the rest of an entry: the waiting recipients, and in entries of their own those that are held. */
   async #leave(task: Task, statuses: ReadonlyMap<number, RecipientStatus>, dueAt: number): Promise<void> {
     const { log, clock, spool } = this.#parts;
     const { entry } = task;
@@ -200,7 +200,7 @@ export class Endings {
     }
   }
 
-  /** Ends an entry whose recipients have all come to their end, and were told of. */
+  /** Ends an entry whose recipients have all ended and been reported. */
   async finishTold(entry: LaneEntry): Promise<undefined> {
     await this.finish({ id: entry.id, entries: [entry], statuses: new Map() });
   }
@@ -222,7 +222,7 @@ export class Endings {
     return this.update(from.id, [{ kind: 'reschedule', from, to }]);
   }
 
-  /** Writes what must not be forgotten: tried again until it works, or until a drain is in a hurry. */
+  /** Writes a change that must not be lost: tried again until it works, or until a drain is in a hurry. */
   async update(id: QueueId, changes: readonly Change[]): Promise<void> {
     try {
       await this.#parts.spool.update(changes);
@@ -239,7 +239,7 @@ export class Endings {
     }
   }
 
-  /** Writes again what has just failed, until it works. */
+  /** Repeats a failed write until it works. */
   async #again<T>(id: QueueId, failure: unknown, write: () => Promise<T>): Promise<T> {
     let error = failure;
     for (let failures = 1; ; failures++) {
@@ -300,7 +300,7 @@ function pendingInstead(status: RecipientStatus): RecipientStatus {
   return status.status === 'failed' ? { status: 'pending', at: status.at, reply: status.reply } : status;
 }
 
-/** Why a message is held whose octets or envelope cannot be read. */
+/** The reason for holding a message whose octets or envelope cannot be read. */
 export function unreadableBecause(error: unknown): string {
   return `unreadable: ${error instanceof Error ? error.message : String(error)}`;
 }
@@ -310,7 +310,7 @@ function willPass(error: unknown): error is SpoolError {
   return error instanceof SpoolError && (error.code === 'full' || error.code === 'io');
 }
 
-/** Whether somebody wants to hear of a success (RFC 3461 §4.1). */
+/** Whether a recipient asked for a report of success (RFC 3461 §4.1). */
 function isSuccessAskedFor({ envelope }: Task, statuses: ReadonlyMap<number, RecipientStatus>): boolean {
   for (const [index, { status }] of statuses) {
     if (status === 'delivered' && envelope.recipients[index]?.notify?.includes('success')) return true;

@@ -85,9 +85,9 @@ export type Portion = ReadonlySet<number> | undefined;
 /** An entry of which some waiting recipients are meant. */
 export interface Share {
   readonly entry: LaneEntry;
-  /** Those that are meant. */
+  /** The selected recipients. */
   readonly taken: readonly number[];
-  /** Those that are not: the whole entry is meant when there are none. */
+  /** The others: the whole entry is selected if there are none. */
   readonly left: readonly number[];
 }
 
@@ -106,8 +106,8 @@ export function sharesOf(
 }
 
 /**
- * What leaves to an entry only those who are not meant, and ends one of which nobody is left. A claim on it was
- * given up, so that it is due now.
+ * The change that leaves an entry only the recipients that are not selected, and ends it if none is left. A claim on
+ * it was given up, so that it is due now.
  */
 export function without({ entry, left }: Share, now: number): Change {
   if (left.length === 0) return { kind: 'finish', entry };
@@ -115,7 +115,7 @@ export function without({ entry, left }: Share, now: number): Change {
   return { kind: 'reschedule', from: entry, to: { ...idle, recipients: left } };
 }
 
-/** Recipients by the reason for which they are to be held; `undefined` is the reason of those who are not. */
+/** Recipients by the reason of their hold; `undefined` is the reason of those that are not held. */
 export function byHold(
   indices: readonly number[],
   holds: ReadonlyMap<number, string> | undefined,

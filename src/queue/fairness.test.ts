@@ -1,6 +1,6 @@
 /**
- * A mailing must not delay a letter to another destination. Time is counted in attempts: how many were begun
- * between the acceptance of the letter and its own.
+ * A mailing must not delay a single message to another destination. Time is counted in attempts: the number begun
+ * between the acceptance of the message and its own.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -39,14 +39,14 @@ for (const [what, mail] of Object.entries(mailings)) {
     await Promise.all(sent);
     for (let i = 0; i < 20; i++) waits.push(await letterWait(bench, waits.length));
     assert.ok(bench.attempts.length > 0);
-    // When every place is taken a letter has the next one, or the next but one when it is a mailing's turn.
+    // When every place is taken a single message has the next one, or the next but one when it is a mailing's turn.
     assert.ok(Math.max(...waits) <= 2, String(waits));
   });
 }
 
 let domains = 0;
 
-/** How many attempts at other mail were begun before that of a letter that is sent now. */
+/** The number of attempts at other mail that begin before that of a message sent now. */
 async function letterWait(bench: Bench, n: number): Promise<number> {
   const to = `friend@person${domains++}.test`;
   await bench.send({ to, from: `person${n}@origin.test` });

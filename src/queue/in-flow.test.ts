@@ -4,7 +4,7 @@ import { type Bench, gate, openBench, unavailable } from './testing.ts';
 
 const lanes = { claimsPerLane: 10, patienceMs: 50 };
 
-/** Sends so many at once; the result counts those that are accepted. */
+/** Sends this many at once; the result counts the accepted ones. */
 function flood(bench: Bench, count: number, domain = 'x.test') {
   const flow = { accepted: 0, all: Promise.resolve<unknown>(undefined) };
   const sent = Array.from({ length: count }, async (_, i) => {

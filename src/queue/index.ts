@@ -1,15 +1,15 @@
 /**
- * What is due when, over the spool. The queue knows lanes (one destination each, with its own concurrency
- * and health), claims what is due, hands it to `Deliver` and records how each recipient fared.
+ * The schedule of attempts over the spool. The queue knows lanes (one destination each, with its own concurrency
+ * and health), claims entries that are due, hands them to `Deliver` and records the status of each recipient.
  *
  * Invariants: an attempt is counted and durable before anything is dialled; a message leaves the spool
- * only when every recipient has come to its end and every notification about that is itself spooled; what
- * is not due soon is on disk only, so memory does not grow with the queue.
+ * only when every recipient has ended and every notification about that is itself spooled; entries that
+ * are not due soon are on disk only, so memory does not grow with the queue.
  *
  * On failure: an attempt that a crash interrupted is due at once after the restart; a message that cannot
- * be read is held and said loudly; a destination that does not answer is suspended and probed with one
- * message before more follow. While the spool takes no writes nothing is begun, and what has ended stays
- * claimed until it is recorded: it is delivered again only when the process dies first.
+ * be read is held and logged as an error; a destination that does not answer is suspended and probed with one
+ * message before more follow. While the spool takes no writes no attempt begins, and ended entries stay
+ * claimed until they are recorded: they are delivered again only if the process dies first.
  *
  * RFC 5321 §4.5.4 (retries), RFC 3461 §5 (notifications).
  */

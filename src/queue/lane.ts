@@ -1,4 +1,4 @@
-/** One destination in memory: what waits for it, how many attempts it bears, and whether it is worth dialling. */
+/** One destination in memory: its waiting mail, its concurrency, and its health. */
 import { type Clock, Fifo } from '../base/index.ts';
 import type { Envelope, LaneName, Reply } from '../mail/index.ts';
 import type { LaneEntry } from '../spool/index.ts';
@@ -25,7 +25,7 @@ export interface TaskParts {
   readonly entry: LaneEntry;
   readonly envelope: Envelope;
   readonly isMailing: boolean;
-  /** The generation of the routes that chose its lane; `undefined` for what comes from disk. */
+  /** The generation of the routes that chose its lane; `undefined` for an entry from disk. */
   readonly routes: number | undefined;
 }
 
@@ -93,7 +93,7 @@ export class Task {
  */
 export type LaneHealth = { readonly kind: 'alive' } | Suspension;
 
-/** A destination that is left alone, until when, and what it said or what was said of it. */
+/** A suspension of a destination: its end, and the reply or the fault that caused it. */
 export interface Suspension {
   readonly kind: 'suspended';
   readonly until: number;

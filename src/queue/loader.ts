@@ -18,9 +18,9 @@ const enough: Found = { kind: 'enough' };
 /** The parts that the loader needs. */
 export interface LoaderOptions {
   readonly claims: Claims;
-  /** How long the claim of an attempt with this number is leased. */
+  /** The lease of the claim of an attempt with this number, in milliseconds. */
   readonly leaseMs: (attempts: number) => number;
-  /** Told of an entry whose envelope is damaged: it is passed over. */
+  /** Called for an entry whose envelope is damaged: it is left out. */
   readonly onUnreadable: (entry: LaneEntry, error: unknown) => void;
 }
 

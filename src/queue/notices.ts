@@ -14,7 +14,7 @@ export const gatherMs = 5000;
 interface Gathering {
   readonly event: NotifyEvent;
   readonly statuses: Map<number, RecipientStatus>;
-  /** Entries whose end is in it: each is still claimed. */
+  /** The number of entries whose end is in it: each is still claimed. */
   entries: number;
   readonly told: PromiseWithResolvers<void>;
   readonly cancel: () => void;
@@ -42,7 +42,7 @@ export class Notices {
     this.#tell = parts.tell;
   }
 
-  /** Tells of one entry's end, alone or with others; resolves or rejects as the telling does. */
+  /** Reports one entry's end, alone or with others; resolves or rejects as the report does. */
   add(event: NotifyEvent): Promise<void> {
     const { id } = event;
     const known = this.#gatherings.get(id);
@@ -54,7 +54,7 @@ export class Notices {
     return gathering.told.promise;
   }
 
-  /** Tells when nothing else of the message is on its way: to be called when one of its claims is gone. */
+  /** Reports when nothing else of the message is on its way: to be called when one of its claims is gone. */
   check(id: QueueId): void {
     const gathering = this.#gatherings.get(id);
     if (gathering !== undefined && gathering.entries >= this.#claims.of(id).length) this.#end(id);

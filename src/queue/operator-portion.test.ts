@@ -31,7 +31,7 @@ const operations: Readonly<Record<string, (bench: Bench, id: QueueId) => Promise
   bounce: ({ operator }, id) => operator.bounce(id, 'no', z),
   redirect: ({ operator }, id) => operator.redirect(id, [{ address: address('ok@w.test') }], z),
 };
-/** Who is tried within an hour, or at once. */
+/** Recipients that are tried within an hour, or at once. */
 const triedAfter: Readonly<Record<string, readonly string[]>> = {
   hold: ['grey@x.test'],
   flush: both,

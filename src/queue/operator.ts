@@ -28,9 +28,9 @@ function bouncedReply(because: string): Reply {
 }
 
 /**
- * What an operator may do to messages, or to some recipients of one: the others go on as they were. Each takes
- * effect durably, as a whole, before it resolves. An attempt that is under way is never cut off: hold applies
- * after it, the others say `under-way` when somebody is meant who is in it.
+ * An operator's changes of messages, or of some recipients of one: the others go on as they were. Each takes effect
+ * durably, as a whole, before it resolves. A running attempt is never cut off: hold applies after it, the others
+ * return `under-way` if a selected recipient is in it.
  */
 export class Operator {
   readonly #queue: Queue;
@@ -80,8 +80,8 @@ export class Operator {
   }
 
   /**
-   * What came of a flush: the destinations (of all, without `lanes`) that turned out to take nothing, so that
-   * what waits for them was not tried. `isOver` is false while some have not answered yet.
+   * The result of a flush: the destinations (of all, without `lanes`) that turned out to take no mail, so that theirs
+   * was not tried. `isOver` is false while some have not answered yet.
    */
   flushed(lanes?: ReadonlySet<LaneName>): {
     readonly isOver: boolean;
@@ -98,7 +98,7 @@ export class Operator {
     return { isOver, suspended };
   }
 
-  /** Removes the message, or these recipients of it, without telling anybody. */
+  /** Removes the message, or these recipients of it, without a DSN. */
   async remove(id: QueueId, portion?: Portion): Promise<Operated> {
     const { spool, log, clock } = this.#parts;
     using seizure = this.#queue.claims.seize(id);
@@ -161,7 +161,7 @@ export class Operator {
     const status = redirectedTo(recipients, clock.now());
     const kept = shares.length < spool.entries(id).length || shares.some(({ left }) => left.length > 0);
     await spool.update(
-      // Whoever is named gets it already, and nobody else waits.
+      // Each named recipient gets it already, and no other one waits.
       adds.length === 0 && !kept
         ? [{ kind: 'remove', id }]
         : [

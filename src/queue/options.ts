@@ -8,7 +8,7 @@ export interface RetryOptions {
   readonly maxAgeMs: number;
   /** The same for messages with a null reverse-path. */
   readonly bounceMaxAgeMs: number;
-  /** The sender is told of a delay after this; 0 turns it off. */
+  /** A delay is reported to the sender after this; 0 turns it off. */
   readonly warnAfterMs: number;
 }
 

@@ -18,7 +18,7 @@ export interface Attempt {
 
 /** How the destination itself did, for the concurrency and health of its lane. */
 export type Health =
-  /** It talked to us, whatever it said about the recipients. */
+  /** It answered, whatever its replies about the recipients. */
   | { readonly kind: 'alive' }
   /** It asked for less: 421, or 4yz at greeting or EHLO, or a limit on connections. */
   | { readonly kind: 'throttled'; readonly reply: Reply }
@@ -27,7 +27,7 @@ export type Health =
   /** It could not be reached, or our own disk took nothing: this says nothing about the message. */
   | { readonly kind: 'unavailable'; readonly reply: Reply };
 
-/** Recipients that take the place of others, by the index of the one that each replaces. */
+/** Recipients that replace others, by the index of the replaced one. */
 export type Replacements = ReadonlyMap<number, readonly Recipient[]>;
 
 /** The result of an attempt: for each requested recipient exactly one status, or the recipients that replace it. */
@@ -39,8 +39,8 @@ export interface AttemptResult {
 }
 
 /**
- * Carries out one attempt. Never rejects: whatever goes wrong is a status. It finds connections of its
- * own, keeps them between attempts and ends soon after `signal` aborts with everything pending.
+ * Carries out one attempt. Never rejects: every fault is a status. It finds connections of its own, keeps them between
+ * attempts and ends soon after `signal` aborts with everything pending.
  */
 export type Deliver = (attempt: Attempt, signal: AbortSignal) => Promise<AttemptResult>;
 

@@ -48,8 +48,8 @@ export function isRerouted(routing: Routing, task: Task, recipients: readonly nu
 }
 
 /**
- * What gives the pending recipients of an entry the lanes of today: due now, and counted anew where the lane
- * is another. The message must be seized, for the numbers of its entries are given out here.
+ * The changes that give the pending recipients of an entry the lanes of today: due now, and counted anew where the
+ * lane is another. The message must be seized, for the numbers of its entries are given out here.
  */
 export function rerouted(
   { spool, routing, clock }: QueueParts,
@@ -74,7 +74,7 @@ export function rerouted(
   return { lanes: assigned.map(({ lane }) => lane), changes: [...adds, { kind: 'finish', entry }] };
 }
 
-/** The message that gets them. It is seized or claimed by the caller, and `envelope` is what is in the spool. */
+/** The message that gets them. It is seized or claimed by the caller, and `envelope` is the one in the spool. */
 export interface Appending {
   readonly id: QueueId;
   readonly envelope: Envelope;
@@ -127,7 +127,7 @@ export function appended(
   return [{ kind: 'envelope', id, envelope: next }, ...adds];
 }
 
-/** The end of one whose place others take. Nobody is told, and nothing is tried for that one any more. */
+/** The end of a recipient that others replace. No DSN reports it, and it is not tried any more. */
 export function redirectedTo(recipients: readonly Recipient[], at: number): RecipientStatus {
   const names = recipients.map(({ address }) => address.text).slice(0, maxNamed);
   const more = recipients.length > names.length ? ` and ${recipients.length - names.length} more` : '';
@@ -135,7 +135,7 @@ export function redirectedTo(recipients: readonly Recipient[], at: number): Reci
   return { status: 'delivered', at, relay: 'redirect', reply: said, redirected: true };
 }
 
-/** Whether somebody has the message or is to get it: not who failed, or whose place others took. */
+/** Whether a recipient has the message or is to get it: not if it failed, or was replaced. */
 function isReached(status: RecipientStatus | undefined, waits: () => boolean): boolean {
   if (status?.status === 'failed') return false;
   return status?.status === 'delivered' ? status.redirected !== true : waits();

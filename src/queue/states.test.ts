@@ -52,7 +52,7 @@ for (const from of states) {
 
 const because = reply(451, '4.1', 'no answer');
 
-/** What may be asked of a lane, and whether one that is alive, or suspended, may be asked. */
+/** The calls of a lane, and whether one that is alive, or suspended, allows them. */
 const asked: readonly (readonly [string, (lane: Lane) => void, alive: boolean, suspended: boolean])[] = [
   ['be suspended', (lane) => lane.suspend(10, because), true, false],
   ['begin an attempt', (lane) => lane.begin(), true, false],

@@ -43,7 +43,7 @@ export class Sweep {
     this.#isStopped = true;
   }
 
-  /** Never rejects for what one message does. */
+  /** Never rejects because of one message. */
   async run(): Promise<void> {
     const { retry } = this.#queue.options;
     const { spool, clock } = this.#parts;
@@ -101,7 +101,7 @@ export class Sweep {
   }
 }
 
-/** The first id of a message that is younger than what came at that time. */
+/** The first id of a message that is younger than that time. */
 function bound(at: number): QueueId {
   return queueIdBound(Math.max(0, at + 1));
 }

@@ -1,4 +1,4 @@
-/** A queue over a spool in memory, with a destination that answers as it is told and a clock that is moved. */
+/** A queue over a spool in memory, with a destination that gives prepared answers and a clock that is moved. */
 import { Background, type ManualClock, manualClock, memoryLog } from '../base/index.ts';
 import {
   type Address,
@@ -57,7 +57,7 @@ export const brokenOff = (attempt: Attempt) =>
 /** Which calls of the spool fail, by their name. */
 export type Faults = Map<'update' | 'commit' | 'octets' | 'envelope' | 'due' | 'lanes', SpoolError>;
 
-/** The spool with calls that fail as they are told. It is `failing` while updates fail with `io`. */
+/** The spool with prepared failures of its calls. It is `failing` while updates fail with `io`. */
 function faulty(spool: Spool, faults: Faults): Spool {
   const check = (name: Parameters<Faults['get']>[0]) => {
     const error = faults.get(name);
@@ -288,7 +288,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   return bench;
 }
 
-/** Attempts that wait until they are told how they end. */
+/** Attempts that wait until a test ends them. */
 export function gate() {
   const waiting: { readonly attempt: Attempt; readonly end: (result: AttemptResult) => void }[] = [];
   return {

@@ -95,7 +95,7 @@ export class WakeUps {
     this.#arm();
   }
 
-  /** Nobody waits for a timer, so a spool that cannot be read now is said here and tried again. */
+  /** No caller waits for a timer, so a failing read of the spool is logged here and tried again. */
   #rescan(): void {
     try {
       this.scan();

@@ -50,7 +50,7 @@ export interface CertificateFacts {
   readonly names: readonly string[];
 }
 
-/** Somebody who is known by name. */
+/** A user or machine that is known by name. */
 export interface Identity {
   /** The name in the list of users, in the token or in the certificate; never merely what was typed. */
   readonly name: string;
@@ -64,7 +64,7 @@ export interface Identity {
   readonly senders: readonly Pattern[];
 }
 
-/** Finds out who a client is (RFC 4954, RFC 4422). Never throws and never rejects. */
+/** Identifies clients (RFC 4954, RFC 4422). Never throws and never rejects. */
 export interface Authenticator {
   /** The mechanisms that this client could use now, in the order in which they are offered. */
   mechanisms(client: ClientFacts): readonly string[];
@@ -81,7 +81,7 @@ export interface Authenticator {
 
 /** One exchange of challenges and responses. */
 export interface SaslExchange {
-  /** Whether the client may say something before the first challenge. */
+  /** Whether the client may send an initial response. */
   readonly takesInitial: boolean;
   /**
    * Takes the next response, decoded; `undefined` is the first step without an initial response. It may take
@@ -115,7 +115,7 @@ export type Ground =
   | 'certificate'
   | 'pop-before-smtp'
   | 'open'
-  /** Somebody on this machine. */
+  /** A local user. */
   | 'local'
   /** A listener that keeps everything for study and delivers nothing. */
   | 'trap';
@@ -126,7 +126,7 @@ export type Decision =
       readonly kind: 'grant';
       readonly ground: Ground;
       readonly because: string;
-      /** Whose grant it is, where that is known by name. */
+      /** The identity that has the grant, if it is known by name. */
       readonly identity?: string;
       /** The senders that the header may name where a window or a certificate binds it; a login binds by itself. */
       readonly binding?: SenderBinding;
@@ -138,7 +138,7 @@ export type Decision =
 export type Grant = Decision & { readonly kind: 'grant' };
 export type Refusal = Decision & { readonly kind: 'refusal' };
 
-/** An answer now, or one that has to be waited for. What can be answered at once should be. */
+/** An answer now, or a promise of one. An answer that is known at once should not wait. */
 export type Later<T> = T | Promise<T>;
 
 /** A name and the senders that it is for; a login is one, a window or a certificate may be. */
@@ -172,7 +172,7 @@ export interface IncomingMessage {
 
 /** Where accepted messages go. */
 export interface Intake {
-  /** What may be withheld of all messages together on their way here; default: what one may, of each. */
+  /** The room for withheld octets of all messages together; default: that of one message, for each. */
   readonly room?: Room | undefined;
   /** The reply with which mail is refused right now (a full disk, shutting down), or `undefined`. */
   refusal(): Reply | undefined;

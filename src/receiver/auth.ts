@@ -16,7 +16,7 @@ const badBase64 = reply(501, '5.2', 'not base64');
 const cancelled = reply(501, '7.0', 'authentication cancelled');
 const tooLong = reply(500, '5.6', 'response too long');
 
-/** AUTH (RFC 4954 §4). What the client sends is for the mechanism alone and reaches no log. */
+/** AUTH (RFC 4954 §4). The client's responses are for the mechanism alone and reach no log. */
 export function auth(dialogue: Dialogue, command: Command & { readonly verb: 'auth' }): Step {
   dialogue.adopt();
   const { state, client } = dialogue;
@@ -24,7 +24,7 @@ export function auth(dialogue: Dialogue, command: Command & { readonly verb: 'au
   if (state.at !== 'identified' || !state.hello.isExtended) return replies.helloFirst;
   if (client.identity !== undefined) return alreadyDone;
   if (authenticator === undefined || !dialogue.facts.listener.offersAuth) return replies.notImplemented;
-  // The reply decides what may be said next, so nothing can have been said yet.
+  // The reply decides what may be sent next, so nothing can have been sent yet.
   if (dialogue.hasBufferedInput) return { reply: replies.outOfStep, next: 'close' };
   const exchange = authenticator.begin(command.mechanism, client);
   if (exchange === undefined) return notOffered(dialogue, command.mechanism);
@@ -85,7 +85,7 @@ function answer(dialogue: Dialogue, hello: Hello, step: SaslStep): Reply {
   return step.reply;
 }
 
-/** RFC 4954 §4: what is not base64, padding included, is refused and not read around. */
+/** RFC 4954 §4: anything that is not base64, padding included, is refused and not skipped. */
 function decode(text: string): Buffer | undefined {
   const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text);
   return isBase64 ? Buffer.from(text, 'base64') : undefined;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { formatReplyText, parsePattern } from '../mail/index.ts';
 import { completed } from './testing.ts';
 
-/** What boris may put into the fields of authors. */
+/** The addresses that boris may put into the fields of authors. */
 const boris = {
   name: 'boris@home.example',
   senders: ['boris@home.example', 'sales@home.example', 'b\u00f6ris@home.example'].flatMap(
@@ -103,7 +103,7 @@ const dishonest: readonly (string | Buffer)[] = [
   `X-One: a\rFrom: boss@home.example\r\n${own.trim()}`,
 ];
 
-/** Headers in which everybody sees boris, or an address that is his. */
+/** Headers in which all readers see boris, or an address that is his. */
 const honest: readonly (string | Buffer)[] = [
   'From: boris@home.example',
   'From: <boris@home.example>',

@@ -1,4 +1,4 @@
-/** Looks whether the header names nobody but its sender, as any usual reader of mail would see it. */
+/** Checks that the header names nobody but its sender, as any usual reader of mail would see it. */
 import { isUtf8 } from 'node:buffer';
 import {
   type Address,
@@ -40,7 +40,7 @@ export function readAuthors({ value }: { readonly value: string }): AuthorField 
   return { octets, list: parseAddressList(octets.toString('utf8')) };
 }
 
-/** The authors that the From fields tell of; a reply when they are no such thing. */
+/** The authors in the From fields; a reply if they are malformed. */
 export function authorsOf([only, other]: readonly AuthorField[]): readonly Address[] | Reply {
   if (only === undefined || other !== undefined) return oneFrom;
   const { list } = only;
@@ -89,7 +89,7 @@ const harmful = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 const unseen = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 const otherDots = /[\u3002\uff0e\uff61\u2024\ufe52]/g;
 
-/** Whether somebody could read an address in these words that is not one's own. */
+/** Whether a reader could see an address of somebody else in these words. */
 function namesAnother(text: string, isOwn: (address: Address) => boolean): boolean {
   const decoded = decodeWords(text);
   const stripped = decodeWords(text.replace(marks, ''));
@@ -99,7 +99,7 @@ function namesAnother(text: string, isOwn: (address: Address) => boolean): boole
   );
 }
 
-/** What stands before a handle in a name, as in `Boris | @boris.example`: no reader takes it for a local part. */
+/** The separator before a handle in a name, as in `Boris | @boris.example`: no reader takes it for a local part. */
 const separator = /^[|·•–—/&-]$/u;
 const before = /[^\s@,;:[\]]{1,64}\s*$/u;
 const after = /^\s*(?:\[[^\s\]]+\]|[^\s@,;:[\]]+\.[^\s@,;:[\]]+)/u;

@@ -18,15 +18,15 @@ export interface Submission {
   readonly now: number;
 }
 
-/** The fields that name who wrote and who sent a message, each read once. */
+/** The fields that name the author and the sender of a message, each read once. */
 interface Authors {
   readonly from: readonly AuthorField[];
   readonly sender: readonly AuthorField[];
 }
 
 /**
- * What completes the header of one of our own users, or why it may not go on: Message-ID and Date are added when they
- * are missing, Bcc is taken out, Sender names the identity that is not the author; and the author must be somebody
+ * The edits that complete the header of one of our own users, or the refusal: Message-ID and Date are added when they
+ * are missing, Bcc is taken out, Sender names the identity that is not the author; and the author must be an address
  * that the identity may send as.
  */
 export function complete(header: Header, { identity, id, hostname, now }: Submission): FieldEdit[] | Reply {
@@ -84,19 +84,19 @@ function readHeader(header: Header, identity: SenderBinding | undefined): Author
   return refusal ?? { from, sender };
 }
 
-/** Why the header may not go on for somebody who is known by name. */
+/** The reason why the header may not go on for a user. */
 function refuseHeader(
   { octets }: Header,
   fields: readonly AuthorField[],
   { senders }: SenderBinding,
 ): Reply | undefined {
   const text = octets.toString('latin1');
-  // Possible with BINARYMIME only: whoever ends lines there reads other fields than we do.
+  // Possible with BINARYMIME only: a reader that ends lines there sees other fields than we do.
   if (/\r(?!\n)|(?<!\r)\n|\0/.test(text)) return replies.bareInHeader;
   return refuseAuthors(fields, senders) ?? refuseLines(text, senders);
 }
 
-/** Whether no Sender is there, or one that names whoever sends, and nobody else. */
+/** Whether there is no Sender, or one that names the sender and nobody else. */
 function isOwnSender(fields: readonly AuthorField[], identity: SenderBinding | undefined): boolean {
   if (fields.length === 0 || identity === undefined) return true;
   const only = authorsOf(fields);

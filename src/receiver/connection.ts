@@ -29,7 +29,7 @@ export interface ConnectionFacts {
   readonly disguise?: Disguise;
 }
 
-/** Where the client is, by the socket or by what a listed proxy says. */
+/** The client's address, from the socket or from a listed proxy. */
 interface ConnectionClient {
   readonly address: string;
   readonly port: number;
@@ -100,7 +100,7 @@ export class Connection implements Wire {
     readProxyHeader(this.#raw, (header) => this.#introduced(peer, header));
   }
 
-  /** The proxy at `peer` has said for whom it speaks, or not. */
+  /** The proxy at `peer` has named its client, or not. */
   #introduced(peer: string, header: ProxyGreeting): void {
     switch (header.kind) {
       case 'client': {
@@ -181,7 +181,7 @@ export class Connection implements Wire {
   }
 
   end(options?: { readonly isAgreed: boolean }): void {
-    // After QUIT nothing more comes, and what is written is with the kernel: no end has to be waited for.
+    // After QUIT nothing more comes, and written octets are with the kernel: no end has to be waited for.
     if (options?.isAgreed && this.#socket === this.#raw && this.#raw.writableLength === 0) {
       this.#raw.destroy();
       return;
@@ -191,7 +191,7 @@ export class Connection implements Wire {
     this.#socket.resume();
   }
 
-  /** Cuts the connection off after this time, whatever the peer sends meanwhile; a new one takes its place. */
+  /** Cuts the connection off after this time, whatever the peer sends meanwhile; a new deadline replaces it. */
   #setDeadline(afterMs: number): void {
     this.#cancelDeadline();
     this.#cancelDeadline = this.#parts.clock.after(afterMs, () => this.#raw.destroy());
@@ -237,7 +237,7 @@ export class Connection implements Wire {
     else this.#secure(settings.secureContext, (tls) => this.#start(client, tls));
   }
 
-  /** Looked up by the socket, not by what a PROXY header says. */
+  /** Looked up by the socket, not by a PROXY header. */
   #disguised(): { readonly address: string } | undefined {
     const { disguise, id } = this.#facts;
     if (disguise === undefined) return undefined;
@@ -283,7 +283,7 @@ export class Connection implements Wire {
     this.#raw.setTimeout(0);
     this.#setDeadline(this.#facts.settings.limits.openingMs);
     this.#isFull = false;
-    // Nobody is asked for a certificate that nobody would look at (RFC 8314 §3.4).
+    // No certificate is requested that would not be checked (RFC 8314 §3.4).
     const requestCert = this.#facts.settings.clientCertificates !== undefined;
     const secured = new TLSSocket(this.#raw, {
       isServer: true,

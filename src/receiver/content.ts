@@ -23,7 +23,7 @@ export interface ContentParts {
   readonly judge?: (header: Header) => HeaderVerdict;
   /** Without it nothing is checked. */
   readonly screening?: Screening | undefined;
-  /** Told to the checks. */
+  /** Passed on to the checks. */
   readonly isKnown: () => Later<boolean>;
   /** The checks' decision before the message arrived. */
   readonly kept?: Kept | undefined;
@@ -46,7 +46,7 @@ export class Content {
   /** A check looks at the content, so that it is kept back until the end, as long as there is room. */
   readonly withholds: boolean;
   readonly #parts: ContentParts;
-  /** Why the message is refused for its header, which is said at its end. */
+  /** The refusal of the message for its header, which is sent at its end. */
   refused: Refused | undefined;
   /** The checks' decision about it so far. */
   kept: Kept | undefined;

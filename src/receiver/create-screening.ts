@@ -34,7 +34,7 @@ interface Seat<Subject> {
   readonly ask: AskCheck<Subject>;
 }
 
-/** A check that cannot answer is told of once in this time. */
+/** A check that cannot answer is logged once in this time. */
 const silenceMs = 60_000;
 const cannotCheck = reply(451, '3.0', 'mail cannot be checked now, try again later');
 const pass = { kind: 'pass' } as const;
@@ -268,7 +268,7 @@ class Member {
     return promise;
   }
 
-  /** What a late check has counted or reserved is settled as soon as it is known. */
+  /** Counts and reservations of a late check are settled as soon as they are known. */
   #late(answer: Promise<MessageVerdict>, otherwise: WhenUnavailable): MessageVerdict {
     return {
       ...this.#skip('it did not answer in time', otherwise),

@@ -1,4 +1,6 @@
-/** A session as its verbs see it: where the dialogue stands, its facts, its wire, and what a verb may change. */
+/**
+ * A session as its verbs see it: the state of the dialogue, its facts, its wire, and the changes that a verb may make.
+ */
 import type { Reply } from '../mail/index.ts';
 import type { Extensions } from '../smtp/index.ts';
 import type { ClientFacts, Intake, Later, SaslExchange, TlsFacts } from './ask.ts';
@@ -13,7 +15,7 @@ export interface Wire {
   /** Stops and begins again the calls of `receive`. */
   pause(): void;
   resume(): void;
-  /** Sends what was written, then closes; `isAgreed` when the peer asked for it and sends no more. */
+  /** Sends the written octets, then closes; `isAgreed` when the peer asked for it and sends no more. */
   end(options?: { readonly isAgreed: boolean }): void;
   /** Counts the connection for a client at this address from now on, or says why it may not go on. */
   admitAs?(address: string): Reply | undefined;
@@ -58,9 +60,9 @@ export interface SessionFacts {
   readonly port: number;
   /** Our own address on this connection; the system is asked, so only where it matters. */
   readonly localAddress?: () => string | undefined;
-  /** The PROXY protocol said who the client is. */
+  /** Whether the PROXY protocol named the client. */
   readonly isVouchedFor?: boolean;
-  /** And that the client's TLS ended there: what TLS this connection has is the proxy's. */
+  /** Whether the client's TLS ended at the proxy: that of this connection is the proxy's. */
   readonly hasProxyTls?: boolean;
   readonly tls?: TlsFacts | undefined;
 }
@@ -78,7 +80,7 @@ export interface Dialogue {
   readonly facts: SessionFacts;
   readonly parts: ReceiverParts;
   readonly intake: Intake;
-  /** Those in force. */
+  /** The settings in force. */
   readonly settings: ReceiverSettings;
   /** The checks in force; a trap has none. */
   readonly screening: Screening | undefined;
@@ -114,6 +116,6 @@ export interface Dialogue {
   keep(stage: 'connect' | 'hello', ruling: Ruling): void;
   countTransaction(): void;
   countAccepted(): void;
-  /** Somebody known by name was granted something. */
+  /** A user was granted something. */
   noteGrant(identity: string): void;
 }

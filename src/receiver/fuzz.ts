@@ -1,6 +1,6 @@
 /**
- * Fuzz targets of this folder: a session in every state, fed with anything, and what is looked at in headers. Each
- * takes any octets and throws when an invariant is broken.
+ * Fuzz targets of this folder: a session in every state, fed with anything, and the readers of headers. Each takes any
+ * octets and throws if an invariant is broken.
  */
 import assert from 'node:assert/strict';
 import { createSecureContext } from 'node:tls';
@@ -30,7 +30,7 @@ const mail = `${hello}MAIL FROM:<a@b.example>\r\n`;
 const rcpt = `${mail}RCPT TO:<u@d.example>\r\n`;
 const binary = `${hello}MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<u@d.example>\r\n`;
 
-/** What brings a session into each of its states. */
+/** Lines that bring a session into each of its states. */
 const openings: readonly string[] = [
   '',
   hello,
@@ -104,7 +104,7 @@ function settings(mayXclient: boolean): ReceiverSettings {
 }
 const settingsOf = { plain: settings(false), xclient: settings(true) };
 
-/** A session whose words are gathered. */
+/** A session whose replies are gathered. */
 class Bench {
   readonly log = memoryLog();
   readonly background = new Background(this.log);
@@ -275,7 +275,7 @@ class ReplyCount {
   }
 }
 
-/** What From fields are made of, honest ones and others; each octet of the input is one. */
+/** The pieces of From fields, honest ones and others; each octet of the input is one. */
 const pieces = [
   ...['boris@home.example', 'boss@home.example', 'boss', '@', 'home.example', 'Boris', "'", '.', '\uff20'],
   ...['<', '>', '"', '(', ')', ',', ':', ';', ' ', '\\', '\r\n ', '\t', '[', ']', '\u200b', '\u202e', '\xff'],

@@ -38,7 +38,7 @@ export function hello(dialogue: Dialogue, said: Hello): Step {
   dialogue.learn({ ...dialogue.client, helo: said.name });
   const ask = dialogue.screening?.hello;
   if (ask === undefined) return identify(dialogue, said);
-  // Until the checks have answered, and when they refuse, it is as if nothing had been said.
+  // Until the checks have answered, and when they refuse, it is as if no greeting had been sent.
   dialogue.enter({ at: 'greeted' });
   const ruling = ask(subjectOf(dialogue));
   return ruling instanceof Promise

@@ -1,4 +1,4 @@
-/** Commands of clients of ours that are not of the standard: which are taken, and that it is told. */
+/** Commands of our own clients that violate the standard: those that are accepted, and the event about them. */
 import type { Log } from '../base/index.ts';
 import { type Command, type CommandError, parseCommand, parseLeniently } from '../smtp/index.ts';
 import type { ClientFacts, Policy } from './ask.ts';
@@ -6,7 +6,7 @@ import type { ReceiverEvents } from './events.ts';
 
 const maxClients = 10_000;
 
-/** Reads commands, and tells once of each client that is let off with one which is not of the standard. */
+/** Reads commands, and logs once for each client that an accepted one violates the standard. */
 export class Lenience {
   readonly #log: Log<ReceiverEvents>;
   readonly #told = new Set<string>();
@@ -25,7 +25,7 @@ export class Lenience {
     return meant;
   }
 
-  /** `said` is the verb; what came with it may be anything. */
+  /** `said` is the verb; its arguments may be anything. */
   #tell({ address, listener }: ClientFacts, said: string): void {
     if (this.#told.has(address)) return;
     if (this.#told.size >= maxClients) this.#told.clear();

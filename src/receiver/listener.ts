@@ -154,7 +154,7 @@ export class Receiver implements AsyncDisposable {
     for (const { description } of this.#connections()) if (description !== undefined) yield description;
   }
 
-  /** Ends those that fit, with 421; how many they were. */
+  /** Ends the matching sessions, with 421; returns their number. */
   closeSessions(fits: (session: SessionDescription) => boolean): number {
     let count = 0;
     for (const connection of [...this.#connections()]) {

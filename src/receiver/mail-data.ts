@@ -1,4 +1,4 @@
-/** DATA and BDAT: the octets of a message, and what it comes to at their end. */
+/** DATA and BDAT: the octets of a message, and the reply at their end. */
 import { type Envelope, type Reply, reply, replyClass } from '../mail/index.ts';
 import type { FieldEdit, Header } from '../message/index.ts';
 import { BdatReader, type Command, DataReader } from '../smtp/index.ts';
@@ -15,7 +15,7 @@ type ContentState = State & { readonly at: 'content' };
 
 const keep: HeaderVerdict = { kind: 'keep' };
 
-/** DATA (RFC 5321 §4.1.1.4): what follows, up to its end, is the message. */
+/** DATA (RFC 5321 §4.1.1.4): the octets up to its end are the message. */
 export function data(dialogue: Dialogue): Step {
   const { state } = dialogue;
   if (state.at !== 'transaction') return replies.mailFirst;
@@ -32,7 +32,7 @@ export function bdat(dialogue: Dialogue, { size, isLast }: Command & { readonly 
   const { state } = dialogue;
   const { messageBytes } = dialogue.settings.limits;
   if (size === 'too-big' || size > 2 * messageBytes + 1_000_000) {
-    // Nobody can wait for that many octets to pass.
+    // So many octets cannot be waited for.
     return { reply: reply(552, '3.4', 'message too big'), next: 'close' };
   }
   const refusal = bdatRefusal(dialogue);
@@ -103,8 +103,8 @@ function isFromOutside({ client, settings }: Dialogue): boolean {
 }
 
 /**
- * What somebody submits is completed, and names nobody but its sender where the sender is bound; what another
- * relay hands over is not touched (RFC 6409 §8).
+ * A submitted message is completed, and names nobody but its sender if the sender is bound; one that another relay
+ * hands over is not touched (RFC 6409 §8).
  */
 function judgeHeader(
   dialogue: Dialogue,
@@ -139,7 +139,7 @@ export function endContent(dialogue: Dialogue, state: ContentState): Step {
   return waits === undefined ? conclude(dialogue, state) : waits.then(() => concludeLater(dialogue, state));
 }
 
-/** The peer may have left meanwhile: nobody would hear what became of the message, and it will come again. */
+/** The peer may have left meanwhile: it would not learn the outcome, and will send the message again. */
 function concludeLater(dialogue: Dialogue, state: ContentState): Step {
   if (dialogue.state.at !== 'closed') return conclude(dialogue, state);
   state.content.discard();

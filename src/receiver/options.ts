@@ -31,7 +31,7 @@ export interface ReceiverLimits {
   readonly idleMs: number;
   /** For the header of the PROXY protocol and the TLS handshake. */
   readonly openingMs: number;
-  /** For the octets of one message, from DATA to its end, whatever comes: 421 4.4.2. */
+  /** For the octets of one message, from DATA to its end, however they come: 421 4.4.2. */
   readonly contentMs: number;
 }
 
@@ -52,7 +52,7 @@ export const defaultLimits: ReceiverLimits = {
 };
 
 /**
- * What a session works with. A reload makes a new one: what permits (policy, authenticator, proxies) counts for all
+ * The settings of sessions. A reload makes new ones: the permissions (policy, authenticator, proxies) count for all
  * sessions from their next MAIL on, the rest for new ones.
  */
 export interface ReceiverSettings {
@@ -64,7 +64,7 @@ export interface ReceiverSettings {
   readonly policy: Policy;
   /** The checks that mail passes; without it there are none. */
   readonly screening?: Screening;
-  /** Finds out who somebody is; without it there is no AUTH. */
+  /** Identifies users; without it there is no AUTH. */
   readonly authenticator?: Authenticator;
   /** Peers whose XCLIENT is believed. */
   readonly xclientFrom: IpSet;
@@ -77,7 +77,7 @@ export interface ReceiverSettings {
   readonly clientCertificates?: 'listed' | 'trusted';
   /** The authorities that trusted certificates were verified by, as one text: with others they prove nothing. */
   readonly clientAuthorities?: string;
-  /** Finds the confirmed name of an address; `undefined` when there is nobody to ask. Never rejects. */
+  /** Finds the confirmed name of an address; `undefined` if there is no resolver. Never rejects. */
   readonly clientName?: (address: string) => Promise<string | undefined> | undefined;
 }
 
@@ -90,7 +90,7 @@ export interface ListenerOptions {
   readonly tls: 'none' | 'starttls' | 'implicit';
   /** Whether clients may log in here. */
   readonly offersAuth?: boolean;
-  /** Peers that begin with a PROXY header; from anybody else it is no command. */
+  /** Peers that begin with a PROXY header; from any other one it is no command. */
   readonly proxyProtocolFrom: IpSet;
 }
 
@@ -102,7 +102,7 @@ export interface ReceiverParts {
   readonly clock: Clock;
   readonly log: Log<ReceiverEvents>;
   readonly background: Background;
-  /** Remembers whose odd commands were told of; without it each session tells once. */
+  /** Remembers the clients whose odd commands were logged; without it each session logs once. */
   readonly lenience?: Lenience;
 }
 

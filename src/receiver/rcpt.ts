@@ -8,7 +8,7 @@ import { replies } from './replies.ts';
 import type { Ruling } from './screening.ts';
 import type { Transaction } from './transaction.ts';
 
-/** A recipient about whom the policy is asked, then the checks. */
+/** A recipient about which the policy is asked, then the checks. */
 interface Asked {
   readonly recipient: Address;
   readonly transaction: Transaction;

@@ -1,4 +1,4 @@
-/** The line of the log about what was refused. */
+/** The log line about a refusal. */
 import type { Reply, ReversePath } from '../mail/index.ts';
 import { formatReply } from '../smtp/index.ts';
 import type { Dialogue } from './dialogue.ts';
@@ -16,7 +16,7 @@ export interface RefusalFacts {
 
 type Logging = Pick<Dialogue, 'parts' | 'facts' | 'client'>;
 
-/** One line in the log for each refusal, with what is needed to understand it later (RFC 2505 §2.4). */
+/** Logs one line for each refusal, with the facts to understand it later (RFC 2505 §2.4). */
 export function logRefusal({ parts, facts, client }: Logging, refusal: RefusalFacts): void {
   const { stage, reversePath, to, because, reply } = refusal;
   parts.log.info('refused', {
@@ -32,7 +32,7 @@ export function logRefusal({ parts, facts, client }: Logging, refusal: RefusalFa
   });
 }
 
-/** Logs what a check has refused, and gives its reply. */
+/** Logs the refusal of a check, and returns its reply. */
 export function logRuling(
   dialogue: Logging,
   {

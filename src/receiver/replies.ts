@@ -63,7 +63,7 @@ const texts: ReadonlyMap<Reply, string> = new Map(
   Object.values(replies).map((each): [Reply, string] => [each, formatReply(each)]),
 );
 
-/** The reply as it goes to the wire. Those that say the same every time are formatted once. */
+/** The reply as it goes to the wire. Constant ones are formatted once. */
 export function formatted(answer: Reply): string {
   return texts.get(answer) ?? formatReply(answer);
 }

@@ -106,7 +106,7 @@ function asWritten({ content, envelope }: Whole): Envelope {
   return content.withholds ? { ...envelope, content: content.facts } : envelope;
 }
 
-/** The peer is told what it would be told of a message that is kept. */
+/** The peer gets the reply of a message that is kept. */
 function discarded(content: Content, because: string): Screened {
   content.discard();
   const answer = reply(250, '0.0', `queued as ${content.message.id}`);

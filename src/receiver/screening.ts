@@ -51,7 +51,7 @@ export interface ScreenedMessage extends Screened {
   readonly envelope: Envelope;
   /** The first octets of the content, no fewer than the check asked for (`beginningOctets`) where there are as many. */
   readonly beginning: Uint8Array;
-  /** What the checks before this one have changed: `beginning` is as it came. */
+  /** The changes of the checks before this one: `beginning` is as it arrived. */
   readonly edits: readonly Edit[];
   /** Why the message is to be held, when an earlier check or an earlier stage said so. */
   readonly held: string | undefined;
@@ -119,7 +119,7 @@ export interface Check {
   sender?(subject: ScreenedSender, asking: Asking): Later<Verdict>;
   /** Asked about recipients that the policy grants. */
   recipient?(subject: ScreenedRecipient & { readonly grant: Grant }, asking: Asking): Later<Verdict>;
-  /** Told of recipients that the policy refuses, where that is worth counting. */
+  /** Called for recipients that the policy refuses, if the check counts them. */
   recipientRefused?(subject: ScreenedRecipient & { readonly refusal: Refusal }): void;
   header?(subject: ScreenedHeader, asking: Asking): Later<Verdict>;
   message?(subject: ScreenedMessage, asking: Asking): Later<MessageVerdict>;

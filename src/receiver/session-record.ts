@@ -117,7 +117,7 @@ export class SessionRecord implements Dialogue {
     return this.#settings.xclientFrom.has(this.#client.address);
   }
 
-  /** The other end of the wire speaks for a client, so its TLS says nothing of the client. */
+  /** The other end of the wire speaks for a client, so its TLS is not the client's. */
   get #isProxied(): boolean {
     return this.#hasSpokenFor || this.facts.hasProxyTls === true;
   }

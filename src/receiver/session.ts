@@ -325,7 +325,7 @@ export class Session {
     if (last !== undefined) this.close(last);
   }
 
-  /** What is asked may be answered in this very tick: replies of one tick leave in one write. */
+  /** The answer may come in this very tick: replies of one tick leave in one write. */
   #flushSoon(): void {
     if (this.#isFlushDue || this.#output === '') return;
     this.#isFlushDue = true;

@@ -3,7 +3,7 @@ import type { Reply } from '../mail/index.ts';
 import { type FieldEdit, type Header, Incoming, maxWithheldTogether, Room } from '../message/index.ts';
 import { complete, type Submission } from './completion.ts';
 
-/** What went on below the trace field, or the reply instead of it. */
+/** The octets below the trace field, or the reply instead of them. */
 export type Passed = { readonly octets: Buffer; readonly size: number } | Reply;
 
 /** The content in pieces of this length, as it goes on after this judgement of its header. */

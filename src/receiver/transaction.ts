@@ -109,8 +109,8 @@ export class Transaction {
   }
 
   /**
-   * Whom the trace may name. A name beyond ASCII is left out: it may be an alias, and then our own field would be what
-   * keeps the message from a server without SMTPUTF8.
+   * The recipient that the trace names. A name beyond ASCII is left out: it may be an alias, and then our own field
+   * would keep the message from a server without SMTPUTF8.
    */
   #onlyNamed(): { readonly for?: Address } {
     const named = this.#namedCount === 1 ? this.#named : undefined;

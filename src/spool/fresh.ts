@@ -1,4 +1,4 @@
-/** Messages that were accepted a moment ago, as they are in the store: what is known of them need not be read. */
+/** Messages that were accepted a moment ago, as they are in the store: they need not be read. */
 import type { Envelope, QueueId } from '../mail/index.ts';
 import type { LaneEntry } from './spool.ts';
 
@@ -11,7 +11,7 @@ export interface FreshMessage {
   readonly envelope: Envelope;
   /** By number. */
   readonly entries: LaneEntry[];
-  /** A view of what was written; absent when too much of it waits already. */
+  /** A view of the written octets; absent when too many of them wait already. */
   readonly octets: Buffer | undefined;
 }
 

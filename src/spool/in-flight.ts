@@ -25,7 +25,7 @@ export class InFlight {
     return this.#messages.get(id);
   }
 
-  /** The state of a message for one writer, who calls `leave` once for each id in the end. */
+  /** The state of a message for one writer, which calls `leave` once for each id in the end. */
   enter(id: QueueId, writer: Set<QueueId>): MessageInFlight {
     let message = this.#messages.get(id);
     if (message === undefined) {
@@ -39,7 +39,7 @@ export class InFlight {
     return message;
   }
 
-  /** The same for a message that is removed whole: nobody asks what else is written about it. */
+  /** The same for a message that is removed whole: no other write about it matters. */
   enterRemoved(id: QueueId, writer: Set<QueueId>): void {
     if (this.#messages.has(id)) this.enter(id, writer).isRemoved = true;
     else {

@@ -1,6 +1,6 @@
 /**
- * What was accepted and is not yet at its end: messages, envelopes, statuses of recipients, and for each
- * lane what is due when. Durable when a promise resolves; memory does not grow with the number of messages.
+ * The accepted messages that have not ended: their octets, envelopes, statuses of recipients, and for each
+ * lane the schedule of its entries. Durable when a promise resolves; memory does not grow with the number of messages.
  *
  * `openSpool` keeps them in LMDB (see `layout.ts` for the tables), with the octets of large messages in
  * files beside it. `openMemorySpool` keeps them in memory, for tests. Both pass the same contract

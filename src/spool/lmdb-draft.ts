@@ -52,10 +52,10 @@ export interface DraftHost {
   readonly inlineMaxBytes: number;
   /** Throws `SpoolError` when there is no room for a new message. */
   checkRoom(): void;
-  /** Told of octets that go to a file. */
+  /** Called with the number of octets that go to a file. */
   onFileWrite(bytes: number): void;
   accept(message: DraftedMessage): Promise<void>;
-  /** Told once, when the draft is committed or disposed. */
+  /** Called once, when the draft is committed or disposed. */
   onEnd(draft: Draft): void;
 }
 

@@ -28,7 +28,7 @@ export interface MemorySpoolOptions {
   readonly floorBytes?: number;
 }
 
-/** One message. Values are kept as JSON, so that nobody shares an object with the spool. */
+/** One message. Values are kept as JSON, so that no caller shares an object with the spool. */
 interface Stored {
   envelope: string;
   readonly octets: Buffer;

@@ -30,7 +30,7 @@ type TableName = keyof typeof tables;
 /** The tables whose keys begin with the id of a message. */
 type MessageTable = Exclude<TableName, 'schedule'>;
 
-/** What the keys of a table have. */
+/** The octets of the keys of each table. */
 const keyOctets: Readonly<Record<MessageTable, number>> = {
   envelope: queueIdOctets,
   octets: queueIdOctets,
@@ -98,7 +98,7 @@ export class OfflineSpool implements Disposable {
     });
   }
 
-  /** Some part of a tree cannot be reached: there may be messages beside those it leads to. */
+  /** Whether some part of a tree cannot be reached: there may be messages beside the known ones. */
   get isBroken(): boolean {
     return this.problems.length > 0;
   }

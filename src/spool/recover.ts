@@ -78,7 +78,7 @@ class Recovery {
     for (const rows of messages(this.#tables, this.#options.checkOctets)) await this.#message(rows);
     await this.#flush();
     await this.#dropStrays();
-    // What is left was never accepted: its record was not written, or its removal was.
+    // The remaining files were never accepted: their record was not written, or its removal was.
     for (const [id, file] of this.#large) {
       this.#say(id, 'a large file without a record is removed');
       await rm(file, { force: true });

@@ -22,7 +22,7 @@ export type Repair =
       readonly dropEntries: readonly number[];
       readonly dropStatuses: readonly number[];
     }
-  /** It cannot be delivered by us any more: what is left is set aside for a person to look at. */
+  /** It cannot be delivered any more: the rest of it is set aside for a person to look at. */
   | { readonly kind: 'quarantine'; readonly found: readonly string[] }
   /** Nothing of it is left to do: its records are dropped. */
   | { readonly kind: 'drop'; readonly found: readonly string[] };

@@ -13,7 +13,7 @@ import { openSpool, type Spool, SpoolError, salvageSpool, verifySpool } from './
 import { largeFile } from './large-file.ts';
 import { idKey } from './layout.ts';
 
-/** A closed spool with many messages of all sizes, and what each of them is. */
+/** A closed spool with many messages of all sizes, and the size of each. */
 async function manyMessages(place: Place, count: number): Promise<Map<QueueId, number>> {
   await using spool = await place.open();
   const sizes = new Map<QueueId, number>();
@@ -32,7 +32,7 @@ async function manyMessages(place: Place, count: number): Promise<Map<QueueId, n
   return sizes;
 }
 
-/** Every message that is there is what was accepted; returns how many of `sizes` are, and are not held. */
+/** Every message found is an accepted one; returns how many of `sizes` are found, and not held. */
 async function checkMessages(spool: Spool, sizes: ReadonlyMap<QueueId, number>): Promise<number> {
   let free = 0;
   for (const id of spool.walk()) {
@@ -47,7 +47,7 @@ async function checkMessages(spool: Spool, sizes: ReadonlyMap<QueueId, number>):
   return free;
 }
 
-/** What opening a damaged copy and salvaging it comes to. The process lives, or the test run ends. */
+/** The outcome of opening a damaged copy and salvaging it. The process survives, or the test run ends. */
 async function survive(place: Place, sizes: ReadonlyMap<QueueId, number>): Promise<'opened' | 'salvaged'> {
   const options = { path: place.path, clock: systemClock, log: silentLog, floorBytes: 0, inlineMaxBytes };
   try {

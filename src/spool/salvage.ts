@@ -17,7 +17,7 @@ import { type SpoolTables, spoolTables } from './tables.ts';
 export interface SalvageReport {
   /** Messages that are in the new spool. */
   readonly salvaged: number;
-  /** Those of them that are held, for a person to look at. */
+  /** The number of them that are held, for a person to look at. */
   readonly held: number;
   /** The damage found and the records lost. */
   readonly problems: readonly SpoolProblem[];
@@ -163,7 +163,9 @@ async function copySynced(from: string, to: string): Promise<void> {
   syncFolder(dirname(to));
 }
 
-/** What a scan finds may be made up by whoever sent the octets, so it is believed only where it reads as a message. */
+/**
+ * The result of a scan may be invented by the sender of the octets, so it is believed only if it reads as a message.
+ */
 function isWhole({ envelope, octets, entries, statuses }: FoundMessage): boolean {
   return (
     octets === 'whole' &&

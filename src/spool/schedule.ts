@@ -8,7 +8,7 @@ import type { SpoolTables } from './tables.ts';
 export interface ScheduleOptions {
   /** A key that no entry stands behind: a write failed at a bad moment. It is to be removed. */
   readonly onStale: (key: Buffer) => void;
-  /** The record of an entry is damaged. Its key is told to `onStale` as well. */
+  /** The record of an entry is damaged. `onStale` is called with its key as well. */
   readonly onCorrupt: (id: QueueId) => void;
 }
 

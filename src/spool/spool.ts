@@ -1,4 +1,4 @@
-/** The interface of a spool: what was accepted, and what is due when. */
+/** The interface of a spool: accepted messages, and the schedule of their entries. */
 import {
   type Envelope,
   formatLane,
@@ -26,7 +26,7 @@ export interface LaneEntry {
   readonly begun?: true;
   /** When the last attempt was begun: a flush tries each entry once. */
   readonly attemptedAt?: number;
-  /** The sender was told of the delay. */
+  /** The delay was reported to the sender. */
   readonly warned?: true;
   /** Set aside by an operator or a guard, with the reason: in no schedule until released. */
   readonly held?: string;
@@ -105,7 +105,7 @@ export interface StoredOctets {
   chunks(from?: number): AsyncIterable<Buffer>;
 }
 
-/** Why a spool could not do what was asked. Every one of them is transient for the peer: 451 or 452. */
+/** The reason why a spool could not do its work. Each of them is transient for the peer: 451 or 452. */
 export class SpoolError extends Error {
   readonly code: 'full' | 'io' | 'corrupt' | 'missing' | 'closed' | 'newer-version' | 'locked';
   constructor(code: SpoolError['code'], message: string, options?: ErrorOptions) {
@@ -123,7 +123,7 @@ export type SpoolHealth =
   /** A write failed in a way that leaves durability in doubt; writes are tried until one works again. */
   | { readonly state: 'failing'; readonly because: string };
 
-/** What a lane still has: for its owner, and for the wake-up of lanes that sleep on disk. */
+/** The work that a lane still has: for its owner, and for the wake-up of lanes that sleep on disk. */
 export interface LaneWake {
   readonly lane: LaneName;
   /** When its first entry is due. */
@@ -131,11 +131,10 @@ export interface LaneWake {
 }
 
 /**
- * What was accepted and is not yet at its end, durable. Reads are synchronous where the store maps its
- * file (they take microseconds); everything that waits for a disk write is a promise. Reads show what is
- * durable: a change is seen when the promise of its `update` or `commit` has resolved, not before.
- * A read of a record that does not match its checksum throws `SpoolError` `corrupt`; every use after the
- * spool is disposed throws or rejects with `closed`.
+ * Accepted messages that have not ended, durable. Reads are synchronous where the store maps its file (they take
+ * microseconds); everything that waits for a disk write is a promise. Reads show durable state: a change is seen when
+ * the promise of its `update` or `commit` has resolved, not before. A read of a record that does not match its
+ * checksum throws `SpoolError` `corrupt`; every use after the spool is disposed throws or rejects with `closed`.
  */
 export interface Spool extends AsyncDisposable {
   begin(): Draft;

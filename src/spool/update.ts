@@ -168,7 +168,7 @@ export class UpdateTranslator {
     message.isRemoved = true;
   }
 
-  /** What `#removeMessage` comes to for a message of which all records are known. */
+  /** The same as `#removeMessage` for a message of which all records are known. */
   #removeFresh(id: QueueId, entries: readonly LaneEntry[], into: Translation): void {
     this.#inFlight.enterRemoved(id, into.touched);
     for (const entry of entries) {

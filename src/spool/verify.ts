@@ -1,4 +1,4 @@
-/** Reads everything in a spool and reports what is wrong. */
+/** Reads everything in a spool and reports damage. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { QueueId } from '../mail/index.ts';
@@ -45,7 +45,7 @@ async function textOf(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(pieces).toString();
 }
 
-/** What `verifySpool` does, in this process. */
+/** `verifySpool` in this process. */
 export async function verifyHere(path: string): Promise<VerifyReport> {
   using spool = await OfflineSpool.open(path);
   const problems: SpoolProblem[] = [...spool.problems];

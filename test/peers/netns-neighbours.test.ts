@@ -54,7 +54,7 @@ async function withNeighbours(
   };
 }
 
-/** Somebody reads mail at that address, as a mail server would report it. */
+/** A login to a mailbox from that address, as a mail server would report it. */
 async function readMail(relay: Netns, address: string): Promise<void> {
   const { stdout } = await relay.run('curl', [
     ...['-s', '-H', `Authorization: Bearer ${token}`, '-H', 'Content-Type: application/json'],

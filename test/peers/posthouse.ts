@@ -29,7 +29,7 @@ function flagsOf({ scripts }: Pick<typeof packageFacts, 'scripts'>): readonly st
   return scripts.posthouse.split(' ').filter((word) => word.startsWith('--'));
 }
 
-/** Those of another build may be others. */
+/** Another build may have other ones. */
 async function flagsOfBuild(folder: string): Promise<readonly string[]> {
   return flagsOf(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
 }

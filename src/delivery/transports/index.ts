@@ -9,7 +9,7 @@ import { smtp } from './smtp.ts';
 
 const transports: readonly TransportKind[] = [smtp, lmtp, maildir, capture, mx];
 
-/** Parses a `via`. A string is what is wrong with it, for the reader of the configuration. */
+/** Parses a `via`. A string is its fault, for the reader of the configuration. */
 export function parseVia(text: string): Via | string {
   const colon = text.indexOf(':');
   const scheme = colon < 0 ? text : text.slice(0, colon);

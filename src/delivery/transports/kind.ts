@@ -10,7 +10,7 @@ import type { ConnectionPolicy, NextHost, RemoteTransport, SmtpServer } from '..
 export interface TransportKind {
   /** Before the colon of a `via`, or all of it; lanes begin with the same. */
   readonly schemes: readonly string[];
-  /** How it is written, for an operator whose `via` nobody knows. */
+  /** Its forms, for an operator whose `via` is unknown. */
   readonly forms: readonly string[];
   /**
    * Reads a `via` with one of the schemes. `rest` is behind its colon, absent where there is none. A string is what
@@ -49,7 +49,7 @@ export interface TransportRule {
 /** How a lane is carried out. One value for each lane; what differs between two of them is in the name of the lane. */
 export interface Transport {
   readonly lane: LaneName;
-  /** The servers it leads to, where there are some that can be asked who exists. */
+  /** The servers it leads to, if there are some that can be asked about recipients. */
   readonly remote?: RemoteTransport;
   /** One attempt. Rejects only for a fault of our own. */
   deliver(attempt: Attempt, context: TransportContext, signal: AbortSignal): Promise<AttemptResult>;

@@ -19,7 +19,7 @@ import type { Transport, TransportContext, TransportKind, Via } from './kind.ts'
 
 type MaildirParts = Pick<TransportContext, 'now' | 'hasMailbox'>;
 
-/** Where the files go, and whose they are. */
+/** The place of the files, and their owner. */
 export interface MaildirPlace {
   readonly template: string;
   /** Absent: the process. */
@@ -114,7 +114,7 @@ function statusOf(outcome: Reply, at: number, path: string | undefined): Recipie
  */
 export function mailboxPath(template: string, address: Address): string | undefined {
   if (template.includes('{local}') && address.localPart === '') return undefined;
-  // In one pass: what an address has between braces is no placeholder.
+  // In one pass: braces within an address are no placeholder.
   const path = template.replace(/\{(local|domain)\}/g, (_, name: string) =>
     safeComponent(name === 'local' ? address.localPart : address.domain),
   );
@@ -170,7 +170,7 @@ async function writeMessage(path: string, address: Address, writing: Writing): P
   }
 }
 
-/** Seconds, then what makes it unique on this host, then the host (the Maildir naming rule). */
+/** Seconds, then a part that is unique on this host, then the host (the Maildir naming rule). */
 function uniqueName(now: number): string {
   const host = hostname().replace(/[/:]/g, (character) => (character === '/' ? '\\057' : '\\072'));
   return `${Math.floor(now / 1000)}.M${(now % 1000) * 1000}P${process.pid}R${randomBytes(8).toString('hex')}.${host}`;

@@ -1,4 +1,4 @@
-/** What holds of every transport, whichever there are. */
+/** Tests of properties that every transport has. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseDomain, parseLane } from '../../mail/index.ts';

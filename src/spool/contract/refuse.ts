@@ -4,7 +4,7 @@ import { laneName } from '../../mail/index.ts';
 import { accept, type Cases, delivered, everything, newEntry, startAt } from './fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope } from './sample.ts';
 
-/** What is refused. */
+/** Tests of refusals. */
 export const refuseCases: Cases = {
   'refuses a message that nothing would ever attempt': async (fixture) => {
     const { spool } = fixture;
@@ -60,7 +60,7 @@ export const refuseCases: Cases = {
   },
 };
 
-/** What a close leaves. */
+/** Tests of the state after a close. */
 export const surviveCases: Cases = {
   'a close, with everything that was committed and nothing else': async (fixture) => {
     assert.ok(fixture.reopen !== undefined);

@@ -18,7 +18,7 @@ function sampleAddress(localPart: string): Address {
   return { text: `${localPart}@${domain}`, localPart, domain };
 }
 
-/** An envelope with `recipients` recipients, one when it is not said. */
+/** An envelope with `recipients` recipients, by default one. */
 export function sampleEnvelope(options: SampleOptions = {}): Envelope {
   const { recipients = 1, reversePath = sampleAddress('sender'), localPart = 'user', ...more } = options;
   return {

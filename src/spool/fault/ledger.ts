@@ -1,4 +1,4 @@
-/** Runs the workload with faults, and compares the spool with what was promised. */
+/** Runs the workload with faults, and compares the spool with the promises made. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { parseQueueId, type QueueId } from '../../mail/index.ts';
 import { allOctets, patternOctets, sampleEnvelope } from '../contract/sample.ts';
 import { openSpool } from '../index.ts';
 
-/** What the workload was promised before it ended. */
+/** The promises that the workload got before it ended. */
 export interface Ledger {
   readonly accepted: ReadonlyMap<QueueId, number>;
   readonly attempts: ReadonlyMap<QueueId, number>;
@@ -39,7 +39,7 @@ export interface WorkloadOptions {
   readonly launcher: Launcher;
 }
 
-/** Runs the workload to its end, whatever that is. */
+/** Runs the workload to its end, of any kind. */
 export async function runWorkload({ path, rounds, launcher }: WorkloadOptions): Promise<Ledger> {
   const [program, ...args] = launcher;
   const child = spawn(program, [...args, process.execPath, workload, path, String(rounds)], {
@@ -77,7 +77,7 @@ function parseLedger(output: string, stderr: string): Ledger {
   return { accepted, attempts, removing, refused, end, stderr };
 }
 
-/** Opens the spool after the workload and compares it with what was promised. */
+/** Opens the spool after the workload and compares it with the promises. */
 export async function checkLedger(path: string, ledger: Ledger): Promise<void> {
   await using spool = await openSpool({
     path,

@@ -14,7 +14,7 @@ export const inlineMaxBytes = 10_000;
 export interface Place extends AsyncDisposable {
   readonly path: string;
   readonly log: ReturnType<typeof memoryLog>;
-  /** What the log says was found, with the ids left out. */
+  /** The findings in the log, without their ids. */
   findings(): string[];
   open(checkOctets?: boolean): Promise<Spool>;
   /** Opens the tables themselves, to damage them. */

@@ -12,7 +12,7 @@ export interface SmallDisk {
   readonly launcher: Launcher;
 }
 
-/** What tmpfs of a container has at the most that nobody sized. */
+/** The largest size of a container's tmpfs without a configured one. */
 const maxBallastBytes = 256 * 2 ** 20;
 const roomBytes = 3 * 2 ** 20;
 

@@ -79,7 +79,7 @@ async function finish(spool: Spool, id: QueueId): Promise<void> {
   );
 }
 
-/** A read that finds the environment closed says so; there is nothing to read until it is back. */
+/** A read of a closed environment fails; there is nothing to read until it is back. */
 async function round(spool: Spool, number: number): Promise<void> {
   const accepted = await Promise.all(sizes.map((_, i) => accept(spool, number * sizes.length + i)));
   const ids = accepted.filter((id) => id !== undefined);
@@ -89,7 +89,7 @@ async function round(spool: Spool, number: number): Promise<void> {
   await Promise.all(ids.filter((_, i) => (i + number) % 2 === 0).map((id) => finish(spool, id)));
 }
 
-/** A disk that fails while the spool is opened: that is said, and nothing was promised. */
+/** A disk that fails while the spool is opened: that is an error, and nothing was promised. */
 function unopened(error: unknown): never {
   if (!(error instanceof SpoolError)) throw error;
   say('unopened', error.code);
