@@ -60,7 +60,11 @@ export class Dovecot implements Disposable {
     return async function* exchange({ client, throttle, signal }, given) {
       const first = given ?? (yield nothing);
       const said = [first];
-      const attempt = await throttle.enter({ address: client.address, ...claimOf(mechanism, first), signal });
+      const attempt = await throttle.enter({
+        address: client.address,
+        ...givenLogin(mechanism, first),
+        signal,
+      });
       if (attempt === 'busy') return notNow('too many attempts wait');
       using judged = attempt;
       const begun = await dovecot.#begin(mechanism, first, client);
@@ -264,7 +268,7 @@ class Connection {
  * The user and the secret in the client's first message, as far as they can be read: no user is slowed down for
  * another.
  */
-function claimOf(mechanism: string, first: Buffer): { readonly name?: string; readonly secret?: string } {
+function givenLogin(mechanism: string, first: Buffer): { readonly name?: string; readonly secret?: string } {
   const text = lossyText(first);
   if (mechanism === 'SCRAM-SHA-256') {
     const name = parseClientFirst(text)?.name;

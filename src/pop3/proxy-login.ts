@@ -59,17 +59,17 @@ function claimedName(mechanism: string, responses: readonly string[]): string | 
 }
 
 /** The name and secret of a login attempt, for the throttle. */
-export interface Claim {
+export interface GivenLogin {
   readonly name?: string | undefined;
   /** Where the same secret looks the same each time. */
   readonly secret?: string | undefined;
 }
 
 /**
- * The claim of the responses once the server would judge the next of them; undefined before that. Tokens are not
+ * The login in the responses once the server would judge the next of them; undefined before that. Tokens are not
  * passwords, and have a count of their own.
  */
-export function saslClaim(mechanism: string, responses: readonly string[]): Claim | undefined {
+export function saslLogin(mechanism: string, responses: readonly string[]): GivenLogin | undefined {
   const last = responses.at(-1);
   if (last === undefined) return undefined;
   const name = saslName(mechanism, responses);

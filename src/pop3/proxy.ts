@@ -6,11 +6,11 @@ import type { Pop3Events } from './events.ts';
 import { LineReader } from './line-reader.ts';
 import type { PopUpstream } from './options.ts';
 import {
-  type Claim,
   editCapabilities,
+  type GivenLogin,
   isPlainName,
   isProtected,
-  saslClaim,
+  saslLogin,
   saslName,
 } from './proxy-login.ts';
 import { isOk, UpstreamError, UpstreamSession } from './upstream.ts';
@@ -197,11 +197,11 @@ class ProxySession {
   }
 
   /** A command whose `+OK` is a login. */
-  async #login(line: string, claim: Claim): Promise<Step> {
-    const attempt = await this.#enter(claim);
+  async #login(line: string, given: GivenLogin): Promise<Step> {
+    const attempt = await this.#enter(given);
     if (attempt === 'busy') return this.#refuse(tooMany);
     using judged = attempt;
-    return await this.#judged(await this.#server.ask(line), claim.name, judged);
+    return await this.#judged(await this.#server.ask(line), given.name, judged);
   }
 
   /** RFC 5034: the responses go to the server as they are, and give the name. */
@@ -215,9 +215,9 @@ class ProxySession {
     let attempt: Attempt | undefined;
     for (let next = `AUTH ${argument}`; ; ) {
       // A response with the name or the secret waits for its turn; earlier ones reveal nothing.
-      const claim = saslClaim(mechanism, responses);
-      if (attempt === undefined && claim !== undefined) {
-        const entered = await this.#enter(claim);
+      const given = saslLogin(mechanism, responses);
+      if (attempt === undefined && given !== undefined) {
+        const entered = await this.#enter(given);
         if (entered === 'busy') return this.#giveUp(responses.length > 0 && next !== `AUTH ${argument}`);
         attempt = turn.use(entered);
       }
@@ -276,11 +276,11 @@ class ProxySession {
     return isSecure || (this.#options.plaintext === 'loopback' && isLoopback(facts.address));
   }
 
-  #enter(claim: Claim): Promise<Attempt | 'busy'> {
+  #enter(given: GivenLogin): Promise<Attempt | 'busy'> {
     return this.#options.throttle.enter({
       address: this.#connection.facts.address,
       signal: this.#connection.gone,
-      ...claim,
+      ...given,
     });
   }
 

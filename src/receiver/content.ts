@@ -3,7 +3,7 @@ import type { ContentFacts, Envelope, Reply } from '../mail/index.ts';
 import { type Header, type HeaderDecision, Incoming, type Room } from '../message/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';
 import type { IncomingMessage, Later } from './ask.ts';
-import { type Kept, keptAfter, type Ruling, type Screening } from './screening.ts';
+import { type Disposition, dispositionAfter, type Ruling, type Screening } from './screening.ts';
 
 /** Our own verdict about a header, before the checks are asked. */
 export type HeaderVerdict = HeaderDecision | { readonly kind: 'refuse'; readonly reply: Reply };
@@ -26,7 +26,7 @@ export interface ContentParts {
   /** Passed on to the checks. */
   readonly isKnown: () => Later<boolean>;
   /** The checks' decision before the message arrived. */
-  readonly kept?: Kept | undefined;
+  readonly disposition?: Disposition | undefined;
   /** As far as it is known before the end. */
   readonly envelope: () => Omit<Envelope, 'content'>;
 }
@@ -49,7 +49,7 @@ export class Content {
   /** The refusal of the message for its header, which is sent at its end. */
   refused: Refused | undefined;
   /** The checks' decision about it so far. */
-  kept: Kept | undefined;
+  disposition: Disposition | undefined;
   #waiting: Promise<void> | undefined;
 
   constructor(parts: ContentParts) {
@@ -59,7 +59,7 @@ export class Content {
     this.message = message;
     this.screening = screening;
     this.isKnown = parts.isKnown;
-    this.kept = parts.kept;
+    this.disposition = parts.disposition;
     this.withholds = screening !== undefined && screening.beginningOctets > 0;
     const onHeader = (header: Header) => this.#decide(header);
     this.incoming = new Incoming({ sink: message, trace, room, withholds: this.withholds, onHeader });
@@ -110,7 +110,7 @@ export class Content {
       this.refused = judged;
       return drop;
     }
-    if (this.kept?.kind === 'discard') return drop;
+    if (this.disposition?.kind === 'discard') return drop;
     const ask = this.screening?.header;
     if (ask === undefined) return judged;
     const ruling = ask({
@@ -126,7 +126,7 @@ export class Content {
   #rule(ruling: Ruling, judged: HeaderDecision): HeaderDecision {
     if (ruling.kind === 'pass') return judged;
     if (ruling.kind === 'refuse') this.refused = ruling;
-    else this.kept = keptAfter(this.kept, ruling);
+    else this.disposition = dispositionAfter(this.disposition, ruling);
     return ruling.kind === 'hold' ? judged : drop;
   }
 }

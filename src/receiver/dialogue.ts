@@ -6,7 +6,7 @@ import type { Extensions } from '../smtp/index.ts';
 import type { ClientFacts, Intake, Later, SaslExchange, TlsFacts } from './ask.ts';
 import type { Content } from './content.ts';
 import type { ListenerOptions, ReceiverParts, ReceiverSettings } from './options.ts';
-import type { Kept, Ruling, Screening } from './screening.ts';
+import type { Disposition, Ruling, Screening } from './screening.ts';
 import type { Hello, Transaction } from './transaction.ts';
 
 /** The wire of a session, as small as it can be faked. Everything takes effect in the order of the calls. */
@@ -100,7 +100,7 @@ export interface Dialogue {
   /** Transactions so far. */
   readonly transactions: number;
   /** The checks' decision for every message of this session. */
-  readonly kept: Kept | undefined;
+  readonly disposition: Disposition | undefined;
   /** A session that is closed stays so. */
   enter(state: State): void;
   /** From now on this is known of the client. */

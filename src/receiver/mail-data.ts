@@ -88,7 +88,7 @@ function begin(dialogue: Dialogue, { transaction, hello, by }: Beginning): Conte
     judge: (header) => judgeHeader(dialogue, transaction, { header, id, now }),
     screening: dialogue.screening,
     isKnown: dialogue.isKnown,
-    kept: transaction.kept,
+    disposition: transaction.disposition,
     envelope: () => transaction.envelope(trace, reader.facts),
   });
 }

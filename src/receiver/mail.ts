@@ -45,8 +45,8 @@ function begin(
     logRefusal(dialogue, { stage: 'mail', reversePath, reply: answer });
     return answer;
   }
-  const { settings, kept } = dialogue;
-  const options = { policy: settings.policy, kept };
+  const { settings, disposition } = dialogue;
+  const options = { policy: settings.policy, disposition };
   const transaction = new Transaction(reversePath, decoded.parameters, options);
   return screen(dialogue, { at: 'transaction', hello, transaction });
 }

@@ -37,10 +37,10 @@ export type Screened =
  */
 export function screenMessage(whole: Whole): Later<Screened> {
   const { content, envelope } = whole;
-  const { kept, incoming, message, screening, isKnown } = content;
-  if (kept?.kind === 'discard') return discarded(content, kept.because);
+  const { disposition, incoming, message, screening, isKnown } = content;
+  if (disposition?.kind === 'discard') return discarded(content, disposition.because);
   const ask = screening?.message;
-  const held = kept?.because;
+  const held = disposition?.because;
   if (ask === undefined) return { kind: 'keep', envelope, held };
   const beginning = incoming.beginning();
   const ruling = ask({ id: message.id, isKnown, envelope, beginning, edits: [], held });
@@ -73,7 +73,7 @@ function rule(whole: Whole, ruling: MessageRuling): Later<Screened> {
     settled?.('discarded');
     return discarded(content, ruling.because);
   }
-  const held = ruling.kind === 'hold' ? ruling.because : content.kept?.because;
+  const held = ruling.kind === 'hold' ? ruling.because : content.disposition?.because;
   const written = content.incoming.finish(ruling.edits);
   if (written !== undefined || ruling.envelopeEdits !== undefined)
     return change(whole, { ruling, written, held });

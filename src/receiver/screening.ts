@@ -132,15 +132,15 @@ export const defaultDeadlineMs = 30_000;
 export type Ruling =
   | { readonly kind: 'pass' }
   | { readonly kind: 'refuse'; readonly reply: Reply; readonly because: string }
-  | Kept;
+  | Disposition;
 
 /** The decision about a message before its octets arrive. */
-export type Kept =
+export type Disposition =
   | { readonly kind: 'hold'; readonly because: string }
   | { readonly kind: 'discard'; readonly because: string };
 
 /** The decision after one more stage. A discarded message stays discarded; the first reason to hold is kept. */
-export function keptAfter(before: Kept | undefined, ruling: Ruling): Kept | undefined {
+export function dispositionAfter(before: Disposition | undefined, ruling: Ruling): Disposition | undefined {
   if (ruling.kind === 'discard') return before?.kind === 'discard' ? before : ruling;
   return before ?? (ruling.kind === 'hold' ? ruling : undefined);
 }

@@ -6,7 +6,7 @@ import type { Dialogue, SessionFacts, State, StatedClient, Wire } from './dialog
 import { offerTo } from './offer.ts';
 import type { ReceiverParts, ReceiverSettings } from './options.ts';
 import { adopted, stillTrusted } from './renew.ts';
-import { type Kept, keptAfter, type Ruling, type Screening } from './screening.ts';
+import { type Disposition, dispositionAfter, type Ruling, type Screening } from './screening.ts';
 import { spokenFor } from './spoken-for.ts';
 import { intakeOf } from './trap-intake.ts';
 
@@ -29,8 +29,8 @@ export class SessionRecord implements Dialogue {
   #client: ClientFacts;
   /** As long as neither the client nor the settings change. */
   #extensions: Extensions | undefined;
-  #keptAtConnect: Kept | undefined;
-  #keptAtHello: Kept | undefined;
+  #dispositionAtConnect: Disposition | undefined;
+  #dispositionAtHello: Disposition | undefined;
   #hasSpokenFor = false;
   #isSecured: boolean;
   #grantedTo: string | undefined;
@@ -103,9 +103,9 @@ export class SessionRecord implements Dialogue {
     return this.#grantedTo;
   }
 
-  get kept(): Kept | undefined {
-    const [first, second] = [this.#keptAtConnect, this.#keptAtHello];
-    return second === undefined ? first : keptAfter(first, second);
+  get disposition(): Disposition | undefined {
+    const [first, second] = [this.#dispositionAtConnect, this.#dispositionAtHello];
+    return second === undefined ? first : dispositionAfter(first, second);
   }
 
   get hasBufferedInput(): boolean {
@@ -140,9 +140,9 @@ export class SessionRecord implements Dialogue {
   }
 
   keep(stage: 'connect' | 'hello', ruling: Ruling): void {
-    const kept = keptAfter(undefined, ruling);
-    if (stage === 'connect') this.#keptAtConnect = kept;
-    else this.#keptAtHello = kept;
+    const disposition = dispositionAfter(undefined, ruling);
+    if (stage === 'connect') this.#dispositionAtConnect = disposition;
+    else this.#dispositionAtHello = disposition;
   }
 
   countTransaction(): void {
@@ -166,7 +166,7 @@ export class SessionRecord implements Dialogue {
 
   impersonate(stated: StatedClient): Reply | undefined {
     this.#hasSpokenFor = true;
-    this.#keptAtConnect = undefined;
+    this.#dispositionAtConnect = undefined;
     this.#beginAnew(spokenFor(this.#client, stated));
     if (stated.address === undefined) return undefined;
     if (stated.name === undefined) this.#learnName();
@@ -175,7 +175,7 @@ export class SessionRecord implements Dialogue {
 
   #beginAnew(client: ClientFacts): void {
     this.learn(client);
-    this.#keptAtHello = undefined;
+    this.#dispositionAtHello = undefined;
     this.enter({ at: 'greeted' });
   }
 

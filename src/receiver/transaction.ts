@@ -12,7 +12,7 @@ import {
 } from '../mail/index.ts';
 import type { MailParameters, RcptParameters } from '../smtp/index.ts';
 import type { ClientFacts, Decision, Ground, Policy, SenderBinding } from './ask.ts';
-import { type Kept, keptAfter, type Ruling } from './screening.ts';
+import { type Disposition, dispositionAfter, type Ruling } from './screening.ts';
 
 /** The client's HELO or EHLO. */
 export interface Hello {
@@ -33,26 +33,29 @@ export class Transaction {
   #ground: Ground = 'recipient';
   #identity: string | undefined;
   #binding: SenderBinding | undefined;
-  #kept: Kept | undefined;
+  #disposition: Disposition | undefined;
 
   constructor(
     reversePath: ReversePath,
     parameters: MailParameters,
-    { policy, kept }: { readonly policy: Pick<Policy, 'isOurs'>; readonly kept?: Kept | undefined },
+    {
+      policy,
+      disposition,
+    }: { readonly policy: Pick<Policy, 'isOurs'>; readonly disposition?: Disposition | undefined },
   ) {
     this.reversePath = reversePath;
     this.parameters = parameters;
     this.#policy = policy;
-    this.#kept = kept;
+    this.#disposition = disposition;
   }
 
   /** The checks' decision about the message so far. */
-  get kept(): Kept | undefined {
-    return this.#kept;
+  get disposition(): Disposition | undefined {
+    return this.#disposition;
   }
 
   keep(ruling: Ruling): void {
-    this.#kept = keptAfter(this.#kept, ruling);
+    this.#disposition = dispositionAfter(this.#disposition, ruling);
   }
 
   /** How many recipients the peer named and was granted. */
