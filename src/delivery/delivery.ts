@@ -89,11 +89,10 @@ export interface Delivery extends AsyncDisposable {
   /** While it is set, the mail of an audit goes there, after the policy and before the routes. */
   audit: AuditSink | undefined;
   /**
-   * Swaps the configuration. Attempts under way end as they began; kept sessions are closed. Throws a
-   * RangeError, and changes nothing, when the options cannot be used. A `resolver` replaces the old one.
+   * The first half of a reload: throws a RangeError when the options cannot be used, and changes nothing. The returned
+   * function is the second half, and cannot fail: it swaps the configuration. Running attempts end as they began; kept
+   * sessions are closed. A `resolver` replaces the old one.
    */
-  reload(options: DeliveryOptions, parts?: { readonly resolver?: Resolver }): void;
-  /** The first half of a reload: throws as it does, and changes nothing. What it returns is the second, and cannot fail. */
   prepare(options: DeliveryOptions, parts?: { readonly resolver?: Resolver }): () => void;
 }
 
@@ -200,10 +199,6 @@ class Deliveries implements Delivery {
       this.#callouts.reload(calloutsOf(options));
       old.context.remote.pool.close();
     };
-  }
-
-  reload(options: DeliveryOptions, parts: { readonly resolver?: Resolver } = {}): void {
-    this.prepare(options, parts)();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

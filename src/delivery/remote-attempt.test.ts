@@ -218,13 +218,13 @@ test('a reload swaps routes and closes kept sessions; a bad one changes nothing'
   const b = await bench(t, { routes: [{ via: `smtp://127.0.0.1:${old.port}` }] });
   await b.send(to);
   assert.throws(
-    () => b.delivery.reload({ hostname: 'relay.test', routes: [{ via: 'nonsense' }] }),
+    () => b.delivery.prepare({ hostname: 'relay.test', routes: [{ via: 'nonsense' }] }),
     RangeError,
   );
   await b.send(to);
   assert.equal(old.messages.length, 2);
   assert.equal(old.sessions, 1);
-  b.delivery.reload({ hostname: 'relay.test', routes: [{ via: `smtp://127.0.0.1:${next.port}` }] });
+  b.delivery.prepare({ hostname: 'relay.test', routes: [{ via: `smtp://127.0.0.1:${next.port}` }] })();
   await b.send(to);
   assert.equal(next.messages.length, 1);
 });
