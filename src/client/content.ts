@@ -7,30 +7,18 @@ import type { Wire } from './wire.ts';
 const lineEnd = Buffer.from('\r\n');
 const nothing = Buffer.alloc(0);
 
-/** Content up to this is copied to go out with its end. */
-const copiedOctets = 16 * 1024;
-
 /** How content is framed: by DATA with stuffed dots and a final one, or by BDAT as it is. */
 export type Framing = 'dots' | 'octets';
 
-/** Writes a message that is in memory, to its end, in one write. */
+/** Writes a message that is in memory, to its end: one write where the wire is corked. */
 export function writeWhole(wire: Wire, message: OutgoingMessage, options: WholeOptions): void {
   const framer = framerOf(message, options.framing);
   try {
     const content = framer.write(options.whole);
     const end = framer.end();
-    const { prefix = nothing } = message;
-    const octets = prefix.length + content.length + end.length;
-    if (octets <= copiedOctets) {
-      // One buffer is cheaper to write than a list of them, and small ones are copied in no time.
-      wire.write(octets === content.length ? content : Buffer.concat([prefix, content, end], octets));
-      return;
-    }
-    wire.cork();
-    wire.write(prefix);
+    wire.write(message.prefix ?? nothing);
     wire.write(content);
     wire.write(end);
-    wire.uncork();
   } catch (cause) {
     wire.fail('content', 'the message has a bare CR or LF', { cause });
   }

@@ -1,6 +1,7 @@
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fuzzTargets } from './fuzz.ts';
+import { checkOverlap } from './testing-overlap.ts';
 
 /** Pieces of dialogue, so that random servers come further than to their first octet. */
 const words = ['220 ', '250 ', '250-', '354 ', '421 ', '550 5.1.1 ', '999 ', '\r\n', '\n', 'ok', '\0', '25'];
@@ -19,3 +20,13 @@ for (const { name, run } of fuzzTargets) {
     );
   });
 }
+
+test('messages that follow each other get their own replies, whatever the server says and when', async () => {
+  const choice = fc.oneof({ weight: 6, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(31) });
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 4 }), fc.array(choice, { maxLength: 60 }), (first, rest) =>
+      checkOverlap(Uint8Array.from([...first, ...rest])),
+    ),
+    { numRuns: 1000 },
+  );
+});

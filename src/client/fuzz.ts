@@ -1,11 +1,12 @@
 /** Fuzz targets of this folder: replies of a server, and texts in commands. */
 import { type Duplex, duplexPair } from 'node:stream';
 import { ClientError } from './client-error.ts';
-import type { OutgoingMessage } from './message.ts';
+import type { OutgoingMessage, SendResult } from './message.ts';
 import { openOver } from './open.ts';
 import type { ClientOptions } from './options.ts';
 import type { ClientSession } from './session.ts';
 import { clientOptions, inPieces, testAddress, testMessage } from './testing.ts';
+import { checkOverlap } from './testing-overlap.ts';
 
 /** A fuzz target: a name, and a function that throws if the input uncovers a fault. */
 export interface FuzzTarget {
@@ -69,9 +70,17 @@ async function talkTo(input: Uint8Array, protocol: ClientOptions['protocol']): P
 async function converse(session: ClientSession): Promise<void> {
   const { signal } = new AbortController();
   try {
-    for (const each of [message, inPieces(message, 5)]) {
-      const result = await session.send(each, signal);
-      if (result.recipients.length !== each.recipients.length) throw new Error('a recipient has no reply');
+    let behind: Promise<SendResult> | undefined;
+    const follow = () => {
+      behind = session.send(message, signal);
+    };
+    for (const send of [
+      () => session.send(inPieces(message, 5), signal),
+      () => session.send(message, signal, follow),
+      () => behind ?? session.send(message, signal),
+    ]) {
+      const result = await send();
+      if (result.recipients.length !== message.recipients.length) throw new Error('a recipient has no reply');
       const accepted = result.recipients.filter((found) => found.code >= 200 && found.code < 300).length;
       if (accepted !== result.accepted) throw new Error('the count of accepted recipients is wrong');
       if (result.recipients.some((found) => found.code >= 300 && found.code < 400))
@@ -189,5 +198,6 @@ async function checkRandom(input: Uint8Array): Promise<void> {
 export const fuzzTargets: readonly FuzzTarget[] = [
   { name: 'client/smtp', run: (input) => talkTo(input, 'smtp') },
   { name: 'client/commands', run: checkRandom },
+  { name: 'client/overlap', run: checkOverlap },
   { name: 'client/lmtp', run: (input) => talkTo(input, 'lmtp') },
 ];

@@ -4,7 +4,8 @@
  *
  * `openClient` dials, reads the greeting, says EHLO (HELO to a server that knows no better), goes through
  * STARTTLS and AUTH as asked, and gives a session; each `send` on it is one transaction. With PIPELINING the
- * envelope goes out in one write (RFC 2920), with CHUNKING the content of a small message in the same one.
+ * envelope goes out in one write (RFC 2920), with CHUNKING the content of a small message in the same one; with DATA
+ * the envelope of the next message may go out behind the content of the one before.
  *
  * Invariants: nothing is pipelined, and no extension used, that was not offered; what cannot be said to a
  * server is refused before anything is sent (`checkCapabilities`); replies are counted and matched, and a

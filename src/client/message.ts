@@ -47,6 +47,8 @@ export interface SendResult {
   readonly ending: SendEnding;
   /** Milliseconds since 1970, when MAIL was sent. */
   readonly startedAt: number;
+  /** The envelope of another message went out behind the content: the session is that of the other transaction. */
+  readonly isFollowed?: boolean;
 }
 
 /** The end of a transaction, and its consequence for the session. */

@@ -19,17 +19,30 @@ export interface ClientTls {
   readonly authorized: boolean;
 }
 
-/** A session with one server, after its EHLO. One transaction at a time. */
+/**
+ * A session with one server, after its EHLO. One transaction at a time, but for the envelope of the next one, which
+ * may go out behind the content of the one under way.
+ */
 export interface ClientSession extends AsyncDisposable {
   readonly capabilities: Extensions;
   readonly tls: ClientTls | undefined;
   readonly greeting: Reply;
-  /** Another transaction may begin: idle, in step, not closing, MAILMAX not reached (RFC 9422). */
+  /**
+   * Another transaction may begin: idle, or within the `onContent` of the one under way; in step, not closing, MAILMAX
+   * not reached (RFC 9422).
+   */
   readonly isUsable: boolean;
+  /** A transaction is under way. */
+  readonly isBusy: boolean;
   /** Transactions begun on this session. */
   readonly messagesSent: number;
-  /** One transaction. Never rejects: its fault is the `ending`. */
-  send(message: OutgoingMessage, signal: AbortSignal): Promise<SendResult>;
+  /**
+   * One transaction. Never rejects: its fault is the `ending`. `onContent` is called when the content is about to
+   * go out in one write on a session that has carried other messages before, to a server with PIPELINING: one other
+   * `send` may then be called, and its envelope goes out in the same write (RFC 2920 §3.1). Its signal is heeded for
+   * both. It is `lost` with code `closed` when no reply came to it, whatever became of this one.
+   */
+  send(message: OutgoingMessage, signal: AbortSignal, onContent?: () => void): Promise<SendResult>;
   /**
    * A callout: MAIL, RCPT, RSET and no content. Resolves with the reply to RCPT, or to MAIL when that was
    * refused. Rejects with a `ClientError` when no reply came.
@@ -57,7 +70,9 @@ export class WireSession implements ClientSession {
   readonly tls: ClientTls | undefined;
   readonly #peer: Peer;
   #messagesSent = 0;
-  #isBusy = false;
+  /** The last transaction that was begun, until it has ended. */
+  #current: Transaction | 'callout' | 'quit' | undefined;
+  #mayFollow = false;
   #mustReset = false;
 
   constructor(opened: Opened) {
@@ -76,35 +91,71 @@ export class WireSession implements ClientSession {
 
   get isUsable(): boolean {
     const mailMax = this.#peer.capabilities.limits?.mailMax ?? Number.POSITIVE_INFINITY;
-    return !this.#isBusy && this.#peer.wire.isIdle && this.#messagesSent < mailMax;
+    return this.#mayBegin && this.#messagesSent < mailMax;
   }
 
-  async send(message: OutgoingMessage, signal: AbortSignal): Promise<SendResult> {
-    if (this.#isBusy) return this.#unsent(message, { kind: 'lost', error: busy() });
+  get isBusy(): boolean {
+    return this.#current !== undefined;
+  }
+
+  get #mayBegin(): boolean {
     const { wire } = this.#peer;
-    this.#isBusy = true;
+    if (!this.isBusy) return wire.isIdle;
+    return this.#mayFollow && wire.error === undefined && wire.farewell === undefined;
+  }
+
+  async send(message: OutgoingMessage, signal: AbortSignal, onContent?: () => void): Promise<SendResult> {
+    const leader = this.#current;
+    if (leader !== undefined && !this.#mayFollow)
+      return this.#unsent(message, { kind: 'lost', error: busy() });
+    this.#mayFollow = false;
+    const { wire } = this.#peer;
+    let transaction: Transaction | undefined;
     try {
       const unmet = checkCapabilities(message, this.capabilities);
       if (unmet !== undefined) return this.#unsent(message, { kind: 'unsendable', unmet });
-      wire.heed(signal);
-      const transaction = new Transaction(this.#peer, message);
+      // A server that ends each session after one message is never told of two.
+      const isProven = this.#messagesSent > 0;
+      transaction = new Transaction(this.#peer, message, {
+        follows: leader !== undefined,
+        mustReset: this.#mustReset && leader === undefined,
+        onContent: isProven && onContent !== undefined ? () => this.#atContent(onContent) : undefined,
+      });
+      this.#current = transaction;
       this.#messagesSent++;
-      const result = await transaction.run(this.#mustReset);
-      this.#mustReset = transaction.isOpen;
-      return result;
+      wire.heed(signal);
+      return await transaction.run();
     } catch (cause) {
       const error = faultOf(cause, 'mail');
-      wire.close();
+      // The one before has nothing to do with a fault in one of which nothing was said.
+      if (leader === undefined || transaction !== undefined) wire.close();
       return this.#unsent(message, { kind: 'lost', error });
     } finally {
-      wire.heed(undefined);
-      this.#isBusy = false;
+      if (transaction !== undefined) this.#ended(transaction, leader);
     }
   }
 
+  #ended(transaction: Transaction, leader: unknown): void {
+    // What one that follows leaves is what counts.
+    if (this.#current !== transaction) return;
+    const isAsBefore = !transaction.isBegun && leader instanceof Transaction;
+    this.#mustReset = isAsBefore ? leader.isOpen : transaction.isOpen;
+    this.#current = undefined;
+    this.#peer.wire.heed(undefined);
+  }
+
+  /** True when another transaction was begun. */
+  #atContent(onContent: () => void): boolean {
+    const leader = this.#current;
+    this.#mayFollow = true;
+    onContent();
+    this.#mayFollow = false;
+    return this.#current !== leader;
+  }
+
   async verify(reversePath: ReversePath, recipient: Recipient): Promise<CalloutAnswer> {
-    if (this.#isBusy) throw busy();
-    this.#isBusy = true;
+    if (this.isBusy) throw busy();
+    this.#current = 'callout';
     this.#messagesSent++;
     try {
       return await verifyRecipient(this.#peer, { reversePath, recipient, mustReset: this.#mustReset });
@@ -114,14 +165,14 @@ export class WireSession implements ClientSession {
       throw faultOf(error, 'rcpt');
     } finally {
       this.#mustReset = false;
-      this.#isBusy = false;
+      this.#current = undefined;
     }
   }
 
   async quit(): Promise<void> {
     const { wire, timeouts } = this.#peer;
-    if (!this.#isBusy && wire.isIdle) {
-      this.#isBusy = true;
+    if (!this.isBusy && wire.isIdle) {
+      this.#current = 'quit';
       await wire.ask('QUIT', waitFor('quit', timeouts.quit));
     }
     await wire.leave('', timeouts.quit);

@@ -1,11 +1,22 @@
 /** One transaction, from MAIL to the last reply. */
 import { isPositive, type Reply, reply, replyClass } from '../mail/index.ts';
-import type { ClientError, ClientPhase } from './client-error.ts';
+import { ClientError, type ClientPhase } from './client-error.ts';
 import { formatMail, formatRcpt } from './command.ts';
 import { type Framing, writePieces, writeWhole } from './content.ts';
 import type { OutgoingMessage, SendEnding, SendResult } from './message.ts';
 import type { Peer } from './peer.ts';
 import { messageSize } from './requirements.ts';
+import { verbWithControl } from './writer.ts';
+
+/** The place of a transaction among those of its session. */
+export interface Place {
+  /** The server may still hold the one before: RSET goes first. */
+  readonly mustReset: boolean;
+  /** The envelope goes out behind the content of another message, to whose end there is no reply yet (RFC 2920 §3.1). */
+  readonly follows: boolean;
+  /** Called when the content is about to go out, if the envelope of another message may go out behind it; true if it does. */
+  readonly onContent?: (() => boolean) | undefined;
+}
 
 /**
  * One transaction, from MAIL to the last reply. The replies are gathered as they come; their meaning for each
@@ -16,6 +27,7 @@ export class Transaction {
   readonly #message: OutgoingMessage;
   readonly #framing: Framing;
   readonly #startedAt: number;
+  readonly #place: Place;
   #mail: Reply | undefined;
   /** By recipient: the reply to RCPT. */
   readonly #rcpts: (Reply | undefined)[] = [];
@@ -27,12 +39,18 @@ export class Transaction {
   /** The last octet of the message was written. */
   #isSent = false;
   #isOpen = false;
+  #isFollowed = false;
+  /** With PIPELINING, the commands of the envelope. */
+  readonly #commands: string[] | undefined;
 
-  constructor(peer: Peer, message: OutgoingMessage) {
+  /** Throws, also where a command of an envelope that follows holds a control character; then nothing was said. */
+  constructor(peer: Peer, message: OutgoingMessage, place: Place) {
     this.#peer = peer;
     this.#message = message;
+    this.#place = place;
     this.#framing = peer.capabilities.chunking ? 'octets' : 'dots';
     this.#startedAt = peer.clock.now();
+    this.#commands = peer.capabilities.pipelining ? this.#group() : undefined;
   }
 
   /** The server may still hold it: RSET has to come before the next MAIL. */
@@ -40,14 +58,19 @@ export class Transaction {
     return this.#isOpen;
   }
 
+  /** MAIL was accepted. */
+  get isBegun(): boolean {
+    return this.#mail !== undefined && isPositive(this.#mail);
+  }
+
   /** Carries it out. Never rejects. */
-  async run(mustReset: boolean): Promise<SendResult> {
-    const { wire, capabilities } = this.#peer;
-    if (!wire.isIdle) return this.#result();
+  async run(): Promise<SendResult> {
+    const { wire } = this.#peer;
+    if (!wire.isIdle && !this.#place.follows) return this.#result();
     this.#isOpen = true;
     try {
-      if (capabilities.pipelining) this.#onGroup(await this.#sendGroup(mustReset), mustReset);
-      else await this.#sendSteps(mustReset);
+      if (this.#commands === undefined) await this.#sendSteps();
+      else this.#onGroup(await this.#sendGroup(this.#commands));
       const more = this.#isSent || !wire.isIdle ? undefined : this.#finish();
       if (more !== undefined) await more;
       if (this.#isSent) this.#isOpen = this.#accepted.length === 0 || !this.#ends.some(isPositive);
@@ -58,30 +81,33 @@ export class Transaction {
     return this.#result();
   }
 
+  /** The commands of the envelope in one group (RFC 2920), with DATA at its end. */
+  #group(): string[] {
+    const { capabilities, isAuthenticated } = this.#peer;
+    const commands = this.#place.mustReset ? ['RSET'] : [];
+    commands.push(formatMail(this.#message, capabilities, isAuthenticated));
+    for (const recipient of this.#message.recipients) commands.push(formatRcpt(recipient, capabilities));
+    if (this.#framing === 'dots') commands.push('DATA');
+    const odd = this.#place.follows ? verbWithControl(commands) : undefined;
+    if (odd !== undefined) throw new RangeError(`${odd} would hold a control character`);
+    return commands;
+  }
+
   /**
-   * The envelope in one write (RFC 2920): with DATA at its end, or with BDAT and the content itself when that
-   * is in memory. LMTP has as many replies to BDAT as RCPTs were accepted, so there BDAT waits for those.
+   * The envelope in one write; with BDAT and the content itself when that is in memory. LMTP has as many replies to
+   * BDAT as RCPTs were accepted, so there BDAT waits for those.
    */
-  #sendGroup(mustReset: boolean): Promise<readonly Reply[]> {
-    const { wire, capabilities, waits, protocol } = this.#peer;
-    const { recipients, octets } = this.#message;
-    const inline = this.#framing === 'octets' && protocol === 'smtp' ? octets.whole : undefined;
-    const commands = mustReset ? ['RSET'] : [];
-    commands.push(formatMail(this.#message, capabilities, this.#peer.isAuthenticated));
-    for (const recipient of recipients) commands.push(formatRcpt(recipient, capabilities));
-    let wait = waits.envelope;
-    if (this.#framing === 'dots') {
-      commands.push('DATA');
-      wait = waits.envelopeAndData;
-    } else if (inline !== undefined) {
-      commands.push(this.#bdat());
-      wait = waits.envelopeAndContent;
-    }
-    const coming = wire.expect(commands.length, wait);
+  #sendGroup(commands: string[]): Promise<readonly Reply[]> {
+    const { wire, waits, protocol } = this.#peer;
+    const isDots = this.#framing === 'dots';
+    const inline = isDots || protocol === 'lmtp' ? undefined : this.#message.octets.whole;
     if (inline === undefined) {
+      const coming = wire.expect(commands.length, isDots ? waits.envelopeAndData : waits.envelope);
       wire.say(commands);
       return coming;
     }
+    commands.push(this.#bdat());
+    const coming = wire.expect(commands.length, waits.envelopeAndContent);
     wire.cork();
     wire.say(commands);
     writeWhole(wire, this.#message, { whole: inline, framing: 'octets' });
@@ -91,9 +117,9 @@ export class Transaction {
   }
 
   /** The replies to what `sendGroup` said, as far as they came. */
-  #onGroup(replies: readonly Reply[], mustReset: boolean): void {
+  #onGroup(replies: readonly Reply[]): void {
     let at = 0;
-    if (mustReset) this.#onReset(replies[at++]);
+    if (this.#place.mustReset) this.#onReset(replies[at++]);
     this.#onMail(replies[at++]);
     for (let i = 0; i < this.#message.recipients.length; i++) this.#onRcpt(i, replies[at++]);
     const last = replies[at];
@@ -102,12 +128,12 @@ export class Transaction {
   }
 
   /** The envelope one command at a time, for a server without PIPELINING. */
-  async #sendSteps(mustReset: boolean): Promise<void> {
+  async #sendSteps(): Promise<void> {
     const { wire, capabilities, waits, isAuthenticated } = this.#peer;
     const { recipients } = this.#message;
-    if (mustReset) this.#onReset(await wire.ask('RSET', waits.mail));
+    if (this.#place.mustReset) this.#onReset(await wire.ask('RSET', waits.mail));
     this.#onMail(await wire.ask(formatMail(this.#message, capabilities, isAuthenticated), waits.mail));
-    if (this.#mail === undefined || !isPositive(this.#mail)) return;
+    if (!this.isBegun) return;
     for (const [index, recipient] of recipients.entries()) {
       if (!wire.isIdle) return;
       this.#onRcpt(index, await wire.ask(formatRcpt(recipient, capabilities), waits.rcpt));
@@ -120,15 +146,17 @@ export class Transaction {
   #finish(): Promise<void> | undefined {
     const mayGoOn = this.#framing === 'octets' || this.#isDataOpen;
     if (this.#mail === undefined || !mayGoOn) return undefined;
-    if (this.#accepted.length > 0 && isPositive(this.#mail)) return this.#sendContent();
+    if (this.#accepted.length > 0 && this.isBegun) return this.#sendContent();
     return this.#isDataOpen ? this.#sendLoneDot() : undefined;
   }
 
   /** DATA was answered 354 without an accepted recipient: the way out (RFC 2920 §3.1). */
   async #sendLoneDot(): Promise<void> {
     const { wire, waits, protocol } = this.#peer;
-    // LMTP replies once for each accepted recipient, so the number of replies is unknown here.
-    if (protocol === 'lmtp')
+    // LMTP replies once for each accepted recipient, so the number of replies is unknown here. A server that refused
+    // MAIL behind another message may mean the recipients of that message: they would get an empty one.
+    const isOfAnother = this.#place.follows && !this.isBegun;
+    if (protocol === 'lmtp' || isOfAnother)
       return wire.fail('protocol', 'the server wants content for nobody', { phase: 'data' });
     await wire.ask('.', waits.endOfData);
     this.#isOpen = false;
@@ -141,14 +169,9 @@ export class Transaction {
     const coming = wire.expect(protocol === 'lmtp' ? this.#accepted.length : 1, waits.endOfData);
     wire.enter('content', timeouts.dataBlock);
     const { whole } = octets;
-    const isOneWrite = this.#framing === 'octets' && whole !== undefined;
-    if (isOneWrite) wire.cork();
-    if (this.#framing === 'octets') wire.say([this.#bdat()]);
-    if (whole !== undefined) {
-      writeWhole(wire, this.#message, { whole, framing: this.#framing });
-      if (isOneWrite) wire.uncork();
-      this.#isSent = wire.error === undefined;
-    } else {
+    if (whole !== undefined) this.#writeWhole(whole);
+    else {
+      if (this.#framing === 'octets') wire.say([this.#bdat()]);
       const options = { framing: this.#framing, blockMs: timeouts.dataBlock };
       this.#isSent = await writePieces(wire, this.#message, options);
     }
@@ -156,6 +179,21 @@ export class Transaction {
     const ends = await coming;
     if (this.#isSent) this.#onEnds(ends);
     else this.#onEarlyEnds(ends);
+  }
+
+  /** The content in one write, and behind it, if there is one, the envelope of another message. */
+  #writeWhole(whole: Buffer): void {
+    const { wire, capabilities, protocol } = this.#peer;
+    const { recipients } = this.#message;
+    wire.cork();
+    if (this.#framing === 'octets') wire.say([this.#bdat()]);
+    writeWhole(wire, this.#message, { whole, framing: this.#framing });
+    // LMTP has several replies to the end of data, and recipients that were put off may be asked about again.
+    const isPlain = this.#framing === 'dots' && capabilities.pipelining && protocol === 'smtp';
+    if (isPlain && wire.error === undefined && this.#accepted.length === recipients.length)
+      this.#isFollowed = this.#place.onContent?.() ?? false;
+    wire.uncork();
+    this.#isSent = wire.error === undefined;
   }
 
   /** The server answered in the middle of the content, which cannot be taken back: the session is over. */
@@ -230,23 +268,32 @@ export class Transaction {
       dsnOffered: capabilities.dsn,
       ending: this.#ending(isDefinite),
       startedAt: this.#startedAt,
+      isFollowed: this.#isFollowed,
     };
   }
 
   /** The reply that decided for one recipient, if it came. */
   #fateOf(index: number): Reply | undefined {
-    if (this.#mail === undefined || !isPositive(this.#mail)) return this.#mail;
+    if (!this.isBegun) return this.#mail;
     const rcpt = this.#rcpts[index];
     if (rcpt === undefined || !isPositive(rcpt)) return rcpt;
     if (this.#data !== undefined && !isPositive(this.#data)) return this.#data;
     return this.#ends[this.#peer.protocol === 'lmtp' ? this.#accepted.indexOf(index) : 0];
   }
 
+  /** A farewell after the reply to the end of data is about the message that follows. */
+  #isOfFollower(farewell: Reply): boolean {
+    return this.#isFollowed && this.#ends.length > 0 && !this.#ends.includes(farewell);
+  }
+
   #ending(isDefinite: boolean): SendEnding {
-    const { wire } = this.#peer;
-    if (wire.farewell !== undefined) return { kind: 'closing', reply: wire.farewell };
-    if (isDefinite || wire.error === undefined) return { kind: 'complete' };
-    return { kind: this.#isSent ? 'in-doubt' : 'lost', error: wire.error };
+    const { farewell, error } = this.#peer.wire;
+    if (farewell !== undefined && !this.#isOfFollower(farewell)) return { kind: 'closing', reply: farewell };
+    if (isDefinite || error === undefined) return { kind: 'complete' };
+    // Where no reply came to one that follows, it is as if it had not been begun, whatever became of the one before.
+    if (this.#place.follows && this.#mail === undefined && error.code !== 'aborted')
+      return { kind: 'lost', error: new ClientError('closed', 'idle', error.message, { cause: error }) };
+    return { kind: this.#isSent ? 'in-doubt' : 'lost', error };
   }
 }
 

@@ -9,6 +9,7 @@ import { Deadline } from './deadline.ts';
 import { openClient } from './index.ts';
 import { openOver } from './open.ts';
 import { clientOptions, fakeServer, inShort, offering, testMessage } from './testing.ts';
+import { Wire, waitFor } from './wire.ts';
 
 const never = new AbortController().signal;
 
@@ -176,6 +177,61 @@ test('a server that answers BDAT before the end of the message was read has the 
   session.close();
   assert.equal(inShort(result), 'complete / 250 queued');
   assert.deepEqual(server.contents, ['Subject: x\r\n\r\ntext\r\n']);
+});
+
+test('a group that was asked for behind another has its time when that one is answered', async () => {
+  for (const [said, first, second, passMs, phase] of [
+    ['', 0, 0, 600, 'end-of-data'],
+    ['250 taken\r\n', 1, 0, 300, 'mail'],
+    ['250 taken\r\n250 o', 1, 0, 300, 'mail'],
+    ['250 taken\r\n250 ok\r\n', 1, 1, 300, 'rcpt'],
+    ['250 taken\r\n250 ok\r\n250 ok\r\n', 1, 2, 120, 'data'],
+  ] as const) {
+    const clock = manualClock();
+    const stream = new RecordingStream(() => undefined);
+    const wire = new Wire(stream, clock, { isFed: true });
+    const ends = wire.expect(1, waitFor('end-of-data', 600));
+    const replies = wire.expect(3, { phases: ['mail', 'rcpt', 'data'], eachMs: 300, lastMs: 120 });
+    wire.receive(Buffer.from(said));
+    clock.advance(passMs - 1);
+    const error = () => [wire.error?.code, wire.error?.phase];
+    assert.deepEqual(error(), [undefined, undefined]);
+    clock.advance(1);
+    assert.deepEqual(error(), ['timeout', phase]);
+    assert.deepEqual([(await ends).length, (await replies).length], [first, second]);
+  }
+});
+
+test('content and the envelope of the next message are one write on a kept session', async () => {
+  const stream = new RecordingStream((octets) =>
+    octets.endsWith('x\r\n.\r\n')
+      ? '250 taken\r\n'
+      : octets.includes('x\r\n.\r\nMAIL')
+        ? '250 taken\r\n250 ok\r\n250 ok\r\n354 go\r\n'
+        : answering('250 PIPELINING\r\n')(octets),
+  );
+  stream.push('220 mx.example\r\n');
+  const session = await openOver(stream, clientOptions(0));
+  const small = testMessage('x\r\n');
+  const large = testMessage(`${'y'.repeat(70)}\r\n`.repeat(1000));
+  await session.send(small, never);
+  const envelope = 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n';
+  for (const message of [small, large]) {
+    stream.writes.length = 0;
+    let behind: Promise<unknown> | undefined;
+    const sent = session.send(message, never, () => {
+      behind = session.send(small, never);
+    });
+    if (message === large) {
+      while (stream.writes.length < 2) await nextTurn();
+      assert.ok(stream.writes[1]?.endsWith(`y\r\n.\r\n${envelope}`));
+      break;
+    }
+    await sent;
+    await behind;
+    assert.deepEqual(stream.writes, [envelope, `x\r\n.\r\n${envelope}`, 'x\r\n.\r\n']);
+  }
+  session.close();
 });
 
 test('a deadline that moves later costs no timer, and one that is cleared never fires', () => {

@@ -6,6 +6,7 @@ import type { Reply } from '../mail/index.ts';
 import { ReplyReader } from '../smtp/index.ts';
 import { ClientError, type ClientErrorCode, type ClientPhase } from './client-error.ts';
 import { Deadline } from './deadline.ts';
+import { verbWithControl, Writer } from './writer.ts';
 
 /** How a group of replies is waited for: its phases, for errors, and how long each reply may take. */
 export interface Wait {
@@ -36,10 +37,13 @@ const replyAllowance = 2 * 1024;
 /** Octets that may wait for the network before a writer is asked to pause. */
 const highWater = 64 * 1024;
 
-const plain = /^[\x20-\x7e]*$/;
-const control = /[\p{Cc}\p{Zl}\p{Zp}]/u;
-
-const noReplies: readonly Reply[] = [];
+/** Replies that were asked for together. */
+interface Group {
+  readonly count: number;
+  readonly wait: Wait;
+  readonly replies: Reply[];
+  readonly settle: (replies: readonly Reply[]) => void;
+}
 
 /**
  * A stream to a server that answers in replies. It matches replies to what was asked, keeps the deadline of
@@ -48,6 +52,7 @@ const noReplies: readonly Reply[] = [];
  */
 export class Wire {
   #stream: Duplex;
+  #writer: Writer;
   #reader = new ReplyReader();
   readonly #deadline: Deadline;
   /** The signals that are listened to. */
@@ -58,16 +63,16 @@ export class Wire {
   #error: ClientError | undefined;
   #farewell: Reply | undefined;
   #allowance = baseAllowance;
-  #wait: Wait | undefined;
-  #count = 0;
-  #replies: Reply[] = [];
-  #settle: ((replies: readonly Reply[]) => void) | undefined;
+  /** The group that is being answered, and the one that was asked for behind it. */
+  #group: Group | undefined;
+  #behind: Group | undefined;
   #resume: (() => void) | undefined;
   #redactor: Redactor | undefined;
 
   /** `stream` may still be connecting. One that is `fed` gives no 'data': `receive` is called with what it reads. */
   constructor(stream: Duplex, clock: Clock, { isFed = false } = {}) {
     this.#stream = stream;
+    this.#writer = new Writer(stream);
     this.#deadline = new Deadline(clock, () => this.fail('timeout', 'the server took too long'));
     this.#listen();
     if (!isFed) stream.on('data', this.receive);
@@ -85,7 +90,7 @@ export class Wire {
 
   /** Replies are being waited for. */
   get isWaiting(): boolean {
-    return this.#settle !== undefined;
+    return this.#group !== undefined;
   }
 
   /** Open, nothing under way, the server not closing. */
@@ -133,7 +138,7 @@ export class Wire {
 
   /** Writes octets of content. */
   write(octets: Buffer): void {
-    if (this.#error === undefined && octets.length > 0) this.#stream.write(octets);
+    if (this.#error === undefined && octets.length > 0) this.#writer.write(octets);
   }
 
   /**
@@ -142,30 +147,18 @@ export class Wire {
    * are one write.
    */
   say(commands: readonly string[]): void {
-    let text = '';
-    let isPlain = true;
-    for (const command of commands) {
-      if (!plain.test(command)) {
-        isPlain = false;
-        if (control.test(command)) {
-          const verb = /^[A-Z]{1,8}/.exec(command)?.[0] ?? 'a line';
-          this.fail('internal', `${verb} would hold a control character`);
-          return;
-        }
-      }
-      text += `${command}\r\n`;
-    }
-    // An encoding of one octet a character is written without being measured first.
-    if (this.#error === undefined) this.#stream.write(text, isPlain ? 'latin1' : 'utf8');
+    const odd = verbWithControl(commands);
+    if (odd !== undefined) this.fail('internal', `${odd} would hold a control character`);
+    if (this.#error === undefined) this.#writer.write(`${commands.join('\r\n')}\r\n`);
   }
 
   /** Makes one write of all that is written until `uncork`. */
   cork(): void {
-    this.#stream.cork();
+    this.#writer.cork();
   }
 
   uncork(): void {
-    this.#stream.uncork();
+    if (this.#error === undefined) this.#writer.uncork();
   }
 
   /** From now on no reply contains any of these: a server may repeat them, and replies are kept. */
@@ -182,17 +175,19 @@ export class Wire {
 
   /**
    * Resolves with the next `count` replies, or with fewer when the wire ends or the server says 421 (which is
-   * then the last of them). To be called in the same turn as the write that asks for them.
+   * then the last of them). To be called in the same turn as the write that asks for them. While replies are waited
+   * for, one more group may be asked for, whose turn comes when they are there.
    */
   expect(count: number, wait: Wait): Promise<readonly Reply[]> {
-    if (this.#error !== undefined || this.#farewell !== undefined) return Promise.resolve(noReplies);
-    this.#replies = [];
-    this.#count = count;
-    this.#wait = wait;
-    this.#allowance = baseAllowance + count * replyAllowance;
-    this.#progress(wait);
-    return new Promise((resolve) => {
-      this.#settle = resolve;
+    if (this.#error !== undefined || this.#farewell !== undefined) return Promise.resolve([]);
+    return new Promise((settle) => {
+      const group = { count, wait, settle, replies: [] };
+      if (this.#group === undefined) {
+        this.#allowance = baseAllowance;
+        this.#group = group;
+        this.#progress(group);
+      } else this.#behind = group;
+      this.#allowance += count * replyAllowance;
     });
   }
 
@@ -231,6 +226,7 @@ export class Wire {
     this.#stream.on('error', () => {});
     const secured = connectTls({ ...options, socket: this.#stream });
     this.#stream = secured;
+    this.#writer = new Writer(secured);
     this.#reader = new ReplyReader();
     this.#listen();
     secured.on('data', this.receive);
@@ -328,7 +324,7 @@ export class Wire {
       return;
     }
     this.#reader.push(chunk);
-    const before = this.#replies.length;
+    let hasCome = false;
     for (let found = this.#reader.take(); found !== undefined; found = this.#reader.take()) {
       if (typeof found === 'string') {
         this.fail(
@@ -338,36 +334,45 @@ export class Wire {
         return;
       }
       this.#onReply(this.#redactor === undefined ? found : withoutSecrets(found, this.#redactor));
+      hasCome = true;
     }
-    if (this.#wait !== undefined && this.#replies.length > before) this.#progress(this.#wait);
+    if (hasCome && this.#group !== undefined) this.#progress(this.#group);
   }
 
   #onReply(reply: Reply): void {
     if (this.#error !== undefined || this.#farewell !== undefined) return;
     if (reply.code === 421) this.#farewell = reply;
-    if (this.#settle === undefined) {
+    const group = this.#group;
+    if (group === undefined) {
       if (reply.code !== 421) this.fail('protocol', 'the server sent a reply to nothing');
       return;
     }
-    this.#replies.push(reply);
-    if (this.#replies.length === this.#count || reply.code === 421) this.#answer();
+    group.replies.push(reply);
+    if (reply.code === 421) this.#answerAll();
+    else if (group.replies.length === group.count) this.#answer(group);
   }
 
   /** Sets phase and deadline for the next reply of the group. */
-  #progress(wait: Wait): void {
-    const done = this.#replies.length;
-    const isLast = done === this.#count - 1;
-    this.enter(wait.phases[isLast ? 2 : done === 0 ? 0 : 1], isLast ? wait.lastMs : wait.eachMs);
+  #progress({ count, wait, replies }: Group): void {
+    const isLast = replies.length === count - 1;
+    this.enter(wait.phases[isLast ? 2 : replies.length === 0 ? 0 : 1], isLast ? wait.lastMs : wait.eachMs);
   }
 
-  /** Hands over the received replies. From then on none is owed. */
-  #answer(): void {
-    const settle = this.#settle;
-    this.#settle = undefined;
-    this.#wait = undefined;
-    this.#deadline.clear();
-    this.#phase = 'idle';
-    settle?.(this.#replies);
+  /** Hands over the received replies of a group. From then on none of it is owed. */
+  #answer({ settle, replies }: Group): void {
+    this.#group = this.#behind;
+    this.#behind = undefined;
+    if (this.#group === undefined) {
+      this.#deadline.clear();
+      this.#phase = 'idle';
+    } else this.#progress(this.#group);
+    settle(replies);
+    this.#wake();
+  }
+
+  /** The same for all groups, when no more replies will come. */
+  #answerAll(): void {
+    while (this.#group !== undefined) this.#answer(this.#group);
     this.#wake();
   }
 
@@ -375,7 +380,7 @@ export class Wire {
     this.#error = error;
     this.#deadline.close();
     for (const signal of this.#signals.keys()) this.#unlisten(signal);
-    this.#answer();
+    this.#answerAll();
   }
 }
 

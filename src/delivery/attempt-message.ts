@@ -20,9 +20,13 @@ export class AttemptMessage {
     this.#adapted = undefined;
   }
 
-  /** One transaction for these recipients. */
-  send(session: ClientSession, chunk: readonly number[], signal: AbortSignal): Promise<SendResult> {
-    return session.send(this.#for(chunk), signal);
+  /** One transaction for these recipients. `onContent` as the session calls it. */
+  send(
+    session: ClientSession,
+    of: { readonly chunk: readonly number[]; readonly onContent: (() => void) | undefined },
+    signal: AbortSignal,
+  ): Promise<SendResult> {
+    return session.send(this.#for(of.chunk), signal, of.onContent);
   }
 
   /** The same once more, converted, where the server could not take the message as it was. */

@@ -12,7 +12,7 @@ import type { DeliveryEvents } from './events.ts';
 import { shuttingDown } from './failure.ts';
 import type { DeliveryLimits } from './options.ts';
 import type { PooledSession, SessionPool } from './pool.ts';
-import { isTired, isUnheard, wantsTls } from './session-end.ts';
+import { isNotFollowed, isTired, isUnheard, wantsTls } from './session-end.ts';
 import type { TargetOptions } from './targets.ts';
 import type { RemoteTransport } from './transport.ts';
 
@@ -50,19 +50,21 @@ export class Conversation {
   /** No other host makes a difference. */
   isOver = false;
   readonly #parts: RemoteParts;
-  readonly #protocol: RemoteTransport['protocol'];
+  readonly #transport: RemoteTransport;
   readonly #signal: AbortSignal;
   readonly #message: AttemptMessage;
+  readonly #follow: Attempt['follow'];
 
   constructor(
     attempt: Attempt,
-    { protocol }: RemoteTransport,
+    transport: RemoteTransport,
     { parts, signal }: { readonly parts: RemoteParts; readonly signal: AbortSignal },
   ) {
-    this.#protocol = protocol;
+    this.#transport = transport;
+    this.#follow = attempt.follow;
     this.#parts = parts;
     this.#signal = signal;
-    this.answers = new Answers(protocol, parts.now);
+    this.answers = new Answers(transport.protocol, parts.now);
     this.#message = new AttemptMessage(attempt, parts.conversions);
   }
 
@@ -71,7 +73,8 @@ export class Conversation {
     try {
       return await this.#transact(host, recipients);
     } catch (error) {
-      host.session.close();
+      // A busy session belongs to another attempt, before this one or behind it.
+      if (!host.session.isBusy) host.session.close();
       throw error;
     }
   }
@@ -86,12 +89,17 @@ export class Conversation {
     let result: SendResult | undefined;
     // It has carried mail before: if it refuses its first MAIL, it will refuse it on another connection too.
     let isProven = session.messagesSent > 0;
+    const follows = session.isBusy;
     this.#message.begin();
     while (queue.length > 0 && (result === undefined || session.isUsable) && !this.isOver) {
       const chunk = queue.length <= max ? queue : queue.slice(0, max);
       const rest = queue.length <= max ? nobody : queue.slice(max);
       const isFirst = session.messagesSent === 0;
-      result = await this.#message.send(session, chunk, this.#signal);
+      const onContent = rest.length === 0 ? this.#onContent(host) : undefined;
+      result = await this.#message.send(session, { chunk, onContent }, this.#signal);
+      if (follows && isNotFollowed(result)) pool.offerNoMore(host);
+      // The session is still that of the attempt before.
+      if (follows && result.ending.kind === 'unsendable') return { left, again: queue };
       if (result.ending.kind === 'unsendable')
         result = await this.#message.sendConverted(session, { chunk, unsendable: result }, this.#signal);
       if (isProven ? isTired(result) : isFirst && this.#isTlsBroken(host, result)) {
@@ -104,15 +112,32 @@ export class Conversation {
       result = demand ?? result;
       queue = this.#record(host, chunk, result, left, rest);
     }
-    // A host that defers MAIL now is likely to defer the next message too.
-    if (!session.isUsable) session.close();
-    else if (result !== undefined && isTransient(result.mail)) pool.retire(host);
-    else pool.give(host);
+    if (result?.isFollowed !== true) this.#release(host, result);
     // It takes no more on one connection, as it announced (RFC 9422).
     const isFull = result?.ending.kind === 'complete' && isPositive(result.mail);
     if (isFull && !this.isOver) return { left, again: queue };
     if (queue.length > 0) this.answers.settle(queue, endedEarly, host.relay);
     return this.isOver ? nowhere : { left: [...left, ...queue], again: nobody };
+  }
+
+  /** Keeps the session for others if it is good for more. */
+  #release(host: PooledSession, result: SendResult | undefined): void {
+    const { pool } = this.#parts;
+    // The message was to follow and could not be said: the session still belongs to the attempt before.
+    if (host.session.isBusy) return;
+    if (!host.session.isUsable) host.session.close();
+    // A host that defers MAIL now is likely to defer the next message too.
+    else if (result !== undefined && isTransient(result.mail)) pool.retire(host);
+    else pool.give(host);
+  }
+
+  /** Offers the session to another attempt of the lane, if any attempt of it would take this host. */
+  #onContent(host: PooledSession): (() => void) | undefined {
+    const { pool, targets } = this.#parts;
+    const { weights, fallback } = this.#transport;
+    const follow = this.#follow;
+    const hasOrder = weights.length > 0 || fallback.length > 0 || targets.memory.isAvoided(host.hostKey);
+    return follow === undefined || hasOrder ? undefined : () => pool.offer(host, follow);
   }
 
   /** The first transaction under opportunistic TLS was answered by nothing: in clear it is worth another try. */
@@ -190,7 +215,7 @@ export class Conversation {
       return;
     }
     const isBroken = ending.kind === 'lost' || ending.kind === 'in-doubt';
-    const content = this.#protocol === 'smtp' ? end : undefined;
+    const content = this.#transport.protocol === 'smtp' ? end : undefined;
     const refused = isBroken
       ? reply(451, '4.2', ending.error.message)
       : [mail, content].find((each) => each !== undefined && isTransient(each));

@@ -33,6 +33,7 @@ function bench(changes: Partial<ConstructorParameters<typeof SessionPool>[0]> = 
       get isUsable() {
         return isUsable();
       },
+      isBusy: false,
       messagesSent: 1,
       send: () => Promise.reject(new Error('not sent here')),
       verify: () => Promise.reject(new Error('not verified here')),

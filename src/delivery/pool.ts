@@ -25,6 +25,11 @@ export interface PooledSession {
   idleSince: number;
 }
 
+/** How long a lane does without followers where one came to nothing. */
+const withoutFollowersMs = 600_000;
+/** Lanes of which that is known. */
+const maxKnown = 1000;
+
 type PoolLimits = Pick<
   DeliveryLimits,
   'idlePerLane' | 'idleTotal' | 'idleMs' | 'sessionAgeMs' | 'messagesPerSession'
@@ -43,6 +48,10 @@ export class SessionPool {
   #count = 0;
   #cancelSweep: (() => void) | undefined;
   #isClosed = false;
+  /** A session that sends its content, for an attempt that begins right now. */
+  #offered: PooledSession | undefined;
+  /** Until when nothing follows in a lane. */
+  readonly #withoutFollowers = new Map<LaneName, number>();
 
   constructor(limits: PoolLimits, clock: Clock, background: Background) {
     this.#limits = limits;
@@ -57,6 +66,11 @@ export class SessionPool {
 
   /** The session used last in this lane, if it is still good; of those that `suits` says yes to, if given. */
   take(lane: LaneName, suits?: (kept: PooledSession) => boolean): PooledSession | undefined {
+    const offered = this.#offered;
+    if (offered?.lane === lane) {
+      this.#offered = undefined;
+      return offered;
+    }
     const idle = this.#idle.get(lane);
     if (idle === undefined) return undefined;
     const now = this.#clock.now();
@@ -81,6 +95,26 @@ export class SessionPool {
       this.#quit(kept);
     }
     return undefined;
+  }
+
+  /**
+   * Has another attempt of the lane begun, which gets a session whose content is about to go out: the envelope of
+   * another message may go out behind it.
+   */
+  offer(host: PooledSession, begin: () => void): void {
+    const now = this.#clock.now();
+    host.idleSince = now;
+    const isPlain = (this.#withoutFollowers.get(host.lane) ?? 0) > now;
+    if (this.#isClosed || isPlain || !this.#isGood(host, now)) return;
+    this.#offered = host;
+    begin();
+    this.#offered = undefined;
+  }
+
+  /** A message that followed another on its session came to nothing: for a while none follows in the lane. */
+  offerNoMore({ lane }: PooledSession): void {
+    if (this.#withoutFollowers.size >= maxKnown) this.#withoutFollowers.clear();
+    this.#withoutFollowers.set(lane, this.#clock.now() + withoutFollowersMs);
   }
 
   /** Keeps a session for the next attempt, or says QUIT when it has done enough or there are too many. */

@@ -25,6 +25,12 @@ export function isTired(result: SendResult): boolean {
   }
 }
 
+/** A message whose envelope went out behind the content of another was not begun for that reason. */
+export function isNotFollowed({ ending, mail }: SendResult): boolean {
+  if (ending.kind === 'lost') return ending.error.code === 'closed';
+  return ending.kind !== 'complete' || mail.code === 503;
+}
+
 /** The server answered nothing at all of a transaction, not even MAIL, and closed or let us wait. */
 export function isUnheard({ ending }: SendResult): boolean {
   if (ending.kind !== 'lost' && ending.kind !== 'in-doubt') return false;

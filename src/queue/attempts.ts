@@ -36,6 +36,8 @@ export interface AttemptsOptions {
   readonly endings: Endings;
   /** Asked each time, so that a reload counts. */
   readonly retry: () => RetryOptions;
+  /** Begins the next attempt of the lane behind the content of this one. */
+  readonly follow: (task: Task) => void;
 }
 
 /** Carries out attempts: finds what is still to be delivered and where, has it delivered, judges the result. */
@@ -75,7 +77,9 @@ export class Attempts {
       // Nothing can be read now.
       return { record: () => endings.giveBack(entry, clock.now() + pauseMs) };
     }
-    const attempt = { id: entry.id, lane: entry.lane, envelope, recipients, octets, number: entry.attempts };
+    const { id, lane, attempts: number } = entry;
+    const follow = () => this.#options.follow(task);
+    const attempt = { id, lane, envelope, recipients, octets, number, follow };
     const { statuses, health, replacements } = await this.#parts.deliver(attempt, this.#abort.signal);
     const now = clock.now();
     const retryUntil = expiryOf(envelope, retry());

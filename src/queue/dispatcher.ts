@@ -50,7 +50,12 @@ export class Dispatcher {
     });
     this.#scheduler = new Scheduler(lanes);
     this.endings = new Endings(parts, claims);
-    this.#attempts = new Attempts(parts, { claims, endings: this.endings, retry: () => options().retry });
+    this.#attempts = new Attempts(parts, {
+      claims,
+      endings: this.endings,
+      retry: () => options().retry,
+      follow: (task) => this.#follow(task),
+    });
     this.#wakeUps = new WakeUps({
       spool,
       clock,
@@ -112,8 +117,19 @@ export class Dispatcher {
     while (this.#state === 'running') {
       const task = this.#scheduler.next();
       if (task === undefined) return;
-      this.#parts.background.run(`attempt ${task.entry.id}`, this.#attempt(task));
+      this.#begin(task);
     }
+  }
+
+  /** Begins the next attempt of the lane behind the content of one under way. */
+  #follow(leader: Task): void {
+    if (this.#state !== 'running' || this.#parts.spool.health().state === 'failing') return;
+    const task = this.#scheduler.follower(leader);
+    if (task !== undefined) this.#begin(task);
+  }
+
+  #begin(task: Task): void {
+    this.#parts.background.run(`attempt ${task.entry.id}`, this.#attempt(task));
   }
 
   /** Tries the lane again now, also a suspended one. With `all`, everything in it once, whatever its due time. */

@@ -19,6 +19,11 @@ const afterTask: Readonly<Record<TaskState, readonly TaskState[]>> = {
   dropped: [],
 };
 
+/** One of the attempts that a destination bears at once; an attempt that follows another on its session shares it. */
+interface Place {
+  attempts: number;
+}
+
 /** The parts of a task. */
 export interface TaskParts {
   readonly lane: Lane;
@@ -38,6 +43,8 @@ export class Task {
   #entry: LaneEntry;
   #state: TaskState = 'claiming';
   #holds: ReadonlyMap<number, string> | undefined;
+  /** While it is under way. */
+  place: Place | undefined;
 
   constructor({ lane, entry, envelope, isMailing, routes }: TaskParts) {
     this.lane = lane;
@@ -125,8 +132,9 @@ export class Lane {
   #failures = 0;
   #suspensions = 0;
   #health: LaneHealth = { kind: 'alive' };
-  /** Attempts under way. */
+  /** Attempts under way, and the places that they have. */
   #active = 0;
+  #places = 0;
   /** Claims on their way to disk, counted so that the lane is not overfilled meanwhile. */
   #reserved = 0;
   #isLoading = false;
@@ -224,14 +232,20 @@ export class Lane {
     this.unreserve(count);
   }
 
-  /** An attempt with a task that was taken begins. */
-  begin(): void {
+  /** An attempt with a task that was taken begins, in the place of its leader if it follows one. */
+  begin(task: Task, leader?: Task): void {
     if (this.#health.kind === 'suspended') this.#refuse('begin an attempt');
+    const place = leader?.place ?? { attempts: 0 };
+    if (place.attempts++ === 0) this.#places++;
+    task.place = place;
     this.#active++;
   }
 
-  end(): void {
-    if (this.#active === 0) this.#refuse('end an attempt');
+  end(task: Task): void {
+    const { place } = task;
+    if (place === undefined) this.#refuse('end an attempt');
+    task.place = undefined;
+    if (--place.attempts === 0) this.#places--;
     this.#active--;
   }
 
@@ -248,8 +262,17 @@ export class Lane {
 
   /** Whether another attempt may begin now with a task of this kind. */
   hasRunnable(kind: 'ordinary' | 'mailing'): boolean {
-    if (this.#health.kind === 'suspended' || this.#active >= this.#concurrency) return false;
-    return kind === 'ordinary' ? this.#ordinary.length > 0 : this.#mailings.length > 0;
+    if (this.#health.kind === 'suspended' || this.#places >= this.#concurrency) return false;
+    return this.waits(kind);
+  }
+
+  /** Whether a waiting task may follow one that is under way: not where the destination asked for less. */
+  get mayFollow(): boolean {
+    return this.#health.kind === 'alive' && this.#places <= this.#concurrency && this.waiting > 0;
+  }
+
+  waits(kind: 'ordinary' | 'mailing'): boolean {
+    return (kind === 'ordinary' ? this.#ordinary : this.#mailings).length > 0;
   }
 
   push(task: Task): void {
@@ -268,7 +291,7 @@ export class Lane {
     this.#isAnswering = true;
     this.#failures = 0;
     this.#suspensions = 0;
-    if (this.#active >= this.#concurrency && this.#concurrency < this.#maxConcurrency) this.#concurrency++;
+    if (this.#places >= this.#concurrency && this.#concurrency < this.#maxConcurrency) this.#concurrency++;
   }
 
   throttled(): void {

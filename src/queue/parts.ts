@@ -14,6 +14,11 @@ export interface Attempt {
   readonly octets: StoredOctets;
   /** The number of this attempt, from 1. */
   readonly number: number;
+  /**
+   * Begins the next attempt of the lane, if one waits, whose envelope goes out behind the content of this one. It is
+   * handed to `deliver` before this returns.
+   */
+  readonly follow?: () => void;
 }
 
 /** How the destination itself did, for the concurrency and health of its lane. */

@@ -18,6 +18,7 @@
  * | `claiming`   | `waiting`   | its claim is durable                                       | `Dispatcher.enqueue`   |
  * | `claiming`   | `dropped`   | somebody changes the message                               | `Claims.drop`          |
  * | `waiting`    | `under-way` | its turn has come                                          | `Scheduler.next`       |
+ * |              |             | it follows another attempt on its session                  | `Scheduler.follower`   |
  * | `waiting`    | `dropped`   | the lane is suspended, the relay drains, or as above       | `Dispatcher.#giveBack` |
  * | `under-way`  | –           | stays so until what came of the attempt is on disk         |                        |
  *

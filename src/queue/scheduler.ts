@@ -49,11 +49,25 @@ export class Scheduler {
         this.refresh(lane);
         continue;
       }
-      task.become('under-way');
-      lane.begin();
-      this.#active++;
-      if (task.isMailing) this.#activeMailings++;
-      this.refresh(lane);
+      lane.begin(task);
+      this.#begun(task);
+      return task;
+    }
+    return undefined;
+  }
+
+  /**
+   * The next task of the lane of one that is under way, to share its place. Nothing follows where attempts are scarce:
+   * a place that comes free is for the lane whose turn it is.
+   */
+  follower(leader: Task): Task | undefined {
+    const { lane } = leader;
+    if (this.#active * 2 >= this.#total) return undefined;
+    while (lane.mayFollow) {
+      const task = lane.take(this.#kindIn(lane));
+      if (task === undefined || task.state === 'dropped') continue;
+      lane.begin(task, leader);
+      this.#begun(task);
       return task;
     }
     return undefined;
@@ -61,10 +75,22 @@ export class Scheduler {
 
   done(task: Task): void {
     const { lane } = task;
-    lane.end();
+    lane.end(task);
     this.#active--;
     if (task.isMailing) this.#activeMailings--;
     this.refresh(lane);
+  }
+
+  #begun(task: Task): void {
+    task.become('under-way');
+    this.#active++;
+    if (task.isMailing) this.#activeMailings++;
+    this.refresh(task.lane);
+  }
+
+  #kindIn(lane: Lane): 'ordinary' | 'mailing' {
+    if (!lane.waits('mailing')) return 'ordinary';
+    return !lane.waits('ordinary') || ++this.#turn % 4 === 0 ? 'mailing' : 'ordinary';
   }
 
   #nextKind(): 'ordinary' | 'mailing' | undefined {

@@ -53,23 +53,29 @@ for (const from of states) {
 const because = reply(451, '4.1', 'no answer');
 
 /** The calls of a lane, and whether one that is alive, or suspended, allows them. */
-const asked: readonly (readonly [string, (lane: Lane) => void, alive: boolean, suspended: boolean])[] = [
+const asked: readonly (readonly [
+  string,
+  (lane: Lane, task: Task) => void,
+  alive: boolean,
+  suspended: boolean,
+])[] = [
   ['be suspended', (lane) => lane.suspend(10, because), true, false],
-  ['begin an attempt', (lane) => lane.begin(), true, false],
+  ['begin an attempt', (lane, task) => lane.begin(task), true, false],
   ['be woken', (lane) => lane.resume(), true, true],
-  ['end an attempt that never began', (lane) => lane.end(), false, false],
+  ['end an attempt that never began', (lane, task) => lane.end(task), false, false],
   ['give back room that it does not keep', (lane) => lane.unreserve(1), false, false],
   ['end what it has not begun to load', (lane) => lane.endLoading(0), false, false],
 ];
 
 for (const [what, ask, alive, suspended] of asked) {
   for (const [state, isLegal] of [['alive', alive] as const, ['suspended', suspended] as const]) {
-    test(`a lane that is ${state} may ${isLegal ? '' : 'not '}${what}`, () => {
+    test(`a lane that is ${state} may ${isLegal ? '' : 'not '}${what}`, async () => {
       const lane = new Lane(laneName('mx:x.test'), 20);
+      const task = await makeTask();
       if (state === 'suspended') lane.suspend(5, because);
-      if (isLegal) ask(lane);
+      if (isLegal) ask(lane, task);
       else {
-        assert.throws(() => ask(lane), new RegExp(`^Error: the lane mx:x.test is ${state} `));
+        assert.throws(() => ask(lane, task), new RegExp(`^Error: the lane mx:x.test is ${state} `));
         assert.equal(lane.health.kind, state);
         assert.equal(lane.claimed, 0);
       }
