@@ -3,8 +3,8 @@ import type { BaseEvents } from './events.ts';
 import type { Log } from './log.ts';
 
 /**
- * Work that nobody awaits: its failure is logged, and `drain` waits for what is under way.
- * Every promise in the program is awaited, returned, or handed to one of these.
+ * Background work: its failure is logged, and `drain` waits for it. Every promise in the program is awaited, returned,
+ * or handed to one of these.
  */
 export class Background {
   readonly #log: Log<BaseEvents>;

@@ -42,7 +42,7 @@ export type EventTable = Readonly<Record<string, EventDeclaration>>;
 /** Values of the fields of a line. Text from a peer is escaped by the writer, never by the caller. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Any event, of whatever table. */
+/** Any event, of any table. */
 export interface AnyEvent {
   readonly event: string;
   readonly level: LogLevel;

@@ -53,7 +53,7 @@ export class Gathered {
     return all;
   }
 
-  /** Ends the block; what is left of it serves the next small pieces, where it is worth it. */
+  /** Ends the block; the rest of it serves the next small pieces, if it is large enough. */
   #close(): void {
     if (this.#filled > 0) this.#pieces.push(this.#block.subarray(0, this.#filled));
     this.#block = this.#block.subarray(this.#filled);

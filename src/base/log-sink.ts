@@ -25,10 +25,10 @@ function newBlock(length: number): Block {
 }
 
 /**
- * Writes lines to a file descriptor from the thread pool, so that a slow reader of the log never stops the
- * relay: what it has not read waits, up to a bound, and lines beyond that are counted and reported with
- * `droppedLine` as soon as there is room again. Lines wait at most 20 ms; at exit and at a fatal signal
- * what waits is written before the process ends.
+ * Writes lines to a file descriptor from the thread pool, so that a slow reader of the log never stops the relay:
+ * unread lines wait, up to a bound, and lines beyond that are counted and reported with `droppedLine` as soon as there
+ * is room again. Lines wait at most 20 ms; at exit and at a fatal signal waiting lines are written before the process
+ * ends.
  */
 export class DescriptorSink implements LogSink {
   readonly #fd: number;
@@ -170,7 +170,7 @@ export class DescriptorSink implements LogSink {
     }
   };
 
-  /** Flushes, and lets the signal do what it would have done, unless someone else listens for it. */
+  /** Flushes, and lets the signal have its default action, unless another listener handles it. */
   #atSignal = (signal: NodeJS.Signals): void => {
     if (process.listenerCount(signal) > 1) return;
     this.#atExit();

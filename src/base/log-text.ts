@@ -98,7 +98,7 @@ function jsonText(value: object): string {
 
 /**
  * `key=value`. A value that could be read as more than one word, or as escaped when it is not, is a string of JSON: in
- * quotes, with quotes and backslashes escaped, and what is harmful as `\u001b`.
+ * quotes, with quotes and backslashes escaped, and harmful characters as `\u001b`.
  */
 export function keyValue(key: string, value: unknown): string {
   const text = plainText(value);
@@ -110,7 +110,9 @@ function quote(text: string): string {
   return `"${harmlessText(text.replace(/["\\]/g, '\\$&'))}"`;
 }
 
-/** `smtp://user:…@host` for a URL that has a password; any other text as it is. What is shown may be nobody's secret. */
+/**
+ * `smtp://user:…@host` for a URL that has a password; any other text as it is. A configured secret must not be shown.
+ */
 export function withoutPassword(text: string): string {
   return text.replace(/(\/\/[^\s/:]*):.*@/s, '$1:…@');
 }

@@ -25,8 +25,8 @@ export interface LogOptions {
 }
 
 /**
- * Opens the log of the process. `time` (RFC 3339), `level` and `event` are the names of its own fields and
- * must not be used for others. Disposing of it writes what waits; lines after that may be lost.
+ * Opens the log of the process. `time` (RFC 3339), `level` and `event` are the names of its own fields and must not be
+ * used for others. Disposing of it writes waiting lines; lines after that may be lost.
  */
 export function openLog(options: LogOptions): Log<AnyEvent> & AsyncDisposable {
   const isTerminal = options.stream === undefined ? process.stderr.isTTY : options.stream.isTTY === true;

@@ -1,11 +1,11 @@
-/** Guesses the word that somebody meant who mistyped it. */
+/** Guesses the word behind a mistyped one. */
 
-/** Longer words are cut: nobody meant them, and the work grows with the square. */
+/** Longer words are cut: they match nothing, and the work grows with the square. */
 const maxLength = 64;
 
 /**
- * The candidate that `word` most probably was meant to be, if one is like it at all: one that it is the
- * beginning of, else the one that the fewest slips of the finger lead to, up to a third of its length.
+ * The candidate that was most probably meant by `word`, if one is similar: one that `word` is the beginning of, else
+ * the one with the fewest typing errors, up to a third of its length.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase().slice(0, maxLength);

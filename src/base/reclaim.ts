@@ -13,10 +13,10 @@ function youngCollector(): () => void {
 }
 
 /**
- * Keeps memory flat while large messages stream through. Their buffers lie outside the heap and die at once,
- * but V8 looks for dead ones only after 64 MB of them: four messages of 100 MB then need 97 MB where their
- * buffers in use are 1 MB. Whoever streams tells how much; a collection of the young generation now and then
- * (about 1 ms each) gives the dead ones back.
+ * Keeps memory flat while large messages stream through. Their buffers lie outside the heap and die at once, but V8
+ * looks for dead ones only after 64 MB of them: four messages of 100 MB then need 97 MB where their buffers in use are
+ * 1 MB. Callers report the octets that they stream; a collection of the young generation now and then (about 1 ms
+ * each) gives the dead ones back.
  */
 export class Reclaimer {
   #collect: (() => void) | undefined;

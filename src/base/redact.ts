@@ -1,4 +1,4 @@
-/** Takes secrets out of what others say of them, in whatever form they were sent. */
+/** Takes secrets out of peers' texts, in any form in which they were sent. */
 
 /** Stands for a secret. */
 const hidden = '***';

@@ -2,18 +2,18 @@
 import { octetsOf, parseCidr } from './ip.ts';
 
 /**
- * Where an address of a special range leads. `global`: it is reachable from everywhere all the same. `private`: on the
- * machine, the link or the site, or nowhere; nobody on the public Internet has it. `other`: not reachable either, and
- * no sign of being near: documentation, translation, what is given up.
+ * The reach of an address in a special range. `global`: reachable from everywhere all the same. `private`: on the
+ * machine, the link or the site, or nowhere; no host on the public Internet has it. `other`: not reachable either, and
+ * no sign of being near: documentation, translation, obsolete ranges.
  */
 type Reach = 'global' | 'private' | 'other';
 
 type Row = readonly [network: string, name: string, source: string, reach: Reach];
 
 /**
- * The special-purpose registries of IANA for IPv4 and IPv6 (RFC 6890, RFC 8190), whole, and at the end of each what is
- * special by other documents. The longest network that has the address counts. Of 6to4 and Teredo, where the registry
- * says `N/A`, what is embedded decides.
+ * The special-purpose registries of IANA for IPv4 and IPv6 (RFC 6890, RFC 8190), whole, and at the end of each the
+ * ranges of other documents. The longest network that has the address counts. Of 6to4 and Teredo, where the registry
+ * says `N/A`, the embedded address decides.
  */
 export const specialAddresses: readonly Row[] = [
   ['0.0.0.0/8', 'this network', 'RFC 791 §3.2', 'private'],

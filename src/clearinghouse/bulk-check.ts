@@ -1,4 +1,4 @@
-/** The bulk check: asks the clearinghouse about mail on its way in, and does what the rules say. */
+/** The bulk check: asks the clearinghouse about mail on its way in, and applies the rules. */
 import type { Log } from '../base/index.ts';
 import { type Envelope, type Origin, reply } from '../mail/index.ts';
 import type { Asking, Check, MessageVerdict, ScreenedMessage } from '../receiver/index.ts';

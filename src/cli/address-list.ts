@@ -2,10 +2,10 @@
 import { isAscii, parseMailbox } from '../mail/index.ts';
 
 /**
- * The addresses in the value of an address field (RFC 5322 §3.4): mailboxes and members of groups, without
- * display names and comments, each as it was written (`"a b"@example.org`, `root`). Text that makes no
- * sense comes out as it stands, so that the parser of addresses can refuse it by name: this one finds whom to write
- * to, while `parseAddressList` of `mail` finds the authors, and refuses what has two readings.
+ * The addresses in the value of an address field (RFC 5322 §3.4): mailboxes and members of groups, without display
+ * names and comments, each as it was written (`"a b"@example.org`, `root`). Malformed text comes out as it stands, so
+ * that the parser of addresses can refuse it by name: this one finds recipients, while `parseAddressList` of `mail`
+ * finds authors, and refuses ambiguous lists.
  */
 export function listedAddresses(value: string): string[] {
   const found: string[] = [];

@@ -16,7 +16,7 @@ export interface SendmailSite {
   readonly postmasterDomain: Domain;
 }
 
-/** Puts a message into the maildrop and returns the names of its files there. Throws `CliError`, whatever went wrong. */
+/** Puts a message into the maildrop and returns the names of its files there. Throws `CliError` for any fault. */
 export async function drop(
   folder: string,
   envelope: DropEnvelope,

@@ -9,8 +9,8 @@ import { CliError, exitCode } from './exit-code.ts';
 export interface OpenQueue extends StoppedControl, AsyncDisposable {}
 
 /**
- * The queue of a relay that does not run. The spool is locked while it is open, so a relay that starts in
- * the meantime has to wait; nothing in it is changed but by a command, and what an unclean end left to repair.
+ * The queue of a stopped relay. The spool is locked while it is open, so a relay that starts in the meantime has to
+ * wait; only commands change it, and the repair of an unclean end.
  */
 export async function openStoppedQueue(path: string): Promise<OpenQueue> {
   const spool = await openSpool({ path, log: silentLog }).catch((error: unknown) => {

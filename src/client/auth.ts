@@ -21,10 +21,9 @@ export interface AuthOptions {
 }
 
 /**
- * Carries out AUTH and gives the last reply: PLAIN, or LOGIN where only that is offered, with a password;
- * OAUTHBEARER or XOAUTH2 with a token. It is for the caller to see that TLS is on. Throws `auth-unavailable`
- * when no mechanism fits. What is sent is taken out of whatever the server says from then on, and never reaches
- * a log.
+ * Carries out AUTH and returns the last reply: PLAIN, or LOGIN if only that is offered, with a password; OAUTHBEARER
+ * or XOAUTH2 with a token. The caller has to make sure of TLS. Throws `auth-unavailable` when no mechanism fits. The
+ * credentials are removed from all later replies of the server, and never reach a log.
  */
 export async function authenticate(
   wire: Wire,

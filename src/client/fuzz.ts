@@ -108,8 +108,8 @@ export interface SaidText {
 const command = /^(?:(?:EHLO|HELO|MAIL|RCPT|BDAT) [ -~\u0080-\u00ff]*|DATA|RSET|QUIT|\.?)$/;
 
 /**
- * Says to a server that takes everything what a client can be made to say with this text. Throws when a
- * control octet leaves, or more commands than the envelope has.
+ * Sends all commands of a client with this text to a server that accepts everything. Throws when a control octet
+ * leaves, or more commands than the envelope has.
  */
 export async function checkCommands(text: SaidText, keywords: readonly string[]): Promise<void> {
   const [near, far] = duplexPair();

@@ -46,9 +46,9 @@ interface Group {
 }
 
 /**
- * A stream to a server that answers in replies. It matches replies to what was asked, keeps the deadline of
- * the phase, and ends for good at the first thing that goes wrong: then `error` says why, and whoever waits
- * gets the replies that came so far. Nothing here rejects or throws.
+ * A stream to a server that answers in replies. It matches replies to commands, keeps the deadline of the phase, and
+ * ends for good at the first fault: then `error` is its cause, and callers get the replies that came so far. Nothing
+ * here rejects or throws.
  */
 export class Wire {
   #stream: Duplex;
@@ -69,7 +69,7 @@ export class Wire {
   #resume: (() => void) | undefined;
   #redactor: Redactor | undefined;
 
-  /** `stream` may still be connecting. One that is `fed` gives no 'data': `receive` is called with what it reads. */
+  /** `stream` may still be connecting. One that is `fed` emits no 'data': its owner calls `receive` with the octets. */
   constructor(stream: Duplex, clock: Clock, { isFed = false } = {}) {
     this.#stream = stream;
     this.#writer = new Writer(stream);
@@ -142,9 +142,8 @@ export class Wire {
   }
 
   /**
-   * Writes commands, each without its CRLF. All commands go out here: when one of them holds a control
-   * character, whoever made the envelope that it is from, none is written and the wire ends. Those of a group
-   * are one write.
+   * Writes commands, each without its CRLF. All commands go out here: if one of them has a control character, from
+   * whatever envelope, none is written and the wire ends. Those of a group are one write.
    */
   say(commands: readonly string[]): void {
     const odd = verbWithControl(commands);
@@ -199,8 +198,8 @@ export class Wire {
   }
 
   /**
-   * Resolves when the network has taken enough of what was written for more to be useful, when the replies
-   * that are waited for have all come, or when the wire has ended. `undefined` when there is no need to wait.
+   * Resolves when the network has taken enough of the written octets for more to be useful, when all expected replies
+   * have come, or when the wire has ended. `undefined` when there is no need to wait.
    */
   drained(): Promise<void> | undefined {
     if (!this.isWaiting || this.#stream.writableLength < highWater) return undefined;

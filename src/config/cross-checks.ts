@@ -55,7 +55,7 @@ function listenerTls({ listeners, tls }: Parsed): Finding[] {
   );
 }
 
-/** RFC 2505 §2.1: an open relay is somebody's decision, never an accident. */
+/** RFC 2505 §2.1: an open relay is a decision of its operator, never an accident. */
 function openRelay({ listeners, relay }: Parsed): Finding[] {
   const path = ['relay', 'open'];
   const { open, openAcknowledgement } = relay;

@@ -2,7 +2,7 @@
 import { parseMailbox } from '../mail/index.ts';
 import type { Finding, KeyPath } from './problem.ts';
 
-/** A line of a file that the configuration names, with what is wrong in it. */
+/** A line of a file that the configuration names, and its fault. */
 interface LineFault {
   readonly line: number;
   readonly message: string;

@@ -36,8 +36,8 @@ const machine: Env = {
 };
 
 /**
- * Loads a configuration text and the files it names. Never throws: every problem is in the result, at once,
- * with its line. Where the YAML itself is broken, only what stands before the break is judged.
+ * Loads a configuration text and the files it names. Never throws: every problem is in the result, at once, with its
+ * line. If the YAML itself is broken, only the text before the break is checked.
  */
 export function loadConfig(text: string, options: LoadOptions): LoadResult {
   const yaml = readYaml(text);

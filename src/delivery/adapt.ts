@@ -18,9 +18,9 @@ export interface Conversions {
 }
 
 /**
- * The same message in a form that a server without `unmet` takes, where that is lawful: eight-bit and binary
- * parts in quoted-printable or base64 (RFC 6152 §3, RFC 3030 §4), no SMTPUTF8 for what is all ASCII, A-labels
- * for U-labels (RFC 6531 §3.6). `undefined` when there is none: it has to be bounced with the reply of `unmet`.
+ * The same message in a form that a server without `unmet` takes, if that is lawful: eight-bit and binary parts in
+ * quoted-printable or base64 (RFC 6152 §3, RFC 3030 §4), no SMTPUTF8 if all is ASCII, A-labels for U-labels (RFC 6531
+ * §3.6). `undefined` when there is none: it has to be bounced with the reply of `unmet`.
  */
 export async function adapt(
   message: OutgoingMessage,

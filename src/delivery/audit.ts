@@ -3,9 +3,9 @@ import { type Envelope, formatLane, type LaneName, type RecipientStatus, reply }
 import type { Attempt, AttemptResult } from '../queue/index.ts';
 
 /**
- * Takes the mail of an audit aside after policy has let it in: what a relay would have sent out is seen, and
- * goes nowhere. It is there for the time of a run only; its lane is always known, so that what a crash left
- * behind is thrown away at the next start and not sent.
+ * Takes the mail of an audit aside after the policy has let it in: mail that a relay would have sent out is seen, and
+ * goes nowhere. It exists for the time of a run only; its lane is always known, so that mail that a crash left behind
+ * is thrown away at the next start and not sent.
  */
 export interface AuditSink {
   /** Whether the message is one of the run. Asked once for each message that is accepted. */

@@ -30,10 +30,10 @@ export interface HostRecord {
 }
 
 /**
- * The health of hosts (RFC 5321 §4.5.4.1). One that could not be talked to, or that takes sessions and carries
- * no message through, is tried last for a while that grows, so that it costs its time-out seldom and not with
- * every message. When the while is over, one attempt tries it, and the others go on to avoid it until that
- * worked. Healthy hosts cost nothing: only failures are remembered.
+ * The health of hosts (RFC 5321 §4.5.4.1). One that could not be reached, or that takes sessions and carries no
+ * message through, is tried last for a time that grows, so that it costs its time-out seldom and not with every
+ * message. After that time one attempt tries it, and the others go on to avoid it until that worked. Healthy hosts
+ * cost nothing: only failures are remembered.
  */
 export class HostMemory {
   readonly #clock: Clock;
@@ -115,8 +115,8 @@ export class HostMemory {
   }
 
   /**
-   * The same values, those that are avoided last; otherwise in their order. One whose time is over keeps its
-   * place this once: whoever asked is its probe. The first key of a value is the one that counts.
+   * The same values, avoided ones last; otherwise in their order. One whose time is over keeps its place this once:
+   * the caller is its probe. The first key of a value is the one that counts.
    */
   order<T>(values: readonly T[], keysOf: (value: T) => readonly string[]): readonly T[] {
     if (this.#hosts.size === 0 || values.length < 2) return values;

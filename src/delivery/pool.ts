@@ -36,9 +36,9 @@ type PoolLimits = Pick<
 >;
 
 /**
- * Sessions kept between attempts, by lane: a lane is one destination with its credentials, TLS policy and
- * source, so a session never carries mail that another policy was meant for. `take` is synchronous and
- * sets no timer; one sweep for all lanes closes what has been idle for long.
+ * Sessions kept between attempts, by lane: a lane is one destination with its credentials, TLS policy and source, so a
+ * session never carries mail that another policy was meant for. `take` is synchronous and sets no timer; one sweep for
+ * all lanes closes sessions that have been idle for long.
  */
 export class SessionPool {
   readonly #limits: PoolLimits;
@@ -64,7 +64,7 @@ export class SessionPool {
     return this.#count;
   }
 
-  /** The session used last in this lane, if it is still good; of those that `suits` says yes to, if given. */
+  /** The session used last in this lane, if it is still good, among those that `suits` accepts, if given. */
   take(lane: LaneName, suits?: (kept: PooledSession) => boolean): PooledSession | undefined {
     const offered = this.#offered;
     if (offered?.lane === lane) {

@@ -2,12 +2,12 @@
 import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
 
 /**
- * A refresh token in a file. It is read each time, so that an operator can put another one there; a new one that
- * the server hands out is written back, and used also where that does not work.
+ * A refresh token in a file. It is read each time, so that an operator can put another one there; a new one from the
+ * server is written back, and used even if that fails.
  */
 export class RefreshToken {
   readonly #path: string;
-  /** The token in use, and what the file held when it was last read or written. */
+  /** The token in use, and the content of the file when it was last read or written. */
   #known: { readonly value: string; readonly file: string } | undefined;
 
   constructor(path: string) {

@@ -88,7 +88,7 @@ class RemoteAttempt {
     return this.#parts.balance.turn(this.#transport, (next) => !memory.isAvoided(nameOf(next)));
   }
 
-  /** A kept session, with the host whose turn it is; none with one that does badly while there are others. */
+  /** A kept session, with the host whose turn it is; none with a host that does badly while there are others. */
   #takeKept(turn: NextHost | undefined): PooledSession | undefined {
     const { pool, targets } = this.#parts;
     const { lane, fallback, nextHop } = this.#transport;
@@ -165,8 +165,8 @@ class RemoteAttempt {
   }
 
   /**
-   * Sessions with one target, a fresh one after each that was good for no more: every fresh one hears at least
-   * of some recipients. Gives those that another host may be asked about; `undefined` when no session came about.
+   * Sessions with one target, a fresh one after each that ended early: every fresh one answers for at least some
+   * recipients. Returns the recipients that another host may be asked about; `undefined` when no session was opened.
    */
   async #tryTarget(
     target: Target,

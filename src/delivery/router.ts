@@ -21,8 +21,8 @@ import type { Transport } from './transports/kind.ts';
 const maxMemo = 10_000;
 
 /**
- * The grounds on which a sender is bound to who it is: somebody is known by name, is on this machine, or is this
- * relay with a notification of its own. An address alone (`network`) lets everybody behind it claim any sender.
+ * The grounds that bind a sender to its identity: a login or certificate, this machine, or a notification of this
+ * relay. An address alone (`network`) lets every client behind it use any sender.
  */
 const bindingGrounds: ReadonlySet<string> = new Set([
   'authenticated',
@@ -192,7 +192,7 @@ export class Router {
     return candidates;
   }
 
-  /** Two routes that differ only in what a lane's name must not show (the password) get a number each. */
+  /** Two routes that differ only in a part that lane names must not show (the password) get a number each. */
   #addFixed(rule: Rule): void {
     const [via] = rule.vias;
     if (via === undefined || via.isByDomain === true) return;

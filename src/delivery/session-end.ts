@@ -41,8 +41,8 @@ export function isUnheard({ ending }: SendResult): boolean {
 }
 
 /**
- * The same result where a server that is talked to in clear, because its TLS broke, refuses for good what it
- * would take under TLS: that is transient. `undefined` when it says nothing of the kind.
+ * The same result if a server that is spoken to in clear, because its TLS broke, refuses permanently a message that it
+ * would take under TLS: that is transient. `undefined` in all other cases.
  */
 export function wantsTls(result: SendResult): SendResult | undefined {
   const { mail, recipients } = result;

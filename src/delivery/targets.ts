@@ -25,8 +25,8 @@ export function hasAlternatives({ nextHop, fallback }: RemoteTransport): boolean
 }
 
 /**
- * The places to try for a transport, best first: by preference or in the order of the route (or of `hosts`, which
- * are the same in another order), those that failed lately last. A reply is why there are none. Never rejects.
+ * The hosts to try for a transport, best first: by preference or in the order of the route (or of `hosts`, which are
+ * the same in another order), those that failed lately last. A reply is the reason why there are none. Never rejects.
  */
 export async function findTargets(
   transport: RemoteTransport,

@@ -51,7 +51,7 @@ export const typeNumbers: Readonly<Record<keyof RecordTypes, number>> = {
 };
 const knownTypes = ['A', 'AAAA', 'MX', 'TXT', 'PTR', 'CNAME'] as const;
 const [soaType, optType, internet] = [6, 41, 1] as const;
-/** A name has 127 labels at most; one that jumps more often is made to cost time. */
+/** A name has 127 labels at most; one with more jumps was made to cost time. */
 const maxJumps = 127;
 const maxNameOctets = 255;
 

@@ -1,4 +1,7 @@
-/** The guard as a check of mail on its way in: what exceeds a budget is held, and clients of whom no more is kept wait. */
+/**
+ * The guard as a check of mail on its way in: a message beyond a budget is held, and a client whose held mail has
+ * reached its bound has to wait.
+ */
 import type { Log } from '../base/index.ts';
 import type { Reply } from '../mail/index.ts';
 import type { Check, ClientFacts, Ground, MessageVerdict, Verdict } from '../receiver/index.ts';
@@ -28,7 +31,7 @@ export function createGuardCheck(parts: GuardCheckParts): Check {
       client.identity === undefined ? pass : unlessFull(originOf(client, 'authenticated')),
     recipient: ({ client, grant }) => unlessFull(originOf(client, grant.ground, grant.identity)),
     recipientRefused({ client, refusal: { reply } }) {
-      // 5.1.1: there is nobody of that name. What is refused for want of a grant says nothing of a list.
+      // 5.1.1: an unknown recipient. A refusal for lack of a grant says nothing about a list.
       if (reply.code === 550 && reply.detail === '1.1') noteUnknown(client, guard);
     },
     message({ id, envelope }) {
@@ -61,14 +64,14 @@ async function keepBack(
   }
 }
 
-/** On what ground the recipient would have been granted nobody knows now: only a subject that is known is counted. */
+/** The ground on which the recipient would have been granted is unknown now: only a known subject is counted. */
 function noteUnknown(client: ClientFacts, guard: GuardCheckParts['guard']): void {
   guard.failed(originOf(client, 'open'), 1);
   if (client.identity === undefined) guard.failed(originOf(client, 'network'), 1);
 }
 
 function originOf({ address, identity, role }: ClientFacts, ground: Ground, named = identity?.name) {
-  // Somebody on this machine is nobody's budget, whatever is granted.
+  // A local user has no budget, on any ground.
   const counted = role === 'trap' || role === 'local' ? role : ground;
   return { client: address, ground: counted, ...(named === undefined ? {} : { identity: named }) };
 }

@@ -4,9 +4,9 @@ import saslprep from '@mongodb-js/saslprep';
 const plainAscii = /^[\x21-\x7e]*$/;
 
 /**
- * The one form under which a login name is looked up, compared and counted: without blanks around it, prepared as
- * RFC 4013 says (so that NFD equals NFC), in lower case. A name that RFC 4013 forbids is taken in NFC: nobody has
- * it, and that is found out as with any other unknown name.
+ * The one form under which a login name is looked up, compared and counted: without blanks around it, prepared as RFC
+ * 4013 says (so that NFD equals NFC), in lower case. A name that RFC 4013 forbids is taken in NFC: it is unknown, as
+ * any other name that no user has.
  */
 export function nameKey(name: string): string {
   if (plainAscii.test(name)) return name.toLowerCase();

@@ -11,8 +11,8 @@ declare const domainBrand: unique symbol;
 export type Domain = string & { readonly [domainBrand]: true };
 
 /**
- * A mailbox (RFC 5321 §4.1.2), parsed once at the edge and never again. Which mailbox it is, is in `localPart` and
- * `domain`, whatever labels it was written with.
+ * A mailbox (RFC 5321 §4.1.2), parsed once at the edge and never again. `localPart` and `domain` identify it, in
+ * whatever form its labels were written.
  */
 export interface Address {
   /**

@@ -27,7 +27,7 @@ export interface Recipient {
 /** The reverse-path; `null` is `<>`, the path of notifications (RFC 5321 §4.5.5). */
 export type ReversePath = Address | null;
 
-/** BODY= (RFC 6152, RFC 3030 §3). `7bit` is what a client means that says nothing. */
+/** BODY= (RFC 6152, RFC 3030 §3). `7bit` is the default of a client that gives none. */
 export type Body = '7bit' | '8bitmime' | 'binarymime';
 
 /** The facts of the octets, gathered in the one pass at ingress. */

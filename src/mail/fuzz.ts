@@ -105,7 +105,7 @@ function checkReceived(input: Uint8Array): void {
   for (const line of field.split('\r\n')) assert.ok(line.length <= 998);
 }
 
-/** Headers that lead into every way through a message, before and around what is random. */
+/** Headers that lead into every way through a message, before and around random text. */
 const beginnings = [
   '',
   'Content-Type: multipart/mixed; boundary=b\r\n\r\n',

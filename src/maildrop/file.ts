@@ -1,4 +1,4 @@
-/** A file of the maildrop: what it holds, and writing one. */
+/** A file of the maildrop: its format, and its writer. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';

@@ -2,8 +2,9 @@
 
 /**
  * Fields are found by name, in any case of letters; `nth` counts those of that name from 1, the topmost first, as
- * milters do: our own trace field is not among them. A value is what stands behind the colon, as a rule with a blank
- * first, folded already and without a line end at its end. Edits apply in order, each to what those before it left.
+ * milters do: our own trace field is not among them. A value is the text after the colon, as a rule with a blank
+ * first, folded already and without a line end at its end. Edits apply in order, each to the result of those before
+ * it.
  */
 export type Edit = FieldEdit | BodyEdit;
 

@@ -46,7 +46,10 @@ const lineEnd = Buffer.from('\r\n');
 export class Incoming {
   readonly #options: IncomingOptions;
   readonly #scan = new HeaderScan();
-  /** `header`: not known yet. `withheld`: it is. `passing`: what comes goes on. `dropped`: nothing is kept any more. */
+  /**
+   * `header`: not known yet. `withheld`: known, its octets wait. `passing`: octets go on as they come. `dropped`:
+   * nothing more is kept.
+   */
   #state: 'header' | 'withheld' | 'passing' | 'dropped' = 'header';
   #header: Header | undefined;
   /** The content as it came, from its beginning, while it is withheld. */
@@ -109,7 +112,7 @@ export class Incoming {
     return all;
   }
 
-  /** Writes what is withheld, with these edits. After `end`. */
+  /** Writes the withheld octets, with these edits. After `end`. */
   finish(edits: readonly Edit[] = []): Promise<void> | undefined {
     if (this.#state !== 'withheld') return undefined;
     if (edits.length > 0) this.#edits = [...(this.#edits ?? []), ...edits];

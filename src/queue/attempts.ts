@@ -40,7 +40,9 @@ export interface AttemptsOptions {
   readonly follow: (task: Task) => void;
 }
 
-/** Carries out attempts: finds what is still to be delivered and where, has it delivered, judges the result. */
+/**
+ * Carries out attempts: finds the remaining recipients and their lane, has the message delivered, judges the result.
+ */
 export class Attempts {
   readonly #parts: QueueParts;
   readonly #options: AttemptsOptions;
@@ -105,7 +107,10 @@ export class Attempts {
     task.holds = new Map(recipientsOf(task.entry, task.envelope).map((index) => [index, because]));
   }
 
-  /** Puts others in the place of some recipients, then settles the rest; later, when somebody changes the message. */
+  /**
+   * Replaces some recipients by others, then settles the rest; later, while an operator or the sweep changes the
+   * message.
+   */
   async #replace(
     task: Task,
     { statuses, replacements }: Pick<AttemptResult, 'statuses'> & { readonly replacements: Replacements },
@@ -140,7 +145,7 @@ export class Attempts {
     return rest.length === 0 ? undefined : await settle();
   }
 
-  /** Gives the recipients of an entry the lanes of today; later, when somebody is changing the message. */
+  /** Gives the recipients of an entry the lanes of today; later, while an operator or the sweep changes the message. */
   async #reroute(task: Task): Promise<number | undefined> {
     const { claims, endings } = this.#options;
     const { id, lane } = task.entry;
@@ -159,8 +164,8 @@ export function isUnreadable(error: unknown): boolean {
 }
 
 /**
- * The octets of a message for an attempt. Those in a file are checked while they are sent, and the attempt
- * only knows that it came to nothing: `onUnreadable` is told why. Throws `SpoolError` `missing` without them.
+ * The octets of a message for an attempt. Those in a file are verified while they are sent, and the attempt only knows
+ * that it failed: `onUnreadable` is called with the reason. Throws `SpoolError` `missing` without them.
  */
 export function watchOctets(
   octets: StoredOctets | undefined,

@@ -18,8 +18,8 @@ const mailingRecipients = 20;
 const mailingClaims = 100;
 
 /**
- * The entries that this process has claimed, and by whom they were sent. An entry stays claimed until what
- * became of it is durable, so that nobody finds it on disk meanwhile and takes it for untried.
+ * The entries that this process has claimed, and their senders. An entry stays claimed until its result is durable, so
+ * that it is not found on disk meanwhile and taken for untried.
  */
 export class Claims {
   readonly #limits: ClaimLimits;
@@ -27,7 +27,7 @@ export class Claims {
   readonly #messages = new Map<QueueId, Task[]>();
   readonly #senders = new Map<string, number>();
   readonly #seized = new Set<QueueId>();
-  /** The highest number that was given to a new entry of a message, until what is being written can be read. */
+  /** The highest number that was given to a new entry of a message, until pending writes can be read. */
   readonly #numbers = new Map<QueueId, number>();
   #size = 0;
 
@@ -93,8 +93,8 @@ export class Claims {
   }
 
   /**
-   * A number for a new entry of a message that is claimed or seized by the caller, besides `entries`, which are
-   * those that can be read: no other that is being written has it.
+   * A number for a new entry of a message that is claimed or seized by the caller, unused by `entries`, which are the
+   * readable ones, and by any other that is being written.
    */
   nextNumber(id: QueueId, entries: readonly LaneEntry[]): number {
     const known = [...entries, ...this.of(id).map(({ entry }) => entry)].map(({ number }) => number);
@@ -112,7 +112,7 @@ export class Claims {
     return this.#seized.has(entry.id) || this.get(entry.id, entry.number) !== undefined;
   }
 
-  /** Whether an attempt at the entry is under way, or what came of it is not on disk yet. */
+  /** Whether an attempt at the entry is running, or its result is not on disk yet. */
   isUnderWay(id: QueueId, number: number): boolean {
     return this.get(id, number)?.state === 'under-way';
   }
@@ -128,9 +128,9 @@ export class Claims {
   }
 
   /**
-   * Holds the recipients of the entry that are meant, if they still wait when the attempt that is under way has
-   * ended; without a reason, does not. False when none is under way or nobody in it is meant, or when somebody is
-   * changing the message.
+   * Holds the selected recipients of the entry, if they still wait when the running attempt has ended; without a
+   * reason, cancels that. False when no attempt is running or none of its recipients is selected, or while another
+   * caller changes the message.
    */
   holdAfterAttempt(id: QueueId, number: number, hold: { because?: string; portion: Portion }): boolean {
     const task = this.get(id, number);

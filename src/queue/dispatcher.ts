@@ -163,7 +163,7 @@ export class Dispatcher {
     this.endings.hurry();
   }
 
-  /** One attempt. Its place is free as soon as it is over; its claim stays until what came of it is recorded. */
+  /** One attempt. Its place is free as soon as it is over; its claim stays until its result is recorded. */
   async #attempt(task: Task): Promise<void> {
     const { lane } = task;
     let isOver = false;

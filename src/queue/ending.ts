@@ -34,9 +34,9 @@ const fewStatuses = 8;
 const pauses: BackOff = { minMs: 1000, maxMs: 60_000 };
 
 /**
- * Records how attempts ended: log, notifications, then the spool, in this order. While the spool takes no
- * writes the record is kept and tried again, and the entry stays claimed: what was delivered must not be
- * delivered again and again for want of a record.
+ * Records the ends of attempts: log, notifications, then the spool, in this order. While the spool takes no writes the
+ * record is kept and tried again, and the entry stays claimed: a delivered message must not be delivered again and
+ * again for lack of a record.
  */
 export class Endings {
   readonly #parts: QueueParts;
@@ -137,9 +137,9 @@ export class Endings {
   }
 
   /**
-   * Has the sender told. A notification that cannot be made leaves its recipients pending, so that nobody
-   * fails unheard; one that cannot be spooled now is waited for. Only failures wait for others to be told
-   * with: what was delivered is on disk before, or a crash meanwhile would deliver it again.
+   * Has the end reported to the sender. A notification that cannot be made leaves its recipients pending, so that no
+   * failure goes unreported; one that cannot be spooled now is waited for. Only failures wait for others to be
+   * reported with: deliveries are on disk before, or a crash meanwhile would repeat them.
    */
   async #notify(
     task: Task,

@@ -62,8 +62,8 @@ export function unclaimed(entry: LaneEntry, dueAt: number): LaneEntry {
 }
 
 /**
- * The statuses at the end of the time for a message. What was said last stands as it was said, with its 4yz:
- * nobody made it permanent but the time. Who is to be held does not expire.
+ * The statuses at the end of a message's time. The last reply stands as it was, with its 4yz: only the time made it
+ * permanent. A recipient that is to be held does not expire.
  */
 export function expired(
   statuses: ReadonlyMap<number, RecipientStatus>,
@@ -74,7 +74,7 @@ export function expired(
   );
 }
 
-/** One status at the end of time; one that is final stays. */
+/** One status at the end of time; a final one stays. */
 export function expiredStatus(status: RecipientStatus): RecipientStatus {
   return status.status === 'pending' ? { ...status, status: 'failed', expired: true } : status;
 }
@@ -124,8 +124,8 @@ export function byHold(
 }
 
 /**
- * The word of the log for a status, of those that the documentation promises; `redirected` and `removed`, which
- * an operator did, are in lists only.
+ * The word of the log for a status, among the documented ones; `redirected` and `removed`, which an operator did, are
+ * in lists only.
  */
 export function statusWord(
   status: RecipientStatus,
@@ -154,7 +154,7 @@ export function logStatuses(log: Log<QueueEvents>, of: KnownStatuses): void {
   for (const one of of.statuses) logStatus(log, of, one);
 }
 
-/** The same for what a next hop said, which may be long and to each of a thousand: in slices. */
+/** The same for replies of a next hop, which may be long and one for each of a thousand recipients: in slices. */
 export async function logAnswers(log: Log<QueueEvents>, of: KnownStatuses): Promise<void> {
   const slices = new Slices();
   for (const one of of.statuses) {

@@ -13,10 +13,10 @@ export interface InFlowOptions {
 }
 
 /**
- * Slows acceptance down where it outruns delivery. A message that waits a moment for room in its lane is
- * delivered from memory; one that is fetched from disk costs about twice as much, and once a lane has one of
- * them, all that follow go the same way until it has caught up. (Postfix: `in_flow_delay`; here it concerns
- * only mail for the destination that is behind, and ends when it does not help.)
+ * Slows acceptance down where it outruns delivery. A message that waits a moment for room in its lane is delivered
+ * from memory; one that is fetched from disk costs about twice as much, and once a lane has one of them, all later
+ * ones go the same way until it has caught up. (Postfix: `in_flow_delay`; here it concerns only mail for the
+ * destination that is behind, and ends when it does not help.)
  */
 export class InFlow {
   readonly #clock: Clock;

@@ -7,7 +7,7 @@ const maxIdle = 10_000;
 
 /**
  * `claiming` while the claim is on its way to disk, `waiting` in its lane, `under-way` from the beginning of its
- * attempt until what came of it is on disk, `dropped` when the claim was given up before the attempt began.
+ * attempt until the result is on disk, `dropped` when the claim was given up before the attempt began.
  */
 export type TaskState = 'claiming' | 'waiting' | 'under-way' | 'dropped';
 
@@ -336,7 +336,7 @@ export class Lane {
   }
 }
 
-/** The lanes that are in memory: those that have something to do, and some that had. */
+/** The lanes in memory: those with something to do, and some idle ones. */
 export class LaneTable {
   readonly #clock: Clock;
   readonly #maxConcurrency: number;

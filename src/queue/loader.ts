@@ -1,4 +1,4 @@
-/** Loads entries from disk: those that fell due, and those whose attempt a crash cut off. */
+/** Loads entries from disk: entries that fell due, and those whose attempt a crash cut off. */
 import type { Envelope, LaneName } from '../mail/index.ts';
 import { type Change, inTurns, type LaneEntry, type Spool, SpoolError } from '../spool/index.ts';
 import type { Claims } from './claims.ts';
@@ -67,7 +67,7 @@ export class Loader {
     }
   }
 
-  /** Writes the claims. `undefined` when they are durable, else what was found instead. */
+  /** Writes the claims. `undefined` when they are durable, else the entries that were found instead. */
   async claim(lane: Lane, tasks: readonly Task[]): Promise<Found | undefined> {
     lane.beginLoading(tasks.length);
     try {
@@ -88,7 +88,7 @@ export class Loader {
     return { kind: 'nothing', until: this.#parts.clock.now() + retryMs };
   }
 
-  /** Makes tasks for what is to be claimed next; they count as claimed from now on. */
+  /** Makes tasks for the next entries to claim; they count as claimed from now on. */
   #collect(lane: Lane, tasks: Task[]): void {
     const limit = Math.min(this.#claims.laneRoom(lane), this.#claims.room, batchSize);
     for (const entry of this.#due(lane)) {
@@ -103,7 +103,7 @@ export class Loader {
   *#due(lane: Lane): Generator<LaneEntry> {
     const { flush } = lane;
     const until = flush === undefined ? this.#parts.clock.now() : Number.MAX_SAFE_INTEGER;
-    // What a flush has tried comes back behind the place it has read up to.
+    // Entries that a flush has tried come back behind the place it has read up to.
     for (const entry of this.#unclaimed(lane.name, { until, after: flush?.after })) {
       if (lane.flushReaches(entry)) yield entry;
     }
@@ -135,8 +135,8 @@ export class Loader {
   }
 
   /**
-   * One value for all claimed entries of a message: an envelope of thousands is large. One that was claimed
-   * before recipients were added does not have them.
+   * One value for all claimed entries of a message: an envelope of thousands is large. An entry claimed before
+   * recipients were added does not have them.
    */
   #envelope(entry: LaneEntry) {
     const [sibling] = this.#claims.of(entry.id);

@@ -126,7 +126,7 @@ export class Operator {
     return 'done';
   }
 
-  /** Returns the message to its sender now, who is told the reason; or of these recipients only. */
+  /** Returns the message to its sender now, with the reason; or these recipients only. */
   async bounce(id: QueueId, because = '', portion?: Portion): Promise<Operated> {
     const { spool, clock } = this.#parts;
     if (spool.envelope(id) === undefined) return 'unknown';
@@ -141,8 +141,8 @@ export class Operator {
   }
 
   /**
-   * Sends the message to others: they take the place of the recipients that still wait, or of these. Nobody is
-   * told of those who were replaced. One who gets the message already does not get it twice.
+   * Sends the message to others, which replace the recipients that still wait, or these. No DSN reports the replaced
+   * ones. A recipient that gets the message already does not get it twice.
    */
   async redirect(id: QueueId, to: readonly Recipient[], portion?: Portion): Promise<Operated> {
     const { spool, clock, log } = this.#parts;
@@ -222,8 +222,8 @@ export class Operator {
   }
 
   /**
-   * Replaces what is meant of each entry that `change` gives something for; those under way are left as they are,
-   * and so is what is not meant, in an entry of its own.
+   * Replaces the selected part of each entry for which `change` returns something; running entries are left as they
+   * are, and the rest becomes an entry of its own.
    */
   async #reschedule(
     id: QueueId,
@@ -280,7 +280,7 @@ export type Operated = 'done' | 'under-way' | 'unknown' | 'nothing-to-do';
 export interface EndPending {
   readonly id: QueueId;
   status(last: RecipientStatus | undefined): RecipientStatus;
-  /** Also what an operator holds. */
+  /** Also recipients that an operator holds. */
   readonly heldToo?: boolean;
   /** These recipients only. */
   readonly portion?: Portion;

@@ -38,7 +38,7 @@ export type Replacements = ReadonlyMap<number, readonly Recipient[]>;
 /** The result of an attempt: for each requested recipient exactly one status, or the recipients that replace it. */
 export interface AttemptResult {
   readonly statuses: ReadonlyMap<number, RecipientStatus>;
-  /** Recipients that stand for others, to whom the message goes on: never none. */
+  /** Recipients that replace others, to which the message goes on: never none. */
   readonly replacements?: Replacements;
   readonly health: Health;
 }
@@ -70,18 +70,18 @@ export interface NotifyEvent {
 }
 
 /**
- * Tells the sender. Resolves when the notification, if one is due, is durable in the spool. In the same commit
- * are `changes` and, of what ended, the statuses of those that it tells of: whose final status is in the spool
- * is not told of again, so that a call may be repeated, also by the next process.
+ * Notifies the sender. Resolves when the notification, if one is due, is durable in the spool. The same commit has
+ * `changes` and the statuses of the reported ends. A recipient whose final status is in the spool is not reported
+ * again, so that a call may be repeated, also by the next process.
  */
 export type Notify = (event: NotifyEvent) => Promise<void>;
 
 /** How the queue learns where recipients go. */
 export interface Routing {
   readonly assignLanes: AssignLanes;
-  /** Another number after each change of the routes: what was assigned at this one needs no second look. */
+  /** Another number after each change of the routes: assignments made at this one need no second look. */
   readonly generation: number;
-  /** Whether a lane is right whatever the routes say today: what is in it is not assigned anew. */
+  /** Whether a lane is right under any routes: its entries are not assigned anew. */
   readonly keeps?: (lane: LaneName) => boolean;
 }
 

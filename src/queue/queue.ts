@@ -113,8 +113,8 @@ export class Queue {
   }
 
   /**
-   * Stops beginning attempts and waits for those under way; aborts them when `signal` does. What came of them
-   * is recorded by the `background` of the parts.
+   * Stops beginning attempts and waits for the running ones; aborts them when `signal` does. Their results are
+   * recorded by the `background` of the parts.
    */
   drain(signal: AbortSignal): Promise<void> {
     return this.#dispatcher.drain(signal);
@@ -164,7 +164,7 @@ export class Queue {
     );
   }
 
-  /** The entries of a message, claimed before the commit: whoever finds them on disk knows that they are under way. */
+  /** The entries of a message, claimed before the commit: a reader of the disk sees that they are under way. */
   #claim({ draft, envelope, assigned, routes }: NewMessage) {
     const dispatcher = this.#dispatcher;
     const isMailing = this.claims.isMailing(envelope);

@@ -37,8 +37,8 @@ export function assign(
 }
 
 /**
- * Whether the routes lead some of these recipients elsewhere than into the lane of the task. Asked for what
- * was not assigned under the routes of today.
+ * Whether the routes lead some of these recipients elsewhere than into the lane of the task. Asked for entries that
+ * were not assigned under the routes of today.
  */
 export function isRerouted(routing: Routing, task: Task, recipients: readonly number[]): boolean {
   if (task.routes === routing.generation || recipients.length === 0) return false;
@@ -79,7 +79,7 @@ export interface Appending {
   readonly id: QueueId;
   readonly envelope: Envelope;
   readonly replacements: Replacements;
-  /** By the index of whom is replaced: why those who take the place are held. */
+  /** The reasons for holding the new recipients, by the index of the replaced one. */
   readonly holds?: ReadonlyMap<number, string> | undefined;
 }
 

@@ -14,9 +14,9 @@ const shortestMs = 1000;
 const maxLater = 10_000;
 
 /**
- * Tells senders of delays, and ends what is too old where no attempt does (its destination is suspended).
- * Ids sort by age, so both are walks over the oldest messages only; what was told of a delay is not walked
- * again. A message that is under way is left for the next time, a held one alone.
+ * Reports delays to senders, and ends messages that are too old where no attempt does (their destination is
+ * suspended). Ids sort by age, so both are walks over the oldest messages only; a message whose delay was reported is
+ * not walked again. A message that is under way is left for the next time, a held one alone.
  */
 export class Sweep {
   readonly #queue: Queue;

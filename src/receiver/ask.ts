@@ -4,7 +4,7 @@ import type { Room } from '../message/index.ts';
 
 /** The facts of the peer's connection; only `helo` is a claim of the peer. */
 export interface ClientFacts {
-  /** Canonical address; after PROXY or XCLIENT from a listed peer, the one that it vouches for. */
+  /** Canonical address; after PROXY or XCLIENT from a listed peer, the address that it gives. */
   readonly address: string;
   readonly port: number;
   /** The confirmed name of the address, when the lookup has ended and agreed. */
@@ -15,7 +15,7 @@ export interface ClientFacts {
   readonly role: ListenerRole;
   /** A listed proxy said that the client is at this address (PROXY protocol, XCLIENT). */
   readonly isVouchedFor: boolean;
-  /** The address is that of a proxy which spoke for somebody (XCLIENT) and did not say at which address. */
+  /** The address is that of a proxy which spoke for a client (XCLIENT) and gave no address. */
   readonly isStandIn?: true;
   /** The client's own TLS, never that of a proxy which speaks for it. */
   readonly tls?: TlsFacts | undefined;
@@ -23,7 +23,9 @@ export interface ClientFacts {
   readonly identity?: Identity | undefined;
 }
 
-/** The role of a listener: it decides what is offered and required. `local` is this machine, without a socket. */
+/**
+ * The role of a listener, which decides on its extensions and requirements. `local` is this machine, without a socket.
+ */
 export type ListenerRole = 'mx' | 'submission' | 'submissions' | 'internal' | 'trap' | 'local';
 
 /** The result of the TLS handshake. */
@@ -52,7 +54,7 @@ export interface CertificateFacts {
 
 /** A user or machine that is known by name. */
 export interface Identity {
-  /** The name in the list of users, in the token or in the certificate; never merely what was typed. */
+  /** The name in the list of users, in the token or in the certificate; never merely the typed one. */
   readonly name: string;
   /** How it was shown: the SASL mechanism in upper case. */
   readonly mechanism: string;
@@ -71,8 +73,8 @@ export interface Authenticator {
   /** Begins an exchange. `undefined`: there is no such mechanism, or it cannot be used now. */
   begin(mechanism: string, client: ClientFacts): SaslExchange | undefined;
   /**
-   * Whether somebody who logged in earlier would be let in today, and as what: the same object where nothing has
-   * changed. `undefined`: removed, disabled, or with other credentials. Cheap: asked at each MAIL.
+   * Whether a user who logged in earlier would be let in today, and with which identity: the same object if nothing
+   * has changed. `undefined`: removed, disabled, or with other credentials. Cheap: asked at each MAIL.
    */
   renew(identity: Identity, client: ClientFacts): Identity | undefined | 'unavailable';
   /** Why a mechanism that people may expect is not there. */
@@ -84,8 +86,8 @@ export interface SaslExchange {
   /** Whether the client may send an initial response. */
   readonly takesInitial: boolean;
   /**
-   * Takes the next response, decoded; `undefined` is the first step without an initial response. It may take
-   * its time on purpose, where somebody guesses passwords.
+   * Takes the next response, decoded; `undefined` is the first step without an initial response. It may take its time
+   * on purpose when passwords are guessed.
    */
   step(response: Buffer | undefined): Promise<SaslStep>;
   /** The client gave up, or is gone. */
@@ -103,7 +105,7 @@ export interface RelayRequest {
   readonly client: ClientFacts;
   readonly reversePath: ReversePath;
   readonly recipient: Address;
-  /** The recipient is whoever reads the mail of this server: it was named without a domain, or by our own name. */
+  /** The recipient is the postmaster of this server: it was named without a domain, or by our own name. */
   readonly isPostmaster?: boolean;
 }
 
@@ -144,7 +146,7 @@ export type Later<T> = T | Promise<T>;
 /** A name and the senders that it is for; a login is one, a window or a certificate may be. */
 export type SenderBinding = Pick<Identity, 'name' | 'senders'>;
 
-/** Decides about each recipient. May answer at once or, when it has to ask somebody, later. */
+/** Decides about each recipient, at once or, when it has to ask another part, later. */
 export interface Policy {
   /** Why this client may not begin a transaction with this reverse-path; `undefined` when it may. */
   refuseSender(request: Omit<RelayRequest, 'recipient'>): Later<Refusal | undefined>;
@@ -165,7 +167,7 @@ export interface IncomingMessage {
   readonly id: QueueId;
   /** Takes octets, our trace field first; a promise asks the session to stop reading until it resolves. */
   write(octets: Uint8Array): Promise<void> | undefined;
-  /** Makes it durable, set aside where `held` says why. The reply is what the peer is told; it never rejects. */
+  /** Makes it durable, held for the reason in `held`, if given. Resolves with the reply to the peer; never rejects. */
   commit(envelope: Envelope, held?: string): Promise<Reply>;
   discard(): void;
 }

@@ -48,8 +48,8 @@ export function authorsOf([only, other]: readonly AuthorField[]): readonly Addre
 }
 
 /**
- * Why these fields may not go on for somebody who is bound to these senders: an address in them is not one of
- * them, or a usual reader could see one that is not: in a name, a comment, an encoded word, behind an escape.
+ * The refusal of From fields for a sender that is bound to these addresses: an address in them is another one, or a
+ * usual reader could see another one: in a name, a comment, an encoded word, behind an escape.
  */
 export function refuseAuthors(
   fields: readonly AuthorField[],
@@ -70,8 +70,8 @@ export function refuseAuthors(
 const oddFrom = /^(?![ \t]|from[ \t]*:)[^!-~\r\n]*from[^!-~\r\n]*:/im;
 
 /**
- * Why lines of the header that are no fields may not go on: `From` with something unseen about it, and a line
- * of mbox (`From boris@example.org Mon …`) with somebody else in it. Some programs find an author there.
+ * The refusal of header lines that are not fields: `From` with an invisible character, and a line of mbox (`From
+ * boris@example.org Mon …`) with another address. Some programs find an author there.
  */
 export function refuseLines(header: string, senders: SenderBinding['senders']): Reply | undefined {
   if (senders.some(({ kind }) => kind === 'any')) return undefined;

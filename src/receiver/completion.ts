@@ -58,8 +58,8 @@ export function complete(header: Header, { identity, id, hostname, now }: Submis
 }
 
 /**
- * Why the header of a message that another relay hands over may not go on, where its sender is bound: nothing is
- * completed, and a message without an author is let pass, for it names nobody else.
+ * The refusal of the header of a message that another relay hands over, if its sender is bound: nothing is completed,
+ * and a message without an author passes, for it names nobody else.
  */
 export function refuseForeign(header: Header, identity: SenderBinding): Reply | undefined {
   const read = readHeader(header, identity);

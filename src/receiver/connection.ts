@@ -58,8 +58,8 @@ export interface SessionDescription {
 const lingerMs = 5000;
 
 /**
- * One accepted socket: PROXY header, TLS and time limits; the dialogue itself is the session's. Ends by
- * itself whatever the peer does.
+ * One accepted socket: PROXY header, TLS and time limits; the dialogue itself is the session's. Ends by itself,
+ * however the peer behaves.
  */
 export class Connection implements Wire {
   readonly #facts: ConnectionFacts;
@@ -130,7 +130,7 @@ export class Connection implements Wire {
     this.#raw.destroy();
   }
 
-  /** Tells the peer so, and ends; what is being worked out is answered first. */
+  /** Sends the peer this reply, and ends; a command in progress is answered first. */
   terminate(last: Reply): void {
     if (this.#session === undefined) this.#raw.destroy();
     else this.#session.terminate(last);
@@ -273,8 +273,8 @@ export class Connection implements Wire {
   }
 
   /**
-   * The handshake. What the peer sent before it was refused as out of step, so nothing of it can be taken
-   * for something said under TLS (RFC 3207 §6, CVE-2011-0411).
+   * The handshake. Octets that the peer sent before it were refused as out of step, so none of them can be taken for a
+   * command under TLS (RFC 3207 §6, CVE-2011-0411).
    */
   #secure(secureContext: SecureContext, then: (tls: TlsFacts) => void): void {
     const isRunning = this.#session !== undefined;

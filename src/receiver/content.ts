@@ -1,4 +1,4 @@
-/** One message from its first octet to the intake: what came by DATA or BDAT, or from somebody on this machine. */
+/** One message from its first octet to the intake, from DATA, BDAT or a local user. */
 import type { ContentFacts, Envelope, Reply } from '../mail/index.ts';
 import { type Header, type HeaderDecision, Incoming, type Room } from '../message/index.ts';
 import { BdatReader, type ContentFault, type DataReader } from '../smtp/index.ts';

@@ -86,7 +86,7 @@ interface Course<Subject, R> {
   readonly result: R;
   /** The verdict that stands for a check without an answer. */
   otherwise(check: Check): WhenUnavailable;
-  /** True when nobody else is to be asked. */
+  /** True when no other check is to be asked. */
   take(verdict: MessageVerdict, member: Member): boolean;
 }
 
@@ -196,7 +196,7 @@ class MessageCourse implements Course<ScreenedMessage, MessageRuling> {
     return isLast(verdict);
   }
 
-  /** Each of those who asked to be told is, whatever the others do. */
+  /** Every check that asked for the outcome gets it, whatever the others do. */
   #settle(member: Member, settled: (fate: Fate) => void): void {
     const before = this.#settled;
     this.#settled = (fate) => {
@@ -218,7 +218,7 @@ class Member {
     this.#parts = parts;
   }
 
-  /** The verdict; what it counts as where the check throws, rejects, is late or answers in another class. */
+  /** The verdict, or the substitute if the check throws, rejects, is late or answers in another class. */
   ask<Subject>(subject: Subject, ask: AskCheck<Subject>, otherwise: WhenUnavailable): Later<MessageVerdict> {
     const question = new Question();
     try {
@@ -230,7 +230,7 @@ class Member {
     }
   }
 
-  /** Carries out what gives no answer; what it throws is told of and goes no further. */
+  /** Calls a check without an answer; its exception is logged and goes no further. */
   tell(say: () => void): void {
     try {
       say();
@@ -281,7 +281,7 @@ class Member {
     };
   }
 
-  /** A check that defers for ever, or refuses for now, has a bug; the peer is told neither. */
+  /** A check that defers for ever, or refuses for now, has a bug; the peer is not told so. */
   #inClass(verdict: MessageVerdict, otherwise: WhenUnavailable): MessageVerdict {
     if (verdict.kind !== 'defer' && verdict.kind !== 'refuse') return verdict;
     if (replyClass(verdict.reply) === (verdict.kind === 'defer' ? 4 : 5)) return verdict;

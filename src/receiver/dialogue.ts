@@ -92,7 +92,7 @@ export interface Dialogue {
   readonly extensions: Extensions;
   /** Octets that came and were not looked at: the peer did not wait for the reply. */
   readonly hasBufferedInput: boolean;
-  /** TLS is in force on the wire, whoever it belongs to. */
+  /** Whether TLS is in force on the wire, of the client or of a proxy. */
   readonly isSecured: boolean;
   /** XCLIENT was taken from the other end of the wire. */
   readonly hasSpokenFor: boolean;
@@ -108,8 +108,8 @@ export interface Dialogue {
   /** Takes over what permits under the configuration in force. */
   adopt(): void;
   /**
-   * XCLIENT: everything that is known of the client is what the proxy says now, and from here on nothing of the proxy's
-   * own connection counts. Gives the reply that turns the client away where its address has too many sessions already.
+   * XCLIENT: from here on all facts of the client are those of the proxy's command, and nothing of the proxy's own
+   * connection counts. Returns the reply that turns the client away if its address has too many sessions already.
    */
   impersonate(client: StatedClient): Reply | undefined;
   /** The decision of the checks of this stage for the messages to come. */

@@ -94,8 +94,8 @@ export class Receiver implements AsyncDisposable {
   }
 
   /**
-   * Binds the listeners that are new. Nobody is greeted there before `commit`; it drains those that are not wanted any
-   * more. Rejects with the system's error (`EADDRINUSE`, `EACCES`, …).
+   * Binds new listeners. They greet nobody before `commit`, which drains those that are gone. Rejects with the
+   * system's error (`EADDRINUSE`, `EACCES`, …).
    */
   prepare(wanted: readonly ListenerOptions[]): Promise<PreparedListeners> {
     return this.#listeners.prepare(wanted);
@@ -167,8 +167,8 @@ export class Receiver implements AsyncDisposable {
   }
 
   /**
-   * Takes no more connections, tells idle sessions 421 and lets transactions finish; what is left when
-   * `signal` aborts is cut off.
+   * Takes no more connections, sends idle sessions 421 and lets transactions finish; connections that are left when
+   * `signal` aborts are cut off.
    */
   drain(signal: AbortSignal): Promise<void> {
     return this.#listeners.drain(signal);

@@ -107,8 +107,8 @@ export interface ReceiverParts {
 }
 
 /**
- * For whom a connection is to be taken, when it comes from somebody of this machine who plays a stranger: for
- * the time of an audit. Asked when a connection begins. Whoever answers sees to it that it never lends trust.
+ * The address of the stranger that a connection from this machine plays, for the time of an audit. Asked when a
+ * connection begins. The implementation makes sure that it never lends trust.
  */
 export type Disguise = (peer: {
   readonly address: string;

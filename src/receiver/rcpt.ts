@@ -65,7 +65,7 @@ function postmaster({ settings: { postmasterDomain } }: Dialogue): Address {
   );
 }
 
-/** The decision of the policy stands; the checks are asked about what it grants, and may only refuse. */
+/** The decision of the policy stands; the checks are asked about granted recipients, and may only refuse. */
 function decided(dialogue: Dialogue, asked: Asked, decision: Decision): Step {
   if (decision.kind === 'refusal') return refused(dialogue, asked, decision);
   const ask = dialogue.screening?.recipient;

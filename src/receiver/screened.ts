@@ -23,7 +23,7 @@ export type Screened =
       readonly leftOut?: readonly LeftOut[];
       readonly settled?: ((fate: Fate) => void) | undefined;
     }
-  /** It was discarded, and those who asked for the outcome know it. */
+  /** It was discarded, and the checks that asked for the outcome know it. */
   | {
       readonly kind: 'over';
       readonly fate: 'refused' | 'discarded';
@@ -101,7 +101,7 @@ async function change(whole: Whole, { ruling, written, held }: Change): Promise<
   return discarded(whole.content, 'the checks left no recipient');
 }
 
-/** The envelope with what is true of the octets as they were written. */
+/** The envelope with the facts of the octets as they were written. */
 function asWritten({ content, envelope }: Whole): Envelope {
   return content.withholds ? { ...envelope, content: content.facts } : envelope;
 }

@@ -22,7 +22,7 @@ export class SessionRecord implements Dialogue {
   readonly parts: ReceiverParts;
   readonly intake: Intake;
   readonly #ends: SessionEnds;
-  /** The configuration that was taken over last, and what is in force of it here. */
+  /** The configuration that was taken over last, and its part in force here. */
   #current: ReceiverSettings;
   #settings: ReceiverSettings;
   #state: State = { at: 'greeted' };

@@ -70,7 +70,7 @@ export class Session {
     return this.#record.accepted;
   }
 
-  /** The name to which something was granted last, by whatever means. */
+  /** The name to which a recipient was granted last, on any ground. */
   get grantedTo(): string | undefined {
     return this.#record.grantedTo;
   }
@@ -130,7 +130,7 @@ export class Session {
     if (this.isIdle) this.close(replies.shuttingDown);
   }
 
-  /** The session has to end: at once, or when what is being worked out has been answered. Nothing half is kept. */
+  /** The session has to end: at once, or after the answer in progress. Nothing incomplete is kept. */
   terminate(last: Reply): void {
     if (!this.#isBusy) {
       this.close(last);
@@ -141,7 +141,7 @@ export class Session {
     if (this.state.at === 'auth') this.state.exchange.cancel();
   }
 
-  /** The peer sends no more: what it asked for is answered, and that is all. */
+  /** The peer sends no more: its commands are still answered, and that is all. */
   inputEnded(): void {
     this.#isInputOver = true;
     if (!this.#isBusy) this.#end();
@@ -160,7 +160,7 @@ export class Session {
     this.#end();
   }
 
-  /** The connection is gone: what was not committed is thrown away. */
+  /** The connection is gone: an uncommitted message is thrown away. */
   closed(): void {
     this.#discardContent();
     this.#record.enter({ at: 'closed' });

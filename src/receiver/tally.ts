@@ -1,10 +1,10 @@
-/** Counts what a session may do only so often. */
+/** Counts actions that a session may take only a limited number of times. */
 import type { Reply } from '../mail/index.ts';
 import type { Command, CommandError } from '../smtp/index.ts';
 import type { ReceiverLimits } from './options.ts';
 import { replies } from './replies.ts';
 
-/** Counts what a session may do only so often, and says when it is enough. */
+/** Counts actions that a session may take only a limited number of times, and reports when the limit is reached. */
 export class Tally {
   readonly #limits: ReceiverLimits;
   #errors = 0;
@@ -26,7 +26,7 @@ export class Tally {
 
   /** Counts a reply; `accepted` messages were taken so far. The result is the last word, when a limit is passed. */
   reply(answer: Reply, accepted: number): Reply | undefined {
-    // Whoever brings mail may go on.
+    // A client that sends mail may go on.
     if (accepted > this.#accepted) this.#deferredRecipients = 0;
     this.#accepted = accepted;
     if (answer.code >= 500 && ++this.#errors > this.#limits.commandErrors) return replies.tooManyErrors;

@@ -1,4 +1,4 @@
-/** Lets content pass as the session does, for tests of what is completed and refused in a header. */
+/** Lets content pass as the session does, for tests of the completion and the refusal of headers. */
 import type { Reply } from '../mail/index.ts';
 import { type FieldEdit, type Header, Incoming, maxWithheldTogether, Room } from '../message/index.ts';
 import { complete, type Submission } from './completion.ts';

@@ -33,8 +33,8 @@ function describe(certificate: X509Certificate, isTrusted: boolean): Certificate
 }
 
 /**
- * Whether the chain ends at an authority of ours. The socket of a `tls.Server` would have this in `authorized`;
- * one that takes over a connection only has the result of the library, and without it nobody is trusted.
+ * Whether the chain ends at an authority of ours. The socket of a `tls.Server` would have this in `authorized`; one
+ * that takes over a connection only has the result of the library, and without it no client is trusted.
  */
 function isVerified(socket: TLSSocket): boolean {
   const { ssl } = socket as { readonly ssl?: { readonly verifyError?: () => unknown } };

@@ -86,7 +86,7 @@ export class Transaction {
     for (const address of grant.to) {
       const key = mailboxKey(address, this.#policy.isOurs?.(address.domain) !== true);
       if (this.#recipients.has(key)) continue;
-      // RFC 3461 §5.2.7: what is reported about is the address that the sender knows.
+      // RFC 3461 §5.2.7: reports name the address that the sender knows.
       const isRenamed = address !== named && parameters.originalRecipient === undefined;
       const original = isRenamed ? { originalRecipient: originalRecipientOf(named) } : {};
       this.#recipients.set(key, { address, ...parameters, ...original });

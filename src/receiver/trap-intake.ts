@@ -14,8 +14,8 @@ const noIntake: Intake = {
 };
 
 /**
- * Where the mail of a listener goes. A trap has an intake of its own or none at all: whatever the configuration
- * says and whatever the policy grants, nothing of it comes to the queue.
+ * The intake of a listener's mail. A trap has one of its own or none at all: under any configuration and policy, none
+ * of its mail comes to the queue.
  */
 export function intakeOf(
   role: ListenerRole,

@@ -52,7 +52,7 @@ export function carryOut(dialogue: Dialogue, command: Command | CommandError): S
     if (command.of === 'mail' || command.of === 'rcpt') {
       logRefusal(dialogue, { stage: command.of, reply: command.reply });
     }
-    // Where the octets of a chunk end is not known, so what follows cannot be told from commands.
+    // The end of a chunk is unknown, so the octets after it cannot be told from commands.
     return command.of === 'bdat' ? { reply: command.reply, next: 'close' } : command.reply;
   }
   const rule = legal[command.verb];
@@ -60,7 +60,7 @@ export function carryOut(dialogue: Dialogue, command: Command | CommandError): S
   return act(dialogue, command);
 }
 
-/** Pipelining before it was offered, or past a command whose reply decides what comes next. */
+/** Pipelining before it was offered, or past a command whose reply decides the next one. */
 function isOutOfStep(dialogue: Dialogue, { verb }: Command | CommandError): boolean {
   if (!dialogue.hasBufferedInput) return false;
   if (lastInGroup.has(verb)) return true;
@@ -131,7 +131,7 @@ function reset(dialogue: Dialogue): Step {
   return replies.ok;
 }
 
-/** Names the verbs that this session would take, so that nobody is led to one that is refused. */
+/** Names the verbs that this session would take, so that no client is led to one that is refused. */
 function help({ extensions }: Dialogue): Step {
   const verbs = ['EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT'];
   if (extensions.startTls) verbs.push('STARTTLS');

@@ -1,4 +1,4 @@
-/** Puts what is accepted into the spool, and hands it to the queue. */
+/** Puts accepted mail into the spool, and hands it to the queue. */
 import type { Log } from '../base/index.ts';
 import { type Envelope, type Reply, reply } from '../mail/index.ts';
 import { maxWithheldTogether, Room } from '../message/index.ts';
@@ -20,7 +20,7 @@ export interface IntakeParts {
   readonly isDraining: () => boolean;
 }
 
-/** Puts what the receiver takes into the spool: 250 only when it is durable there. */
+/** Puts the receiver's messages into the spool: 250 only when they are durable there. */
 export function createIntake(parts: IntakeParts): Intake {
   return {
     room: new Room(maxWithheldTogether),
@@ -48,7 +48,7 @@ export function storageReply(error: unknown): Reply {
 class SpooledMessage implements IncomingMessage {
   readonly #parts: IntakeParts;
   readonly #draft: Draft;
-  /** The first write that failed: what follows is read and dropped, and `commit` says so. */
+  /** The first write that failed: later octets are read and dropped, and `commit` reports it. */
   #failure: unknown;
 
   constructor(parts: IntakeParts, draft: Draft) {

@@ -5,9 +5,9 @@ import { enhancedStatus, type Reply, replyClass } from '../mail/index.ts';
 const maxLineOctets = 512;
 
 /**
- * The reply as it goes on the wire. Each line has the code and the enhanced status (RFC 2034 §4; 3yz replies
- * have none); long text goes on more lines. Characters that are not printable ASCII become `?`, whoever put
- * them into the text: no reply can be made to contain a second one.
+ * The reply as it goes on the wire. Each line has the code and the enhanced status (RFC 2034 §4; 3yz replies have
+ * none); long text goes on more lines. Characters that are not printable ASCII become `?`, wherever they come from: no
+ * reply can be made to contain a second one.
  *
  * Measured at under 0.2 µs for a reply of one line, so encoded replies are not kept.
  */

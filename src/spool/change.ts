@@ -1,4 +1,4 @@
-/** Checks changes to what is spooled. */
+/** Checks changes to spooled messages. */
 import type { QueueId } from '../mail/index.ts';
 import { checkEntry } from './entry.ts';
 import type { Change } from './spool.ts';

@@ -15,8 +15,8 @@ const noEntries = new Map<number, LaneEntry | undefined>();
 const noStatuses = new Set<number>();
 
 /**
- * The changes between the call of `update` and its commit. Reads show what is durable; an update has to
- * know what the updates before it in line do, so that it removes the right keys and revives nothing.
+ * The changes between the call of `update` and its commit. Reads show durable state; an update has to know the effects
+ * of the updates before it in line, so that it removes the right keys and revives nothing.
  */
 export class InFlight {
   readonly #messages = new Map<QueueId, MessageInFlight>();

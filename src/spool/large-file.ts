@@ -9,9 +9,9 @@ import { pieceBytes } from './pieces.ts';
 import { SpoolError, type StoredOctets } from './spool.ts';
 
 /**
- * Octets of large messages: one file each, written and synced (file, then the folders that name it) before
- * the record that names it, removed after the removal of the record is durable. So a record never names a
- * file that is not whole; a file without a record is what a crash leaves, and is removed at the next start.
+ * Octets of large messages: one file each, written and synced (file, then the folders that name it) before the record
+ * that names it, removed after the removal of the record is durable. So a record never names a file that is not whole;
+ * a file without a record is the remainder of a crash, and is removed at the next start.
  */
 export function largeFile(path: string, id: QueueId): string {
   // These two characters change every few milliseconds: the files spread evenly over 1024 folders.

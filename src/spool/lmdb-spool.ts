@@ -178,7 +178,7 @@ class LmdbSpool implements Spool {
   #checkRoom(): void {
     this.#checkOpen();
     const health = this.#store.health();
-    // What is left below half of the floor is for updates: they are what frees space.
+    // The space below half of the floor is for updates, which free space.
     if (health.state === 'low' && health.freeBytes < health.floorBytes / 2) {
       throw new SpoolError('full', `${health.freeBytes} octets are free`);
     }
@@ -271,7 +271,7 @@ class LmdbSpool implements Spool {
   }
 
   #notWritten({ touched }: Translation, error: unknown): never {
-    // What is on disk now is to be read.
+    // From now on the state on disk is to be read.
     for (const id of touched) this.#fresh.take(id);
     this.#inFlight.leave(touched);
     throw spoolError(error);
@@ -285,7 +285,7 @@ class LmdbSpool implements Spool {
   #repair(id: QueueId): void {
     if (this.#repairing.has(id)) return;
     this.#repairing.add(id);
-    // Its entries are not going to be what was accepted.
+    // Its entries will differ from the accepted ones.
     this.#fresh.take(id);
     this.#background.run(
       'repair-message',

@@ -14,7 +14,7 @@ export interface FoundMessage {
 
 /** The repair of a message. `found` has one line for each fault. */
 export type Repair =
-  /** It stays, with these entries (an unchanged one is the same object); what is named is dropped. */
+  /** It stays, with these entries (an unchanged one is the same object); the named records are dropped. */
   | {
       readonly kind: 'keep';
       readonly found: readonly string[];

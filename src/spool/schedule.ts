@@ -13,9 +13,8 @@ export interface ScheduleOptions {
 }
 
 /**
- * Reads the index of due times. An entry is what its record says; a key of the index that does not agree
- * with its record is passed over and dropped, so that it can neither wake a lane for nothing nor hide what
- * is behind it.
+ * Reads the index of due times. The record of an entry is authoritative; a key of the index that does not agree with
+ * it is skipped and dropped, so that it can neither wake a lane for nothing nor hide the entries behind it.
  */
 export class Schedule {
   readonly #tables: SpoolTables;

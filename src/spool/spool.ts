@@ -33,18 +33,15 @@ export interface LaneEntry {
 }
 
 /**
- * The lane of recipients whose own lane was lost with a damaged record. It is no destination: what is due
- * in it is to be routed again.
+ * The lane of recipients whose own lane was lost with a damaged record. It is no destination: its due entries are to
+ * be routed again.
  */
 export const recoverLane = formatLane({ scheme: 'recover', place: '' });
 
 /** An entry as `commit` takes it: the id is the draft's, the number its place in the list. */
 export type NewLaneEntry = Omit<LaneEntry, 'id' | 'number'>;
 
-/**
- * One change to what is spooled. A list of changes given to one `update` becomes durable together or
- * not at all.
- */
+/** One change to spooled messages. A list of changes given to one `update` becomes durable together or not at all. */
 export type Change =
   /** Writes the status of one recipient. A recipient without one is pending and was never tried. */
   | {

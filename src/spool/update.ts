@@ -28,7 +28,7 @@ export interface Translation {
   readonly removed: { readonly id: QueueId; readonly isLarge: boolean }[];
 }
 
-/** Turns changes into operations on keys, in view of what is stored and of what is in flight. */
+/** Turns changes into operations on keys, in view of stored and of pending changes. */
 export class UpdateTranslator {
   readonly #store: Store;
   readonly #tables: SpoolTables;
@@ -155,7 +155,7 @@ export class UpdateTranslator {
     for (const { key, payload } of entry.rows(range)) {
       const number = numberOfEntryKey(key);
       if (message.entries.has(number)) continue;
-      // A damaged entry goes as well; what it left in the schedule is found to be stale later.
+      // A damaged entry goes as well; its key in the schedule is found to be stale later.
       if (payload === undefined) this.#remove(into, 'entry', key);
       else this.#replace(decodeEntry(key, payload), undefined, message, into);
     }

@@ -5,7 +5,9 @@ import type { Spool } from './spool.ts';
 /** Messages of one turn: a few milliseconds where each is looked at. */
 const messagesPerTurn = 100;
 
-/** Ids of all messages by age, as `Spool.walk` has them. What is spooled or removed meanwhile may be left out. */
+/**
+ * Ids of all messages by age, as `Spool.walk` has them. Messages that are added or removed meanwhile may be left out.
+ */
 export function walkInTurns(
   spool: Pick<Spool, 'walk'>,
   range?: Parameters<Spool['walk']>[0],
@@ -13,7 +15,7 @@ export function walkInTurns(
   return inTurns(spool.walk(range));
 }
 
-/** The same for what is known by other means: each of `items` once, in their order. */
+/** The same for other items: each of `items` once, in their order. */
 export async function* inTurns<T>(
   items: Iterable<T>,
   perTurn = messagesPerTurn,

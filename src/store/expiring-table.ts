@@ -13,7 +13,7 @@ export interface ExpiringTableOptions<T> {
   readonly name: TableName;
   /** Decodes a stored value; undefined if it is invalid. */
   readonly decode: (value: unknown) => T | undefined;
-  /** Rows; beyond this the one that would expire first goes. */
+  /** The number of rows; beyond it the one that would expire first goes. */
   readonly limit: number;
   readonly clock: Clock;
   readonly log: Log<StoreEvents>;
@@ -29,8 +29,8 @@ const sweepRows = 64;
 
 /**
  * A small table whose rows end by themselves. All of it is in memory, so reads answer at once; a write counts in
- * memory when it is durable and not before, so that both say the same. Values are JSON. What is read back damaged
- * is logged and removed: everything kept here can be made again by those whom it concerns.
+ * memory when it is durable and not before, so that both agree. Values are JSON. A damaged row is logged and removed:
+ * all rows here can be learnt again.
  */
 export class ExpiringTable<T> {
   readonly #options: ExpiringTableOptions<T>;

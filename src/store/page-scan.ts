@@ -30,7 +30,7 @@ export function* scanFrames(file: PageFile): Generator<ScannedFrame> {
       const frame = overflowFrame(file, page, number);
       if (frame === undefined) continue;
       yield { ...frame, transaction };
-      // The other pages of a whole value have no headers: what stands there is part of it.
+      // The other pages of a whole value have no headers: their octets are part of it.
       number += Math.ceil((pageHeaderBytes + frame.bytes) / file.pageBytes) - 1;
     }
   }

@@ -28,10 +28,10 @@ export class FileReserve {
   }
 
   /**
-   * Makes room for a commit of these operations and keeps some to spare: on a full disk the removals that
-   * free space can still be written. No other commit may be under way. Returns by how much the file grew.
-   * The meta page is read only when the commits since may have used what it left.
-   * Throws the error of the file system (`ENOSPC` …) when there is not even room for the commit itself.
+   * Makes room for a commit of these operations and keeps some to spare: on a full disk the removals that free space
+   * can still be written. No other commit may be running. Returns the growth of the file. The meta page is read only
+   * when the commits since may have used the room. Throws the error of the file system (`ENOSPC` …) when there is not
+   * even room for the commit itself.
    */
   ensure(operations: readonly Operation[]): number {
     this.#unused -= maxBytes(operations, this.#pageBytes);

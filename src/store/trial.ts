@@ -2,8 +2,8 @@
 import { open } from 'lmdb';
 
 /**
- * Run as a process of its own: reads every record of the LMDB file named as its argument through LMDB, and
- * ends with 0 when that went well. It may die of a signal; that is what it is for.
+ * Run as a process of its own: reads every record of the LMDB file named as its argument through LMDB, and ends with 0
+ * if that succeeded. It may die of a signal, which is its purpose.
  */
 const raw = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
 const file = process.argv[2];

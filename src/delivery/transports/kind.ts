@@ -13,8 +13,8 @@ export interface TransportKind {
   /** Its forms, for an operator whose `via` is unknown. */
   readonly forms: readonly string[];
   /**
-   * Reads a `via` with one of the schemes. `rest` is behind its colon, absent where there is none. A string is what
-   * is wrong with it; `undefined` says no more than that it is not one.
+   * Reads a `via` with one of the schemes. `rest` is the text after its colon, absent without one. A string is its
+   * fault; `undefined` only says that it is another transport.
    */
   parse(rest: string | undefined, text: string): Via | string | undefined;
 }

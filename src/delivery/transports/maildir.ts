@@ -218,8 +218,8 @@ function foldersBetween(top: string, path: string): string[] {
 }
 
 /**
- * Gives a folder that the process made to its owner. Never by its path, and never one of somebody else:
- * who owns the folder above could have put a link to any place there in the meantime.
+ * Gives a folder that the process made to its owner. Never by its path, and never a folder of another owner: the owner
+ * of the folder above could have put a link to any place there in the meantime.
  */
 async function giveFolder(path: string, { uid, gid }: MaildirOwner): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -244,7 +244,7 @@ async function writeOctets(file: FileHandle, address: Address, { attempt, signal
   if (!isVerbatim) await file.appendFile(toLf(undefined));
 }
 
-/** Return-Path says what the envelope said (RFC 5321 §4.4), Delivered-To which recipient this copy is for. */
+/** Return-Path is the reverse-path of the envelope (RFC 5321 §4.4), Delivered-To the recipient of this copy. */
 function prefixFor(envelope: Envelope, address: Address): string {
   const returnPath = envelope.reversePath?.text ?? '';
   const end = envelope.content.isBinary ? '\r\n' : '\n';

@@ -4,7 +4,7 @@ import { type QueueId, queueIdBound, queueIdTime } from '../../mail/index.ts';
 import { accept, type Cases, newEntry } from './fixture.ts';
 import { allOctets, patternOctets, sampleEnvelope } from './sample.ts';
 
-/** Drafts, octets and the walk over what was accepted. */
+/** Drafts, octets and the walk over accepted messages. */
 export const acceptCases: Cases = {
   'gives back the envelope and the octets that were committed': async (fixture) => {
     const { spool } = fixture;

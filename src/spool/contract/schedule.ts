@@ -4,7 +4,7 @@ import { laneName } from '../../mail/index.ts';
 import type { LaneEntry } from '../spool.ts';
 import { accept, type Cases, everything, newEntry, onlyEntry, startAt } from './fixture.ts';
 
-/** Lanes, their order and what is due. */
+/** Lanes, their order and due entries. */
 export const scheduleCases: Cases = {
   'lists a lane in order of due time, then age, then number': async (fixture) => {
     const { spool } = fixture;

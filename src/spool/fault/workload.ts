@@ -34,7 +34,7 @@ async function recovered(spool: Spool): Promise<boolean> {
   return false;
 }
 
-/** True when `work` did what it should; false when the spool refused it, as it may with a broken disk. */
+/** True when `work` succeeded; false when the spool refused it, as it may with a broken disk. */
 async function tried(work: () => Promise<void>): Promise<boolean> {
   try {
     await work();
