@@ -2,29 +2,33 @@
 
 /** A first-in first-out list whose `push` and `shift` take constant time. */
 export class Fifo<T> {
+  /** The items stand between `#head` and `#tail`. A short list that was emptied is filled again, not made anew. */
   #items: (T | undefined)[] = [];
   #head = 0;
+  #tail = 0;
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#tail - this.#head;
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    this.#items[this.#tail++] = item;
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
+    if (this.#head === this.#tail) return undefined;
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    if (this.#head === this.#tail) this.#begin(this.#items.length > 1024 ? [] : this.#items, 0);
+    else if (this.#head > 1024 && this.#head * 2 > this.#tail)
+      this.#begin(this.#items.slice(this.#head, this.#tail), this.length);
     return item;
+  }
+
+  #begin(items: (T | undefined)[], length: number): void {
+    this.#items = items;
+    this.#head = 0;
+    this.#tail = length;
   }
 
   /** Takes everything out, in order. */

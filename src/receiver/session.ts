@@ -277,21 +277,21 @@ export class Session {
       return;
     }
     this.#isBusy = true;
-    const done = step.then(
-      (value) => {
-        this.#isBusy = false;
-        if (this.state.at === 'closed') return;
-        this.#now = this.#parts.clock.now();
-        this.#settle(value);
-        this.#pump();
-      },
-      (error: unknown) => {
-        this.#isBusy = false;
-        this.#fail(error);
-      },
-    );
-    this.#parts.background.run('answer', done);
+    this.#parts.background.run('answer', step.then(this.#onAnswer, this.#onFailure));
   }
+
+  readonly #onAnswer = (answer: Outcome): void => {
+    this.#isBusy = false;
+    if (this.state.at === 'closed') return;
+    this.#now = this.#parts.clock.now();
+    this.#settle(answer);
+    this.#pump();
+  };
+
+  readonly #onFailure = (error: unknown): void => {
+    this.#isBusy = false;
+    this.#fail(error);
+  };
 
   #settle(step: Outcome): void {
     if (step === undefined) return;
