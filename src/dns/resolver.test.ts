@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import dnsPacket from 'dns-packet';
 import { manualClock } from '../base/index.ts';
 import { createResolver } from './index.ts';
 import { startFakeDns } from './testing.ts';
@@ -252,6 +253,36 @@ test('a question that nobody waits for any more is given up', async () => {
   t.dns.setZone({ 'silent.test': { A: ['192.0.2.7'] } });
   const again = await t.resolver.lookup('silent.test', 'A');
   assert.deepEqual(again.kind === 'found' && again.records, ['192.0.2.7']);
+});
+
+test('questions beyond what may be asked at once wait for an answer to others, and none is lost', async () => {
+  const server = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(server, 'listening');
+  const unanswered: (() => void)[] = [];
+  let most = 0;
+  const probe = createSocket('udp4');
+  server.on('message', (octets, from) => {
+    if (octets.length === 0) {
+      for (const answer of unanswered.splice(0)) answer();
+      return;
+    }
+    const { id = 0, questions = [] } = dnsPacket.decode(octets);
+    const refusal = dnsPacket.encode({ type: 'response', id, questions, flags: 3 });
+    most = Math.max(
+      most,
+      unanswered.push(() => server.send(refusal, from.port, from.address)),
+    );
+    // Not before others have had every opportunity to come, too.
+    if (most >= 128) probe.send('', server.address().port, '127.0.0.1');
+  });
+  const resolver = createResolver({ servers: [`127.0.0.1:${server.address().port}`], clock: manualClock() });
+  const results = Array.from({ length: 168 }, (_, n) => resolver.lookup(`n${n}.test`, 'A'));
+  for (const result of await Promise.all(results))
+    assert.deepEqual(result, { kind: 'none', reason: 'nxdomain' });
+  assert.equal(most, 128);
+  await resolver[Symbol.asyncDispose]();
+  probe.close();
+  server.close();
 });
 
 test('disposal ends what is under way', async () => {

@@ -1,6 +1,6 @@
 /** The stub resolver. */
 import type { Clock, Log } from '../base/index.ts';
-import { silentLog, systemClock } from '../base/index.ts';
+import { Places, silentLog, systemClock } from '../base/index.ts';
 import type { DnsEvents } from './events.ts';
 import { ask, type Exchange, parseServer, type ServerAddress } from './exchange.ts';
 import { recordOf } from './message.ts';
@@ -27,6 +27,8 @@ export interface Resolver extends AsyncDisposable {
   flush(): void;
 }
 
+/** Questions asked at once: each has a socket, and their descriptors are those of sessions too. The rest wait in turn. */
+const maxQuestions = 128;
 /** CNAMEs followed for one question. */
 const maxAliases = 8;
 /** Records taken of one answer: more are a burden and no help (BIND: max-records-per-type). */
@@ -70,6 +72,7 @@ class StubResolver implements Resolver {
   readonly #log: Log<DnsEvents>;
   readonly #tables: { readonly [T in LookupType]: Table<T> };
   readonly #closed = new AbortController();
+  readonly #places = new Places(maxQuestions);
   /** The server that answered last is asked first, so that a dead one costs its timeout once. */
   #preferred = 0;
 
@@ -97,7 +100,8 @@ class StubResolver implements Resolver {
     if (cached !== undefined) return cached;
     if (signal?.aborted === true || this.#closed.signal.aborted) return aborted;
     let shared = table.underWay.get(asked);
-    if (shared === undefined) {
+    // One that was given up a moment ago has not ended yet.
+    if (shared === undefined || shared.abort.signal.aborted) {
       shared = this.#begin(table, asked, type);
       table.underWay.set(asked, shared);
     }
@@ -120,7 +124,7 @@ class StubResolver implements Resolver {
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#closed.signal]);
     const result = this.#resolve(name, type, signal).then(({ result: found, ttl }) => {
-      table.underWay.delete(name);
+      if (table.underWay.get(name)?.abort === abort) table.underWay.delete(name);
       table.cache.set(name, found, ttl * 1000);
       if (found.kind === 'unavailable' && !signal.aborted) {
         this.#log.warn('dns-unavailable', { name, type, because: found.because });
@@ -159,7 +163,9 @@ class StubResolver implements Resolver {
   }
 
   async #askServers(question: { name: string; type: LookupType }, signal: AbortSignal): Promise<Exchange> {
-    let last: Exchange = { rcode: 'no-answer', because: 'no servers' };
+    using place = await this.#places.take(signal);
+    let last: Exchange = { rcode: 'no-answer', because: place === undefined ? 'aborted' : 'no servers' };
+    if (place === undefined) return last;
     const first = this.#preferred;
     for (let i = 0; i < this.#attempts * this.#servers.length; i++) {
       const index = (first + i) % this.#servers.length;
