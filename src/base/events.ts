@@ -4,12 +4,12 @@ import type { EventsOf, EventTable } from './event-table.ts';
 export const baseEvents = {
   'background-failed': {
     level: 'error',
-    when: 'work that nobody waits for ended with an error: report it',
+    when: 'background work ended with an error: report it',
     fields: { what: 'text', error: 'text' },
   },
   'log-lines-dropped': {
     level: 'warn',
-    when: 'what reads the log was too slow, and this many lines are missing',
+    when: 'the reader of the log was too slow; `count` lines are missing',
     fields: { count: 'number' },
   },
 } as const satisfies EventTable;

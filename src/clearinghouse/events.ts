@@ -4,7 +4,7 @@ import type { BaseEvents, EventsOf, EventTable } from '../base/index.ts';
 export const clearinghouseEvents = {
   'clearinghouse-ready': {
     level: 'info',
-    when: 'its counts are read; `entries` changes were played',
+    when: 'its counts are read; `entries` changes of journals were applied',
     fields: { folder: 'text?', entries: 'number' },
   },
   'clearinghouse-state-unusable': {
@@ -14,7 +14,7 @@ export const clearinghouseEvents = {
   },
   'clearinghouse-journal-torn': {
     level: 'warn',
-    when: 'the end of a journal was broken off, as by a crash, and is left out',
+    when: 'the end of a journal was broken off, as by a crash, and is ignored',
     fields: { folder: 'text?', octets: 'number' },
   },
   'clearinghouse-state-unwritable': {
@@ -49,7 +49,7 @@ export const clearinghouseEvents = {
   },
   'razor-accounts-unwritable': {
     level: 'error',
-    when: 'accounts of Razor cannot be written; they are good until the end, and it is tried again after a minute',
+    when: 'accounts of Razor cannot be written; they are valid until the relay ends, and it is tried again after a minute',
     fields: { path: 'text', because: 'text' },
   },
   'flood-ready': {
@@ -70,7 +70,7 @@ export const clearinghouseEvents = {
   },
   'flood-link-dropped': {
     level: 'warn',
-    when: 'a peer sent what is no record, or forged one; it is not spoken to for five minutes: **ask its operator**',
+    when: 'a peer sent an invalid or forged record; its link stays closed for five minutes: **ask its operator**',
     fields: { peer: 'text', because: 'text' },
   },
   'flood-refused': {
@@ -80,7 +80,7 @@ export const clearinghouseEvents = {
   },
   'flood-claims-failed': {
     level: 'error',
-    when: 'what is counted here could not be told to peers; it is tried again',
+    when: 'our counts could not be sent to peers; it is tried again',
     fields: { because: 'text' },
   },
   'door-failed': {

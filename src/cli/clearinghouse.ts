@@ -130,6 +130,6 @@ function formatBulkVerdict(verdict: BulkVerdict, now: number): string {
   if (firstSeen !== undefined && lastSeen !== undefined)
     lines.push(`first seen ${formatSpan(now - firstSeen)} ago, last ${formatSpan(now - lastSeen)} ago`);
   if (matched.length > 0)
-    lines.push('what it has in common with the copies:', ...matched.map((text) => `  ${harmlessText(text)}`));
+    lines.push('in common with the copies:', ...matched.map((text) => `  ${harmlessText(text)}`));
   return `${lines.join('\n')}\n`;
 }

@@ -157,7 +157,9 @@ export class Transaction {
     // MAIL behind another message may mean the recipients of that message: they would get an empty one.
     const isOfAnother = this.#place.follows && !this.isBegun;
     if (protocol === 'lmtp' || isOfAnother)
-      return wire.fail('protocol', 'the server wants content for nobody', { phase: 'data' });
+      return wire.fail('protocol', 'the server wants content without an accepted recipient', {
+        phase: 'data',
+      });
     await wire.ask('.', waits.endOfData);
     this.#isOpen = false;
   }

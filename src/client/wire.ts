@@ -328,7 +328,7 @@ export class Wire {
       if (typeof found === 'string') {
         this.fail(
           'protocol',
-          found === 'too-long' ? 'the server sent too long a reply' : 'the server sent what is no reply',
+          found === 'too-long' ? 'the server sent too long a reply' : 'the server sent a malformed reply',
         );
         return;
       }

@@ -14,7 +14,7 @@ export const deliveryEvents = {
   },
   'callout-unanswered': {
     level: 'warn',
-    when: 'a destination that was asked whether a recipient exists said something else, such as a demand for a login: its recipients get 450. Once for the same words within an hour, and in `posthouse status`: **act**',
+    when: 'a destination that was asked about a recipient gave another reply, such as a demand for a login: its recipients get 450. Once for the same reply within an hour, and in `posthouse status`: **act**',
     fields: { lane: 'text', relay: 'text?', because: 'text' },
   },
   'relay-auth-failed': {
@@ -24,7 +24,7 @@ export const deliveryEvents = {
   },
   'route-passed-over': {
     level: 'warn',
-    when: 'a route by sender with a login was not for this mail; at most once a minute',
+    when: 'a route by sender with a login did not apply to this mail; at most once a minute',
     fields: { lane: 'text', from: 'text', ground: 'text?', because: 'text' },
   },
   'token-renewed': {

@@ -9,37 +9,37 @@ export const guardEvents = {
   },
   'guard-released': {
     level: 'info',
-    when: 'an operator released what a hold keeps',
+    when: 'an operator released the mail of a hold',
     fields: { hold: 'text', subject: 'text', messages: 'number' },
   },
   'guard-removed': {
     level: 'info',
-    when: 'an operator removed what a hold keeps',
+    when: 'an operator removed the mail of a hold',
     fields: { hold: 'text', subject: 'text', messages: 'number' },
   },
   'guard-ended': {
     level: 'info',
-    when: 'a hold ended by itself; what it keeps stays',
+    when: 'a hold ended by itself; its mail stays held',
     fields: { hold: 'text', subject: 'text', because: 'text' },
   },
   'guard-reported': {
     level: 'info',
-    when: 'a verdict of abuse came from elsewhere',
+    when: 'another part reported abuse',
     fields: { subject: 'text', kind: 'text', weight: 'number' },
   },
   'guard-file-damaged': {
     level: 'error',
-    when: 'holds are forgotten; what they keep can be released by the ids in the queue',
+    when: 'the file of holds cannot be read; held mail can be released by the ids in the queue',
     fields: { path: 'text', keptAs: 'text', because: 'text' },
   },
   'hold-not-kept': {
     level: 'error',
-    when: 'a hold could not be written, so that its message was not taken',
+    when: 'a hold could not be written, so its message was not accepted',
     fields: { queueId: 'text', because: 'text' },
   },
   alarm: {
     level: 'error',
-    when: 'something is wrong for longer than it may be: **act**. Kinds: [Smart hosts](howto/smarthost.md#when-something-does-not-work)',
+    when: 'a fault lasts for too long: **act**. Kinds: [Smart hosts](howto/smarthost.md#when-something-does-not-work)',
     fields: { kind: 'text', subject: 'text', since: 'text', because: 'text', waiting: 'text?' },
   },
   'alarm-notice': {
@@ -54,7 +54,7 @@ export const guardEvents = {
   },
   'watchdog-failed': {
     level: 'error',
-    when: 'the watchdog could not look; it looks again in 10 s',
+    when: 'the watchdog could not check the queue; it tries again in 10 s',
     fields: { because: 'text' },
   },
 } as const satisfies EventTable;

@@ -243,12 +243,12 @@ class Connection {
       case 'other':
         return;
       case 'invalid':
-        this.end('it says what is no line of the protocol');
+        this.end('it sent a malformed line');
         return;
       default: {
         const answer = this.#pending.get(line.id);
         this.#pending.delete(line.id);
-        if (answer === undefined) this.end('it answers what nobody asked');
+        if (answer === undefined) this.end('it answered without a question');
         else answer(line);
       }
     }

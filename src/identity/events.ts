@@ -16,12 +16,12 @@ export const identityEvents = {
   },
   'auth-failed': {
     level: 'warn',
-    when: 'a login failed; `because` has the name that was given, and the peer is told less',
+    when: 'a login failed; `because` has the name that was given, which the reply does not',
     fields: { client: 'text', listener: 'text', mechanism: 'text', tls: 'text?', because: 'text' },
   },
   'users-unreadable': {
     level: 'error',
-    when: 'nobody can log in until the file is right again: **act**',
+    when: 'the file of users cannot be read, and all logins get 454: **act**',
     fields: { file: 'text', because: 'text' },
   },
   'dovecot-unavailable': {
@@ -41,7 +41,7 @@ export const identityEvents = {
   },
   'window-revoked': {
     level: 'info',
-    when: 'POP before SMTP: an address may relay no more, or not for this user',
+    when: 'POP before SMTP: an address may no longer relay, or not for this user',
     fields: { client: 'text', user: 'text?', because: 'text' },
   },
   'window-refused': {

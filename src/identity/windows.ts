@@ -198,7 +198,7 @@ export class Windows {
   #fault({ address: text, name }: MailboxLogin): string | undefined {
     const address = canonicalIp(text);
     if (address === undefined) return 'not an IP address';
-    if (!isName(name)) return 'the login says nobody';
+    if (!isName(name)) return 'the login has no valid name';
     const { isOwn, isProxy, untruth } = this.#parts.facts;
     const { allowLoopback, allowSharedRange } = this.#options;
     if (never.has(address)) return 'no address of a client';

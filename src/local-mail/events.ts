@@ -16,7 +16,7 @@ export const localMailEvents = {
   },
   discarded: {
     level: 'info',
-    when: 'a check had local mail accepted and thrown away',
+    when: 'local mail was accepted and thrown away, by a check',
     fields: { queueId: 'text', from: 'text', because: 'text?' },
   },
   'recipient-left-out': {

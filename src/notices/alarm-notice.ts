@@ -74,7 +74,7 @@ function noticeOf({ config }: NoticeParts, alarm: Alarm): TextNotice {
       ...wrapped(`Because: ${because}`),
       ...(waiting === undefined ? [] : [`Waiting: ${waiting} messages`]),
       '',
-      '"posthouse status" shows whether it lasts, "posthouse queue list" what waits.',
+      '"posthouse status" shows whether it lasts, "posthouse queue list" the waiting mail.',
       ...wrapped(
         `More about the same within ${hours} hours is in the log and in the status only. Nothing is lost: mail is kept and tried until queue.retry.maxAge.`,
       ),

@@ -9,12 +9,12 @@ export const noticesEvents = {
   },
   'bounce-shortened': {
     level: 'info',
-    when: 'a DSN (`about`) was refused for its size and goes again (`queueId`) without what it encloses',
+    when: 'a DSN (`about`) was refused for its size and is sent again (`queueId`) without the enclosed message',
     fields: { queueId: 'text', about: 'text', size: 'number' },
   },
   'bounce-dropped': {
     level: 'warn',
-    when: 'a failure that may not be told of, or to nobody who exists',
+    when: 'a failure of which no DSN may be sent, or whose sender does not exist',
     fields: { queueId: 'text', because: 'text', to: 'texts', reply: 'texts' },
   },
   'original-unreadable': {

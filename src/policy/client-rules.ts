@@ -7,16 +7,16 @@ import { nearly, type Outcome, once, pass, type Rule } from './rule.ts';
 const needsLogin = reply(530, '7.0', 'authentication required');
 const notATrap = pass('the listener is no trap');
 const mayBeAnybody = pass('the listener asks for no login');
-const somebody = pass('somebody who is known');
+const identified = pass('the client is known by name');
 const notLoggedIn: Outcome = {
   kind: 'refusal',
   reply: needsLogin,
   because: 'no login on a submission listener',
 };
-const nobody = pass('nobody logged in');
+const noLogin = pass('the client did not log in');
 const noCertificate = pass('no certificate was shown');
-const noWindow = pass('nobody read mail from there lately');
-const notListed = pass('it is in none of them');
+const noWindow = pass('no window is open for the address');
+const notListed = pass('the address is in none of them');
 const submissionOnly = pass('a submission listener asks for more than an address');
 const notOpen = pass('the relay is not open');
 
@@ -33,19 +33,18 @@ export const trap: Rule = {
 /** RFC 5068 §3.1, RFC 6409 §4.3: on a submission listener every client has to log in, also for local recipients. */
 export const submission: Rule = {
   name: 'submission',
-  looksAt: ({ client }) => `the role of the listener, ${client.role}, and who is known by name`,
+  looksAt: ({ client }) => `the role of the listener, ${client.role}, and the client’s identity`,
   judge(request, options) {
     if (!isSubmission(request.client)) return mayBeAnybody;
-    return once(bindingsOf(request, options), (found) => (found.length > 0 ? somebody : notLoggedIn));
+    return once(bindingsOf(request, options), (found) => (found.length > 0 ? identified : notLoggedIn));
   },
 };
 
 export const authenticated: Rule = {
   name: 'authenticated',
-  looksAt: ({ client: { identity } }) =>
-    identity === undefined ? 'who logged in: nobody' : `who logged in: ${identity.name}`,
+  looksAt: ({ client: { identity } }) => (identity === undefined ? 'login: none' : `login: ${identity.name}`),
   judge({ client: { identity }, reversePath, recipient }, options) {
-    if (identity === undefined) return nobody;
+    if (identity === undefined) return noLogin;
     if (!options.authenticated) return nearly(`${identity.name} logged in, but relay.authenticated is off`);
     if (!isBound(identity.senders, reversePath)) return nearly(`${identity.name} may not send as that`);
     const because = `${identity.name} logged in with ${identity.mechanism}`;
@@ -241,7 +240,7 @@ function isListed({ address, listener }: ClientFacts, options: PolicyOptions): b
 /** The reason why the address does not identify the client (docs: the truth of the client address). */
 function addressFault(client: ClientFacts, options: PolicyOptions): string | undefined {
   const { address, isVouchedFor, isStandIn } = client;
-  if (isStandIn) return `${address} is a proxy that speaks for somebody and did not say XCLIENT ADDR`;
+  if (isStandIn) return `${address} is a proxy that speaks for a client and did not say XCLIENT ADDR`;
   if (!isVouchedFor && options.proxies.has(address)) {
     return `${address} is a listed proxy that did not say for whom it speaks (let it send the PROXY protocol)`;
   }

@@ -18,8 +18,8 @@ const unknownUser = reply(550, '1.1', 'no such recipient here');
 const routeRefused = reply(550, '7.1', 'addresses that name a route are not accepted');
 const cannotVerify = reply(450, '1.1', 'recipient cannot be verified now, try again later');
 const loops = reply(451, '3.5', 'the recipient leads in a circle here, try again later');
-const notOurs = pass('it is not a domain of ours');
-const noBackup = pass('we are no backup of it');
+const notOurs = pass('the domain is not ours');
+const noBackup = pass('we are not a backup of the domain');
 
 /** The domain is ours: only the existence of the recipient counts, for every client. */
 export const ourDomain: Rule = {

@@ -36,7 +36,7 @@ export const pop3Events = {
   },
   'pop3-login-untold': {
     level: 'error',
-    when: 'a login could not be told of, so that it opened no window',
+    when: 'a login could not be reported, so it opened no window',
     fields: { session: 'text', identity: 'text', because: 'text' },
   },
   'pop3-upstream-failed': {
@@ -76,7 +76,7 @@ export const pop3Events = {
   },
   'window-refused': {
     level: 'info',
-    when: 'a login opens no window, since it does not say whose it is',
+    when: 'a login opens no window, since its name cannot be read',
     fields: { client: 'text', because: 'text' },
   },
 } as const satisfies EventTable;

@@ -67,7 +67,7 @@ export class UpstreamSession {
     if (this.#lines.pending > 0 && !isOk(answer)) throw this.#broken('it answered more than it was asked');
     if (!/^(?:\+OK|-ERR)(?: |$)|^\+ |^\+$/.test(answer))
       // The answer is not quoted: it may contain the password that was sent.
-      throw this.#broken('it gave what is no answer of POP3');
+      throw this.#broken('it sent no valid reply of POP3');
     return answer;
   }
 
@@ -111,7 +111,7 @@ export class UpstreamSession {
     const line = await this.#lines.next();
     cancel();
     if (line.kind === 'line') return line.text;
-    if (line.kind === 'bad') throw this.#broken('it sent what is no line');
+    if (line.kind === 'bad') throw this.#broken('it sent a malformed line');
     throw this.#broken(isLate ? 'it did not answer in time' : 'it closed the connection');
   }
 

@@ -30,18 +30,18 @@ export const queueEvents = {
   },
   expired: {
     level: 'info',
-    when: 'the time for a recipient ran out; `reply` is what was said last',
+    when: 'the time for a recipient ran out; `reply` is the last one',
     fields: recipientFields,
   },
   held: {
     level: ['info', 'error'],
-    when: 'mail was set aside: by an operator, by a check or by the guard; an error when it cannot be read',
+    when: 'mail was held: by an operator, by a check or by the guard; an error when it cannot be read',
     fields: { queueId: 'text', status: 'text', because: 'text' },
   },
   released: { level: 'info', when: 'an operator released held mail', fields: { queueId: 'text' } },
   redirected: {
     level: 'info',
-    when: 'other recipients stand in the place of one or more: by an operator, or because the policy says only now where a recipient leads',
+    when: 'recipients were replaced by others: by an operator, or because the policy could resolve them only now',
     fields: { queueId: 'text', from: 'text or texts', to: 'texts' },
   },
   'recipients-removed': {

@@ -1,7 +1,7 @@
 /**
- * The queue on one page: the life of an entry, and the states of what is in memory of it.
+ * The queue on one page: the life of an entry, and the states of its task and its lane.
  *
- * An *entry* is what is left to do for one message in one lane. It is on disk from the commit that accepts the message
+ * An *entry* is the remaining work for one message in one lane. It is on disk from the commit that accepts the message
  * to the commit that records its end. While this process works on it, it is *claimed*: there is a `Task` for it, and
  * its attempt is counted on disk, with a lease, before anything is dialled.
  *
@@ -16,20 +16,20 @@
  * | task         | becomes     | when                                                       | by                     |
  * |--------------|-------------|------------------------------------------------------------|------------------------|
  * | `claiming`   | `waiting`   | its claim is durable                                       | `Dispatcher.enqueue`   |
- * | `claiming`   | `dropped`   | somebody changes the message                               | `Claims.drop`          |
+ * | `claiming`   | `dropped`   | an operator or the sweep changes the message               | `Claims.drop`          |
  * | `waiting`    | `under-way` | its turn has come                                          | `Scheduler.next`       |
  * |              |             | it follows another attempt on its session                  | `Scheduler.follower`   |
  * | `waiting`    | `dropped`   | the lane is suspended, the relay drains, or as above       | `Dispatcher.#giveBack` |
- * | `under-way`  | –           | stays so until what came of the attempt is on disk         |                        |
+ * | `under-way`  | –           | stays so until the result of the attempt is on disk        |                        |
  *
  * | lane         | becomes     | when                                                       | by                     |
  * |--------------|-------------|------------------------------------------------------------|------------------------|
  * | `alive`      | `suspended` | three attempts in a row did not reach the destination      | `Dispatcher.#suspend`  |
  * | `suspended`  | `alive`     | its time is over, or an operator asks: one attempt probes  | `Lane.resume`          |
  *
- * Everything else throws. `Dispatcher` has what is in memory, `Loader` brings what falls due, `WakeUps` knows when,
+ * Everything else throws. `Dispatcher` has the lanes in memory, `Loader` brings due entries, `WakeUps` knows the times,
  * `Attempts` carries one out, `Endings` records it; `Operator` and `Sweep` change messages that they have *seized*, so
- * that nobody claims them meanwhile.
+ * that they are not claimed meanwhile.
  */
 import {
   type Envelope,

@@ -19,7 +19,7 @@ export const receiverEvents = {
   },
   discarded: {
     level: 'info',
-    when: 'a check had a message accepted and thrown away',
+    when: 'a message was accepted and thrown away, by a check',
     fields: { queueId: 'text', session: 'text', client: 'text', from: 'text', because: 'text?' },
   },
   refused: {
@@ -63,7 +63,7 @@ export const receiverEvents = {
   },
   lenient: {
     level: 'info',
-    when: 'a client of ours speaks as RFC 5321 does not; once for each',
+    when: 'a client of ours violates RFC 5321, and is let off; once for each client',
     fields: { client: 'text', listener: 'text', verb: 'text', because: 'text' },
   },
   'check-skipped': {

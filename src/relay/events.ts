@@ -28,7 +28,7 @@ const processEvents = {
   },
   'config-warning': {
     level: 'warn',
-    when: 'at the start: a setting works and is perhaps not meant',
+    when: 'at the start: a setting is valid, and may be a mistake',
     fields: { path: 'text', because: 'text' },
   },
   reloaded: {

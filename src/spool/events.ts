@@ -9,7 +9,7 @@ export const spoolEvents = {
   },
   'spool-finding': {
     level: 'error',
-    when: 'the check at the start found damage; `detail` says what was done about it',
+    when: 'the check at the start found damage; `detail` has its repair',
     fields: { queueId: 'text?', detail: 'text' },
   },
 } as const satisfies EventTable;

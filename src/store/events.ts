@@ -4,7 +4,7 @@ import type { EventsOf, EventTable } from '../base/index.ts';
 export const storeEvents = {
   'store-unclean': {
     level: 'warn',
-    when: 'at the start: the last process did not end well',
+    when: 'at the start: the last process did not end in order',
     fields: { path: 'text' },
   },
   'store-migration': {

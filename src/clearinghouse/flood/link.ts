@@ -117,7 +117,7 @@ export class Link {
     this.#wait();
     for (const frame of this.#reader.read(chunk)) {
       this.#spend(0, 1);
-      const because = frame === undefined ? 'it sent what is no frame' : this.#frame(frame);
+      const because = frame === undefined ? 'it sent a malformed frame' : this.#frame(frame);
       if (because !== undefined) this.close(because, true);
       if (this.#isClosed()) return;
     }
@@ -196,14 +196,14 @@ export class Link {
 
   #certificate(body: Buffer): string | undefined {
     const origin = readOrigin(body);
-    if (origin === undefined) return 'it sent what is no certificate';
+    if (origin === undefined) return 'it sent a malformed certificate';
     this.#options.host.introduce(origin, this);
     return undefined;
   }
 
   #record(body: Buffer): string | undefined {
     const signed = decodeSigned(body);
-    if (signed === undefined) return 'it sent what is no record';
+    if (signed === undefined) return 'it sent a malformed record';
     return this.#options.host.take(signed, this);
   }
 
