@@ -43,7 +43,19 @@ class RemoteAttempt {
 
   async run(): Promise<AttemptResult> {
     try {
-      await this.#carryOut();
+      const order = this.#turn();
+      const kept = this.#takeKept(order?.[0]);
+      let waiting: Waiting = { left: this.#attempt.recipients, again: nobody };
+      let tried: string | undefined;
+      if (kept !== undefined) {
+        waiting = await this.#talk.converse(kept, waiting.left);
+        // A kept session that was no longer good is as if it had not been there.
+        if (waiting.again.length < this.#attempt.recipients.length) {
+          tried = kept.hostKey;
+          this.#sessions++;
+        }
+      }
+      if (this.#isLeft(waiting, tried)) await this.#tryHosts(waiting, tried, order);
     } catch (error) {
       this.#onFault(error);
     }
@@ -62,23 +74,11 @@ class RemoteAttempt {
     this.#talk.health = { kind: 'alive' };
   }
 
-  async #carryOut(): Promise<void> {
-    let waiting: Waiting = { left: this.#attempt.recipients, again: nobody };
-    const order = this.#turn();
-    const kept = this.#takeKept(order?.[0]);
-    let tried: string | undefined;
-    if (kept !== undefined) {
-      waiting = await this.#talk.converse(kept, waiting.left);
-      // A kept session that was no longer good is as if it had not been there.
-      if (waiting.again.length < this.#attempt.recipients.length) {
-        tried = kept.hostKey;
-        this.#sessions++;
-      }
-    }
-    const { left, again } = waiting;
+  /** Whether recipients are left that a host, after the one that was tried, may be asked about. */
+  #isLeft({ left, again }: Waiting, tried: string | undefined): boolean {
+    if (this.#talk.isOver) return false;
     const isElsewhere = tried === undefined || hasAlternatives(this.#transport);
-    if (this.#talk.isOver || (again.length === 0 && (left.length === 0 || !isElsewhere))) return;
-    await this.#tryHosts(waiting, tried, order);
+    return again.length > 0 || (left.length > 0 && isElsewhere);
   }
 
   /** The hosts of a weighted route, the one whose turn it is first. */

@@ -43,13 +43,13 @@ export interface WatchdogParts {
 
 /** Notes the ends of attempts. An attempt that our own end cut off says nothing about its route. */
 export function watched(deliver: Deliver, watch: RouteWatch): Deliver {
-  return async (attempt, signal) => {
-    const result = await deliver(attempt, signal);
-    if (signal.aborted) return result;
-    const { statuses, health } = result;
-    watch.note({ id: attempt.id, lane: attempt.lane, statuses, isUnavailable: health.kind !== 'alive' });
-    return result;
-  };
+  return (attempt, signal) =>
+    deliver(attempt, signal).then((result) => {
+      if (signal.aborted) return result;
+      const { statuses, health } = result;
+      watch.note({ id: attempt.id, lane: attempt.lane, statuses, isUnavailable: health.kind !== 'alive' });
+      return result;
+    });
 }
 
 /**

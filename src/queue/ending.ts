@@ -22,6 +22,12 @@ export interface Times {
   readonly retryUntil: number;
 }
 
+/** The result of an attempt, as far as it is written. */
+interface Result {
+  readonly octets: StoredOctets;
+  readonly statuses: ReadonlyMap<number, RecipientStatus>;
+}
+
 /** Entries of one message that came to their end, with the statuses that are to be written. */
 export interface Ended {
   readonly id: QueueId;
@@ -81,16 +87,23 @@ export class Endings {
    * Resolves when it is recorded, with the time at which the entry is due again, or `undefined` when it is
    * done or held.
    */
-  async settle(
-    task: Task,
-    result: { readonly octets: StoredOctets; readonly statuses: ReadonlyMap<number, RecipientStatus> },
-    times: Times,
-  ): Promise<number | undefined> {
+  settle(task: Task, result: Result, times: Times): Promise<number | undefined> {
     const { log, clock } = this.#parts;
     const { entry, envelope } = task;
-    const known = { id: entry.id, envelope, statuses: result.statuses, now: clock.now() };
-    if (result.statuses.size > fewStatuses) await logAnswers(log, known);
-    else logStatuses(log, known);
+    const { statuses } = result;
+    const known = { id: entry.id, envelope, statuses, now: clock.now() };
+    if (statuses.size > fewStatuses)
+      return logAnswers(log, known).then(() => this.#settle(task, result, times));
+    logStatuses(log, known);
+    // By far the most messages: everybody has it, and the message goes.
+    const isDone = entry.recipients === 'all' && !hasStatus(statuses, 'pending');
+    return isDone && !isToBeTold(task, statuses) ? this.#remove(entry.id) : this.#settle(task, result, times);
+  }
+
+  /** The same after its log lines. */
+  async #settle(task: Task, result: Result, times: Times): Promise<number | undefined> {
+    const { clock } = this.#parts;
+    const { entry } = task;
     const statuses = isToBeTold(task, result.statuses)
       ? await this.#notify(task, result, times.retryUntil)
       : result.statuses;
@@ -178,8 +191,7 @@ export class Endings {
   async finish({ id, entries, statuses }: Ended): Promise<void> {
     // An entry for all recipients has no others beside it: nothing is to be counted.
     if (entries.some(({ recipients }) => recipients === 'all')) {
-      await this.update(id, [{ kind: 'remove', id }]);
-      this.#parts.log.info('removed', { queueId: id });
+      await this.#remove(id);
       return;
     }
     const ending = this.#ending.get(id) ?? new Set<number>();
@@ -198,6 +210,11 @@ export class Endings {
       for (const { number } of entries) ending.delete(number);
       if (ending.size === 0) this.#ending.delete(id);
     }
+  }
+
+  async #remove(id: QueueId): Promise<undefined> {
+    await this.update(id, [{ kind: 'remove', id }]);
+    this.#parts.log.info('removed', { queueId: id });
   }
 
   /** Ends an entry whose recipients have all ended and been reported. */
