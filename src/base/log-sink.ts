@@ -7,8 +7,11 @@ export interface LogSink extends AsyncDisposable {
   write(line: string): void;
 }
 
-/** Bounds in octets and milliseconds: a block is written when it is nearly full or old. */
-const bounds = { block: 64 * 1024, delayMs: 20, waiting: 4 * 1024 * 1024, retryMs: 50 } as const;
+/**
+ * Bounds in octets and milliseconds: a block is written when it is nearly full or old. `exitMs` is for the thread pool
+ * of a busy machine; with 10 ms one exit in ten lost a batch under a load of 13.
+ */
+const bounds = { block: 64 * 1024, delayMs: 20, waiting: 4 * 1024 * 1024, retryMs: 50, exitMs: 500 } as const;
 
 /** Signals that end a process which does not listen for them. */
 const fatalSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
@@ -157,9 +160,9 @@ export class DescriptorSink implements LogSink {
   }
 
   #atExit = (): void => {
-    // The batch under way is in the thread pool: a short sleep lets it go first. Writing it again here
-    // would print its lines twice.
-    if (this.#isWriting) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    // The batch under way is in the thread pool, and nothing tells here when it is written: a sleep lets it go first.
+    // Writing it again would print its lines twice.
+    if (this.#isWriting) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, bounds.exitMs);
     const blocks = [...this.#full.slice(this.#isWriting ? 1 : 0), this.#block];
     let rest = Buffer.concat(blocks.map(({ octets, filled }) => octets.subarray(0, filled)));
     this.#block.filled = 0;
