@@ -1,14 +1,13 @@
 /**
- * How people and programs talk to a running relay: the control socket for its operator, and an HTTP endpoint for
- * those who report logins to mailboxes.
+ * Access to a running relay: the control socket for its operator, and an HTTP endpoint for programs that report logins
+ * to mailboxes.
  *
- * The control socket is a unix socket in the data folder. One connection is one command: the client sends
- * a line of JSON `{command, args}`, the relay answers with any number of `{item}` lines and then exactly
- * one `{result}` or `{error: {code, message}}`. Who may connect is decided by the mode of the file. Every
- * line, the number of connections and the patience with slow readers are bounded; a client can make its
- * own command fail, and nothing else. The commands stand beside what they control, in `commands.ts` of their folder: a
- * table of shapes, which both ends use. `serve` joins it with its implementation, `connectControl` makes the same
- * interface for a client.
+ * The control socket is a unix socket in the data folder. One connection is one command: the client sends a line of
+ * JSON `{command, args}`, the relay answers with any number of `{item}` lines and then exactly one `{result}` or
+ * `{error: {code, message}}`. The mode of the file decides who may connect. Every line, the number of connections and
+ * the patience with slow readers are bounded; a client can make its own command fail, and nothing else. The commands
+ * stand in `commands.ts` of the folder that they control: a table of shapes, which both ends use. `serve` joins it
+ * with its implementation, `connectControl` makes the same interface for a client.
  */
 
 export {

@@ -1,6 +1,6 @@
 /**
- * The ground of all other folders, without mail: clock, log, background work, IP addresses, hosts with ports, back-off, text
- * of peers made harmless, work in slices, accounts and certificates of the system.
+ * The foundation of all other folders, without mail: clock, log, background work, IP addresses, hosts with ports,
+ * back-off, harmless text, work in slices, accounts and certificates of the system.
  */
 
 export { type Account, dropPrivileges, findAccount, UnknownAccountError, userName } from './accounts.ts';

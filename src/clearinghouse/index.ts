@@ -1,19 +1,19 @@
 /**
- * Bulk mail, recognised however it is disguised.
+ * The detection of bulk mail, however it is disguised.
  *
- * A message becomes what a reader sees (`content`), that becomes many small features (`features`), and the cluster
- * whose core is contained in them is what it is a copy of (`clusters`). Noise that is added cannot take a core away,
- * and never repeats, so it never gets into one. Counts are of distinct recipients and reporters, and decay.
+ * A message is reduced to the content that a reader sees (`content`), and that to many small features (`features`); it
+ * is a copy of the cluster whose core its features contain (`clusters`). Added noise cannot take a core away, and
+ * never repeats, so it never gets into one. Counts are of distinct recipients and reporters, and decay.
  *
- * It runs in a thread of its own, in memory of a fixed size. Its state is a snapshot and journals that are synced once a
- * second: a crash loses the last second of counts. On failure (too much at once, a thread that died) questions are
- * rejected with `ClearinghouseBusy`, and each door says so in the words of its protocol.
+ * It runs in a thread of its own, in memory of a fixed size. Its state is a snapshot and journals that are synced once
+ * a second: a crash loses the last second of counts. On failure (overload, a thread that died) questions are rejected
+ * with `ClearinghouseBusy`, and each door says so in its protocol.
  *
- * Clearinghouses flood each other with what they have counted (`flood`): keyed features of cores and sketches of
- * recipients, signed by their origin, over TLS between peers that are pinned. Tallies of others are kept apart
- * from our own counts, and weigh no more than their node is trusted.
+ * Clearinghouses flood each other with their counts (`flood`): keyed features of cores and sketches of recipients,
+ * signed by their origin, over TLS between pinned peers. Tallies of others are kept apart from our own counts, and
+ * weigh no more than their node is trusted.
  *
- * Front doors speak the protocols of Razor, Pyzor, dccifd and rspamd; all of them ask the same `Clearinghouse`.
+ * The doors speak the protocols of Razor, Pyzor, dccifd and rspamd; all of them ask the same `Clearinghouse`.
  */
 
 export {

@@ -7,10 +7,10 @@
  * envelope goes out in one write (RFC 2920), with CHUNKING the content of a small message in the same one; with DATA
  * the envelope of the next message may go out behind the content of the one before.
  *
- * Invariants: nothing is pipelined, and no extension used, that was not offered; what cannot be said to a
- * server is refused before anything is sent (`checkCapabilities`); replies are counted and matched, and a
- * server that speaks out of turn ends the session; credentials never go out in clear; nothing said before
- * TLS is believed after it; memory per session is bounded whatever the server sends.
+ * Invariants: nothing is pipelined, and no extension used, that was not offered; a message that a
+ * server cannot take is refused before anything is sent (`checkCapabilities`); replies are counted and matched, and a
+ * server that speaks out of turn ends the session; credentials never go out in clear; no fact from before
+ * TLS counts after it; memory per session is bounded for any replies.
  *
  * On failure: `openClient` and `verify` reject with a `ClientError`, nothing else; `send` never rejects, its
  * result has a reply for every recipient and an `ending` that tells a loss before the end of data (nothing

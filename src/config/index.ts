@@ -9,8 +9,8 @@
  * of the file.
  *
  * On failure: loading never throws. All problems come at once, each with file, line and column, also those in
- * the alias and recipient files. Where the YAML itself is broken, only what stands before the break is
- * judged; where a section is wrong, the others are judged all the same. A file that was asked for and is
+ * the alias and recipient files. If the YAML itself is broken, only the text before the break is
+ * checked; if a section is invalid, the others are checked all the same. A file that was asked for and is
  * missing is never replaced by the local profile.
  */
 export { type ConfigChange, diffConfig } from './diff.ts';

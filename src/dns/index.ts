@@ -5,7 +5,7 @@
  *
  * An answer is taken only when its source, id and question match; anything else is waited past. Positive
  * answers are kept for their TTL, negative ones for the SOA's (RFC 2308), both capped, in a bounded cache; a
- * question that is under way is asked once however many want to know. Each record is read within its own length, of
+ * question of many callers is asked once. Each record is read within its own length, of
  * one answer a hundred are taken, and a name with an octet that no host has can neither be asked nor match.
  *
  * On failure: `lookup` never rejects. `none` is what the DNS said (NXDOMAIN or no such records);

@@ -1,24 +1,24 @@
 /**
- * Budgets and automatic holds. A subject is a user (from all addresses together), a client address of an open relay, or
- * a client in a trusted network. Its budgets limit messages, recipients, new recipients and failed recipients in any
- * period of some length. A subject that exceeds a budget is held: this message and later ones are accepted and kept, with
- * those that still wait in the queue, until an operator releases or removes them.
+ * Budgets and automatic holds. A subject is a user (from all addresses together), a client address of an open relay,
+ * or a client in a trusted network. Its budgets limit messages, recipients, new recipients and failed recipients in
+ * any period of some length. A subject that exceeds a budget is held: this message and later ones are accepted and
+ * held, with those that still wait in the queue, until an operator releases or removes them.
  *
- * The guard is asked once for each message, before it is accepted, and answers at once. It never slows a subject down: a
- * 4yz reply would be an error for a person and nothing for an abuser. Subjects do not affect each other.
+ * The guard is asked once for each message, before it is accepted, and answers at once. It never slows a subject down:
+ * a 4yz reply would be an error for a person and nothing for an abuser. Subjects do not affect each other.
  *
- * Invariants: a grant for a recipient of ours (`recipient`), somebody on this machine (`local`) and a trap are
- * not counted; an open relay always is, whatever the configuration or an operator allows. A message is kept
- * only under a hold that is on disk. Memory is bounded: subjects, recipients and counts by fixed tables, held
- * mail by counts; beyond those the subject is told 452 4.7.1, and nothing is lost.
+ * Invariants: a grant for a recipient of ours (`recipient`), a local user (`local`) and a trap are not counted; a
+ * client of an open relay always is, whatever the configuration or an operator allows. A message is held only under a
+ * hold that is on disk. Memory is bounded: subjects, recipients and counts by fixed tables, held mail by counts;
+ * beyond those the subject gets 452 4.7.1, and nothing is lost.
  *
- * On failure: counts are in memory and begin afresh at a start, holds and allowances do not. A hold that cannot
- * be written makes its messages 451. A release or removal that a crash cut off goes on at the next start. A
- * notice that cannot be sent is in the log.
+ * On failure: counts are in memory and begin afresh at a start, holds and allowances do not. A hold that cannot be
+ * written makes its messages 451. A release or removal that a crash cut off continues at the next start. A notice that
+ * cannot be sent is in the log.
  *
- * `Watchdog` looks every few seconds whether mail moves: `RouteWatch` notes how attempts end, `SpoolWalk` visits waiting mail,
- * and `Alarms` turns lasting faults into alarms: each is told when it begins, again after the repeat interval, and when it
- * is over. The composition root writes the notices.
+ * `Watchdog` checks every few seconds whether mail moves: `RouteWatch` notes the ends of attempts, `SpoolWalk` visits
+ * waiting mail, and `Alarms` turns lasting faults into alarms: each is reported when it begins, again after the repeat
+ * interval, and when it is over. The composition root writes the notices.
  *
  * RFC 2505 §2.5 (rates), RFC 5068 §3 and RFC 6409 §3.1 (a submission server answers for its users), RFC 3834
  * (notices).

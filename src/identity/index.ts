@@ -1,20 +1,20 @@
 /**
- * Logins. It implements the `Authenticator` that the receiver declares: SASL mechanisms (RFC 4422) over a file of users,
- * Dovecot, OAuth 2.0 tokens and client certificates.
+ * Logins. It implements the `Authenticator` that the receiver declares: SASL mechanisms (RFC 4422) over a file of
+ * users, Dovecot, OAuth 2.0 tokens and client certificates.
  *
  * PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628),
- * XOAUTH2, EXTERNAL. Passwords are offered a mechanism under TLS only. A file of users holds argon2id hashes,
+ * XOAUTH2, EXTERNAL. Mechanisms with a password are offered under TLS only. A file of users holds argon2id hashes,
  * SCRAM verifiers and the hashes of application passwords, never a password.
  *
- * Invariants: an unknown user and a wrong password have the same reply after the same work; guessing becomes
- * slower for a name at an address, and nobody waits for what others get wrong (decision 0017); one password is
- * hashed at a time, so that the spool keeps its threads.
+ * Invariants: an unknown user and a wrong password have the same reply after the same work; guessing becomes slower
+ * for a name at an address, and no user waits for the errors of others (decision 0017); one password is hashed at a
+ * time, so that the spool keeps its threads.
  *
- * Windows (POP before SMTP): who logged in to a mailbox from an address a moment ago may relay from there for a
- * while, as themselves. They are durable before they count, and a disk that takes no writes opens none.
+ * Windows (POP before SMTP): a user who has just logged in to a mailbox may relay from the same address for a while,
+ * under his own name. A window is durable before it counts, and a disk that takes no writes opens none.
  *
- * On failure: users that cannot be read, a Dovecot or an issuer of tokens that does not answer, lies or makes no
- * sense: 454, never a grant and never a 5yz.
+ * On failure: unreadable users, and a Dovecot or an issuer of tokens that is silent, lies or sends nonsense, are 454,
+ * never a grant and never a 5yz.
  */
 
 /** Types of the `Authenticator`, for callers other than SMTP. */

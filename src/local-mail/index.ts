@@ -1,11 +1,11 @@
 /**
- * Mail that comes from this machine: messages that local users leave in the maildrop, and messages that the operator
- * hands over by the control socket. It passes the recipient policy like everybody's, on the ground `local`.
+ * Mail of this machine: messages that local users leave in the maildrop, and messages that the operator hands over by
+ * the control socket. It passes the recipient policy like all mail, on the ground `local`.
  *
- * On failure: a recipient about whom the policy cannot decide now waits in the queue and is asked about again; one that
- * does not exist is refused to the operator, and to a local user by a DSN; a malformed one is put aside.
+ * On failure: a recipient on which the policy cannot decide now waits in the queue and is asked about again; an
+ * unknown one is refused to the operator, and reported to a local user by a DSN; a malformed message is put aside.
  *
- * RFC 3461 (notifications), RFC 3030 (its body), RFC 6531 (its addresses).
+ * RFC 3461 (notifications), RFC 3030 (bodies), RFC 6531 (addresses).
  */
 
 export { localMailCommands } from './commands.ts';

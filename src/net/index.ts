@@ -1,11 +1,11 @@
 /**
- * Where connections come in. A `TcpListener` is bound once, at an address or a unix socket, and served by whatever it
- * is told; `ListenerSet` turns the listeners of one configuration into those of the next; `Admission` counts
- * connections in all and of each client; the header of the PROXY protocol is read and written here.
+ * The sockets for incoming connections. A `TcpListener` is bound once, at an address or a unix socket, and served by
+ * its present options; `ListenerSet` turns the listeners of one configuration into those of the next; `Admission`
+ * counts connections in all and of each client; the header of the PROXY protocol is read and written here.
  *
  * Invariants: a socket whose address stays in the configuration is never closed, so that a reload refuses no
- * connection; what is new is bound before anything changes; what nobody serves yet is held unanswered. The file of a
- * unix socket is removed only when no program answers at it.
+ * connection; a new one is bound before anything changes; connections to a bound listener that is not served yet wait
+ * unanswered. The file of a unix socket is removed only when no program answers at it.
  *
  * On failure: binding rejects with the system's error, and nothing else has changed.
  *

@@ -1,15 +1,14 @@
 /**
- * The SMTP server. Four layers: octets → lines → commands (all in `smtp`) → session. A session knows where
- * the dialogue stands (one union), one table says when each verb is legal, and every command gets exactly
- * one reply, in order. It asks others for everything that matters: `Policy` for each recipient, `Intake`
- * for the octets; it declares what they have to answer.
+ * The SMTP server. Four layers: octets → lines → commands (all in `smtp`) → session. A session knows the state of the
+ * dialogue (one union), one table says when each verb is legal, and every command gets exactly one reply, in order. It
+ * asks other parts for all decisions: `Policy` for each recipient, `Intake` for the octets; it declares their
+ * interfaces.
  *
- * Invariants: 250 at the end of data only after `Intake` says that the message is durable. Only CRLF ends a
- * line. Nothing said before STARTTLS counts after it. HELO and reverse-path are never looked at for
- * permission.
+ * Invariants: 250 at the end of data only after `Intake` says that the message is durable. Only CRLF ends a line. No
+ * fact from before STARTTLS counts after it. HELO and reverse-path never give a permission.
  *
- * On failure: a message that cannot be kept is 451 or 452, never 5yz; a bug ends the session with 451; a
- * refused message is read to its real end first, so nothing inside it is taken for a command.
+ * On failure: a message that cannot be stored is 451 or 452, never 5yz; a bug ends the session with 451; a refused
+ * message is read to its real end first, so that nothing inside it is taken for a command.
  *
  * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531, 9422; the PROXY protocol 1 and 2; XCLIENT.
  */

@@ -7,8 +7,8 @@
  * Client side: `ReplyReader` and `parseExtensions` read the answers, `DotStuffer` writes a message.
  *
  * Invariants: only CRLF ends a line, on both sides, for commands, dots and the end of data alike. Every
- * reader is bounded, and gives the same result wherever the chunks of the stream end. Nothing a peer can
- * send makes a reader or a parser throw, and no reply contains what the peer sent.
+ * reader is bounded, and gives the same result wherever the chunks of the stream end. No input of a peer
+ * makes a reader or a parser throw, and no reply contains a peer's text.
  *
  * On failure: over-long and malformed lines are consumed and come out as one value each, which gets one
  * reply; a message with a fault is read to its real end before it is refused; a reply that makes no sense

@@ -12,7 +12,7 @@
  *
  * On failure: a full disk refuses drafts (`full`) before it stops updates, a failing one refuses all writes
  * (`io`) until a probe works, and `health` says so. Damage is found by checksums and, at every start, by
- * comparing the tables with each other (`recover.ts`): what can be derived is repaired, what cannot is held
+ * comparing the tables with each other (`recover.ts`): derivable records are repaired, the others are held
  * or set aside in `salvage/`, and each finding is logged.
  */
 export { type SpoolEvents, spoolEvents } from './events.ts';

@@ -2,7 +2,7 @@
  * The guarded LMDB environment: tables of octets under octets, ordered, durable when a write resolves.
  *
  * LMDB is fast and survives crashes by its design (copy on write, two meta pages), but trusts its file
- * and its disk. What this folder adds, each because the fault was seen:
+ * and its disk. This folder adds, each because the fault was seen:
  *
  * - a value is a frame with its key, length and CRC: damage is an error, never a wrong value (`frame.ts`);
  * - before the file is mapped, its length is compared with its meta pages, and one that was not closed
