@@ -12,11 +12,11 @@ export interface ReceivedFacts {
   /** The argument of HELO, EHLO or LHLO, as it came. */
   readonly helo: string;
   /** The verified name of the client's address. */
-  readonly rdns?: string;
+  readonly rdns?: string | undefined;
   /** The client's IP address. */
   readonly client: string;
   /** The client's port, which a carrier-grade NAT needs to find the user (RFC 6302). */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** Our own name. */
   readonly by: string;
   /** How the client greeted us: HELO, EHLO or LHLO. */
@@ -24,11 +24,11 @@ export interface ReceivedFacts {
   readonly isAuthenticated: boolean;
   readonly smtputf8: boolean;
   /** `version` as in `TLSv1.3`, `cipher` by its registered name, as in `TLS_AES_256_GCM_SHA384`. */
-  readonly tls?: { readonly version: string; readonly cipher: string };
+  readonly tls?: { readonly version: string; readonly cipher: string } | undefined;
   /** The queue id. */
   readonly id: string;
   /** The recipient, when there is only one: with more it would tell each of the others. */
-  readonly for?: Address;
+  readonly for?: Address | undefined;
   /** Milliseconds since 1970. */
   readonly at: number;
 }

@@ -88,8 +88,11 @@ export class Transaction {
       if (this.#recipients.has(key)) continue;
       // RFC 3461 §5.2.7: reports name the address that the sender knows.
       const isRenamed = address !== named && parameters.originalRecipient === undefined;
-      const original = isRenamed ? { originalRecipient: originalRecipientOf(named) } : {};
-      this.#recipients.set(key, { address, ...parameters, ...original });
+      const recipient: Recipient = { address, ...parameters };
+      this.#recipients.set(
+        key,
+        isRenamed ? { ...recipient, originalRecipient: originalRecipientOf(named) } : recipient,
+      );
     }
   }
 
@@ -105,9 +108,9 @@ export class Transaction {
       smtputf8: this.parameters.smtputf8,
       id: facts.id,
       at: facts.now,
-      ...(client.name === undefined ? {} : { rdns: client.name }),
-      ...(client.tls === undefined ? {} : { tls: client.tls }),
-      ...this.#onlyNamed(),
+      rdns: client.name,
+      tls: client.tls,
+      for: this.#onlyNamed(),
     });
   }
 
@@ -115,33 +118,33 @@ export class Transaction {
    * The recipient that the trace names. A name beyond ASCII is left out: it may be an alias, and then our own field
    * would keep the message from a server without SMTPUTF8.
    */
-  #onlyNamed(): { readonly for?: Address } {
+  #onlyNamed(): Address | undefined {
     const named = this.#namedCount === 1 ? this.#named : undefined;
-    return named === undefined || needsSmtputf8(named) ? {} : { for: named };
+    return named === undefined || needsSmtputf8(named) ? undefined : named;
   }
 
   envelope(facts: Omit<TraceFacts, 'hostname' | 'id'>, content: ContentFacts): Envelope {
     const { client, hello } = facts;
     const identity = client.identity?.name ?? this.#identity;
     const { body, smtputf8, ret, envid } = this.parameters;
-    return {
+    const origin = {
+      client: client.address,
+      helo: hello.name,
+      listener: client.listener,
+      ground: this.#ground,
+      session: facts.session,
+    };
+    const envelope = {
       reversePath: this.reversePath,
       recipients: [...this.#recipients.values()],
       body,
       smtputf8,
-      ...(ret === undefined ? {} : { ret }),
-      ...(envid === undefined ? {} : { envid }),
       content,
-      origin: {
-        client: client.address,
-        helo: hello.name,
-        listener: client.listener,
-        ground: this.#ground,
-        ...(identity === undefined ? {} : { identity }),
-        session: facts.session,
-      },
+      origin: identity === undefined ? origin : { ...origin, identity },
       receivedAt: facts.now,
     };
+    if (ret === undefined && envid === undefined) return envelope;
+    return { ...envelope, ...(ret === undefined ? {} : { ret }), ...(envid === undefined ? {} : { envid }) };
   }
 }
 
